@@ -1,0 +1,30 @@
+# What a developer runs. `make setup` once, then any of these.
+PYTHON ?= .venv/bin/python
+
+.PHONY: setup fix check test cover demo bench
+
+setup: ## a virtual environment with everything
+	python3 -m venv .venv
+	.venv/bin/pip install -q -U pip
+	.venv/bin/pip install -q -e . --group dev
+
+fix: ## format, and mend what can be mended
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+check: ## format, lint, types
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+test: ## all tests; the browser part needs Chromium and Playwright
+	$(PYTHON) -m pytest
+
+cover: ## tests with branch coverage
+	$(PYTHON) -m pytest --cov --cov-report=term
+
+demo: ## upstreams, proxy and page
+	$(PYTHON) -m proxy demo
+
+bench: ## how long until an upstream hears that its client has left
+	$(PYTHON) -m bench.disconnect

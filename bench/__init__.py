@@ -1,0 +1,1 @@
+"""Measurements, each against real processes on loopback. See README.md."""

@@ -1,0 +1,113 @@
+"""A configuration in words, for people: what holds, and where it came from.
+
+Values of fields that a route sets are never shown: they may be secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from proxy.config.faults import key_name, quoted
+from proxy.config.model import Config, Route
+from proxy.config.routes import table_name
+
+MASK = "****"
+DEFAULT = "default"
+INDENT = "  "
+FLAGS = ("ws", "change_origin")
+
+
+def report(config: Config) -> str:
+    """Every table, every key, its effective value and its source."""
+    tables: list[tuple[str, msgspec.Struct]] = [
+        ("server", config.server),
+        ("log", config.log),
+    ]
+    tables += [(table_name(prefix), route) for prefix, route in config.routes.items()]
+    sections = [
+        (
+            f"[{name}]",
+            [
+                (key, shown(key, value, source), source)
+                for key, value in leaves(table)
+                for source in [config.sources.get(f"{name}.{key}", DEFAULT)]
+            ],
+        )
+        for name, table in tables
+    ]
+    # One set of columns for all tables, so that the eye runs down the sources.
+    widths = column_widths([row for _, rows in sections for row in rows])
+    return "\n\n".join(
+        "\n".join([title, *(INDENT + aligned(row, widths) for row in rows)])
+        for title, rows in sections
+    )
+
+
+def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each key below a table with its value; an empty table is a value."""
+    names = table.__struct_fields__
+    if isinstance(table, Route):
+        own = ("target", "path_rewrite")  # what tells routes apart comes first
+        names = (*own, *(name for name in names if name not in (*own, "prefix")))
+    for name in names:
+        value = getattr(table, name)
+        if isinstance(value, msgspec.Struct):
+            yield from leaves(value, f"{path}{name}.")
+        elif isinstance(value, dict) and value:
+            for key, each in value.items():
+                yield f"{path}{name}.{key_name(key)}", each
+        else:
+            yield path + name, value
+
+
+def shown(key: str, value: object, source: str) -> str:
+    """A value as TOML writes it, or a mask."""
+    if key.startswith("headers.") and (".set." in key or "${" in source):
+        return MASK
+    return as_toml(value)
+
+
+def as_toml(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case float():
+            return f"{value:.15g}"
+        case list():
+            return f"[{', '.join(map(as_toml, value))}]"
+        case dict():
+            return "{}"
+    return quoted(str(value))
+
+
+def route_table(config: Config) -> str:
+    """The routes for the start banner: where they lead, and how."""
+    rows = [("route", "target", "path_rewrite", "flags")]
+    rows += [
+        (
+            prefix,
+            route.target.text,
+            ", ".join(
+                f"{pattern} -> {replacement or quoted('')}"
+                for pattern, replacement in route.path_rewrite.items()
+            )
+            or "-",
+            " ".join(flag for flag in FLAGS if getattr(route, flag)) or "-",
+        )
+        for prefix, route in config.routes.items()
+    ]
+    widths = column_widths(rows)
+    return "\n".join(aligned(row, widths) for row in rows)
+
+
+def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,111 @@
+"""The address of an upstream, as `target` in a route gives it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from yarl import URL
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+UNIX = "unix:"
+ACCEPTED = "write http://host:port, https://…, ws://…, wss://… or unix:/path/to.sock"
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CREDENTIALS = re.compile(r"//[^/]*@")
+VISIBLE = "".join(map(chr, range(0x21, 0x7F)))  # the rest is percent-encoded
+# RFC 1035 §2.3.4: the resolver fails on longer names in ways of its own. The
+# underscore is no host name's, but container networks have it.
+HOST_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a route's requests go.
+
+    `path` is put before the request's path and never ends in a slash.
+    `authority` is what Host says when `change_origin` is on (RFC 9110 §7.2);
+    for a Unix socket it is `localhost`.
+    """
+
+    text: str
+    scheme: str  # "http" or "https"; ws and wss are the same connections
+    host: str
+    port: int
+    authority: bytes
+    path: bytes = b""
+    socket_path: str | None = None
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme == "https"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_target(text: str) -> Target:
+    """Read `http`, `https`, `ws`, `wss` or `unix:/path/to.sock`.
+
+    Raises:
+        ValueError: says what is wrong with the text and what is accepted.
+    """
+    shown = repr(CREDENTIALS.sub("//****@", text))
+    if CONTROL.search(text) or (" " in text and not text.startswith(UNIX)):
+        raise ValueError(f"{shown} holds a space or a control character")
+    if text.startswith(UNIX):
+        socket_path = text[len(UNIX) :]
+        if not socket_path.startswith("/"):
+            raise ValueError(f"{shown}: write unix:/absolute/path.sock")
+        return Target(text, "http", "localhost", 0, b"localhost", b"", socket_path)
+    try:
+        url = URL(text)
+    except ValueError as error:
+        reason = str(error).removeprefix("Invalid URL: ").rstrip(".")
+        raise ValueError(f"{shown} is no address ({reason}): {ACCEPTED}") from error
+    if url.scheme not in SCHEMES or not url.raw_host:
+        raise ValueError(f"{shown} is no address of an upstream: {ACCEPTED}")
+    if url.user is not None or url.password is not None:
+        raise ValueError(
+            "credentials in the address: set headers.request.set.Authorization instead"
+        )
+    if "?" in text or "#" in text:
+        raise ValueError(f"{shown}: a target has no query and no fragment")
+    return from_url(url, text)
+
+
+def from_url(url: URL, text: str) -> Target:
+    """The target of a well-formed URL; its path keeps the bytes of `text`."""
+    scheme = SCHEMES[url.scheme]
+    default_port = DEFAULT_PORTS[scheme]
+    port = default_port if url.explicit_port is None else url.explicit_port
+    if port == 0:
+        raise ValueError(f"{text!r}: a port from 1 to 65535 is expected, got 0")
+    # An interface name (fe80::1%eth0) is for this machine only: never in Host.
+    host = (url.raw_host or "").replace("%25", "%")
+    bare, _, _ = host.partition("%")
+    authority = f"[{bare}]" if is_ipv6(bare) else host
+    if authority == host and HOST_NAME.fullmatch(host) is None:
+        raise ValueError(f"{text!r}: {host!r} is no host name and no IP address")
+    if port != default_port:
+        authority = f"{authority}:{port}"
+    return Target(
+        text=text,
+        scheme=scheme,
+        host=host,
+        port=port,
+        authority=authority.encode("ascii"),
+        path=quote(urlsplit(text).path, safe=VISIBLE).rstrip("/").encode("ascii"),
+    )
+
+
+def is_ipv6(host: str) -> bool:
+    """Is the text an IPv6 address, without brackets and interface name?"""
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""Every failure the proxy can tell of, in one place.
+
+A failure knows who is at fault, which status stands for it before the
+response head is out, and its RFC 9209 §2.3 error type. Log, metrics, error
+bodies and documentation all take these words from here. Messages are written
+for the person who has to act: who, what, how much, which key.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ProxyError(Exception):
+    """Base of every failure. `status` is sent if no response head is out yet."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "proxy_internal_error"
+
+
+class ConfigError(ProxyError):
+    """One or more faults in the configuration; the process exits with 2."""
+
+    type = "proxy_configuration_error"
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+# -- the client is at fault ---------------------------------------------------
+
+
+class ClientError(ProxyError):
+    """The client's request cannot be served as it is."""
+
+    status = 400
+    type = "http_request_error"
+
+
+class MalformedRequest(ClientError):
+    """The bytes are not one well-formed HTTP/1.1 request (RFC 9112)."""
+
+
+class RequestHeadTooLarge(ClientError):
+    """RFC 6585 §5."""
+
+    status = 431
+
+
+class RequestTargetTooLong(ClientError):
+    """RFC 9110 §15.5.15."""
+
+    status = 414
+
+
+class RequestBodyTooLarge(ClientError):
+    """RFC 9110 §15.5.14."""
+
+    status = 413
+
+
+class RequestTimeout(ClientError):
+    """RFC 9110 §15.5.9: the request did not arrive in time."""
+
+    status = 408
+
+
+class MethodNotSupported(ClientError):
+    """CONNECT: this is a reverse proxy (RFC 9110 §15.6.2)."""
+
+    status = 501
+
+
+class VersionNotSupported(ClientError):
+    """RFC 9110 §15.6.6."""
+
+    status = 505
+
+
+class NoRoute(ClientError):
+    """No configured prefix matches the path."""
+
+    status = 404
+    type = "destination_not_found"
+
+
+class ClientDisconnected(ClientError):
+    """The client left; 499 is what nginx and Caddy log. It is never sent."""
+
+    status = 499
+    type = "client_disconnected"
+
+
+# -- the upstream is at fault -------------------------------------------------
+
+
+class UpstreamError(ProxyError):
+    """The upstream failed. After the response head: the client is aborted."""
+
+    status = 502
+    type = "http_protocol_error"
+
+
+class UpstreamUnresolved(UpstreamError):
+    """The target's name has no address."""
+
+    type = "dns_error"
+
+
+class UpstreamRefused(UpstreamError):
+    """Nothing listens at the target."""
+
+    type = "connection_refused"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The network has no way to the target, or its TLS handshake failed."""
+
+    type = "destination_ip_unroutable"
+
+
+class UpstreamTLSFailed(UpstreamError):
+    """The TLS handshake failed or the certificate did not verify."""
+
+    type = "tls_certificate_error"
+
+
+class UpstreamDisconnected(UpstreamError):
+    """The upstream closed before its response head was complete."""
+
+    type = "connection_terminated"
+
+
+class MalformedResponse(UpstreamError):
+    """The upstream's bytes are not one well-formed response (RFC 9112)."""
+
+    type = "http_protocol_error"
+
+
+class UpstreamTruncated(UpstreamError):
+    """The upstream closed before the body was complete (RFC 9112 §8)."""
+
+    type = "http_response_incomplete"
+
+
+class ContentCodingFailed(UpstreamError):
+    """The body is not what its Content-Encoding says, or breaks a bound."""
+
+    type = "http_response_content_coding"
+
+
+class UpstreamTimeout(UpstreamError):
+    """A time limit of the route ran out; the message names its key."""
+
+    status = 504
+    type = "http_response_timeout"
+
+
+class ConnectTimeout(UpstreamTimeout):
+    """connect_timeout_seconds ran out."""
+
+    type = "connection_timeout"
+
+
+class FirstByteTimeout(UpstreamTimeout):
+    """first_byte_timeout_seconds ran out."""
+
+
+class IdleTimeout(UpstreamTimeout):
+    """idle_timeout_seconds ran out inside a response."""
+
+
+class DurationExceeded(UpstreamTimeout):
+    """max_duration_seconds ran out."""
+
+
+class Overloaded(ProxyError):
+    """A limit of the proxy itself is reached, or it is draining."""
+
+    status = 503
+    type = "proxy_internal_response"

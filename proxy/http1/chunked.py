@@ -1,0 +1,166 @@
+"""The chunked transfer coding, incrementally (RFC 9112 §7.1).
+
+Framing is not forwarded: bytes are read out of the sender's chunks and put
+into chunks of our own, so that no two readers can disagree about them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.http1.head import END_OF_HEAD, Fields, parse_fields, shown
+
+# 15 hex digits is 2^60 - 1; a longer size is an overflow or an attack.
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
+CHUNK_LINE_SO_FAR = re.compile(
+    rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]*+)?)?\r?)?"
+)
+MAX_CHUNK_LINE = 1024  # bytes, CRLF included; real extensions are a few dozen
+# Extensions cost work and carry nothing: 100,000 tiny chunks with long
+# extensions were a denial of service in Go (CVE-2023-39326) and Node.
+MAX_EXTENSIONS = 16 * 1024  # bytes, over one body
+MAX_TRAILERS = 16 * 1024  # bytes, the empty line included
+
+LINE_TOO_LONG = "chunk-size line beyond the bound"
+TRAILERS_TOO_LONG = "trailers beyond the bound"
+
+SIZE, DATA, DATA_END, TRAILERS = range(4)
+
+
+class ChunkedBody:
+    """Reads a chunked body. One `feed` per read of the socket.
+
+    After a `feed`, `complete` says whether the last chunk and the trailers are
+    in; `excess` holds what came after them; `error` is set for good once the
+    framing is broken, and payload that came before the fault is still returned.
+    """
+
+    __slots__ = (
+        "complete",
+        "error",
+        "excess",
+        "extensions",
+        "pending",
+        "remaining",
+        "state",
+        "trailers",
+    )
+
+    def __init__(self) -> None:
+        self.state = SIZE
+        self.remaining = 0  # bytes of the present chunk still to come
+        self.pending = b""  # an incomplete line or trailer section
+        self.extensions = 0
+        self.trailers: Fields = []
+        self.complete = False
+        self.error: str | None = None
+        self.excess = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes from the wire, return the payload among them."""
+        if self.pending:
+            data = self.pending + data
+            self.pending = b""
+        pieces: list[bytes] = []
+        position = 0
+        end = len(data)
+        while position < end and self.error is None and not self.complete:
+            if self.state == DATA:
+                stop = min(end, position + self.remaining)
+                pieces.append(data[position:stop])
+                self.remaining -= stop - position
+                position = stop
+                if not self.remaining:
+                    self.state = DATA_END
+            elif self.state == SIZE:
+                line = CHUNK_LINE.match(data, position)
+                if line is None:
+                    self.keep_line(data[position:])
+                    break
+                position = line.end()
+                self.begin_chunk(line)
+            elif self.state == DATA_END:
+                if data.startswith(b"\r\n", position):
+                    position += 2
+                    self.state = SIZE
+                elif data[position:] == b"\r":
+                    self.pending = b"\r"
+                    break
+                else:
+                    self.error = "chunk data is not followed by CRLF"
+            else:
+                self.read_trailers(data[position:])
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def begin_chunk(self, line: re.Match[bytes]) -> None:
+        size, extension = line.groups()
+        if extension is not None:
+            self.extensions += len(extension)
+            if len(line[0]) > MAX_CHUNK_LINE:
+                self.error = LINE_TOO_LONG
+            elif self.extensions > MAX_EXTENSIONS:
+                self.error = "chunk extensions beyond the bound"
+        self.remaining = int(size, 16)
+        self.state = DATA if self.remaining else TRAILERS
+
+    def keep_line(self, rest: bytes) -> None:
+        """Wait for the rest of a chunk-size line, if it can still be one."""
+        if CHUNK_LINE_SO_FAR.fullmatch(rest) is None:
+            self.error = f"invalid chunk-size line {shown(rest)}"
+        elif len(rest) >= MAX_CHUNK_LINE:
+            self.error = LINE_TOO_LONG
+        else:
+            self.pending = rest
+
+    def read_trailers(self, rest: bytes) -> None:
+        """After the last chunk: field lines, then an empty line."""
+        if rest.startswith(b"\r\n"):
+            self.complete = True
+            self.excess = rest[2:]
+            return
+        stop = rest.find(END_OF_HEAD)
+        if stop < 0:
+            if len(rest) >= MAX_TRAILERS:
+                self.error = TRAILERS_TOO_LONG
+            elif len(rest) > 1 and rest[0] == 13:
+                self.error = "a CR without LF after the last chunk"
+            elif rest[0] == 10 or b"\n" in rest.replace(b"\r\n", b""):
+                self.error = "an LF without CR in the trailers"
+            else:
+                self.pending = rest
+            return
+        if stop + len(END_OF_HEAD) > MAX_TRAILERS:
+            self.error = TRAILERS_TOO_LONG
+            return
+        try:
+            self.trailers = parse_fields(rest[: stop + 2])
+        except ValueError as fault:
+            self.error = f"malformed trailers: {fault}"
+            return
+        self.complete = True
+        self.excess = rest[stop + 4 :]
+
+    def end(self) -> str | None:
+        """The sender closed: say what is missing, None if nothing is."""
+        if self.complete:
+            return None
+        return "the last chunk is missing"
+
+
+def chunk(piece: bytes) -> bytes:
+    """One piece as one chunk. An empty piece would be the last chunk: refused."""
+    if not piece:
+        raise ValueError("an empty piece has no chunk")
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def last_chunk(trailers: Fields) -> bytes:
+    """The end of a chunked body, with its trailer section (RFC 9112 §7.1.2)."""
+    if not trailers:
+        return LAST_CHUNK
+    lines = b"".join(b"%b: %b\r\n" % field for field in trailers)
+    return b"0\r\n" + lines + b"\r\n"

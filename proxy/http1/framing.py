@@ -1,0 +1,136 @@
+"""Where a body ends: the message-length rules of RFC 9112 §6, both directions.
+
+Decides from a head which reader its body needs. Anything two recipients
+could read in two ways is refused, never resolved: that is request smuggling.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, TypeAlias
+
+from proxy.errors import MalformedRequest, MalformedResponse, ProxyError
+from proxy.http1.chunked import ChunkedBody
+from proxy.http1.head import Fields, Head, RequestHead, ResponseHead, shown
+
+LENGTH = re.compile(rb"\d{1,18}")  # below 2^63; no sign, no space, no hex
+
+
+class LengthBody:
+    """A body of `length` bytes (Content-Length); 0 is a message without one."""
+
+    __slots__ = ("complete", "error", "excess", "remaining")
+    trailers: ClassVar[Fields] = []
+
+    def __init__(self, length: int) -> None:
+        self.remaining = length
+        self.complete = length == 0
+        self.error: str | None = None
+        self.excess = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes from the wire, return the payload among them."""
+        size = len(data)
+        if size < self.remaining:
+            self.remaining -= size
+            return data
+        payload = data[: self.remaining]
+        self.excess = data[self.remaining :]
+        self.remaining = 0
+        self.complete = True
+        return payload
+
+    def end(self) -> str | None:
+        """The sender closed: say what is missing, None if nothing is."""
+        if self.complete:
+            return None
+        return f"{self.remaining} bytes of Content-Length are missing"
+
+
+class UntilCloseBody:
+    """A response that ends when its connection does (RFC 9112 §6.3 rule 8)."""
+
+    __slots__ = ("complete",)
+    error: str | None = None
+    excess = b""
+    trailers: ClassVar[Fields] = []
+
+    def __init__(self) -> None:
+        self.complete = False
+
+    def feed(self, data: bytes) -> bytes:
+        """All bytes are payload."""
+        return data
+
+    def end(self) -> str | None:
+        """The close is the end."""
+        self.complete = True
+        return None
+
+
+Body: TypeAlias = LengthBody | ChunkedBody | UntilCloseBody
+
+
+def content_length(value: bytes) -> int:
+    """Read a Content-Length, a list of equal ones included (RFC 9110 §8.6).
+
+    Raises:
+        ValueError: not a plain decimal number, or numbers that differ.
+    """
+    members = {member.strip(b" \t") for member in value.split(b",")}
+    (member,) = members if len(members) == 1 else (b"",)
+    if LENGTH.fullmatch(member) is None:
+        raise ValueError(f"invalid Content-Length {shown(value)}")
+    return int(member)
+
+
+def request_body(head: RequestHead) -> Body:
+    """The reader for a request's body (RFC 9112 §6.3).
+
+    Raises:
+        MalformedRequest: the framing is ambiguous or invalid.
+    """
+    coding = head.get(b"transfer-encoding")
+    if coding is not None:
+        check_transfer_coding(head, coding, MalformedRequest)
+        return ChunkedBody()
+    length = head.get(b"content-length")
+    if length is None:
+        return LengthBody(0)
+    try:
+        return LengthBody(content_length(length))
+    except ValueError as fault:
+        raise MalformedRequest(str(fault)) from None
+
+
+def response_body(head: ResponseHead, method: bytes) -> Body:
+    """The reader for a response's body, given the request's method.
+
+    Raises:
+        MalformedResponse: the framing is ambiguous or invalid.
+    """
+    status = head.status
+    coding = head.get(b"transfer-encoding")
+    length = head.get(b"content-length")
+    if coding is not None and status >= 200 and status != 204:
+        check_transfer_coding(head, coding, MalformedResponse)
+    try:
+        size = None if length is None else content_length(length)
+    except ValueError as fault:
+        raise MalformedResponse(str(fault)) from None
+    if method == b"HEAD" or status < 200 or status in (204, 304):
+        return LengthBody(0)
+    if coding is not None:
+        return ChunkedBody()
+    return UntilCloseBody() if size is None else LengthBody(size)
+
+
+def check_transfer_coding(head: Head, coding: bytes, fault: type[ProxyError]) -> None:
+    """Accept exactly `chunked`, alone, in an HTTP/1.1 message."""
+    if head.get(b"content-length") is not None:
+        raise fault("both Transfer-Encoding and Content-Length (RFC 9112 §6.1)")
+    if head.minor == 0:
+        raise fault("Transfer-Encoding in an HTTP/1.0 message (RFC 9112 §6.1)")
+    if coding.lower() == b"chunked":
+        return
+    raise fault(f"invalid Transfer-Encoding {shown(coding)}")

@@ -1,0 +1,208 @@
+"""Message heads: the grammar of RFC 9112 §§2-5 and RFC 9110 §5, strictly.
+
+Reads a complete head into a `RequestHead` or `ResponseHead`; says of an
+incomplete one whether it can still become well-formed. Knows nothing of
+bodies, routes or sockets.
+
+A proxy that repairs a malformed head hands the next hop a different message
+from the one it judged. So nothing is repaired: what the grammar does not allow
+is an error, in both directions.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from proxy.errors import MalformedRequest, MalformedResponse, VersionNotSupported
+
+Fields: TypeAlias = list[tuple[bytes, bytes]]
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+
+# Quantifiers are possessive so that no input makes a match backtrack.
+FIELD_LINE = re.compile(
+    rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n"
+)
+FIELD_SECTION = re.compile(
+    rb"(?:" + TOKEN + rb"++:[ \t]*+[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+"
+)
+# The target is any run of visible bytes: what it means is the upstream's
+# business, byte for byte. `#` never appears in a request (RFC 9112 §3.2).
+REQUEST_LINE = re.compile(
+    rb"(" + TOKEN + rb"++) ([\x21\x22\x24-\x7e\x80-\xff]++) HTTP/(\d)\.(\d)\r\n"
+)
+STATUS_LINE = re.compile(
+    rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?\r\n"
+)
+# What no later byte can mend: a control byte, a CR without LF, an LF without CR.
+STRAY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
+# reg-name, IPv4 or IP-literal with optional port (RFC 3986 §3.2.2, no userinfo).
+HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]++(?:%25[\w.~-]++)?\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*+)"
+    rb"(?::\d{0,5})?"
+)
+
+END_OF_HEAD = b"\r\n\r\n"
+
+
+class Head:
+    """What both kinds of head share: the fields, in order, as they came."""
+
+    __slots__ = ("fields", "index", "minor")
+
+    def __init__(self, minor: int, fields: Fields) -> None:
+        self.minor = minor
+        self.fields = fields
+        # Repeated fields joined as RFC 9110 §5.3 allows, keyed in lower case.
+        index: dict[bytes, bytes] = {}
+        for name, value in fields:
+            key = name.lower()
+            known = index.get(key)
+            index[key] = value if known is None else known + b", " + value
+        self.index = index
+
+    def get(self, name: bytes) -> bytes | None:
+        """The combined value of a field; `name` in lower case."""
+        return self.index.get(name)
+
+    def members(self, name: bytes) -> list[bytes]:
+        """The members of a comma-separated field, in lower case (RFC 9110 §5.6.1)."""
+        value = self.index.get(name)
+        if value is None:
+            return []
+        return [
+            part for raw in value.split(b",") if (part := raw.strip(b" \t").lower())
+        ]
+
+
+class RequestHead(Head):
+    """A request's head. `target` is the raw request-target."""
+
+    __slots__ = ("method", "target")
+
+    def __init__(
+        self, method: bytes, target: bytes, minor: int, fields: Fields
+    ) -> None:
+        super().__init__(minor, fields)
+        self.method = method
+        self.target = target
+
+
+class ResponseHead(Head):
+    """A response's head. `reason` may be empty (RFC 9112 §4)."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
+        super().__init__(minor, fields)
+        self.status = status
+        self.reason = reason
+
+
+def stray_byte(data: bytes, start: int = 0) -> str | None:
+    """Name the first byte that no well-formed head contains, if there is one."""
+    found = STRAY.search(data, start)
+    if found is None:
+        return None
+    shown = found[0][:1]
+    kind = {b"\r": "a CR without LF", b"\n": "an LF without CR"}.get(shown)
+    return f"{kind or f'control byte 0x{shown[0]:02x}'} at byte {found.start()}"
+
+
+def parse_fields(section: bytes) -> Fields:
+    """Split a field section, each line ended by CRLF.
+
+    Raises:
+        ValueError: names the first line at fault.
+    """
+    if FIELD_SECTION.fullmatch(section) is None:
+        raise ValueError(field_fault(section))
+    return [(name, value.rstrip(b" \t")) for name, value in FIELD_LINE.findall(section)]
+
+
+def field_fault(section: bytes) -> str:
+    """Say what is wrong with the first malformed line of a field section."""
+    stray = stray_byte(section)
+    if stray is not None:
+        return stray
+    for line in section.split(b"\r\n"):
+        if FIELD_LINE.fullmatch(line + b"\r\n"):
+            continue
+        name, colon, _ = line.partition(b":")
+        if line[:1] in (b" ", b"\t"):
+            return "obsolete line folding (RFC 9112 §5.2)"
+        if not colon:
+            return f"field line without a colon: {shown(line)}"
+        if name != name.rstrip(b" \t"):
+            return f"white space before the colon of field {shown(name.rstrip())}"
+        return f"invalid field name {shown(name)}"
+    return "the last field line has no CRLF"
+
+
+def shown(data: bytes, limit: int = 40) -> str:
+    """Bytes of a peer, made safe and short for a message."""
+    text = data[:limit].decode("latin-1").encode("ascii", "backslashreplace").decode()
+    return repr(text + ("…" if len(data) > limit else ""))
+
+
+def parse_request_head(data: bytes) -> RequestHead:
+    """Read a whole request head, its last empty line included (RFC 9112 §3).
+
+    Raises:
+        MalformedRequest, VersionNotSupported.
+    """
+    line = REQUEST_LINE.match(data)
+    if line is None:
+        raise MalformedRequest(f"malformed request line: {request_line_fault(data)}")
+    method, target, major, minor = line.groups()
+    if major != b"1":
+        raise VersionNotSupported(
+            f"HTTP/{major.decode()}.{minor.decode()} is not supported; use HTTP/1.1"
+        )
+    try:
+        fields = parse_fields(data[line.end() : -2])
+    except ValueError as fault:
+        raise MalformedRequest(
+            f"malformed request head: {stray_byte(data) or fault}"
+        ) from None
+    return RequestHead(method, target, int(minor), fields)
+
+
+def request_line_fault(data: bytes) -> str:
+    """Say what is wrong with a request line."""
+    stray = stray_byte(data)
+    if stray is not None:
+        return stray
+    line, _, _ = data.partition(b"\r\n")
+    parts = line.split(b" ")
+    if len(parts) != 3 or not all(parts):
+        return f"expected method, target and version: {shown(line)}"
+    method, target, version = parts
+    if not re.fullmatch(TOKEN + rb"+", method):
+        return f"invalid method {shown(method)}"
+    if b"#" in target:
+        return "a fragment (#) does not belong in a request"
+    if b"\t" in target:
+        return f"a tab in the request target {shown(target)}"
+    return f"invalid version {shown(version)}"
+
+
+def parse_response_head(data: bytes) -> ResponseHead:
+    """Read a whole response head, its last empty line included (RFC 9112 §4).
+
+    Raises:
+        MalformedResponse: says what is wrong.
+    """
+    line = STATUS_LINE.match(data)
+    if line is None:
+        first, _, _ = data.partition(b"\r\n")
+        raise MalformedResponse(f"malformed status line {shown(first)}")
+    minor, status, reason = line.groups()
+    try:
+        fields = parse_fields(data[line.end() : -2])
+    except ValueError as fault:
+        raise MalformedResponse(
+            f"malformed response head: {stray_byte(data) or fault}"
+        ) from None
+    return ResponseHead(int(status), reason or b"", int(minor), fields)

@@ -1,0 +1,116 @@
+"""The delivery decision: what becomes of a response, told from its head alone.
+
+Is it a stream, which content codings come off, which fields are put right?
+The request's Accept says nothing about it: an LLM client that POSTs with
+`Accept: */*` reads a stream all the same. The relay does not look at any of
+this; it writes every piece at once, stream or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config.model import Decode
+from proxy.http1.framing import Body, LengthBody
+from proxy.http1.head import Fields, Head, ResponseHead
+from proxy.policy.fields import merge_member, remove_member, without
+
+STREAM_TYPES = frozenset(
+    {
+        b"text/event-stream",
+        b"application/x-ndjson",
+        b"application/ndjson",
+        b"application/jsonl",
+        b"application/x-jsonlines",
+        b"application/stream+json",
+        b"application/json-seq",
+    }
+)
+CODINGS = {
+    b"gzip": "gzip",
+    b"x-gzip": "gzip",  # RFC 9110 §8.4.1.3: equivalent
+    b"deflate": "deflate",
+    b"br": "br",
+    b"zstd": "zstd",
+}
+MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
+
+# True of the compressed bytes only, so false once they are decoded: lengths,
+# digests (RFC 9530 §2) and the promise to serve ranges of them.
+OF_THE_CODED_BYTES = frozenset(
+    {
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"content-digest",
+        b"repr-digest",
+        b"digest",
+        b"accept-ranges",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """`stream`: the next hop is told not to hold it.
+
+    `codings`: what to decode, outermost first; empty: bytes pass as they are.
+    """
+
+    stream: bool
+    codings: tuple[str, ...]
+
+
+def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
+    """Decide the delivery of one response; `body` is how it is framed."""
+    codings = codings_to_decode(head, body, decode)
+    unknown_length = not isinstance(body, LengthBody) or bool(codings)
+    return Delivery(unknown_length or media_type(head) in STREAM_TYPES, codings)
+
+
+def media_type(head: Head) -> bytes:
+    """type/subtype in lower case, without parameters (RFC 9110 §8.3.1)."""
+    value = head.get(b"content-type") or b""
+    return value.partition(b";")[0].strip(b" \t").lower()
+
+
+def codings_to_decode(
+    head: ResponseHead, body: Body, decode: Decode
+) -> tuple[str, ...]:
+    """The codings that come off, outermost first; all of them or none.
+
+    206 is a part of the coded bytes and cannot be decoded alone; HEAD, 204
+    and 304 have no body, and 304 speaks of what the client has stored.
+    """
+    members = [m for m in head.members(b"content-encoding") if m != b"identity"]
+    if not members or decode == "never" or len(members) > MAX_CODINGS:
+        return ()
+    if body.complete or head.status == 206:
+        return ()
+    if decode != "always" and b"no-transform" in head.members(b"cache-control"):
+        return ()
+    names = [CODINGS.get(member) for member in members]
+    known = [name for name in names if name is not None]
+    return tuple(reversed(known)) if len(known) == len(names) else ()
+
+
+def adjust_fields(fields: Fields, delivery: Delivery) -> Fields:
+    """Put the fields of a response right for how it is delivered."""
+    if delivery.codings:
+        fields = [weakened(field) for field in without(fields, OF_THE_CODED_BYTES)]
+        # Every client now gets the same bytes, whatever it accepts.
+        fields = remove_member(fields, b"Vary", b"accept-encoding")
+    if delivery.stream:
+        # nginx reads the one, compressing dev servers and CDNs the other.
+        fields = without(fields, frozenset({b"x-accel-buffering"}))
+        fields.append((b"X-Accel-Buffering", b"no"))
+        fields = merge_member(fields, b"Cache-Control", b"no-transform")
+    return fields
+
+
+def weakened(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A strong ETag names exact bytes; decoded, they differ (RFC 9110 §8.8.1)."""
+    name, value = field
+    if name.lower() == b"etag" and not value.startswith(b"W/"):
+        return (name, b"W/" + value)
+    return field

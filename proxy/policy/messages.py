@@ -1,0 +1,175 @@
+"""The messages that the proxy writes: heads, from what it received and decided.
+
+Framing is always our own (RFC 9112 §6): exactly one of Content-Length and
+chunked, computed from what will be sent, never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from proxy.config.model import Route
+from proxy.http1.framing import Body, LengthBody
+from proxy.http1.head import Fields, Head, RequestHead, ResponseHead
+from proxy.policy.delivery import Delivery, adjust_fields
+from proxy.policy.fields import (
+    Rules,
+    head_bytes,
+    remove_member,
+    request_fields,
+    strip_hop_by_hop,
+    via,
+    without,
+)
+from proxy.policy.rewrite import Rules as PathRules
+from proxy.policy.rewrite import upstream_path
+
+# RFC 9110 §9.2.2
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+LENGTH = frozenset({b"content-length"})
+# HTTP/2 by upgrade is another protocol over a connection that this proxy
+# would no longer understand: the way of "h2c smuggling". RFC 9113 dropped it.
+NEVER_TUNNELLED = frozenset({b"h2c", b"http/2.0"})
+
+
+class Prepared(Protocol):
+    """What a route has ready."""
+
+    route: Route
+    path_rules: PathRules
+    request_rules: Rules
+    response_rules: Rules
+
+
+class Client(Protocol):
+    """What is known of the client."""
+
+    address: bytes
+    scheme: bytes
+
+
+def wants_keep_alive(head: Head) -> bool:
+    """May the connection serve another exchange (RFC 9112 §9.3)?"""
+    options = head.members(b"connection")
+    if b"close" in options:
+        return False
+    return head.minor >= 1 or b"keep-alive" in options
+
+
+def is_upgrade(head: RequestHead) -> bool:
+    """Does the client ask for another protocol (RFC 9110 §7.8)?"""
+    return (
+        head.minor >= 1
+        and b"upgrade" in head.members(b"connection")
+        and bool(set(head.members(b"upgrade")) - NEVER_TUNNELLED)
+    )
+
+
+def is_agreed(request: RequestHead, response: ResponseHead) -> bool:
+    """Did the upstream switch to a protocol that the client offered?"""
+    chosen = response.members(b"upgrade")
+    offered = set(request.members(b"upgrade")) - NEVER_TUNNELLED
+    return bool(chosen) and set(chosen) <= offered
+
+
+def upstream_request(
+    head: RequestHead,
+    prepared: Prepared,
+    path: bytes,
+    host: bytes | None,
+    body: Body,
+    client: Client,
+    *,
+    upgrade: bool,
+) -> bytes:
+    """The head of the request to the upstream; `host` is what the client asked for."""
+    target = prepared.route.target
+    fields = request_fields(
+        head,
+        host=target.authority if prepared.route.change_origin or not host else host,
+        authority=host or b"",
+        client=client.address,
+        scheme=client.scheme,
+        trust_forwarded=prepared.route.trust_forwarded,
+        rules=prepared.request_rules,
+    )
+    if not isinstance(body, LengthBody):
+        fields.append((b"Transfer-Encoding", b"chunked"))
+    elif b"content-length" in head.index:
+        fields.append((b"Content-Length", b"%d" % body.remaining))
+    if upgrade:
+        fields += upgrade_fields(head)
+    line = b"%b %b HTTP/1.1" % (
+        head.method,
+        upstream_path(target.path, prepared.path_rules, path),
+    )
+    return head_bytes(line, fields)
+
+
+def upgrade_fields(head: Head) -> Fields:
+    """Connection and Upgrade for the next hop."""
+    fields = [field for field in head.fields if field[0].lower() == b"upgrade"]
+    for protocol in NEVER_TUNNELLED:
+        fields = remove_member(fields, b"Upgrade", protocol)
+    return [(b"Connection", b"Upgrade"), *fields]
+
+
+def client_response(
+    head: ResponseHead,
+    body: Body,
+    delivery: Delivery,
+    prepared: Prepared,
+    client_minor: int,
+    *,
+    chunked: bool,
+    keep_alive: bool,
+    date: Callable[[], bytes],
+) -> bytes:
+    """The head of the response to the client.
+
+    `client_minor` is the client's HTTP/1.x; `date` is asked only when the
+    upstream sent no Date (RFC 9110 §6.6.1).
+    """
+    fields = adjust_fields(without(strip_hop_by_hop(head), LENGTH), delivery)
+    fields.append(via(head))
+    if b"date" not in head.index:
+        fields.append((b"Date", date()))
+    fields = prepared.response_rules.apply(fields)
+    if chunked:
+        fields.append((b"Transfer-Encoding", b"chunked"))
+    elif isinstance(body, LengthBody) and not delivery.codings:
+        fields += length_field(head, body)
+    if not keep_alive:
+        fields.append((b"Connection", b"close"))
+    elif client_minor == 0:
+        fields.append((b"Connection", b"keep-alive"))
+    return head_bytes(status_line(head), fields)
+
+
+def length_field(head: ResponseHead, body: LengthBody) -> Fields:
+    """Content-Length: of the body, or of what GET would have had (HEAD, 304)."""
+    value = head.get(b"content-length")
+    if value is None or head.status == 204:
+        return []
+    if body.complete:
+        return [(b"Content-Length", value.partition(b",")[0].strip(b" \t"))]
+    return [(b"Content-Length", b"%d" % body.remaining)]
+
+
+def informational(head: ResponseHead) -> bytes:
+    """A 1xx response as it goes on to the client."""
+    return head_bytes(status_line(head), without(strip_hop_by_hop(head), LENGTH))
+
+
+def switching(head: ResponseHead, prepared: Prepared) -> bytes:
+    """The 101 response as it goes on to the client."""
+    fields = without(strip_hop_by_hop(head), LENGTH)
+    fields.append(via(head))
+    fields = prepared.response_rules.apply(fields)
+    return head_bytes(status_line(head), fields + upgrade_fields(head))
+
+
+def status_line(head: ResponseHead) -> bytes:
+    """The upstream's status and reason in our version (RFC 9112 §4)."""
+    return b"HTTP/1.1 %d %b" % (head.status, head.reason)

@@ -1,0 +1,144 @@
+"""The account of one exchange: clock marks, holds, gaps, and how it ended.
+
+All times are seconds on a monotonic clock; `Clock` is injected so that tests
+run on a clock of their own. Wall-clock time is read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from enum import Enum
+from typing import TypeAlias
+
+from proxy.errors import ProxyError
+
+Clock: TypeAlias = Callable[[], float]
+
+monotonic: Clock = time.perf_counter
+wall_clock: Clock = time.time  # noqa: TID251 - the one place
+
+
+class Phase(Enum):
+    """Where an exchange is; it only ever moves on."""
+
+    ROUTING = 1
+    CONNECTING = 2
+    WAITING = 3  # for the response head
+    RELAYING = 4
+    TUNNEL = 5
+    OVER = 6
+
+
+class Ending(Enum):
+    """How an exchange ended; the words of the log."""
+
+    COMPLETE = "complete"
+    CLIENT_LEFT = "client left"
+    UPSTREAM_BROKE = "upstream broke"
+    TIMED_OUT = "timed out"
+    REFUSED = "refused"  # by us: a bad request, no route, a limit, a drain
+
+
+class Timeline:
+    """What happened in one exchange, noted by the relay as the bytes pass.
+
+    gap: time between two pieces from the upstream.
+    hold: time from the read of a piece to its write to the client.
+    """
+
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "client",
+        "connected",
+        "ended",
+        "ending",
+        "error",
+        "first_byte",
+        "head_received",
+        "held_since",
+        "last_piece",
+        "longest_gap",
+        "longest_hold",
+        "method",
+        "minor",
+        "pieces",
+        "route",
+        "silent_since",
+        "started",
+        "status",
+        "target",
+    )
+
+    def __init__(self, started: float, client: bytes) -> None:
+        self.client = client
+        self.route: str | None = None
+        self.method = b""
+        self.target = b""
+        self.minor = 1
+        self.status = 0  # as sent to the client; 0: nothing was sent
+        self.error: ProxyError | None = None
+        self.started = started
+        self.connected: float | None = None
+        self.head_received: float | None = None
+        self.first_byte: float | None = None
+        self.last_piece: float | None = None
+        self.silent_since = started  # of the upstream; a slow client's time excluded
+        self.held_since: float | None = None
+        self.ended: float | None = None
+        self.ending = Ending.COMPLETE
+        self.pieces = 0
+        self.bytes_received = 0  # request body, as the client sent it
+        self.bytes_sent = 0  # response body, before transfer coding
+        self.longest_gap = 0.0
+        self.longest_hold = 0.0
+
+    def piece_read(self, now: float) -> None:
+        """Mark the arrival of a piece of the response body."""
+        if self.last_piece is None:
+            self.first_byte = now
+        elif now - self.last_piece > self.longest_gap:
+            self.longest_gap = now - self.last_piece
+        self.last_piece = self.silent_since = now
+        self.pieces += 1
+
+    def piece_written(self, read: float, now: float) -> None:
+        """Mark that the piece read at `read` has been written by `now`."""
+        if now - read > self.longest_hold:
+            self.longest_hold = now - read
+
+    def hold_begins(self, now: float) -> None:
+        """Mark that bytes of the client wait in the proxy."""
+        if self.held_since is None:
+            self.held_since = now
+
+    def hold_ends(self, now: float) -> None:
+        """Mark that no byte waits any more."""
+        if self.held_since is not None:
+            self.longest_hold = max(self.longest_hold, now - self.held_since)
+            self.held_since = None
+
+    def request(self, method: bytes, target: bytes, minor: int) -> None:
+        """Note the request line."""
+        self.method = method
+        self.target = target
+        self.minor = minor
+
+    def end(self, now: float, ending: Ending, error: ProxyError | None) -> None:
+        """Close the account; a hold that is still open counts up to now."""
+        self.hold_ends(now)
+        self.ended = now
+        self.ending = ending
+        self.error = error
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first byte of the request to the end."""
+        return (self.ended or self.started) - self.started
+
+
+def http_date() -> bytes:
+    """The present as IMF-fixdate (RFC 9110 §5.6.7)."""
+    return formatdate(wall_clock(), usegmt=True).encode("ascii")

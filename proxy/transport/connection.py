@@ -1,0 +1,188 @@
+"""What both ends of an exchange share: pieces in, pieces out, flow control.
+
+A connection is a source and a sink at once. As a source it reads one body at
+a time and hands each piece to a `Receiver` in the call in which the bytes came
+in. As a sink it frames pieces and tells its feeder when its peer does not
+keep up. Knows nothing of routes or fields.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Protocol, cast
+
+from proxy.errors import ProxyError
+from proxy.http1.chunked import chunk, last_chunk
+from proxy.http1.framing import Body
+from proxy.http1.head import Fields
+
+# Bytes that may wait in the proxy for a peer that reads slowly, before the
+# other side is no longer read. asyncio's own default, made explicit.
+HIGH_WATER = 64 * 1024
+# A piece of at least this size is written beside its chunk frame instead of
+# being copied into it.
+COPY_LIMIT = 16 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
+
+
+class Receiver(Protocol):
+    """Takes a body from a source, piece by piece."""
+
+    @property
+    def blocked(self) -> bool:
+        """Should the source not be read for now?"""
+
+    def piece(self, data: bytes) -> None:
+        """The next piece; never empty."""
+
+    def end(self, trailers: Fields) -> None:
+        """The body is complete."""
+
+    def broken(self, error: ProxyError) -> None:
+        """The body will never be complete."""
+
+
+class Feeder(Protocol):
+    """Writes to a sink and wants to know whether its peer keeps up."""
+
+    def sink_blocked(self) -> None:
+        """More than HIGH_WATER bytes wait."""
+
+    def sink_ready(self) -> None:
+        """The peer has read on."""
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection (or Unix socket), to a client or to an upstream."""
+
+    __slots__ = (
+        "blocked",
+        "body",
+        "chunked",
+        "closed",
+        "feeder",
+        "paused",
+        "receiver",
+        "transport",
+    )
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set in connection_made
+        self.closed = False
+        # source
+        self.body: Body | None = None
+        self.receiver: Receiver | None = None
+        self.paused = False
+        # sink
+        self.feeder: Feeder | None = None
+        self.blocked = False
+        self.chunked = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop. TCP_NODELAY is set by asyncio and by uvloop."""
+        # uvloop's transports have the methods without the base class.
+        self.transport = cast("asyncio.Transport", transport)
+        keep_alive_probes(self.transport)
+
+    # -- source
+
+    def feed_body(self, data: bytes) -> None:
+        """Hand the payload in `data` on."""
+        body, receiver = self.body, self.receiver
+        assert body is not None
+        assert receiver is not None
+        payload = body.feed(data)
+        if payload:
+            receiver.piece(payload)
+        if body.error is not None:
+            self.receiver = None
+            receiver.broken(self.framing_error(body.error))
+        elif body.complete:
+            # Both before the end is told: it may hand this connection on.
+            self.receiver = None
+            self.after_body(body.excess)
+            receiver.end(body.trailers)
+
+    def after_body(self, excess: bytes) -> None:
+        """Take what came after the body in the same read; often nothing."""
+        raise NotImplementedError
+
+    def framing_error(self, reason: str) -> ProxyError:
+        """The failure that a fault in the framing is on this side."""
+        raise NotImplementedError
+
+    def pause_reading(self) -> None:
+        """Take no more bytes from the peer for now."""
+        if not self.paused and not self.closed:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+        if self.paused:
+            self.paused = False
+            if not self.closed and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    # -- sink
+
+    def send_piece(self, piece: bytes) -> None:
+        """Write one piece of the body, framed; never empty."""
+        if not self.chunked:
+            self.transport.write(piece)
+        elif len(piece) < COPY_LIMIT:
+            self.transport.write(chunk(piece))
+        else:
+            self.transport.writelines([b"%x\r\n" % len(piece), piece, b"\r\n"])
+
+    def send_end(self, trailers: Fields) -> None:
+        """End the body."""
+        if self.chunked:
+            self.transport.write(last_chunk(trailers))
+
+    def pause_writing(self) -> None:
+        """Called by the loop: more than HIGH_WATER bytes wait."""
+        self.blocked = True
+        if self.feeder is not None:
+            self.feeder.sink_blocked()
+
+    def resume_writing(self) -> None:
+        """Called by the loop: the peer has read on."""
+        self.blocked = False
+        if self.feeder is not None:
+            self.feeder.sink_ready()
+
+    # -- closing
+
+    def abort(self) -> None:
+        """Close at once; bytes that wait are dropped."""
+        if not self.closed:
+            self.transport.abort()
+
+    def reset_on_close(self) -> None:
+        """Make the coming close a reset, for a body whose end is the close."""
+        sock: socket.socket | None = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+
+def keep_alive_probes(transport: asyncio.Transport) -> None:
+    """Have the kernel find a peer that vanished without a word (RFC 9293 §3.8.4).
+
+    60 s of silence, then 4 probes 15 s apart: gone within two minutes, however
+    long a stream may rightly be silent.
+    """
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", 60),
+        ("TCP_KEEPINTVL", 15),
+        ("TCP_KEEPCNT", 4),
+    ):
+        number = getattr(socket, option, None)  # macOS and Windows name fewer
+        if number is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, number, value)

@@ -1,0 +1,63 @@
+"""A coarse clock for everything that waits.
+
+One timer for the whole process looks four times a second at what is waiting,
+so that no request and no piece costs a timer of its own. A stream without
+time limits is not even looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from proxy.timeline import Clock
+
+RESOLUTION = 0.25  # seconds; how late a time-out may be noticed
+
+
+class Waiting(Protocol):
+    """Something with a time limit."""
+
+    def check(self, now: float) -> None:
+        """Act if a limit has passed; called at every tick until removed."""
+
+
+class Deadlines:
+    """The set of what is waiting; ticks while it is not empty."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.waiting: set[Waiting] = set()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def add(self, item: Waiting) -> None:
+        """Have `item` checked from now on."""
+        self.waiting.add(item)
+        if self.timer is None:
+            self.schedule()
+
+    def discard(self, item: Waiting) -> None:
+        """Check `item` no longer."""
+        self.waiting.discard(item)
+
+    def schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_later(RESOLUTION, self.tick)
+
+    def tick(self) -> None:
+        """Check all; called by the timer, and by tests with a clock of their own."""
+        now = self.clock()
+        for item in tuple(self.waiting):
+            item.check(now)
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.waiting:
+            self.schedule()
+
+    def stop(self) -> None:
+        """Forget all."""
+        self.waiting.clear()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None

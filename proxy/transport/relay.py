@@ -1,0 +1,191 @@
+"""The relay: read a piece, write a piece, mark the clock.
+
+Called by the source in the turn of the event loop in which the bytes came in,
+and writes to the sink before it returns: there is no queue, no task to wake
+and no timer. What the sink's peer does not take waits in the transport; above
+HIGH_WATER the source is not read until it has been taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from proxy.errors import ContentCodingFailed, ProxyError
+from proxy.http1.head import Fields
+from proxy.stream.decoding import ContentDecoder, DecodingError
+from proxy.timeline import Clock, Timeline
+from proxy.transport.connection import Connection
+
+# Told once, when the body has ended: None, or what broke it.
+Done: TypeAlias = Callable[[ProxyError | None], None]
+
+
+class Relay:
+    """One body, from one connection to the other. Ends once, by `done`."""
+
+    __slots__ = ("done", "sink", "source")
+
+    def __init__(self, source: Connection, sink: Connection, done: Done) -> None:
+        self.source = source
+        self.sink = sink
+        self.done: Done | None = done
+        sink.feeder = self
+
+    @property
+    def blocked(self) -> bool:
+        """Should the source not be read for now?"""
+        return self.sink.blocked
+
+    def piece(self, data: bytes) -> None:
+        self.sink.send_piece(data)
+
+    def end(self, trailers: Fields) -> None:
+        self.sink.send_end(trailers)
+        self.finish(None)
+
+    def broken(self, error: ProxyError) -> None:
+        self.finish(error)
+
+    def sink_blocked(self) -> None:
+        self.source.pause_reading()
+
+    def sink_ready(self) -> None:
+        self.source.resume_reading()
+
+    def finish(self, error: ProxyError | None) -> None:
+        """Let go of both ends and tell how it ended."""
+        done = self.done
+        if done is not None:
+            self.detach()
+            done(error)
+
+    def detach(self) -> None:
+        """Stop listening to the sink; bytes already written still go out."""
+        self.done = None
+        if self.sink.feeder is self:
+            self.sink.feeder = None
+
+
+class RequestRelay(Relay):
+    """A request body, to the upstream, as it arrives."""
+
+    __slots__ = ("timeline",)
+
+    def __init__(
+        self, source: Connection, sink: Connection, done: Done, timeline: Timeline
+    ) -> None:
+        super().__init__(source, sink, done)
+        self.timeline = timeline
+
+    def piece(self, data: bytes) -> None:
+        self.timeline.bytes_received += len(data)
+        self.sink.send_piece(data)
+
+    def finish(self, error: ProxyError | None) -> None:
+        # A client that leaves is noticed only while it is read.
+        self.source.resume_reading()
+        super().finish(error)
+
+
+class ResponseRelay(Relay):
+    """A response body, to the client, as it arrives, with its times."""
+
+    __slots__ = ("clock", "timeline")
+
+    def __init__(
+        self,
+        source: Connection,
+        sink: Connection,
+        done: Done,
+        timeline: Timeline,
+        clock: Clock,
+    ) -> None:
+        super().__init__(source, sink, done)
+        self.timeline = timeline
+        self.clock = clock
+
+    def piece(self, data: bytes) -> None:
+        timeline = self.timeline
+        now = self.clock()
+        timeline.piece_read(now)
+        timeline.bytes_sent += len(data)
+        self.sink.send_piece(data)
+        timeline.piece_written(now, self.clock())
+
+    def sink_blocked(self) -> None:
+        self.timeline.hold_begins(self.timeline.last_piece or self.clock())
+        self.source.pause_reading()
+
+    def sink_ready(self) -> None:
+        now = self.clock()
+        self.timeline.hold_ends(now)
+        self.timeline.silent_since = now
+        self.source.resume_reading()
+
+
+class DecodingRelay(ResponseRelay):
+    """A compressed response body, decoded piece by piece.
+
+    Each piece yields at once all that can be known from it, one step at a
+    time; while the client is slow the next step is not computed.
+    """
+
+    __slots__ = ("decoder", "ended", "steps")
+
+    def __init__(
+        self,
+        source: Connection,
+        sink: Connection,
+        done: Done,
+        timeline: Timeline,
+        clock: Clock,
+        decoder: ContentDecoder,
+    ) -> None:
+        super().__init__(source, sink, done, timeline, clock)
+        self.decoder = decoder
+        self.steps: list[Iterator[bytes]] = []
+        self.ended = False
+
+    def piece(self, data: bytes) -> None:
+        now = self.clock()
+        self.timeline.piece_read(now)
+        self.steps.append(self.decoder.decode(data))
+        if not self.sink.blocked:
+            self.pump()
+        self.timeline.piece_written(now, self.clock())
+
+    def end(self, trailers: Fields) -> None:
+        self.ended = True
+        if not self.sink.blocked:
+            self.pump()
+
+    def broken(self, error: ProxyError) -> None:
+        # What came before the break was good; the client is owed it.
+        self.pump()
+        super().broken(error)
+
+    def sink_ready(self) -> None:
+        self.timeline.hold_ends(self.clock())
+        self.pump()
+        if not self.sink.blocked:
+            super().sink_ready()
+
+    def pump(self) -> None:
+        """Write decoded steps until there are no more or the client is slow."""
+        try:
+            while self.steps:
+                for step in self.steps[0]:
+                    self.timeline.bytes_sent += len(step)
+                    self.sink.send_piece(step)
+                    if self.sink.blocked:
+                        return
+                del self.steps[0]
+            if self.ended:
+                self.decoder.end()
+        except DecodingError as fault:
+            self.steps.clear()
+            self.finish(ContentCodingFailed(f"cannot decode the body: {fault}"))
+            return
+        if self.ended:
+            super().end([])

@@ -1,0 +1,101 @@
+"""The tunnel: an upgraded connection, raw in both directions (RFC 9110 §7.8).
+
+Frames, fragments, compression extensions, pings and close codes are the peers'
+business: bytes pass as they came. Each direction ends by itself (half-close);
+the tunnel is over when both have, or when either connection breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.errors import ProxyError
+from proxy.http1.head import Fields
+from proxy.timeline import Clock, Timeline
+from proxy.transport.client import ClientConnection
+from proxy.transport.connection import Connection
+from proxy.transport.upstream import UpstreamConnection
+
+
+class Direction:
+    """One way through the tunnel."""
+
+    __slots__ = ("ended", "sink", "source", "tunnel")
+
+    def __init__(self, tunnel: Tunnel, source: Connection, sink: Connection) -> None:
+        self.tunnel = tunnel
+        self.source = source
+        self.sink = sink
+        self.ended = False
+        sink.feeder = self
+
+    @property
+    def blocked(self) -> bool:
+        return self.sink.blocked
+
+    def piece(self, data: bytes) -> None:
+        self.tunnel.passed(self, len(data))
+        self.sink.transport.write(data)
+
+    def end(self, trailers: Fields) -> None:
+        self.ended = True
+        transport = self.sink.transport
+        if self.sink.closed or transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:  # TLS has no half-close
+            transport.close()
+        self.tunnel.direction_ended()
+
+    def broken(self, error: ProxyError) -> None:
+        self.tunnel.finish(error)
+
+    def sink_blocked(self) -> None:
+        self.source.pause_reading()
+
+    def sink_ready(self) -> None:
+        self.source.resume_reading()
+
+
+class Tunnel:
+    """Both ways, and when they are over."""
+
+    __slots__ = ("clock", "done", "timeline", "to_client", "to_upstream")
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        upstream: UpstreamConnection,
+        done: Callable[[ProxyError | None], None],
+        timeline: Timeline,
+        clock: Clock,
+    ) -> None:
+        self.done: Callable[[ProxyError | None], None] | None = done
+        self.timeline = timeline
+        self.clock = clock
+        self.to_upstream = Direction(self, client, upstream)
+        self.to_client = Direction(self, upstream, client)
+        upstream.become_tunnel(self.to_client)
+        client.become_tunnel(self.to_upstream)
+
+    def passed(self, direction: Direction, size: int) -> None:
+        """Account for a piece."""
+        if direction is self.to_client:
+            self.timeline.piece_read(self.clock())
+            self.timeline.bytes_sent += size
+        else:
+            self.timeline.silent_since = self.clock()
+            self.timeline.bytes_received += size
+
+    def direction_ended(self) -> None:
+        """A direction is over; with the other, all is."""
+        if self.to_client.ended and self.to_upstream.ended:
+            self.finish(None)
+
+    def finish(self, error: ProxyError | None) -> None:
+        """Tell once how it ended."""
+        done = self.done
+        if done is not None:
+            self.done = None
+            done(error)

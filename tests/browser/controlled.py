@@ -1,0 +1,181 @@
+"""An upstream for the page that does nothing until the test says so.
+
+Each request becomes a `Stream`; what is sent on it leaves at once, and nothing
+else ever leaves. So a page that shows message n before message n + 1 exists has
+got it through everything in between without a hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum, auto
+from pathlib import Path
+
+from aiohttp import web
+
+PAGE = Path(__file__).resolve().parents[2] / "upstream_demo" / "page"
+GUARD_SECONDS = 5  # a held byte deadlocks the test; this ends it
+ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+
+
+class Ending(Enum):
+    """What ends a stream, in place of a next piece."""
+
+    CLEAN = auto()
+    BROKEN = auto()
+
+
+class Stream:
+    """One request, and the response that the test writes to it."""
+
+    def __init__(self, request: web.Request, body: bytes) -> None:
+        self.path = request.path
+        self.body = body
+        self.left = asyncio.Event()
+        self._pieces: asyncio.Queue[bytes | Ending] = asyncio.Queue()
+
+    def send(self, piece: bytes) -> None:
+        self._pieces.put_nowait(piece)
+
+    def send_event(self, data: str) -> None:
+        self.send(f"data:{data}\n\n".encode())
+
+    def finish(self) -> None:
+        self._pieces.put_nowait(Ending.CLEAN)
+
+    def break_off(self) -> None:
+        self._pieces.put_nowait(Ending.BROKEN)
+
+    async def client_left(self) -> None:
+        """Wait until the client has closed this stream."""
+        async with asyncio.timeout(GUARD_SECONDS):
+            await self.left.wait()
+
+    async def answer(
+        self, request: web.Request, content_type: str, hold: bool
+    ) -> web.StreamResponse:
+        """Write what the test sends; with `hold`, nothing before the end."""
+        response = web.StreamResponse(
+            headers={"Content-Type": content_type, **ANY_ORIGIN}
+        )
+        held = bytearray()
+        if not hold:
+            await response.prepare(request)
+        try:
+            while not isinstance(piece := await self._pieces.get(), Ending):
+                if hold:
+                    held += piece
+                else:
+                    await response.write(piece)
+            if piece is Ending.BROKEN and request.transport is not None:
+                request.transport.abort()
+                return response
+            await response.prepare(request)
+            await response.write(bytes(held))
+            await response.write_eof()
+        except (asyncio.CancelledError, ConnectionError):
+            self.left.set()
+            raise
+        return response
+
+
+class PageUpstream:
+    """Serves the page, and a `Stream` for each request to a controlled path."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.holding_port = 0
+        # Set, `/open` answers with it instead of a stream.
+        self.refusal: web.Response | None = None
+        self.left_early = 0
+        self._requested: defaultdict[str, asyncio.Queue[Stream]] = defaultdict(
+            asyncio.Queue
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def requested(self, path: str) -> Stream:
+        """The next request to `path`, waiting for it."""
+        async with asyncio.timeout(GUARD_SECONDS):
+            return await self._requested[path].get()
+
+    async def _stream(
+        self, request: web.Request, content_type: str, *, hold: bool = False
+    ) -> web.StreamResponse:
+        stream = Stream(request, await request.read())
+        self._requested[request.path].put_nowait(stream)
+        try:
+            return await stream.answer(request, content_type, hold)
+        finally:
+            self.left_early += stream.left.is_set()
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        return await self._stream(request, "text/event-stream")
+
+    async def held_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._stream(request, "text/event-stream", hold=True)
+
+    async def open(self, request: web.Request) -> web.StreamResponse:
+        if self.refusal is not None:
+            return self.refusal
+        return await self._stream(request, "application/x-ndjson")
+
+    async def status(self, request: web.Request) -> web.Response:
+        return web.json_response({"open_streams": 0, "left_early": self.left_early})
+
+    async def settings(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {"holding_port": self.holding_port, "version": "1.2.3"}
+        )
+
+    async def index(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(PAGE / "index.html")
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/events", self.events)
+        app.router.add_get("/faults/die", self.events)
+        app.router.add_post("/open", self.open)
+        app.router.add_get("/status", self.status)
+        app.router.add_get("/settings.json", self.settings)
+        app.router.add_get("/", self.index)
+        app.router.add_static("/", PAGE)
+        return app
+
+    def holding_application(self) -> web.Application:
+        """What listens on `holding_port`: the hop, alone and before the proxy."""
+        app = web.Application()
+        app.router.add_get("/held/events", self.held_events)
+        app.router.add_get("/held-before/events", self.events)
+        return app
+
+
+@asynccontextmanager
+async def serve(app: web.Application) -> AsyncIterator[int]:
+    """Serve `app` on a free port, and yield the port."""
+    runner = web.AppRunner(
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port: int = runner.addresses[0][1]
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def start_upstream() -> AsyncIterator[PageUpstream]:
+    """The upstream and its holding hop, each on a free port."""
+    upstream = PageUpstream()
+    async with (
+        serve(upstream.application()) as upstream.port,
+        serve(upstream.holding_application()) as upstream.holding_port,
+    ):
+        yield upstream

@@ -1,0 +1,99 @@
+"""Fixtures: upstream, proxy, client. Everything on 127.0.0.1 and free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+import proxy as package
+from proxy.timeline import Clock, monotonic
+from tests.support.raw import Upstream, turns
+from tests.support.running import RunningProxy, Table, start_proxy
+
+PROXY = Path(package.__file__).parent
+StartProxy = Callable[..., Awaitable[RunningProxy]]
+
+
+class ManualClock:
+    """A clock that stands still until it is told otherwise. Seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    """A raw upstream that the test scripts."""
+    async with Upstream() as server:
+        yield server
+
+
+class Complaints(logging.Handler):
+    """What nobody may ever see: a traceback, a warning of the event loop."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "asyncio" or record.levelno >= logging.ERROR:
+            self.heard.append(self.format(record))
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Fails the test if an exception ended in the event loop or in an error."""
+    handler = Complaints()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+    assert handler.heard == []
+
+
+@pytest.fixture
+async def proxy(tmp_path: Path, complaints: Complaints) -> AsyncIterator[StartProxy]:
+    """Start proxies: `await proxy({"/sse": {"target": …}}, server={…})`.
+
+    After the test each must have let go of everything: no client, no upstream
+    connection, no task is left, and nothing complained.
+    """
+    before = asyncio.all_tasks()
+    running: list[RunningProxy] = []
+
+    async def start(
+        routes: Mapping[str, Table], *, clock: Clock = monotonic, **tables: Table
+    ) -> RunningProxy:
+        folder = tmp_path / str(len(running))
+        folder.mkdir()
+        running.append(await start_proxy(folder, routes, tables, clock))
+        return running[-1]
+
+    yield start
+    for each in running:
+        await each.stop()
+        assert not each.server.clients
+        assert not each.server.deadlines.waiting
+    await turns(3)
+    assert not [task for task in asyncio.all_tasks() - before if is_ours(task)]
+
+
+def is_ours(task: asyncio.Task[object]) -> bool:
+    """Does the task run code of the proxy?"""
+    code: CodeType | None = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and Path(code.co_filename).is_relative_to(PROXY)

@@ -1,0 +1,72 @@
+"""The page server."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from proxy import __version__
+from tests.demo.conftest import Connect, Serve
+from upstream_demo import pages
+from upstream_demo.pages import PAGE, create_pages_app
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+async def port(serve_app: Serve) -> int:
+    return await serve_app(create_pages_app(events_url=NOWHERE, proxy_url=NOWHERE))
+
+
+@pytest.mark.parametrize(
+    ("path", "file", "content_type"),
+    [
+        ("/", "index.html", "text/html; charset=utf-8"),
+        ("/index.html", "index.html", "text/html; charset=utf-8"),
+        ("/main.js", "main.js", "text/javascript; charset=utf-8"),
+        ("/base.css", "base.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "icon.svg", "image/svg+xml"),
+    ],
+)
+async def test_file_comes_with_its_type_and_is_not_cached(
+    port: int, session: aiohttp.ClientSession, path: str, file: str, content_type: str
+) -> None:
+    async with session.get(f"http://127.0.0.1:{port}{path}") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == content_type
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert await response.read() == (PAGE / file).read_bytes()
+
+
+def test_every_file_of_the_page_has_a_type() -> None:
+    suffixes = {path.suffix for path in PAGE.rglob("*") if path.is_file()}
+    assert suffixes <= set(pages.CONTENT_TYPES)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/missing.html",
+        "/../demo.toml",
+        "/../pages.py",
+        "/%2e%2e/__init__.py",
+        "/..%2fdemo.toml",
+        "/x/../../demo.toml",
+        "//etc/hostname.txt",
+        "/%00.html",
+        "/index.html%00",
+        "/.",
+    ],
+)
+async def test_nothing_else_is_shown(port: int, connect: Connect, target: str) -> None:
+    client = await connect(port)
+    await client.request(target)
+    assert (await client.head()).status == 404
+
+
+async def test_settings_name_the_port_and_the_version(
+    port: int, session: aiohttp.ClientSession
+) -> None:
+    async with session.get(f"http://127.0.0.1:{port}/settings.json") as response:
+        assert response.headers["Cache-Control"] == "no-store"
+        assert await response.json() == {"holding_port": port, "version": __version__}

@@ -1,0 +1,105 @@
+"""A running proxy, configured as a user would: by a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from proxy.config.load import load
+from proxy.server import Server
+from proxy.timeline import Clock, Timeline, monotonic
+from tests.support.raw import GUARD, Peer, Upstream, connect
+
+Table = Mapping[str, object]
+
+
+def toml(value: object) -> str:
+    """A value as TOML; its strings, numbers and lists are those of JSON."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items())
+        return "{ " + inner + " }"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def document(routes: Mapping[str, Table], tables: Mapping[str, Table]) -> str:
+    """A whole configuration file."""
+    lines = []
+    named = {f"routes.{json.dumps(prefix)}": table for prefix, table in routes.items()}
+    for name, table in {**tables, **named}.items():
+        lines.append(f"[{name}]")
+        lines += [f"{json.dumps(key)} = {toml(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+class RunningProxy:
+    """A proxy on a free port, with what its observers saw."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.exchanges: asyncio.Queue[Timeline] = asyncio.Queue()
+        self.clients: list[Peer] = []
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def client(self, receive_bytes: int = 0) -> Peer:
+        """A raw client, connected."""
+        self.clients.append(await connect(self.port, receive_bytes=receive_bytes))
+        return self.clients[-1]
+
+    async def begin(self, upstream: Upstream, request: bytes) -> tuple[Peer, Peer]:
+        """Send a request; its client, and the upstream with the head read."""
+        client = await self.client()
+        await client.send(request)
+        return client, await upstream.request()
+
+    async def stop(self) -> None:
+        """Stop the proxy and its clients."""
+        await self.server.stop()
+        for client in self.clients:
+            client.writer.transport.abort()
+        await asyncio.sleep(0)
+
+    async def ended(self) -> Timeline:
+        """The account of the next exchange that ends."""
+        async with asyncio.timeout(GUARD):
+            return await self.exchanges.get()
+
+    def tick(self) -> None:
+        """Look at all time limits now."""
+        self.server.deadlines.tick()
+
+    @property
+    def idle_connections(self) -> int:
+        """Upstream connections that wait for their next request."""
+        routes = self.server.prepared.router.routes
+        return sum(len(route.upstream.idle) for route in routes)
+
+
+async def start_proxy(
+    folder: Path,
+    routes: Mapping[str, Table],
+    tables: Mapping[str, Table],
+    clock: Clock = monotonic,
+) -> RunningProxy:
+    """Write a configuration, load it, serve it."""
+    path = folder / "config.toml"
+    path.write_text(document(routes, tables), encoding="utf-8")
+    exchanges: list[RunningProxy] = []
+    config = load(path, {}, {"server.port": 0})
+    server = Server(
+        config,
+        observers=[lambda timeline: exchanges[0].exchanges.put_nowait(timeline)],
+        clock=clock,
+    )
+    proxy = RunningProxy(server)
+    exchanges.append(proxy)
+    await server.start()
+    return proxy

@@ -1,0 +1,196 @@
+"""One case for each fault, with the very line that a person gets to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.load import from_routes, load
+from proxy.errors import ConfigError
+from tests.unit.config.conftest import Refuse
+
+ROUTE = '\n[routes."/sse"]\ntarget = "http://upstream"\n'
+ADDRESS = "write http://host:port, https://…, ws://…, wss://… or unix:/path/to.sock"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param("a = ", "line 1, column 5: no value: text stands in quotes, "
+                     "true and false do not", id="value missing"),
+        pytest.param("\na = yes\n",
+                     "line 2, column 5: no value: text stands in quotes, true and "
+                     "false do not", id="value without quotes"),
+        pytest.param("[a]\n[a]\n", "line 2, column 3: this table is declared a second "
+                     "time", id="table twice"),
+        pytest.param("[a]\nb = 1\nb = 2\n",
+                     "line 3, column 6: this key is set a second time", id="key twice"),
+        pytest.param("a = 1\nb = 'x", "line 2, column 7: expected \"'\"",
+                     id="ends inside a string"),
+        pytest.param("[routes./sse]\n", "line 1, column 9: a prefix stands in quotes: "
+                     '[routes."/sse"]', id="prefix without quotes"),
+        pytest.param(b"a = 1\nb = '\xff'\n", "line 2: not UTF-8: save the file in that "
+                     "encoding", id="not UTF-8"),
+    ],
+)  # fmt: skip
+def test_syntax_faults_tell_line_and_column(
+    refuse: Refuse, text: str | bytes, fault: str
+) -> None:
+    assert refuse(text) == [f"config.toml: {fault}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a = " + "1" * 5000, id="integer beyond all measure"),
+        pytest.param("a = " + "[" * 5000, id="nested beyond all measure"),
+    ],
+)
+def test_what_overwhelms_the_parser_is_a_fault(refuse: Refuse, text: str) -> None:
+    [fault] = refuse(text)
+    assert fault.startswith("config.toml: no TOML: ")
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert caught.value.faults == [
+        f"{path}: no such file: name one with --config FILE, "
+        "or give --route /prefix=http://host:port"
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, {})
+    assert caught.value.faults == [f"{tmp_path}: cannot be read: is a directory"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param("[sever]", "[sever]: unknown table: did you mean server?",
+                     id="unknown table"),
+        pytest.param("[x]", "[x]: unknown table: expected defaults, log, routes or "
+                     "server", id="table like no other"),
+        pytest.param("[proxy]", '[proxy]: unknown table: write one table '
+                     '[routes."/prefix"] for each entry', id="table of a dev server"),
+        pytest.param('["/sse"]', '["/sse"]: write [routes."/sse"]',
+                     id="route at the top"),
+        pytest.param("server = 5", "[server]: expected a table, got the integer 5",
+                     id="value instead of a table"),
+    ],
+)  # fmt: skip
+def test_unknown_tables(refuse: Refuse, text: str, fault: str) -> None:
+    faults = refuse(text + ROUTE)
+    assert faults == [f"config.toml: {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        pytest.param('[routes."/a"]', '[routes."/a"] target: missing: write target = '
+                     '"http://host:port"', id="target missing"),
+        pytest.param('[routes."/a"]\ntarget = "a:80"',
+                     "[routes.\"/a\"] target: 'a:80' is no address of an upstream: "
+                     f"{ADDRESS}", id="target without scheme"),
+        pytest.param('[routes."/a"]\ntarget = 80', '[routes."/a"] target: expected a '
+                     "string, got the integer 80", id="integer for a target"),
+        pytest.param('[routes."/a"]\ntarget = "http://127.0.0.1:8080"',
+                     '[routes."/a"] target: http://127.0.0.1:8080 is the proxy itself '
+                     "(see [server])", id="target is the proxy itself"),
+        pytest.param('[routes."a"]\ntarget = "http://a"',
+                     '[routes."a"] prefix: expected a path that begins with "/", no '
+                     'pattern: write "/a"', id="prefix without slash"),
+        pytest.param('[routes."/a/"]\ntarget = "http://a"',
+                     '[routes."/a/"] prefix: a prefix does not end in "/": write "/a"',
+                     id="prefix ends in slash"),
+        pytest.param('[routes."/%73se"]\ntarget = "http://a"',
+                     '[routes."/%73se"] prefix: the same path as [routes."/sse"]',
+                     id="prefix given twice"),
+        pytest.param('[routes]\n"/a" = "http://a"',
+                     '[routes."/a"]: expected a table: write target = "http://a" in it',
+                     id="short form of a dev server"),
+        pytest.param('[routes]\n"/a" = 5', '[routes."/a"]: expected a table, got the '
+                     "integer 5", id="integer for a route"),
+    ],
+)  # fmt: skip
+def test_routes(refuse: Refuse, table: str, fault: str) -> None:
+    assert refuse(f"{ROUTE}{table}") == [f"config.toml: {fault}"]
+
+
+@pytest.mark.parametrize("text", ["", "[routes]", "[defaults]\nws = true"])
+def test_no_routes_at_all(refuse: Refuse, text: str) -> None:
+    assert refuse(text) == [
+        'config.toml: [routes]: none: write [routes."/sse"] '
+        'with target = "http://localhost:8002"'
+    ]
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_tables(
+    refuse: Refuse,
+) -> None:
+    text = """
+        [routes."/b"]
+        target = "${UPSTREAM}"
+        changeOrigin = true
+        headers.request.set = { Connection = "close" }
+        [routes."a"]
+        ws = "no"
+        [defaults]
+        idle_timeout_seconds = -1
+        [log]
+        format = "xml"
+        [server]
+        port = 70000
+        [severs]
+    """
+    faults = refuse(text, {}, {"server.host": ""})
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults] == [
+        "[severs]",
+        "[server] port",
+        "[log] format",
+        "[server] host",
+        "[defaults] idle_timeout_seconds",
+        '[routes."/b"] target',
+        '[routes."/b"] changeOrigin',
+        '[routes."/b"] headers.request.set.Connection',
+        '[routes."a"] prefix',
+        '[routes."a"] ws',
+        '[routes."a"] target',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        pytest.param("server.port", 70000, "--port: [server] port: expected an integer "
+                     "from 0 to 65535, got the integer 70000", id="port"),
+        pytest.param("server.host", "", "--host: [server] host: expected an address: "
+                     '"127.0.0.1" for this machine only', id="host"),
+        pytest.param("log.format", "xml", "--log-format: [log] format: expected "
+                     '"json" or "text", got the string "xml"', id="log format"),
+    ],
+)  # fmt: skip
+def test_faults_of_the_command_line_name_the_flag(
+    refuse: Refuse, key: str, value: object, fault: str
+) -> None:
+    assert refuse(ROUTE, {}, {key: value}) == [fault]
+    with pytest.raises(ConfigError) as caught:
+        from_routes({"/sse": "http://upstream"}, {key: value})
+    assert caught.value.faults == [fault]
+
+
+def test_faults_of_routes_without_a_file_name_the_flag() -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_routes({"sse": "localhost:8002", "/a": "http://${HOST}"})
+    assert caught.value.faults == [
+        '--route: [routes."sse"] prefix: expected a path that begins with "/", '
+        'no pattern: write "/sse"',
+        "--route: [routes.\"sse\"] target: 'localhost:8002' is no address of an "
+        f"upstream: {ADDRESS}",
+        "--route: [routes.\"/a\"] target: 'http://${HOST}': '${host}' is no host name "
+        "and no IP address",
+    ]

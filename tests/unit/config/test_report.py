@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from proxy.config.load import from_routes
+from proxy.config.model import Log, Route, Server
+from proxy.config.report import report, route_table
+from tests.unit.config.conftest import Load
+
+TEXT = """
+[server]
+port = "${PORT:-8080}"
+
+[defaults]
+idle_timeout_seconds = 0.25
+
+[routes."/llm"]
+target = "https://api.example.com/v1"
+change_origin = true
+path_rewrite = { '^/(llm)/v\\d' = "/$1", "^/x" = "" }
+headers.request.set = { Authorization = "Bearer ${KEY}", X-Tenant = "hunter2" }
+headers.request.remove = ["Cookie"]
+headers.response.remove = ["${FIELD}", "Server"]
+"""
+ENVIRON = {"KEY": "hunter2", "FIELD": "X-hunter2"}
+
+REPORT = """\
+[server]
+  host                               "127.0.0.1"                   --host
+  port                               8080                          config.toml, ${PORT} (default)
+  max_head_bytes                     65536                         default
+
+[log]
+  format                             "text"                        default
+  access                             true                          default
+
+[routes."/llm"]
+  target                             "https://api.example.com/v1"  config.toml
+  path_rewrite."^/(llm)/v\\\\d"        "/$1"                         config.toml
+  path_rewrite."^/x"                 ""                            config.toml
+  ws                                 false                         default
+  change_origin                      true                          config.toml
+  decode                             "unless-no-transform"         default
+  trust_forwarded                    false                         default
+  headers.request.set.Authorization  ****                          config.toml, ${KEY}
+  headers.request.set.X-Tenant       ****                          config.toml
+  headers.request.remove             ["Cookie"]                    config.toml
+  headers.response.set               {}                            default
+  headers.response.remove            ****                          config.toml, ${FIELD}; config.toml
+  connect_timeout_seconds            10                            default
+  first_byte_timeout_seconds         600                           default
+  idle_timeout_seconds               0.25                          config.toml [defaults]
+  max_duration_seconds               0                             default
+  upstream_keepalive_seconds         4                             default"""  # noqa: E501
+
+
+def test_every_key_is_told_with_its_value_and_source(read: Load) -> None:
+    assert report(read(TEXT, ENVIRON, {"server.host": "127.0.0.1"})) == REPORT
+
+
+def test_no_key_of_the_model_is_left_out(read: Load) -> None:
+    text = report(read(TEXT, ENVIRON))
+    fields = [
+        name
+        for table in (Server, Log, Route)
+        for name in table.__struct_fields__
+        if name != "prefix"
+    ]
+    words = {line.split()[0].partition(".")[0] for line in text.splitlines() if line}
+    assert [name for name in fields if name not in words] == []
+
+
+def test_secrets_are_never_told(read: Load) -> None:
+    config = read(TEXT, ENVIRON)
+    assert config.routes["/llm"].headers.request.set["X-Tenant"] == "hunter2"
+    assert "hunter2" not in report(config)
+    assert "hunter2" not in route_table(config)
+
+
+def test_secrets_do_not_show_in_a_representation(read: Load) -> None:
+    """It is what a traceback or a careless log line would tell."""
+    rules = read(TEXT, ENVIRON).routes["/llm"].headers.request
+    assert repr(rules) == (
+        "FieldRules(set={'Authorization': '****', 'X-Tenant': '****'}, "
+        "remove=['Cookie'])"
+    )
+
+
+def test_what_a_terminal_would_obey_is_told_in_escapes(read: Load) -> None:
+    text = '[routes."/a"]\ntarget = "unix:/\\u202e\\u009b"\n'
+    assert "unix:/\\u202e\\u009b" in report(read(text))
+
+
+def test_the_route_table_is_aligned(read: Load) -> None:
+    text = """
+        [routes."/llm"]
+        target = "https://api.example.com/v1"
+        change_origin = true
+        ws = true
+        path_rewrite = { '^/llm/(\\d)' = "/$1", "^/llm" = "" }
+        [routes."/"]
+        target = "unix:/run/page.sock"
+    """
+    assert route_table(read(text)).splitlines() == [
+        "route  target                      path_rewrite                    flags",
+        '/llm   https://api.example.com/v1  ^/llm/(\\d) -> /$1, ^/llm -> ""  '
+        "ws change_origin",
+        "/      unix:/run/page.sock         -                               -",
+    ]
+
+
+def test_the_route_table_of_routes_without_a_file() -> None:
+    config = from_routes({"/sse": "http://localhost:8002"})
+    assert route_table(config).splitlines() == [
+        "route  target                 path_rewrite  flags",
+        '/sse   http://localhost:8002  ^/sse -> ""   change_origin',
+    ]

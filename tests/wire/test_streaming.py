@@ -1,0 +1,151 @@
+"""No hold: event n+1 is sent only once the client has event n."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+
+from tests.conftest import StartProxy
+from tests.support.raw import Upstream, chunk
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+GET = b"GET /sse/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+EVENTS = [f"data: event {n} 你好\n\n".encode() for n in range(8)]
+
+
+def zlib_encoder(wbits: int) -> Callable[[bytes], bytes]:
+    stream = zlib.compressobj(wbits=wbits)
+    return lambda data: stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
+
+
+def brotli_encoder() -> Callable[[bytes], bytes]:
+    stream = brotli.Compressor(quality=4)
+    return lambda data: stream.process(data) + stream.flush()
+
+
+def zstd_encoder() -> Callable[[bytes], bytes]:
+    stream = zstd.ZstdCompressor()
+    return lambda data: stream.compress(data, zstd.ZstdCompressor.FLUSH_BLOCK)
+
+
+def stacked_encoder() -> Callable[[bytes], bytes]:
+    inner, outer = zlib_encoder(31), brotli_encoder()
+    return lambda data: outer(inner(data))
+
+
+CODINGS = {
+    "identity": lambda: bytes,
+    "gzip": lambda: zlib_encoder(31),
+    "x-gzip": lambda: zlib_encoder(31),
+    "deflate": lambda: zlib_encoder(15),
+    "deflate, raw": lambda: zlib_encoder(-15),
+    "br": brotli_encoder,
+    "zstd": zstd_encoder,
+    "gzip, br": stacked_encoder,
+}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize(
+    "media_type", ["text/event-stream", "application/x-ndjson", "text/html"]
+)
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+async def test_each_event_arrives_before_the_next_is_sent(
+    proxy: StartProxy, upstream: Upstream, coding: str, media_type: str, framing: str
+) -> None:
+    running = await proxy({"/sse": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(GET)
+    server = await upstream.request()
+    header = coding.removesuffix(", raw")
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n"
+    if header != "identity":
+        head += f"Content-Encoding: {header}\r\n"
+    if framing == "chunked":
+        head += "Transfer-Encoding: chunked\r\n"
+    await server.send(head.encode() + b"\r\n")
+
+    # The head is here before any byte of the body exists.
+    received = (await client.read_head()).lower()
+    assert received.startswith(b"http/1.1 200 ok\r\n")
+    assert b"content-encoding" not in received
+    assert b"x-accel-buffering: no\r\n" in received
+    assert b"cache-control: no-transform\r\n" in received
+
+    encode = CODINGS[coding]()
+    for event in EVENTS:
+        piece = encode(event)
+        await server.send(chunk(piece) if framing == "chunked" else piece)
+        assert await client.read_payload(len(event)) == event
+    client.close()
+    await server.closed()
+
+
+async def test_a_body_of_known_length_is_not_held_either(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(b"GET /video HTTP/1.1\r\nHost: a\r\n\r\n")
+    server = await upstream.request()
+    await server.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 6\r\n\r\n"
+    )
+    head = await client.read_head()
+    assert b"Content-Length: 6\r\n" in head
+    assert b"X-Accel-Buffering" not in head
+    assert b"Cache-Control" not in head
+    for piece in (b"ab", b"cd", b"ef"):
+        await server.send(piece)
+        assert await client.read(2) == piece
+    timeline = await running.ended()
+    assert (timeline.pieces, timeline.bytes_sent) == (3, 6)
+
+
+async def test_a_request_body_goes_up_as_it_arrives(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(
+        b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    server = await upstream.request()
+    assert b"Transfer-Encoding: chunked\r\n" in server.head
+    for piece in (b"one", b"two", b"three"):
+        await client.send(chunk(piece))
+        assert await server.read_chunk() == piece
+    await client.send(b"0\r\n\r\n")
+    assert await server.read_chunk() == b""
+    await server.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert (await client.read_head()).startswith(b"HTTP/1.1 204 ")
+
+
+async def test_gzip_of_the_whole_body_at_once_is_decoded_too(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    server = await upstream.request()
+    body = gzip.compress(b"hello " * 1000)
+    await server.send(
+        b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: "x"\r\n'
+        b"Vary: Origin, Accept-Encoding\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(body), body)
+    )
+    head = await client.read_head()
+    assert b'ETag: W/"x"\r\n' in head
+    assert b"Vary: Origin\r\n" in head
+    assert b"Content-Length" not in head
+    assert await client.read_payload(6000) == b"hello " * 1000
+    assert await client.read_chunk() == b""

@@ -1,0 +1,94 @@
+// The page in Chinese. Functions take values that are already formatted.
+
+export const chinese = {
+  title: "Unbuffered：看清是谁扣住了流",
+  language: "语言",
+  claim: "六条消息，每秒一条。\n看看是谁扣住了它们。",
+  lead:
+    "每一栏读的都是同一个事件服务：一栏经过会压缩、从不 flush 的中间节点，" +
+    "就像开着 `compress: true` 的开发服务器；一栏经过 Unbuffered。",
+  start: "开始",
+  restart: "重新开始",
+  third: "第三栏：同一个中间节点，后面接上 Unbuffered",
+  timeline: "各条消息的到达时刻（自开始起）",
+
+  "held.title": "经过压缩节点",
+  "held.path": "浏览器 → 压缩节点 → 事件服务",
+  "held.lane": "压缩节点",
+  "unbuffered.title": "经过 Unbuffered",
+  "unbuffered.path": "浏览器 → Unbuffered → 事件服务",
+  "unbuffered.lane": "Unbuffered",
+  "behind.title": "同一节点，后接 Unbuffered",
+  "behind.path": "浏览器 → 压缩节点 → Unbuffered → 事件服务",
+  "behind.lane": "节点 + Unbuffered",
+
+  "state.idle": "未开始",
+  "state.connecting": "连接中",
+  "state.open": "已连接",
+  "state.error": "出错",
+  "state.closed": "已关闭",
+
+  waiting: (time) => `尚无消息 · ${time} 秒`,
+  arriving: (count, time) => `${count} 条 · ${time} 秒`,
+  "verdict.nothing": "一条消息也没有到",
+  "verdict.single": (time) => `1 条消息，${time} 秒后到达`,
+  "verdict.atOnce": (count, time) => `${time} 秒后 ${count} 条一起到达`,
+  "verdict.steady": (count, gap) =>
+    `${count} 条消息，每${gap === "1.0" ? "秒" : ` ${gap} 秒`}一条`,
+  "verdict.uneven": (count, time, gap) =>
+    `${time} 秒内 ${count} 条，最长间隔 ${gap} 秒`,
+  "verdict.broken": (count) => `收到 ${count} 条后中断`,
+  "verdict.unreachable": "连接失败",
+  "verdict.unknown": "`/settings.json` 没有给出它的地址",
+
+  "answer.heading": "AI 的回答，逐个 token 到达",
+  "answer.lead":
+    "用 `POST` 提问，回答是 NDJSON，由 `fetch` 边收边读。停止按钮会中止请求，" +
+    "随后由 AI 服务自己说明它是否察觉。",
+  "answer.prompt": "你的问题",
+  "answer.default": "你是谁？",
+  "answer.ask": "提问",
+  "answer.stop": "停止",
+  "answer.reply": "回答",
+  "answer.first": "首个 token",
+  "answer.tokens": "token 数",
+  "answer.rate": "每秒 token",
+  "answer.asking": "已提问，等待首个 token。",
+  "answer.streaming": "正在接收。",
+  "answer.complete": (time) => `${time} 秒后完成。`,
+  "answer.failed": (reason) => `AI 服务报告：${reason}`,
+  "answer.broken": (reason) => `中断：${reason}`,
+  "answer.stopped": "已停止，正在询问 AI 服务是否察觉。",
+  "answer.noticed": (time, left, open) =>
+    `已停止，AI 服务在 ${time} 毫秒内察觉：${left} 个请求提前离开，${open} 个仍在进行。`,
+  "answer.unnoticed": (time) => `已停止，但 ${time} 秒后 AI 服务仍未察觉。`,
+
+  "variants.heading": "三种读法",
+  "variants.lead":
+    "同一个 `/sse/events`，用浏览器自带的三种方式来读。Unbuffered 只看响应，" +
+    "不看请求，所以三种方式都能在消息发出的那一刻收到它。",
+  "variants.means": "读法",
+  "variants.connect": "连接",
+  "variants.disconnect": "断开",
+  "variants.code": "源代码",
+
+  "failures.heading": "出错的时候",
+  "failures.lead":
+    "掩盖故障的代理会让人白费几天。响应开始之前，Unbuffered 会说明哪里出了什么错；" +
+    "开始之后，它直接断开连接，残缺的内容绝不会看起来是完整的。",
+  "failures.body": "响应内容",
+  "failures.refused": "上游已停止",
+  "failures.refused.lead": "这条路由的目标地址上没有服务。",
+  "failures.refused.try": "请求",
+  "failures.refused.seen": (status, time) => `\`${status}\`，${time} 毫秒`,
+  "failures.broken": "上游中途崩溃",
+  "failures.broken.lead": "它发出三条消息，然后断开连接。",
+  "failures.broken.try": "读取",
+  "failures.broken.reading": (count) => `读取中：${count} 条`,
+  "failures.broken.seen": (count, reason) =>
+    `收到 ${count} 条后 \`${reason}\`：是错误，而不是正常结束。`,
+  "failures.broken.hidden": (count) => `收到 ${count} 条后正常结束：故障被掩盖了。`,
+  "failures.unseen": (reason) => `没有响应：\`${reason}\``,
+
+  footer: "本页的每一个字节都经过代理，只有用来对照的那一栏除外。",
+};

@@ -1,0 +1,38 @@
+// Where the page begins.
+
+import { setUpAnswer } from "./answer.js";
+import { setUpComparison } from "./comparison.js";
+import { setUpFailures } from "./failures.js";
+import { preferredLanguage, speak } from "./text.js";
+import { setUpVariants } from "./variants.js";
+
+/** {holding, version}: origin of the holding hop, and what runs; or neither. */
+async function readSettings() {
+  try {
+    const response = await fetch("/settings.json", { cache: "no-store" });
+    const { holding_port: port, version } = await response.json();
+    const holding = port && `http://${location.hostname}:${port}`;
+    return { holding, version };
+  } catch {
+    return {};
+  }
+}
+
+const settings = readSettings();
+
+speak(preferredLanguage());
+setUpComparison(settings);
+setUpAnswer();
+setUpVariants();
+setUpFailures();
+
+for (const button of document.querySelectorAll("[data-language]")) {
+  button.addEventListener("click", () => {
+    speak(button.dataset.language, { chosen: true });
+  });
+}
+
+const { version } = await settings;
+if (version) {
+  document.querySelector("[data-testid=version]").textContent = `Unbuffered ${version}`;
+}

@@ -1,0 +1,70 @@
+"""The page server: the demo page, its settings, and the hop that holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from proxy import __version__
+from upstream_demo.holding import HoldingHop, open_session
+from upstream_demo.refusal import answer_refusals
+from upstream_demo.streams import TALLY, create_tally, local_address, report_status
+
+PAGE = Path(__file__).resolve().parent / "page"
+# Fixed here, since the types a system registers differ: some call a module
+# text/plain, and no browser runs it then.
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+
+async def show_file(request: web.Request) -> web.StreamResponse:
+    """`GET /` and `GET /{name}`: one of the files of the page, and no other."""
+    name = request.match_info.get("name") or "index.html"
+    if "\0" in name:
+        raise web.HTTPNotFound
+    path = (PAGE / name).resolve()
+    content_type = CONTENT_TYPES.get(path.suffix)
+    if content_type is None or not path.is_relative_to(PAGE) or not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(
+        path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"}
+    )
+
+
+async def show_settings(request: web.Request) -> web.Response:
+    """`GET /settings.json`: what the page cannot know by itself."""
+    _, port = local_address(request)
+    return web.json_response(
+        {"holding_port": port, "version": __version__},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def create_pages_app(*, events_url: str, proxy_url: str) -> web.Application:
+    """The service on port 8003. Both URLs are bases without a slash at the end."""
+    app = web.Application(middlewares=[answer_refusals])
+    app[TALLY] = create_tally(app)
+    app.cleanup_ctx.append(open_session)
+    add_get = app.router.add_get
+    add_get("/settings.json", show_settings)
+    add_get("/status", report_status)
+    add_get("/held/{path:.*}", HoldingHop("/held", events_url).handle, allow_head=False)
+    add_get(
+        "/held-before/{path:.*}",
+        HoldingHop("/held-before", f"{proxy_url}/sse").handle,
+        allow_head=False,
+    )
+    add_get("/", show_file)
+    add_get("/{name:.+}", show_file)
+    return app
