@@ -29,14 +29,16 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 async def die(request: web.Request) -> web.StreamResponse:
     """`GET /faults/die`: close in mid-stream; the last chunk never comes."""
-    response = await send_some(request, default_after=3)
+    with request.app[TALLY].follow(request) as progress:
+        response = await send_some(request, progress, default_after=3)
     break_connection(request)
     return response
 
 
 async def reset(request: web.Request) -> web.StreamResponse:
     """`GET /faults/reset`: as `die`, with a reset instead of a close."""
-    response = await send_some(request, default_after=3)
+    with request.app[TALLY].follow(request) as progress:
+        response = await send_some(request, progress, default_after=3)
     if request.transport is not None:
         connection = request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
@@ -47,7 +49,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
 async def stall(request: web.Request) -> web.StreamResponse:
     """`GET /faults/stall`: go silent in mid-stream until the client leaves."""
     with request.app[TALLY].follow(request) as progress:
-        response = await send_some(request, default_after=1, progress=progress)
+        response = await send_some(request, progress, default_after=1)
         await asyncio.Event().wait()
     return response
 
@@ -70,12 +72,11 @@ async def refuse(request: web.Request) -> web.StreamResponse:
 
 
 async def send_some(
-    request: web.Request, *, default_after: int, progress: Progress | None = None
+    request: web.Request, progress: Progress, *, default_after: int
 ) -> web.StreamResponse:
     """Send the head and `after` events, all of them handed to the network."""
     after = whole_number(request, "after", default=default_after, least=0, most=100_000)
     interval = read_interval(request)
-    progress = progress or Progress(request)
     response = await start_stream(request, EVENT_STREAM)
     if request.transport is not None:
         # Breaking the connection drops what waits in the process: let nothing.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Message: TypeAlias = dict[str, Any]
 
+SHORTEST_KEY = 8  # characters; real ones have far more
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -32,6 +34,9 @@ class Provider:
 
     def masked(self, text: str) -> str:
         """`text` without the key: some providers repeat it in their errors."""
+        # Servers that want no key are given a word, and a word is in any text.
+        if len(self.api_key) < SHORTEST_KEY:
+            return text
         return text.replace(self.api_key, "***")
 
 
@@ -52,7 +57,7 @@ def choose_provider(environ: Mapping[str, str]) -> Provider:
             or "https://dashscope.aliyuncs.com/compatible-mode/v1",
             api_key=key,
         )
-    return Provider(name="embedded", model=MODEL, base_url=None, api_key="embedded")
+    return Provider(name="embedded", model=MODEL, base_url=None, api_key="none")
 
 
 class ProviderClient:
@@ -125,7 +130,7 @@ def explain(provider: Provider, error: Exception) -> Refusal:
         return refusal(provider, 502, f"cannot be reached or broke off: {cause}")
     if isinstance(error, openai.APIError):
         return refusal(provider, 502, reported(error), error)
-    return refusal(provider, 502, f"sent what cannot be read: {error}")
+    return refusal(provider, 502, f"broke off or sent what cannot be read: {error}")
 
 
 def refusal(
@@ -135,7 +140,7 @@ def refusal(
     error: openai.APIError | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Refusal:
-    message = provider.masked(f"provider {provider.name!r} {what}")
+    message = f"provider {provider.name!r} {provider.masked(what)}"
     logger.warning(message)
     return Refusal(
         status,

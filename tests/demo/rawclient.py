@@ -72,6 +72,15 @@ class RawClient:
             body += piece
         return body
 
+    async def assert_silent(self) -> None:
+        """No byte is here. What was sent before a finished exchange would be."""
+        try:
+            async with asyncio.timeout(0):
+                early = await self.reader.read(1)
+        except TimeoutError:
+            return
+        raise AssertionError(f"{early!r} came too early")
+
     async def until_closed(self) -> bytes:
         async with asyncio.timeout(GUARD):
             return await self.reader.read()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import aiohttp
 import pytest
 
@@ -47,18 +49,31 @@ def test_every_file_of_the_page_has_a_type() -> None:
     "target",
     [
         "/missing.html",
-        "/../demo.toml",
-        "/../pages.py",
-        "/%2e%2e/__init__.py",
-        "/..%2fdemo.toml",
-        "/x/../../demo.toml",
-        "//etc/hostname.txt",
+        "/../secret.html",
+        "/%2e%2e/secret.html",
+        "/..%2fsecret.html",
+        "/x/../../secret.html",
+        "/x%2f..%2f..%2fsecret.html",
+        "/%2fetc%2fhostname.txt",
+        "/script.py",
         "/%00.html",
         "/index.html%00",
         "/.",
+        "/folder.html",
     ],
 )
-async def test_nothing_else_is_shown(port: int, connect: Connect, target: str) -> None:
+async def test_nothing_else_is_shown(
+    port: int,
+    connect: Connect,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+) -> None:
+    page = tmp_path / "page"
+    monkeypatch.setattr(pages, "PAGE", page)
+    (page / "folder.html").mkdir(parents=True)
+    (page / "script.py").touch()
+    (tmp_path / "secret.html").touch()
     client = await connect(port)
     await client.request(target)
     assert (await client.head()).status == 404
