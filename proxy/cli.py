@@ -1,7 +1,7 @@
 """The command `unbuffered`: serve, check, demo. Owns arguments and exit codes.
 
 0: all went well. 1: it could not run (a port in use). 2: a wrong
-configuration or wrong arguments; every fault is told.
+configuration or wrong arguments; every fault is told. `process` has more.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: unbuffered serve --route /sse=http://localhost:8002",
     )
     add_config_arguments(serve)
+    serve.add_argument(
+        "--watch",
+        action="store_true",
+        help="reload when the configuration file or the certificate changes",
+    )
     serve.set_defaults(run=run_serve)
 
     check = commands.add_parser(
@@ -133,7 +138,18 @@ def configuration(options: argparse.Namespace) -> Config:
 def run_serve(options: argparse.Namespace) -> int:
     """`unbuffered serve`"""
     process.set_up_logging()
-    return process.run(process.serve(configuration(options)))
+    config = configuration(options)
+    if options.route:
+        if options.watch:
+            raise ConfigError(["--watch: with --route there is no file to watch"])
+        return process.run(process.serve(config))
+    return process.run(
+        process.serve(
+            config,
+            read=lambda: configuration(options),
+            watch=(options.config or Path(DEFAULT_CONFIG)) if options.watch else None,
+        )
+    )
 
 
 def run_check(options: argparse.Namespace) -> int:

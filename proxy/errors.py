@@ -92,6 +92,13 @@ class ClientDisconnected(ClientError):
     type = "client_disconnected"
 
 
+class ClientStalled(ClientError):
+    """The client took nothing of what waits for it. It is never sent."""
+
+    status = 408
+    type = "connection_write_timeout"
+
+
 # -- the upstream is at fault -------------------------------------------------
 
 
@@ -115,13 +122,26 @@ class UpstreamRefused(UpstreamError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """The network has no way to the target, or its TLS handshake failed."""
+    """The network, or a Unix socket's permissions, has no way to the target."""
 
     type = "destination_ip_unroutable"
 
 
+class UpstreamUnavailable(UpstreamError):
+    """The target could not be reached for connect_retry_seconds."""
+
+    status = 503
+    type = "destination_unavailable"
+
+
 class UpstreamTLSFailed(UpstreamError):
-    """The TLS handshake failed or the certificate did not verify."""
+    """The TLS handshake failed for another reason than the certificate."""
+
+    type = "tls_protocol_error"
+
+
+class UpstreamUntrusted(UpstreamTLSFailed):
+    """The target's certificate did not verify."""
 
     type = "tls_certificate_error"
 
@@ -177,6 +197,19 @@ class DurationExceeded(UpstreamTimeout):
 
 class Overloaded(ProxyError):
     """A limit of the proxy itself is reached, or it is draining."""
+
+    status = 503
+    type = "proxy_internal_response"
+
+
+class DescriptorsExhausted(Overloaded):
+    """No descriptor was left for a connection to the upstream (RLIMIT_NOFILE)."""
+
+    type = "connection_limit_reached"
+
+
+class ShuttingDown(ProxyError):
+    """The process ends, and the exchange had not ended within drain_seconds."""
 
     status = 503
     type = "proxy_internal_response"

@@ -10,24 +10,41 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.errors import ClientError, ProxyError, UpstreamTimeout
+from proxy.errors import (
+    ClientError,
+    ClientStalled,
+    ConnectTimeout,
+    Overloaded,
+    ProxyError,
+    RequestTimeout,
+    ShuttingDown,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from proxy.http1.head import RequestHead
-from proxy.policy.failure import Failure, failure_response
+from proxy.policy.balancing import Attempts
+from proxy.policy.failure import Failure, failure_event, failure_response
 from proxy.policy.limits import exceeded, unlimited
+from proxy.policy.routing import Destination
 from proxy.prepared import Prepared, PreparedRoute
 from proxy.timeline import Ending, Phase, Timeline, http_date
 from proxy.transport.client import ClientConnection
+from proxy.transport.pool import Upstream
+from proxy.transport.relay import ResponseRelay
 from proxy.transport.upstream import UpstreamConnection
+from proxy.transport.watching import WatchedSink
 
 
 class Exchange:
     """One request and its response, from socket to socket."""
 
     __slots__ = (
+        "attempts",
         "client",
         "close_is_end",
         "connecting",
         "connection",
+        "event_stream",
         "head",
         "phase",
         "phase_began",
@@ -37,6 +54,9 @@ class Exchange:
         "route",
         "timeline",
         "upgrade",
+        "upstream",
+        "watched",
+        "where",
     )
 
     def __init__(
@@ -49,18 +69,34 @@ class Exchange:
         self.phase_began = prepared.clock()
         self.timeline = Timeline(self.phase_began, client.address)
         self.timeline.request(head.method, head.target, head.minor)
+        self.where: Destination | None = None
         self.route: PreparedRoute | None = None
+        self.upstream: Upstream | None = None  # the target that was chosen last
+        self.attempts: Attempts[Upstream] | None = None  # once one has failed
         self.connecting: asyncio.Task[None] | None = None
         self.connection: UpstreamConnection | None = None
         self.request_bytes = b""
         self.repeatable = False
         self.upgrade = False
         self.close_is_end = False  # of a response body to an HTTP/1.0 client
+        self.event_stream = False  # it is one, and where it ends is ours to say
+        self.watched: WatchedSink | None = None
 
     def enter(self, phase: Phase) -> None:
         """Move on to a phase and start its clock."""
         self.phase = phase
         self.phase_began = self.prepared.clock()
+
+    def use(self, upstream: Upstream) -> None:
+        """Be one of the open exchanges of a target, and of no other."""
+        if self.upstream is not None:
+            self.upstream.open -= 1
+        self.upstream = upstream
+        upstream.open += 1
+
+    def unreached(self, error: UpstreamError) -> None:
+        """The target cannot be reached; `forward` knows what follows."""
+        raise NotImplementedError
 
     def let_go(self) -> None:
         """Close whatever there is towards the upstream."""
@@ -75,6 +111,8 @@ class Exchange:
         """Close the account."""
         self.phase = Phase.OVER
         self.prepared.deadlines.discard(self)
+        if self.upstream is not None:
+            self.upstream.open -= 1
         self.timeline.end(self.prepared.clock(), ending, error)
         self.client.exchange = None
         self.client.receiver = None
@@ -86,29 +124,55 @@ class Exchange:
         if self.phase is Phase.OVER:
             return
         head_sent = self.phase in (Phase.RELAYING, Phase.TUNNEL)
-        if isinstance(error, ClientError):
-            ending = Ending.REFUSED
-        elif isinstance(error, UpstreamTimeout):
+        if isinstance(error, UpstreamTimeout | RequestTimeout):
             ending = Ending.TIMED_OUT
+        elif isinstance(error, ClientError | Overloaded):
+            ending = Ending.REFUSED
+        elif isinstance(error, ShuttingDown):
+            ending = Ending.SHUT_DOWN
         else:
             ending = Ending.UPSTREAM_BROKE
         if not head_sent:
             self.timeline.status = error.status
+        last_event = self.last_event(error)
+        self.timeline.bytes_sent += len(last_event)
         self.over(ending, error)
         self.let_go()
-        if head_sent:
+        if last_event:
+            self.client.send_piece(last_event)
+            self.client.send_end([])
+            self.client.next()
+        elif head_sent:
             self.client.break_off(close_is_end=self.close_is_end)
         else:
             self.answer(error)
 
+    def last_event(self, error: ProxyError) -> bytes:
+        """What tells a client of the failure inside its stream; often nothing.
+
+        Only between two events: to end an event that is not complete would
+        have the client take it for complete.
+        """
+        route, watched = self.route, self.watched
+        if (
+            route is None
+            or route.route.on_upstream_failure != "event"
+            or not isinstance(error, UpstreamError)
+            or watched is None
+            or not watched.boundary.reached
+            or self.client.closed
+        ):
+            return b""
+        return failure_event(error, route.prefix)
+
     def answer(self, error: ProxyError) -> None:
         """Answer for the upstream with what went wrong."""
-        route = self.route
+        route, upstream = self.route, self.upstream
         failure = Failure(
             error=error,
             elapsed=self.timeline.duration,
             route=route.prefix if route else None,
-            target=str(route.route.target) if route else None,
+            target=str(upstream.target) if upstream else None,
             routes=tuple(self.prepared.router.prefixes),
         )
         client = self.client
@@ -124,13 +188,72 @@ class Exchange:
         """The client is gone: so is its upstream connection, in every phase."""
         if self.phase is Phase.OVER:
             return
-        self.over(Ending.CLIENT_LEFT, error)
+        stalled = isinstance(error, ClientStalled)
+        self.over(Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT, error)
         self.let_go()
         self.client.abort()
 
+    # -- the end of the process
+
+    def watch(self, *, at_beginning: bool) -> None:
+        """Know from now on where the events of the response end."""
+        relay = self.client.feeder
+        if self.event_stream and isinstance(relay, ResponseRelay):
+            if self.watched is None:
+                self.watched = WatchedSink(self.client, at_beginning=at_beginning)
+            relay.sink = self.watched
+
+    def drain(self) -> None:
+        """The proxy is about to shut down; this exchange has until then."""
+        self.watch(at_beginning=False)
+
+    def shut_down(self) -> bool:
+        """End an event stream at the next boundary, cut anything else at once.
+
+        To an EventSource the end of its stream is the sign to reconnect. True
+        if the client was left with half a response.
+        """
+        if self.watched is None:
+            self.cut()
+            return True
+        self.watched.call_at_boundary(self.end_between_events)
+        return False
+
+    def end_between_events(self) -> None:
+        """End the stream, if it is still between two events."""
+        watched = self.watched
+        if self.phase is Phase.OVER or watched is None:
+            return
+        if not watched.boundary.reached:  # more came in the same turn
+            watched.call_at_boundary(self.end_between_events)
+            return
+        self.over(
+            Ending.SHUT_DOWN, ShuttingDown("drain_seconds are over: ended at an event")
+        )
+        self.let_go()
+        self.client.send_end([])
+        self.client.next()
+
+    def cut(self) -> None:
+        """End it as it is."""
+        self.fail(ShuttingDown("the proxy is shutting down, drain_seconds are over"))
+
+    @property
+    def upstream_to_move(self) -> bool:
+        """Is it the upstream that is waited for? Not while its client is slow."""
+        client = self.client
+        if self.phase is Phase.TUNNEL:
+            return not client.blocked
+        if self.phase is Phase.RELAYING:
+            # An upload may still run: the upstream may wait for it, or it for the
+            # upstream.
+            uploading = not client.request_complete and not client.paused
+            return not client.blocked and not uploading
+        return client.request_complete
+
     def check(self, now: float) -> None:
         """Look at the time limits of the present phase."""
-        route, connection = self.route, self.connection
+        route = self.route
         assert route is not None
         error = exceeded(
             route.route,
@@ -138,14 +261,12 @@ class Exchange:
             elapsed=now - self.timeline.started,
             waited=now - self.phase_began,
             silence=now - self.timeline.silent_since,
-            # A client that does not read, or that still sends, is not waited for.
-            upstream_to_move=(
-                not connection.paused
-                if self.phase in (Phase.RELAYING, Phase.TUNNEL) and connection
-                else self.client.request_complete
-            ),
+            upstream_to_move=self.upstream_to_move,
         )
-        if error is not None:
+        if isinstance(error, ConnectTimeout):
+            self.let_go()
+            self.unreached(error)
+        elif error is not None:
             self.fail(error)
         elif self.phase in (Phase.RELAYING, Phase.TUNNEL) and unlimited(route.route):
             self.prepared.deadlines.discard(self)

@@ -5,8 +5,8 @@ the order in which they happen. Each is called by the loop when its bytes are
 there and none waits, so a piece goes out in the turn in which it came in.
 
     1 start      request head          -> which route?
-    2 request    fields, path          -> the upstream request, ready to send
-    3 connect    an idle connection    -> or a new one
+    2 choose     open exchanges        -> which target? its request, ready to send
+    3 connect    an idle connection    -> or a new one, or back to 2: `reaching`
     4 connected  request head and body -> to the upstream, as they arrive
     5 response   response head         -> which delivery?
     6 deliver    fields, framing       -> head to the client, relay on
@@ -18,7 +18,6 @@ upstream, a limit, a malformed request) or `client_left`, both in `exchange`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from proxy.errors import (
@@ -29,23 +28,37 @@ from proxy.errors import (
     UpstreamDisconnected,
     UpstreamError,
 )
-from proxy.exchange import Exchange
-from proxy.http1.framing import Body, LengthBody, request_body, response_body
-from proxy.http1.head import ResponseHead
+from proxy.http1.framing import (
+    Body,
+    LengthBody,
+    check_begun,
+    request_body,
+    response_body,
+)
+from proxy.http1.head import ResponseHead, shown
 from proxy.policy import messages
 from proxy.policy.delivery import Delivery, decide
+from proxy.policy.forwarded import public_address
+from proxy.policy.rewrite import check_rewritten
 from proxy.policy.routing import destination
+from proxy.policy.sizes import check_body
 from proxy.prepared import PreparedRoute
+from proxy.reaching import Reaching
 from proxy.stream.decoding import ContentDecoder
 from proxy.timeline import Ending, Phase, http_date
-from proxy.transport.relay import DecodingRelay, RequestRelay, ResponseRelay
+from proxy.transport.relay import (
+    DecodingRelay,
+    MeasuredRequestRelay,
+    RequestRelay,
+    ResponseRelay,
+)
 from proxy.transport.tunnel import Tunnel
 from proxy.transport.upstream import UpstreamConnection
 
 log = logging.getLogger("unbuffered")
 
 
-class Forward(Exchange):
+class Forward(Reaching):
     """One request and its response, from socket to socket."""
 
     __slots__ = ()
@@ -60,26 +73,30 @@ class Forward(Exchange):
                 raise MethodNotSupported("CONNECT: this is no forward proxy")
             where = destination(head)
             body = request_body(head)
+            check_begun(body, client.ahead)
         except ClientError as error:
             client.keep_alive = False  # where the next request begins is unsure
             self.fail(error)
             return
-        client.keep_alive = messages.wants_keep_alive(head)
+        client.keep_alive = messages.wants_keep_alive(head) and not client.draining
         client.body = body
         try:
-            self.route = self.prepared.router.match(where.path)
+            self.route = route = self.prepared.router.match(where.path)
+            self.timeline.route = route.prefix
+            check_rewritten(route.path_rules, where.path)
+            check_body(body, route.route)
         except ClientError as error:
+            if error.status == 400:  # nothing that follows it is to be trusted
+                client.keep_alive = False
             self.fail(error)
             return
-        self.timeline.route = self.route.prefix
-        self.request(self.route, where.path, where.authority, body)
+        self.where = where
+        self.request(route, body)
 
-    # 2. The upstream request.
+    # 2. Which target?
 
-    def request(
-        self, route: PreparedRoute, path: bytes, host: bytes | None, body: Body
-    ) -> None:
-        """Write the upstream request's head."""
+    def request(self, route: PreparedRoute, body: Body) -> None:
+        """Settle what is the same for every target, and choose one."""
         head = self.head
         if messages.is_upgrade(head):
             self.upgrade = route.route.ws
@@ -88,40 +105,12 @@ class Forward(Exchange):
                     "route %s: the client asked for an upgrade to %s, sent on as "
                     "plain HTTP; set ws = true on this route to tunnel it",
                     route.prefix,
-                    (head.get(b"upgrade") or b"").decode("latin-1"),
+                    shown(head.get(b"upgrade") or b""),
                 )
         self.repeatable = body.complete and head.method in messages.IDEMPOTENT
-        self.request_bytes = messages.upstream_request(
-            head, route, path, host, body, self.client, upgrade=self.upgrade
-        )
-        self.connect(reuse=True)
+        self.choose(route, route.upstreams)
 
-    # 3. A connection to the upstream.
-
-    def connect(self, *, reuse: bool) -> None:
-        """Take an idle connection, or open one."""
-        assert self.route is not None
-        self.enter(Phase.CONNECTING)
-        self.prepared.deadlines.add(self)
-        connection = self.route.upstream.take() if reuse else None
-        if connection is not None:
-            self.connected(connection)
-        else:
-            loop = asyncio.get_running_loop()
-            self.connecting = loop.create_task(self.open(self.route))
-
-    async def open(self, route: PreparedRoute) -> None:
-        """Open a connection; cancelled when the client leaves or time is up."""
-        try:
-            connection = await route.upstream.open()
-        except UpstreamError as error:
-            self.connecting = None
-            self.fail(error)
-        else:
-            self.connecting = None
-            self.connected(connection)
-
-    # 4. Head and body go to the upstream.
+    # 3 is in `reaching`: `choose` and what follows. 4. Head and body go out.
 
     def connected(self, connection: UpstreamConnection) -> None:
         """Send the request; its body follows piece by piece as it arrives."""
@@ -129,14 +118,25 @@ class Forward(Exchange):
         self.connection = connection
         self.timeline.connected = self.prepared.clock()
         self.enter(Phase.WAITING)
-        body = client.body
+        body, route = client.body, self.route
         assert body is not None
+        assert route is not None
+        limits = route.route
+        client.limit_buffer(limits.max_buffer_bytes)
+        connection.limit_buffer(limits.max_buffer_bytes)
+        connection.max_head_bytes = limits.max_response_head_bytes
         connection.send_head(
             self.request_bytes,
             chunked=not isinstance(body, LengthBody),
             requester=self,
         )
-        relay = RequestRelay(client, connection, self.request_sent, self.timeline)
+        sent, timeline = self.request_sent, self.timeline
+        if limits.max_body_bytes and not isinstance(body, LengthBody):
+            relay: RequestRelay = MeasuredRequestRelay(
+                client, connection, sent, timeline, limits.max_body_bytes
+            )
+        else:
+            relay = RequestRelay(client, connection, sent, timeline)
         client.read_body(body, relay)
 
     def request_sent(self, error: ProxyError | None) -> None:
@@ -161,6 +161,12 @@ class Forward(Exchange):
         assert connection is not None
         now = self.prepared.clock()
         self.timeline.head_received = self.timeline.silent_since = now
+        publishing = route.publishing
+        if publishing is not None and publishing.concerns(head):
+            assert self.upstream is not None
+            trust = self.prepared.trusts(route, self.client.address)
+            public = public_address(self.head, self.client.scheme, trust)
+            head = publishing.publish(head, public, self.upstream.target)
         try:
             if head.status == 101:
                 self.switch(head, route, connection)
@@ -186,6 +192,7 @@ class Forward(Exchange):
         client, timeline, clock = self.client, self.timeline, self.prepared.clock
         self.enter(Phase.RELAYING)
         self.request_bytes = b""
+        self.attempts = None
         if head.status >= 400 and not client.request_complete:
             client.keep_alive = False  # the rest of the upload is not wanted
         sized = isinstance(body, LengthBody) and not delivery.codings
@@ -193,6 +200,9 @@ class Forward(Exchange):
         self.close_is_end = not sized and not chunked
         if self.close_is_end:
             client.keep_alive = False
+        trailers = (
+            chunked and not delivery.codings and messages.takes_trailers(self.head)
+        )
         timeline.status = head.status
         client.send_head(
             messages.client_response(
@@ -203,18 +213,24 @@ class Forward(Exchange):
                 self.head.minor,
                 chunked=chunked,
                 keep_alive=client.keep_alive,
+                trailers=trailers,
                 date=http_date,
             ),
             chunked=chunked,
         )
         if delivery.codings:
-            decoder = ContentDecoder(delivery.codings)
+            decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
             relay: ResponseRelay = DecodingRelay(
                 connection, client, self.relayed, timeline, clock, decoder
             )
         else:
             relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
-        connection.read_body(body, relay, keep_alive=messages.wants_keep_alive(head))
+            if trailers:
+                relay.trailers = route.response_rules.trailers
+        self.event_stream = delivery.events and not sized
+        if client.draining or route.route.on_upstream_failure == "event":
+            self.watch(at_beginning=True)
+        connection.read_body(body, relay, keep_alive=messages.stays_in_step(head))
 
     def switch(
         self, head: ResponseHead, route: PreparedRoute, connection: UpstreamConnection
@@ -226,6 +242,10 @@ class Forward(Exchange):
         """
         if not self.upgrade or not messages.is_agreed(self.head, head):
             raise MalformedResponse("the upstream switched protocols unasked")
+        if not self.client.request_complete:  # its rest would become raw bytes
+            raise MalformedResponse(
+                "the upstream switched protocols within the request (RFC 9110 §7.8)"
+            )
         self.enter(Phase.TUNNEL)
         self.timeline.status = 101
         self.client.keep_alive = False
@@ -273,7 +293,8 @@ class Forward(Exchange):
             and not connection.informational
             and self.repeatable
         ):
+            assert self.upstream is not None
             self.connection = None
-            self.connect(reuse=False)
+            self.connect(self.upstream, reuse=False)
             return
         self.fail(error)

@@ -6,60 +6,88 @@ run keep the one they began with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from proxy.config.model import Config, Route
+from proxy.policy.balancing import choose
 from proxy.policy.fields import Rules
+from proxy.policy.publishing import Publishing
 from proxy.policy.rewrite import compile_rules
 from proxy.policy.routing import Router
+from proxy.policy.trusted import TrustedProxies
 from proxy.timeline import Clock, Timeline
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.upstream import Upstream
+from proxy.transport.pool import Upstream, Upstreams
 
 
 class PreparedRoute:
-    """One route: its compiled rules and its upstream's connections."""
+    """One route: its compiled rules and its targets with their connections."""
 
     __slots__ = (
         "path_rules",
         "prefix",
+        "publishing",
         "request_rules",
         "response_rules",
         "route",
-        "upstream",
+        "turn",
+        "upstreams",
     )
 
-    def __init__(self, route: Route, deadlines: Deadlines) -> None:
+    def __init__(self, route: Route, upstreams: Sequence[Upstream]) -> None:
         self.route = route
         self.prefix = route.prefix
         self.path_rules = compile_rules(route.path_rewrite)
-        self.request_rules = Rules(route.headers.request)
+        self.request_rules = Rules(route.headers.request, alike=True)
         self.response_rules = Rules(route.headers.response)
-        self.upstream = Upstream(route, deadlines)
+        publishing = Publishing(route)
+        self.publishing = None if publishing.idle else publishing
+        self.upstreams = tuple(upstreams)
+        self.turn = 0
+
+    def choose(self, upstreams: Sequence[Upstream], now: float) -> Upstream:
+        """The one of `upstreams` that shall be asked now."""
+        self.turn += 1
+        return choose(upstreams, self.turn, now)
 
 
 class Prepared:
     """All routes, the clock, and who wants to hear of ended exchanges."""
 
-    __slots__ = ("clock", "deadlines", "ended", "router")
+    __slots__ = (
+        "clock",
+        "deadlines",
+        "ended",
+        "is_trusted",
+        "router",
+        "upstreams",
+    )
 
     def __init__(
         self,
         config: Config,
         deadlines: Deadlines,
         ended: Callable[[Timeline], None],
+        before: Prepared | None = None,
     ) -> None:
         self.clock: Clock = deadlines.clock
         self.deadlines = deadlines
+        known = before.upstreams if before is not None else None
+        self.upstreams: Upstreams = Upstreams(deadlines, known)
         self.ended = ended
+        self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
         self.router = Router(
             {
-                prefix: PreparedRoute(route, deadlines)
+                prefix: PreparedRoute(route, self.upstreams.of(route))
                 for prefix, route in config.routes.items()
             }
         )
+        self.upstreams.before = {}
 
-    def close(self) -> None:
-        """Close upstream connections that are not in use."""
-        for route in self.router.routes:
-            route.upstream.close()
+    def trusts(self, route: PreparedRoute, address: bytes) -> bool:
+        """Does what a client says of the hops before it count?"""
+        return route.route.trust_forwarded or self.is_trusted(address)
+
+    def close(self, successor: Prepared | None = None) -> None:
+        """Close upstream connections that nobody uses, or will."""
+        self.upstreams.close(successor.upstreams if successor else None)

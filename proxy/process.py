@@ -1,7 +1,9 @@
 """One process: its event loop, its signals, its banner, its logs.
 
 Takes a configuration that is already checked and serves it until a signal
-says stop. Exit codes are for `cli` to return.
+says stop. Exit codes are for `cli` to return: 0, all ended as it should; 1, it
+could not run; 2, a wrong configuration or wrong arguments; 3, exchanges were
+cut at the end; 128 and the signal's number, a second signal cut it short.
 """
 
 from __future__ import annotations
@@ -10,22 +12,26 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from proxy import __version__
+from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.report import route_table
 from proxy.observe.accesslog import AccessLog
-from proxy.server import Server
+from proxy.reload import Reloader
+from proxy.server import Observer, Server
+from proxy.signals import Signals
+from proxy.transport.descriptors import raise_limit
 
 log = logging.getLogger("unbuffered")
 
-DRAIN_SECONDS = 5.0  # open exchanges may end within this, after the first signal
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, CUT = 0, 1, 2, 3
+BY_SIGNAL = 128  # and its number, as a shell has it
 
 
 def event_loop() -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -59,74 +65,117 @@ def banner(config: Config, port: int) -> str:
     """What is served where, for the person who started it."""
     host = config.server.host
     shown = f"[{host}]" if ":" in host else host
+    scheme = "https" if config.server.tls_certificate else "http"
     loop, _ = event_loop()
     return (
-        f"Unbuffered {__version__} on http://{shown}:{port}/  "
+        f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
         f"({loop}, Python {sys.version.split()[0]}, process {os.getpid()})\n"
         f"{route_table(config)}\n"
         "Ctrl-C stops."
     )
 
 
-async def serve(config: Config, ready: Callable[[Server], None] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; `ready` is called once it listens."""
-    stop = stop_signals()
-    observers = []
-    if config.log.access:
-        observers.append(AccessLog(sys.stdout, config.log.format).ended)
-    server = Server(config, observers=observers)
+async def serve(
+    config: Config,
+    ready: Callable[[Server], None] | None = None,
+    *,
+    read: Callable[[], Config] | None = None,
+    watch: Path | None = None,
+) -> int:
+    """Serve until SIGINT or SIGTERM; `ready` is called once it listens.
+
+    `read` reads the configuration anew, at SIGHUP and when `watch` changes.
+    """
+    signals = Signals()
+    raise_limit()
+    server = Server(config, observers=observers(config))
+    reloader = None
+    if read is not None:
+        reloader = Reloader(server, read, observers)
+        signals.on_hangup(reloader.ask)
     try:
         await server.start()
-    except OSError as fault:
-        address = f"{config.server.host}:{config.server.port}"
-        reason = fault.strerror or str(fault)
+    except (OSError, CertificateFault) as fault:
+        print_error(f"cannot listen on {listening_fault(config, fault)}")
+        return FAILED
+    say(banner(config, server.port))
+    if ready is not None:
+        ready(server)
+    loop = asyncio.get_running_loop()
+    tasks = []
+    if reloader is not None:
+        tasks.append(loop.create_task(reloader.run()))
+        if watch is not None:
+            tasks.append(loop.create_task(reloader.watch(watch)))
+    await signals.stop()
+    await cancelled(tasks)
+    return await drain(server, signals)
+
+
+def observers(config: Config) -> list[Observer]:
+    """Who wants to hear of ended exchanges."""
+    if not config.log.access:
+        return []
+    return [AccessLog(sys.stdout, config.log.format).ended]
+
+
+def listening_fault(config: Config, fault: OSError | CertificateFault) -> str:
+    """Where it cannot listen, and why."""
+    reason = str(fault)
+    if isinstance(fault, OSError):
+        reason = fault.strerror or reason
         if "address already in use" in str(fault).lower():
             reason = (
                 "another program has this port; end it, or choose another with --port"
             )
-        print_error(f"cannot listen on {address}: {reason}")
-        return FAILED
-    print(banner(config, server.port), file=sys.stderr, flush=True)
-    if ready is not None:
-        ready(server)
-    await stop.wait()
-    await drain(server, stop)
-    return OK
+    return f"{config.server.host}:{config.server.port}: {reason}"
 
 
-async def drain(server: Server, stop: asyncio.Event) -> None:
+async def drain(server: Server, signals: Signals) -> int:
     """Let open exchanges end for a while; a second signal ends them at once."""
-    stop.clear()
-    drained = asyncio.ensure_future(server.stop(DRAIN_SECONDS))
-    again = asyncio.ensure_future(stop.wait())
-    if server.clients:
-        print(
-            f"draining {len(server.clients)} connections for up to "
-            f"{DRAIN_SECONDS:g} s; once more to stop at once",
-            file=sys.stderr,
-        )
-    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
-    for waiter in (drained, again):
-        waiter.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiter
-    await server.stop()
-
-
-def stop_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows
-            signal.signal(
-                number, lambda *_: loop.call_soon_threadsafe(stop.set) and None
-            )
-    return stop
+    seconds = server.config.server.drain_seconds
+    under_way = sum(client.exchange is not None for client in server.clients)
+    drained = loop.create_task(server.stop(seconds))
+    await asyncio.sleep(0)  # it has begun before anyone is told
+    if under_way and seconds:
+        say(
+            f"draining {counted(under_way, 'exchange')} for up to "
+            f"{seconds:g} s; once more to stop at once"
+        )
+    again = loop.create_task(signals.stop())
+    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
+    if not drained.done():
+        await cancelled([drained])
+        await server.stop()
+        return BY_SIGNAL + again.result()
+    await cancelled([again])
+    cut = drained.result()
+    if cut:
+        say(f"{counted(cut, 'exchange')} cut before the end")
+    return CUT if cut else OK
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 exchange`, `2 exchanges`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_error(message: str) -> None:
     """One clear line on standard error."""
-    print(f"unbuffered: {message}", file=sys.stderr)
+    say(f"unbuffered: {message}")
+
+
+def say(text: str) -> None:
+    """Tell the person who started it; a terminal that is gone stops nothing."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

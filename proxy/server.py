@@ -1,20 +1,24 @@
-"""The process's listener: accepts clients, gives each request an exchange, drains.
+"""The proxy as a whole: accepts clients, gives each request an exchange, drains.
 
-Hands what ended to the observers. Knows the configuration and the loop;
-nothing of the command line.
+Hands what ended to the observers. Its configuration may be replaced while it
+runs. Knows the loop; nothing of the command line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from proxy.admission import Admission
 from proxy.config.model import Config
-from proxy.errors import ProxyError
+from proxy.drain import Drain
+from proxy.errors import Overloaded, ProxyError, RequestTimeout
 from proxy.forward import Forward
 from proxy.http1.head import RequestHead
+from proxy.listener import Listener
 from proxy.policy.failure import Failure, failure_response
 from proxy.prepared import Prepared
 from proxy.timeline import Clock, Ending, Timeline, http_date, monotonic
@@ -22,6 +26,8 @@ from proxy.transport.client import ClientConnection
 from proxy.transport.deadlines import Deadlines
 
 log = logging.getLogger("unbuffered")
+
+GONE_SECONDS = 1.0  # for the loop to tell of connections that were aborted
 
 Observer = Callable[[Timeline], None]
 
@@ -41,8 +47,9 @@ class Server:
         self.deadlines = Deadlines(clock)
         self.prepared = Prepared(config, self.deadlines, self.ended)
         self.clients: set[ClientConnection] = set()
-        self.listener: asyncio.Server | None = None
-        self.emptied: asyncio.Event | None = None
+        self.admission = Admission(config.server, self.clients, self.deadlines)
+        self.listener = Listener(self.accept)
+        self.last: Drain | None = None  # set once the end has begun
 
     # -- listening
 
@@ -51,43 +58,43 @@ class Server:
 
         Raises:
             OSError: the address is in use or not ours.
+            CertificateFault: the certificate is not what it was at the check.
         """
-        server = self.config.server
-        loop = asyncio.get_running_loop()
-        self.listener = await loop.create_server(
-            self.accept, server.host, server.port, backlog=4096
-        )
+        await self.listener.open(self.config.server)
+        self.admission.descriptors.watch(asyncio.get_running_loop())
 
     @property
     def port(self) -> int:
         """The port that is listened on; of use where 0 was configured."""
-        assert self.listener is not None
-        port: int = self.listener.sockets[0].getsockname()[1]
-        return port
+        return self.listener.port
+
+    async def reload(self, config: Config) -> None:
+        """Serve by another configuration; exchanges that run keep theirs.
+
+        Raises:
+            OSError, CertificateFault: it cannot listen; nothing has changed.
+        """
+        prepared = Prepared(config, self.deadlines, self.ended, self.prepared)
+        await self.listener.open(config.server)
+        before, self.prepared, self.config = self.prepared, prepared, config
+        self.admission.limits = config.server
+        before.close(prepared)
 
     async def stop(self, drain_seconds: float = 0.0) -> int:
-        """Accept no more, give open exchanges time to end, abort the rest.
+        """Accept no more, give open exchanges time to end, cut the rest.
 
-        Returns how many were aborted.
+        Returns how many clients were left with half a response.
         """
-        if self.listener is not None:
-            self.listener.close()
-        for client in tuple(self.clients):
-            client.drain()
-        if self.clients and drain_seconds:
-            self.emptied = asyncio.Event()
-            try:
-                async with asyncio.timeout(drain_seconds):
-                    await self.emptied.wait()
-            except TimeoutError:
-                pass
-        aborted = len(self.clients)
-        for client in tuple(self.clients):
-            client.abort()
+        self.listener.close()
+        self.last = Drain(self.clients, self.deadlines)
+        broken = await self.last.run(drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GONE_SECONDS):
+                await self.last.gone()
         self.prepared.close()
         self.deadlines.stop()
-        await asyncio.sleep(0)  # connection_lost is called in the next turn
-        return aborted
+        self.admission.descriptors.leave(asyncio.get_running_loop())
+        return broken
 
     async def __aenter__(self) -> Server:
         await self.start()
@@ -105,24 +112,32 @@ class Server:
 
     def accept(self) -> ClientConnection:
         """The protocol of a new connection."""
-        return ClientConnection(self, self.deadlines, self.config.server.max_head_bytes)
+        return ClientConnection(self, self.deadlines, self.config.server)
 
     def opened(self, client: ClientConnection) -> None:
         """A connection was accepted."""
         self.clients.add(client)
+        if self.last is not None:  # its TLS handshake took that long
+            client.drain()
+        else:
+            self.admission.opened(client)
 
     def closed(self, client: ClientConnection) -> None:
         """A connection is gone."""
         self.clients.discard(client)
-        if self.emptied is not None and not self.clients:
-            self.emptied.set()
+        self.admission.closed(client)
+        if self.last is not None:
+            self.last.client_gone()
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
         """Serve a request."""
         exchange = Forward(self.prepared, client, head)
         client.exchange = exchange
         try:
+            self.admission.begin(client)
             exchange.start()
+        except Overloaded as error:
+            exchange.fail(error)
         except Exception:
             log.exception("internal error while a request was forwarded")
             exchange.fail(ProxyError("internal error; the proxy's log has more"))
@@ -135,11 +150,18 @@ class Server:
         client.send_head(
             failure_response(failure, None, False, http_date()), chunked=False
         )
-        timeline.end(self.deadlines.clock(), Ending.REFUSED, error)
-        self.ended(timeline)
+        slow = isinstance(error, RequestTimeout)
+        ending = Ending.TIMED_OUT if slow else Ending.REFUSED
+        timeline.end(self.deadlines.clock(), ending, error)
+        self.tell(timeline)
         client.next()
 
     def ended(self, timeline: Timeline) -> None:
-        """An exchange is over: tell all observers."""
+        """An exchange is over."""
+        self.admission.exchanges -= 1
+        self.tell(timeline)
+
+    def tell(self, timeline: Timeline) -> None:
+        """Tell all observers."""
         for observer in self.observers:
             observer(timeline)

@@ -38,7 +38,8 @@ class Ending(Enum):
     CLIENT_LEFT = "client left"
     UPSTREAM_BROKE = "upstream broke"
     TIMED_OUT = "timed out"
-    REFUSED = "refused"  # by us: a bad request, no route, a limit, a drain
+    REFUSED = "refused"  # by us: a bad request, no route, a limit
+    SHUT_DOWN = "shut down"  # by us: the process ends, drain_seconds are over
 
 
 class Timeline:

@@ -49,7 +49,8 @@ def rows_of(
     """The lines of the reference that a table of the model asks for."""
     rows = []
     for each in msgspec.structs.fields(table):
-        if each.name == "prefix" or (only is not None and each.name not in only):
+        name = each.encode_name
+        if name == "prefix" or (only is not None and name not in only):
             continue
         if each.name == "headers":
             for direction in ("request", "response"):
@@ -64,7 +65,7 @@ def rows_of(
             meta.description for meta in each.type.__metadata__ if meta.description
         ]
         rows.append(
-            f"| `{path}{each.name}` | {expected(each.type)} | {default} | {meaning} |"
+            f"| `{path}{name}` | {expected(each.type)} | {default} | {meaning} |"
         )
     return rows
 

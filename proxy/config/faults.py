@@ -17,14 +17,17 @@ from msgspec import inspect
 MAX_SHOWN = 60  # characters of a string; a fault stays one line
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-PLAIN_HTTP = "leave it out: the listener speaks plain HTTP"
+REDIRECTS = (
+    "write redirect_rewrite = true: redirects get the scheme and host that the "
+    "client asked for"
+)
+OWN_TLS = "write tls_certificate and tls_key, under [server]"
 
 # Keys of webpack-dev-server, http-proxy-middleware and Vite that have no
 # counterpart of the same name here, in snake case, and what to do instead.
 DEV_SERVER_KEYS = {
     "xfwd": "leave it out: X-Forwarded-* are always sent (see trust_forwarded)",
-    "secure": "leave it out: certificates are always verified; for one of your own "
-    "let the environment variable SSL_CERT_FILE name its CA",
+    "secure": "write verify = false, or name the authority in ca_file",
     "compress": "leave it out: nothing is ever compressed here",
     "buffer": "leave it out: nothing is ever held here",
     "rewrite": 'write path_rewrite = { "^/prefix" = "" }',
@@ -37,14 +40,19 @@ DEV_SERVER_KEYS = {
     "timeout": "write idle_timeout_seconds (in seconds, 0: no limit)",
     "proxy_timeout": "write first_byte_timeout_seconds or idle_timeout_seconds "
     "(in seconds, 0: no limit)",
-    "follow_redirects": "leave it out: redirects go to the client as they are",
+    "follow_redirects": "leave it out: redirects go to the client; what points at "
+    "the target is put right by redirect_rewrite",
+    "auto_rewrite": "write redirect_rewrite = true",
+    "host_rewrite": REDIRECTS,
+    "protocol_rewrite": REDIRECTS,
+    "rewrite_ws_origin": "write rewrite_origin = true",
     "preserve_header_key_case": "leave it out: field names keep their case",
     "prepend_path": "leave it out: the target's path is always put first",
     "log_level": "leave it out: see [log]",
     "logger": "leave it out: see [log]",
-    "https": PLAIN_HTTP,
-    "ssl": PLAIN_HTTP,
-    "tls": PLAIN_HTTP,
+    "https": OWN_TLS,
+    "ssl": OWN_TLS,
+    "tls": OWN_TLS,
     "proxy": 'write one table [routes."/prefix"] for each entry',
     "dev_server": 'its proxy entries become tables: [routes."/prefix"]',
 }
@@ -90,7 +98,7 @@ def expected_type(kind: inspect.Type) -> str:
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     match kind:
-        case inspect.BoolType():
+        case inspect.BoolType() | inspect.UnionType():
             return "true or false"
         case inspect.IntType(ge=int(low), le=int(high)):
             return f"an integer from {low} to {high}"
@@ -102,6 +110,8 @@ def expected_type(kind: inspect.Type) -> str:
             return choice([quoted(str(value)) for value in values])
         case inspect.ListType():
             return "a list of strings"
+        case inspect.VarTupleType():
+            return "a string or a list of strings"
         case inspect.DictType():
             return "a table of strings"
     return "a string"

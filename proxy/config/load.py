@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from proxy.config.certificate import read_certificate
 from proxy.config.faults import key_name, unknown
 from proxy.config.model import Config, Log, RouteOptions, Server
 from proxy.config.routes import Options, read_options, read_routes, table_name
@@ -79,6 +80,7 @@ def build(
         for name, model in PLAIN_TABLES.items()
     }
     override(reader, plain, overrides)
+    read_certificate(reader, plain["server"])
     defaults = read_options(reader, DEFAULTS, document.get(DEFAULTS, {}), RouteOptions)
     routes = read_routes(reader, document.get("routes", {}), defaults)
     if document.get("routes", {}) == {}:
@@ -144,9 +146,10 @@ def check_loops(
     own = (server.get("host", default.host), server.get("port", default.port))
     for prefix, options in routes.items():
         entry = options.values.get("target")
-        if entry and (entry.value.host, entry.value.port) == own:
-            message = f"{entry.value} is the proxy itself (see [server])"
-            reader.fault(table_name(prefix), "target", message)
+        for target in entry.value if entry else ():
+            if (target.host, target.port) == own:
+                message = f"{target} is the proxy itself (see [server])"
+                reader.fault(table_name(prefix), "target", message)
 
 
 def read_document(path: Path) -> dict[str, object]:

@@ -17,7 +17,9 @@ from proxy.config.target import Target
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=0)]
 Decode: TypeAlias = Literal["unless-no-transform", "always", "never"]
+OnUpstreamFailure: TypeAlias = Literal["abort", "event"]
 LogFormat: TypeAlias = Literal["text", "json"]
+CookieSecure: TypeAlias = Literal["keep", "strip"]
 
 
 class FieldRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,13 +78,77 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "Only for clients that are proxies of your own."
         ),
     ] = False
+    rewrite_origin: Annotated[
+        bool,
+        Meta(
+            description="Send the target's origin as Origin, in place of the "
+            "client's. It defeats the check against forged requests that the "
+            "upstream makes of it."
+        ),
+    ] = False
+    redirect_rewrite: Annotated[
+        bool | None,
+        Meta(
+            description="Rewrite Location and Content-Location that point at the "
+            "target: they get the public scheme and host, and the prefix back "
+            "that path_rewrite took off."
+        ),
+    ] = None
+    cookie_domain_rewrite: Annotated[
+        dict[str, str],
+        Meta(
+            description='Domain of Set-Cookie: old = new, "*" for any; "" takes it '
+            'out. A string alone is meant for any: { "*" = string }.'
+        ),
+    ] = {}
+    cookie_path_rewrite: Annotated[
+        dict[str, str],
+        Meta(
+            description='Path of Set-Cookie: old = new, "*" for any; "" takes it '
+            'out. A string alone is meant for any: { "*" = string }.'
+        ),
+    ] = {}
+    cookie_secure: Annotated[
+        CookieSecure,
+        Meta(
+            description="strip: take Secure out of Set-Cookie, and with it "
+            "Partitioned and SameSite=None, which need it. For clients that "
+            "come by plain HTTP."
+        ),
+    ] = "keep"
     headers: Annotated[
         HeaderRules, Meta(description="Fields to set and to remove.")
     ] = HeaderRules()
+    verify: Annotated[
+        bool,
+        Meta(
+            description="Check the certificate of an https target: who signed it, "
+            "its dates, its host. false: for tests only."
+        ),
+    ] = True
+    ca_file: Annotated[
+        str,
+        Meta(
+            description="PEM file with the authorities that may sign the "
+            "certificate of an https target, relative to this file. "
+            "Empty: those of the system."
+        ),
+    ] = ""
     connect_timeout_seconds: Annotated[
         Seconds,
-        Meta(description="To reach the upstream: name look-up, TCP and TLS together."),
+        Meta(
+            description="To reach the upstream: name look-up, TCP and TLS together; "
+            "of each attempt."
+        ),
     ] = 10.0
+    connect_retry_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long a request waits for an upstream that refuses "
+            "connections (it is restarting) before it is answered with 503. "
+            "0: 502 at once."
+        ),
+    ] = 0.0
     first_byte_timeout_seconds: Annotated[
         Seconds,
         Meta(description="From the end of the request to the response head."),
@@ -97,6 +163,14 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_duration_seconds: Annotated[
         Seconds, Meta(description="The whole exchange, from its first byte.")
     ] = 0.0
+    on_upstream_failure: Annotated[
+        OnUpstreamFailure,
+        Meta(
+            description="How an event stream ends whose upstream fails after the "
+            "head. abort: the connection breaks. event: an event of type error, "
+            "then the end; inside an event, abort all the same."
+        ),
+    ] = "abort"
     upstream_keepalive_seconds: Annotated[
         Seconds,
         Meta(
@@ -104,19 +178,52 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "5 s after which Node and uvicorn close theirs. 0: none is kept."
         ),
     ] = 4.0
+    max_body_bytes: Annotated[
+        Bytes,
+        Meta(
+            description="Body of one request (413). One whose Content-Length says "
+            "more never reaches the upstream."
+        ),
+    ] = 0
+    max_buffer_bytes: Annotated[
+        int,
+        Meta(
+            description="Bytes of one body that may wait for a slow peer, in either "
+            "direction, before the other side is read no more.",
+            ge=1024,
+        ),
+    ] = 64 * 1024
+    max_decoding_ratio: Annotated[
+        Bytes,
+        Meta(
+            description="How many times its size a piece of a compressed response "
+            "may have when decoded, beyond the first MiB."
+        ),
+    ] = 1000
+    max_response_head_bytes: Annotated[
+        Bytes, Meta(description="Status line and fields of one response (502).")
+    ] = 256 * 1024
+
+    @property
+    def rewrites_redirects(self) -> bool:
+        """redirect_rewrite; where nothing is said, as change_origin."""
+        if self.redirect_rewrite is None:
+            return self.change_origin
+        return self.redirect_rewrite
 
 
 class Route(RouteOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[routes."/prefix"]` table; `prefix` is the table's name."""
 
     prefix: str
-    target: Annotated[
-        Target,
+    targets: Annotated[
+        tuple[Target, ...],
         Meta(
             description="Address of the upstream: http, https, ws, wss, "
-            "or unix:/path/to.sock."
+            "or unix:/path/to.sock. Several: the one with the fewest open "
+            "exchanges is asked."
         ),
-    ]
+    ] = field(name="target")
     path_rewrite: Annotated[
         dict[str, str],
         Meta(
@@ -137,10 +244,80 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(description="Port to listen on. 0: any free one.", ge=0, le=65535),
     ] = 8080
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="Addresses and networks of proxies in front of this one: "
+            "what they send is treated as with trust_forwarded."
+        ),
+    ] = []
+    head_timeout_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="For a whole request head, from its first byte (408). A "
+            "connection that sends nothing for so long is closed."
+        ),
+    ] = 30.0
+    body_timeout_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="Silence of the client inside a request body (408). Time in "
+            "which the upstream is slow to take it does not count."
+        ),
+    ] = 60.0
+    keepalive_timeout_seconds: Annotated[
+        Seconds,
+        Meta(description="How long a connection may wait for its next request."),
+    ] = 75.0
+    write_timeout_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long a client may take none of the bytes that wait "
+            "for it before it is cut off. 0: while a response goes on, for ever."
+        ),
+    ] = 0.0
     max_head_bytes: Annotated[
         int,
         Meta(description="Request line and fields of one request (431).", ge=1024),
     ] = 64 * 1024
+    max_target_bytes: Annotated[
+        Bytes, Meta(description="Path and query of one request (414).")
+    ] = 16 * 1024
+    max_fields: Annotated[
+        Bytes, Meta(description="How many fields one request may have (431).")
+    ] = 200
+    max_connections: Annotated[
+        Bytes,
+        Meta(
+            description="Open connections of clients. A request on one beyond them "
+            "is answered with 503. The limit on descriptors holds in any case."
+        ),
+    ] = 0
+    max_exchanges: Annotated[
+        Bytes,
+        Meta(description="Requests that are served at the same time (503)."),
+    ] = 0
+    drain_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long open exchanges may go on after SIGTERM or SIGINT. "
+            "0: they are cut at once."
+        ),
+    ] = 10.0
+    tls_certificate: Annotated[
+        str,
+        Meta(
+            description="PEM file with the certificate for clients and the chain "
+            "behind it, relative to this file. Empty: plain HTTP."
+        ),
+    ] = ""
+    tls_key: Annotated[
+        str,
+        Meta(
+            description="PEM file with the private key, relative to this file. "
+            "Empty: it is in the file of tls_certificate."
+        ),
+    ] = ""
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

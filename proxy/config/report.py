@@ -47,12 +47,15 @@ def report(config: Config) -> str:
 
 def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:
     """Each key below a table with its value; an empty table is a value."""
-    names = table.__struct_fields__
-    if isinstance(table, Route):
-        own = ("target", "path_rewrite")  # what tells routes apart comes first
-        names = (*own, *(name for name in names if name not in (*own, "prefix")))
-    for name in names:
-        value = getattr(table, name)
+    values = {
+        each.encode_name: getattr(table, each.name)
+        for each in msgspec.structs.fields(table)
+        if each.name != "prefix"
+    }
+    if isinstance(table, Route):  # what tells routes apart comes first
+        own = ("target", "path_rewrite")
+        values = {name: values[name] for name in own} | values
+    for name, value in values.items():
         if isinstance(value, msgspec.Struct):
             yield from leaves(value, f"{path}{name}.")
         elif isinstance(value, dict) and value:
@@ -71,13 +74,17 @@ def shown(key: str, value: object, source: str) -> str:
 
 def as_toml(value: object) -> str:
     match value:
+        case None:
+            return "as change_origin"  # redirect_rewrite, unless it is said
         case bool():
             return str(value).lower()
         case int():
             return str(value)
         case float():
             return f"{value:.15g}"
-        case list():
+        case (only,) if isinstance(value, tuple):
+            return as_toml(only)
+        case list() | tuple():
             return f"[{', '.join(map(as_toml, value))}]"
         case dict():
             return "{}"
@@ -90,7 +97,7 @@ def route_table(config: Config) -> str:
     rows += [
         (
             prefix,
-            route.target.text,
+            ", ".join(target.text for target in route.targets),
             ", ".join(
                 f"{pattern} -> {replacement or quoted('')}"
                 for pattern, replacement in route.path_rewrite.items()

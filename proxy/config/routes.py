@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
+from proxy.config.cookies import COOKIE_TABLES, read_cookie_table
 from proxy.config.faults import key_name, quoted, shortened
 from proxy.config.headers import (
     FieldChanges,
@@ -21,7 +22,7 @@ from proxy.config.headers import (
 )
 from proxy.config.model import Route, RouteOptions
 from proxy.config.tables import Entries, Reader, keys_of
-from proxy.config.target import parse_target
+from proxy.config.upstreams import read_ca_file, read_targets
 
 # RFC 3986 §3.3: what a path holds.
 PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|%[0-9A-Fa-f]{2})+")
@@ -31,6 +32,9 @@ UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 REFERENCE = re.compile(r"\$(?:\$|&|(?P<number>\d{1,2})|<(?P<name>\w+)>)")
 PYTHON_REFERENCE = re.compile(r"\\(?:(\d{1,2})|g<(\w+)>)")
+
+
+MODEL_NAMES = {"target": "targets"}  # where key and field differ
 
 
 @dataclass(slots=True)
@@ -55,13 +59,16 @@ class Options:
             prefix=prefix,
             headers=self.headers.rules(),
             path_rewrite={pattern: e.value for pattern, e in self.rules.items()},
-            **{key: entry.value for key, entry in self.values.items()},
+            **{MODEL_NAMES.get(k, k): e.value for k, e in self.values.items()},
         )
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Each key that is not at its default, and where its value came from."""
         for key, entry in self.values.items():
             yield key, entry.source
+            if isinstance(entry.value, dict):
+                for name in entry.value:
+                    yield f"{key}.{key_name(name)}", entry.source
         for pattern, entry in self.rules.items():
             yield f"path_rewrite.{key_name(pattern)}", entry.source
         for direction in ("request", "response"):
@@ -113,17 +120,14 @@ def read_options(
         elif key == "path_rewrite" and key in known:
             options.rules = read_rules(reader, table, raw)
         elif key == "target" and key in known:
-            options.values |= read_target(reader, table, raw)
+            options.values |= read_targets(reader, table, raw)
+        elif key in COOKIE_TABLES:
+            options.values |= read_cookie_table(reader, table, key, raw)
+        elif key == "ca_file":
+            options.values |= read_ca_file(reader, table, raw)
         else:
             options.values |= reader.known_value(table, key, raw, known)
     return options
-
-
-def read_target(reader: Reader, table: str, raw: object) -> Entries:
-    entry = reader.value(table, "target", raw, str)
-    if entry and reader.passes(table, "target", parse_target, entry.value):
-        return {"target": replace(entry, value=parse_target(entry.value))}
-    return {}
 
 
 def read_rules(reader: Reader, table: str, raw: object) -> Entries:

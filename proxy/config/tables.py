@@ -19,6 +19,7 @@ import msgspec
 from proxy.config.environment import expand
 from proxy.config.faults import described, expected, key_name, quoted, unknown
 from proxy.config.model import Log, Route, Server
+from proxy.config.networks import parse_network
 
 DEFAULTS = "defaults"
 
@@ -39,7 +40,7 @@ Entries = dict[str, Entry]
 def keys_of(table: type[msgspec.Struct]) -> dict[str, Any]:
     """The keys that a table may have, with their types."""
     fields = msgspec.structs.fields(table)
-    return {each.name: each.type for each in fields if each.name != "prefix"}
+    return {each.encode_name: each.type for each in fields if each.name != "prefix"}
 
 
 KEYS_ELSEWHERE = {
@@ -117,12 +118,33 @@ class Reader:
             message = unknown(key, known, KEYS_ELSEWHERE)
             self.fault(table, key_name(key), message)
             return {}
+        if key == "trusted_proxies":
+            return self.strings(table, key, raw, parse_network)
         entry = self.value(table, key, raw, known[key])
         if entry is None:
             return {}
         if key == "host" and not self.passes(table, key, check_host, entry.value):
             return {}
         return {key: entry}
+
+    def strings(
+        self, table: str, key: str, raw: object, check: Callable[[str], object]
+    ) -> Entries:
+        """The entry of a key that holds a list of strings, each of them checked."""
+        if not isinstance(raw, list):
+            self.fault(table, key, f"expected a list of strings, got {described(raw)}")
+            return {}
+        entries = []
+        for position, content in enumerate(raw, start=1):
+            place = f"{key}, item {position}"
+            entry = self.value(table, place, content, str)
+            if entry and self.passes(table, place, check, entry.value):
+                entries.append(entry)
+        if len(entries) < len(raw):
+            return {}
+        origins = dict.fromkeys([entry.source for entry in entries] or [self.origin])
+        texts = [entry.value for entry in entries]
+        return {key: Entry(key, texts, "; ".join(origins))}
 
     def plain(
         self, table: str, content: object, model: type[msgspec.Struct]

@@ -43,6 +43,19 @@ class Target:
     def tls(self) -> bool:
         return self.scheme == "https"
 
+    @property
+    def server_name(self) -> str:
+        """What a certificate has to name, and SNI says: the host, bare.
+
+        RFC 6066 §3: without a trailing dot. An interface is for this machine.
+        """
+        return self.host.partition("%")[0].rstrip(".")
+
+    @property
+    def origin(self) -> bytes:
+        """Scheme and authority (RFC 6454 §6.2)."""
+        return self.scheme.encode("ascii") + b"://" + self.authority
+
     def __str__(self) -> str:
         return self.text
 

@@ -103,6 +103,19 @@ def request_body(head: RequestHead) -> Body:
         raise MalformedRequest(str(fault)) from None
 
 
+def check_begun(body: Body, data: bytes) -> None:
+    """Judge what is already here of a body, before anybody hears of the request.
+
+    Raises:
+        MalformedRequest: the chunked coding is broken within `data`.
+    """
+    if data and isinstance(body, ChunkedBody):
+        begun = ChunkedBody()
+        begun.feed(data)
+        if begun.error is not None:
+            raise MalformedRequest(f"malformed request body: {begun.error}")
+
+
 def response_body(head: ResponseHead, method: bytes) -> Body:
     """The reader for a response's body, given the request's method.
 

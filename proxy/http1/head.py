@@ -12,6 +12,7 @@ is an error, in both directions.
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import TypeAlias
 
 from proxy.errors import MalformedRequest, MalformedResponse, VersionNotSupported
@@ -38,11 +39,16 @@ STATUS_LINE = re.compile(
 # What no later byte can mend: a control byte, a CR without LF, an LF without CR.
 STRAY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
 # reg-name, IPv4 or IP-literal with optional port (RFC 3986 §3.2.2, no userinfo).
+# Never empty (RFC 9110 §4.2.1), and without the comma that the grammar allows:
+# it is how two Hosts look once somebody has joined them.
 HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]++(?:%25[\w.~-]++)?\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*+)"
-    rb"(?::\d{0,5})?"
+    rb"(?:\[([0-9A-Fa-f:.]++)(?:%25[\w.~-]++)?\]"
+    rb"|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})++)"
+    rb"(?::(\d{0,5}+))?"
 )
+MAX_PORT = 65535
 
+TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 §5.1: how every connection by TLS begins
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -100,6 +106,22 @@ class ResponseHead(Head):
         self.reason = reason
 
 
+def is_authority(value: bytes) -> bool:
+    """Is it a host with an optional port, as in Host (RFC 9110 §7.2)?"""
+    parts = HOST.fullmatch(value)
+    if parts is None:
+        return False
+    address, port = parts.groups()
+    if port and int(port) > MAX_PORT:
+        return False
+    if address is not None:
+        try:
+            IPv6Address(address.decode("ascii"))
+        except ValueError:
+            return False
+    return True
+
+
 def stray_byte(data: bytes, start: int = 0) -> str | None:
     """Name the first byte that no well-formed head contains, if there is one."""
     found = STRAY.search(data, start)
@@ -152,14 +174,8 @@ def parse_request_head(data: bytes) -> RequestHead:
     Raises:
         MalformedRequest, VersionNotSupported.
     """
-    line = REQUEST_LINE.match(data)
-    if line is None:
-        raise MalformedRequest(f"malformed request line: {request_line_fault(data)}")
-    method, target, major, minor = line.groups()
-    if major != b"1":
-        raise VersionNotSupported(
-            f"HTTP/{major.decode()}.{minor.decode()} is not supported; use HTTP/1.1"
-        )
+    line = parse_request_line(data)
+    method, target, _, minor = line.groups()
     try:
         fields = parse_fields(data[line.end() : -2])
     except ValueError as fault:
@@ -167,6 +183,44 @@ def parse_request_head(data: bytes) -> RequestHead:
             f"malformed request head: {stray_byte(data) or fault}"
         ) from None
     return RequestHead(method, target, int(minor), fields)
+
+
+def parse_request_line(data: bytes) -> re.Match[bytes]:
+    """The request line at the start of `data`: method, target, version.
+
+    Raises:
+        MalformedRequest, VersionNotSupported.
+    """
+    line = REQUEST_LINE.match(data)
+    if line is None:
+        raise MalformedRequest(f"malformed request line: {request_line_fault(data)}")
+    major, minor = line.group(3, 4)
+    if major != b"1":
+        raise VersionNotSupported(
+            f"HTTP/{major.decode()}.{minor.decode()} is not supported; use HTTP/1.1"
+        )
+    return line
+
+
+def check_incomplete_request(data: bytes, seen: int) -> None:
+    """Refuse at once what cannot become a request head.
+
+    The first `seen` bytes have been looked at before: a head that comes byte
+    by byte is looked at once, not once per byte.
+
+    Raises:
+        MalformedRequest, VersionNotSupported.
+    """
+    if data.startswith(TLS_HANDSHAKE):
+        raise MalformedRequest("TLS on the plain HTTP port: write http:// there")
+    # The line first, as in a whole head: the verdict is the same at any cut.
+    end_of_line = data.find(b"\r\n")
+    if end_of_line >= 0 and end_of_line + 2 > seen:
+        parse_request_line(data)
+    # A CR that was the last byte is judged by the one that follows it now.
+    fault = stray_byte(data, max(seen - 1, 0))
+    if fault is not None:
+        raise MalformedRequest(f"malformed request head: {fault}")
 
 
 def request_line_fault(data: bytes) -> str:

@@ -100,6 +100,6 @@ class AccessLog:
     def ended(self, timeline: Timeline) -> None:
         """Write the line of one exchange. A log that is gone stops no stream."""
         line = self.render(record(timeline, self.clock()))
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # a closed pipe or terminal, a full disk
             self.stream.write(line + "\n")
             self.stream.flush()

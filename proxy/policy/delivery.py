@@ -15,9 +15,10 @@ from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import Fields, Head, ResponseHead
 from proxy.policy.fields import merge_member, remove_member, without
 
+EVENT_STREAM = b"text/event-stream"
 STREAM_TYPES = frozenset(
     {
-        b"text/event-stream",
+        EVENT_STREAM,
         b"application/x-ndjson",
         b"application/ndjson",
         b"application/jsonl",
@@ -55,17 +56,26 @@ class Delivery:
     """`stream`: the next hop is told not to hold it.
 
     `codings`: what to decode, outermost first; empty: bytes pass as they are.
+    `events`: what the client gets is an event stream that it can read.
     """
 
     stream: bool
     codings: tuple[str, ...]
+    events: bool = False
 
 
 def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
     """Decide the delivery of one response; `body` is how it is framed."""
     codings = codings_to_decode(head, body, decode)
     unknown_length = not isinstance(body, LengthBody) or bool(codings)
-    return Delivery(unknown_length or media_type(head) in STREAM_TYPES, codings)
+    kind = media_type(head)
+    events = kind == EVENT_STREAM and (bool(codings) or not is_coded(head))
+    return Delivery(unknown_length or kind in STREAM_TYPES, codings, events)
+
+
+def is_coded(head: Head) -> bool:
+    """Are the bytes of the body those of a content coding?"""
+    return any(member != b"identity" for member in head.members(b"content-encoding"))
 
 
 def media_type(head: Head) -> bytes:

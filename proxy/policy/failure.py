@@ -23,6 +23,9 @@ ADVICE = {
     "or raise connect_timeout_seconds.",
     "http_response_timeout": "See why the upstream is silent, "
     "or raise the limit that is named.",
+    "destination_unavailable": "Try again soon; start the upstream, "
+    "or raise connect_retry_seconds.",
+    "tls_protocol_error": "Check the scheme and the port of the target.",
     "tls_certificate_error": "Check the target's certificate and its https address.",
     "destination_not_found": "Add a route for this path, or correct the address.",
 }
@@ -99,6 +102,15 @@ def failure_response(
     if head is not None and head.method == b"HEAD":
         body = b""
     return head_bytes(line, fields) + body
+
+
+def failure_event(error: ProxyError, route: str) -> bytes:
+    """A whole event that ends an event stream (`on_upstream_failure`).
+
+    One line of JSON (RFC 8259 §7: line feeds in strings are escaped).
+    """
+    told = {"type": error.type, "reason": str(error), "route": route}
+    return b"event: error\ndata: %b\n\n" % json.dumps(told).encode("ascii")
 
 
 def page(failure: Failure) -> str:

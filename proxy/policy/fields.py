@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from proxy.config.model import FieldRules
 from proxy.http1.head import Fields, Head, RequestHead
+from proxy.policy.forwarded import forwarded_fields
 
 # RFC 9110 §7.6.1, with the fields that older software sends.
 HOP_BY_HOP = frozenset(
@@ -32,6 +33,31 @@ HOP_BY_HOP = frozenset(
 # A Connection field may not name these: they are not the previous hop's to
 # remove (RFC 9110 §7.6.1: "MUST NOT send … intended for all recipients").
 NEVER_NAMED = frozenset({b"host", b"content-length", b"via", b"close", b"keep-alive"})
+# RFC 9110 §6.5.1: what frames, routes, authenticates, controls or describes a
+# message is of no use at its end, and dangerous to who merges it into the head.
+NEVER_TRAILERS = HOP_BY_HOP | {
+    b"age",
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"date",
+    b"expires",
+    b"forwarded",
+    b"host",
+    b"location",
+    b"retry-after",
+    b"set-cookie",
+    b"vary",
+    b"via",
+    b"www-authenticate",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+}
 PSEUDONYM = b"unbuffered"
 
 
@@ -50,11 +76,15 @@ def strip_hop_by_hop(head: Head) -> Fields:
 
 
 class Rules:
-    """`set` and `remove` of one direction of a route, ready to apply."""
+    """`set` and `remove` of one direction of a route, ready to apply.
 
-    __slots__ = ("added", "dropped")
+    `alike`: the twins of these fields go too (see ALIKE).
+    """
 
-    def __init__(self, rules: FieldRules) -> None:
+    __slots__ = ("added", "alike", "dropped")
+
+    def __init__(self, rules: FieldRules, *, alike: bool = False) -> None:
+        self.alike = alike
         self.added: Fields = [
             (name.encode("ascii"), value.encode("utf-8"))
             for name, value in rules.set.items()
@@ -62,12 +92,20 @@ class Rules:
         self.dropped = frozenset(
             name.lower().encode("ascii") for name in (*rules.remove, *rules.set)
         )
+        if alike:
+            self.dropped |= {name.translate(ALIKE) for name in self.dropped}
 
     def apply(self, fields: Fields) -> Fields:
         """Remove what is listed, then add what is set."""
-        if self.dropped:
+        if self.dropped and self.alike:
+            fields = [f for f in fields if f[0].translate(ALIKE) not in self.dropped]
+        elif self.dropped:
             fields = without(fields, self.dropped)
         return [*fields, *self.added] if self.added else fields
+
+    def trailers(self, fields: Fields) -> Fields:
+        """The trailers that may go on: none that means more than itself."""
+        return without(fields, NEVER_TRAILERS | self.dropped)
 
 
 def without(fields: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Fields:
@@ -84,6 +122,15 @@ def via(head: Head) -> tuple[bytes, bytes]:
 # Accept-Encoding because a stream that is never compressed is never held.
 REPLACED = frozenset({b"host", b"content-length", b"accept-encoding"})
 IDENTITY = (b"Accept-Encoding", b"identity")
+# Sent by us or not at all, so of the client's none passes.
+NEVER_PASSED = HOP_BY_HOP | REPLACED | {b"forwarded"}
+# Maps a name to what it may be taken for. CGI and its heirs (WSGI, PHP) make
+# one variable of X-Forwarded-For and X_Forwarded_For (RFC 3875 §4.1.18), some
+# of X.Forwarded.For as well: a twin of a field of ours would stand beside it.
+ALIKE = bytes(
+    ord(letter.lower()) if letter.isalnum() and letter.isascii() else ord("-")
+    for letter in map(chr, range(256))
+)
 
 
 def request_fields(
@@ -95,56 +142,35 @@ def request_fields(
     scheme: bytes,
     trust_forwarded: bool,
     rules: Rules,
+    origin: bytes | None = None,
 ) -> Fields:
     """The fields of the upstream request, without its framing.
 
     `host` is what Host shall say, `authority` what the client asked for,
-    `client` the address of the peer.
+    `client` the address of the peer. `origin` replaces what Origin says.
     """
     fields: Fields = [(b"Host", host)]
-    forwarded = forwarded_fields(head, authority, client, scheme, trust_forwarded)
-    for field in strip_hop_by_hop(head):
-        name = field[0].lower()
-        if name in REPLACED or name.startswith(b"x-forwarded-"):
+    named = connection_names(head) if b"connection" in head.index else None
+    for field in head.fields:
+        key = field[0].translate(ALIKE)
+        if key in NEVER_PASSED or key.startswith(b"x-forwarded-"):
             continue
-        if name == b"forwarded" and not trust_forwarded:
+        if named and field[0].lower() in named:
             continue
         fields.append(field)
+    if origin is not None and b"origin" in head.index:
+        fields = [with_origin(field, origin) for field in fields]
     fields.append(IDENTITY)
-    fields.extend(forwarded)
+    fields += forwarded_fields(head, authority, client, scheme, trust_forwarded)
     fields.append(via(head))
     return rules.apply(fields)
 
 
-def forwarded_fields(
-    head: RequestHead, authority: bytes, client: bytes, scheme: bytes, trust: bool
-) -> Fields:
-    """X-Forwarded-*: ours, or with `trust` the client's continued by ours.
-
-    X-Forwarded-For lists each hop; -Proto and -Host tell what the first client
-    used, so a trusted value stays (MDN: X-Forwarded-For, X-Forwarded-Host).
-    """
-    own = {
-        b"X-Forwarded-For": client,
-        b"X-Forwarded-Proto": scheme,
-        b"X-Forwarded-Host": authority,
-    }
-    if trust:
-        for name in own:
-            known = head.get(name.lower())
-            if known:
-                appended = known + b", " + client
-                own[name] = appended if name == b"X-Forwarded-For" else known
-    fields = [field for field in own.items() if field[1]]
-    if trust:
-        named = frozenset(name.lower() for name in own)
-        fields += [
-            field
-            for field in head.fields
-            if field[0].lower().startswith(b"x-forwarded-")
-            and field[0].lower() not in named
-        ]
-    return fields
+def with_origin(field: tuple[bytes, bytes], origin: bytes) -> tuple[bytes, bytes]:
+    """Origin replaced; `null` is a page without one, and stays (RFC 6454 §7.1)."""
+    if field[0].lower() != b"origin" or field[1] == b"null":
+        return field
+    return (field[0], origin)
 
 
 def merge_member(fields: Fields, name: bytes, member: bytes) -> Fields:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.config.model import Route
+from proxy.config.target import Target
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import Fields, Head, RequestHead, ResponseHead
 from proxy.policy.delivery import Delivery, adjust_fields
@@ -27,6 +28,7 @@ from proxy.policy.rewrite import upstream_path
 
 # RFC 9110 §9.2.2
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+TAKES_TRAILERS = [(b"TE", b"trailers"), (b"Connection", b"TE")]
 LENGTH = frozenset({b"content-length"})
 # HTTP/2 by upgrade is another protocol over a connection that this proxy
 # would no longer understand: the way of "h2c smuggling". RFC 9113 dropped it.
@@ -57,6 +59,26 @@ def wants_keep_alive(head: Head) -> bool:
     return head.minor >= 1 or b"keep-alive" in options
 
 
+def stays_in_step(head: ResponseHead) -> bool:
+    """May the upstream's connection serve again once this response is read?
+
+    A 204 that announces a body may be followed by one.
+    """
+    if head.status == 204 and (
+        b"transfer-encoding" in head.index
+        or head.get(b"content-length") not in (None, b"0")
+    ):
+        return False
+    return wants_keep_alive(head)
+
+
+def takes_trailers(head: RequestHead) -> bool:
+    """Does the client want trailers (RFC 9110 §10.1.4)?"""
+    return (
+        b"te" in head.index and head.minor >= 1 and b"trailers" in head.members(b"te")
+    )
+
+
 def is_upgrade(head: RequestHead) -> bool:
     """Does the client ask for another protocol (RFC 9110 §7.8)?"""
     return (
@@ -76,23 +98,28 @@ def is_agreed(request: RequestHead, response: ResponseHead) -> bool:
 def upstream_request(
     head: RequestHead,
     prepared: Prepared,
+    target: Target,
     path: bytes,
     host: bytes | None,
     body: Body,
     client: Client,
     *,
     upgrade: bool,
+    trusted: bool = False,
 ) -> bytes:
-    """The head of the request to the upstream; `host` is what the client asked for."""
-    target = prepared.route.target
+    """The head of the request to the upstream.
+
+    `host` is what the client asked for; `trusted`: it is a proxy in front of us.
+    """
     fields = request_fields(
         head,
         host=target.authority if prepared.route.change_origin or not host else host,
         authority=host or b"",
         client=client.address,
         scheme=client.scheme,
-        trust_forwarded=prepared.route.trust_forwarded,
+        trust_forwarded=trusted or prepared.route.trust_forwarded,
         rules=prepared.request_rules,
+        origin=target.origin if prepared.route.rewrite_origin else None,
     )
     if not isinstance(body, LengthBody):
         fields.append((b"Transfer-Encoding", b"chunked"))
@@ -100,6 +127,8 @@ def upstream_request(
         fields.append((b"Content-Length", b"%d" % body.remaining))
     if upgrade:
         fields += upgrade_fields(head)
+    elif takes_trailers(head):
+        fields += TAKES_TRAILERS
     line = b"%b %b HTTP/1.1" % (
         head.method,
         upstream_path(target.path, prepared.path_rules, path),
@@ -124,14 +153,17 @@ def client_response(
     *,
     chunked: bool,
     keep_alive: bool,
+    trailers: bool = False,
     date: Callable[[], bytes],
 ) -> bytes:
     """The head of the response to the client.
 
     `client_minor` is the client's HTTP/1.x; `date` is asked only when the
-    upstream sent no Date (RFC 9110 §6.6.1).
+    upstream sent no Date (RFC 9110 §6.6.1); `trailers` may follow the body.
     """
     fields = adjust_fields(without(strip_hop_by_hop(head), LENGTH), delivery)
+    if trailers:
+        fields += [field for field in head.fields if field[0].lower() == b"trailer"]
     fields.append(via(head))
     if b"date" not in head.index:
         fields.append((b"Date", date()))

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import TypeAlias
 from urllib.parse import quote
 
+from proxy.policy.paths import check_path
+
 Rules: TypeAlias = tuple[tuple[re.Pattern[str], str], ...]
 
 # JavaScript replacement patterns, since these rules come from dev servers:
@@ -67,3 +69,14 @@ def upstream_path(base: bytes, rules: Rules, path: bytes) -> bytes:
     `*` speaks of the server as a whole and has no path (RFC 9110 §9.3.7).
     """
     return path if path == b"*" else base + rewrite_path(rules, path)
+
+
+def check_rewritten(rules: Rules, path: bytes) -> None:
+    """See that no rule lays dot segments bare: `/a/b/../..` without its `/a/b`.
+
+    Raises:
+        MalformedRequest: they would leave the target.
+    """
+    if rules and (b"." in path or b"%" in path):
+        rest = rewrite_path(rules, path).partition(b"?")[0]
+        check_path(path, rest, "the target once path_rewrite is applied")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from proxy.errors import MalformedRequest, NoRoute
-from proxy.http1.head import HOST, RequestHead, shown
+from proxy.http1.head import RequestHead, is_authority, shown
+from proxy.policy.paths import check_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,15 @@ class Router(Generic[T]):
 
         Raises:
             NoRoute: names the prefixes that exist.
+            MalformedRequest: dot segments leave the prefix.
         """
         bare = b"/" if path == b"*" else path.partition(b"?")[0]
         for prefix, route in self.table:
-            if bare.startswith(prefix) and bare[len(prefix) :][:1] in (b"", b"/"):
-                return route
+            if bare.startswith(prefix):
+                rest = bare[len(prefix) :]
+                if rest[:1] in (b"", b"/"):
+                    check_path(bare, rest, "the route's prefix")
+                    return route
         raise NoRoute(
             f"no route for {shown(bare, 200)}; configured: {', '.join(self.prefixes)}"
         )
@@ -67,7 +72,7 @@ def destination(head: RequestHead) -> Destination:
     host = head.get(b"host")
     if host is None and head.minor >= 1:
         raise MalformedRequest("the Host field is missing (RFC 9112 §3.2)")
-    if host is not None and HOST.fullmatch(host) is None:
+    if host is not None and not is_authority(host):
         raise MalformedRequest(f"invalid or repeated Host {shown(host)}")
     target = head.target
     if target[:1] == b"/":
@@ -80,7 +85,7 @@ def destination(head: RequestHead) -> Destination:
     # absolute-form: its authority replaces Host (RFC 9112 §3.2.2).
     end = min((i for c in b"/?" if (i := rest.find(c)) >= 0), default=len(rest))
     authority, path = rest[:end], rest[end:]
-    if not authority or HOST.fullmatch(authority) is None:
+    if not is_authority(authority):
         raise MalformedRequest(f"invalid authority in {shown(target)}")
     if not path and head.method == b"OPTIONS":  # RFC 9112 §3.2.4
         return Destination(b"*", authority)

@@ -24,6 +24,9 @@ else:
     from backports import zstd
 
 STEP = 64 * 1024  # bytes of output at a time
+# Any honest piece may have so many bytes, however small it was: a few bytes of
+# br or zstd can stand for a long run of blanks.
+GRACE = 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 # RFC 9659 §3: a decoder of the zstd content coding needs no window above 8 MiB.
 ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 23}
@@ -179,18 +182,23 @@ DECODERS: dict[str, type[Decoder]] = {
 
 
 class ContentDecoder:
-    """A stack of decoders, the outermost coding first."""
+    """A stack of decoders, the outermost coding first.
 
-    __slots__ = ("stack",)
+    `max_ratio`: how many times its size a piece may have when decoded, beyond
+    GRACE, for each coding by itself; 0: as many as it likes.
+    """
 
-    def __init__(self, codings: Iterable[str]) -> None:
+    __slots__ = ("max_ratio", "stack")
+
+    def __init__(self, codings: Iterable[str], max_ratio: int = 0) -> None:
         self.stack = [DECODERS[coding]() for coding in codings]
+        self.max_ratio = max_ratio
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         """Yield decoded steps lazily: a step not asked for is not computed."""
         pieces: Iterator[bytes] = iter((data,))
         for decoder in self.stack:
-            pieces = decode_each(decoder, pieces)
+            pieces = decode_each(decoder, pieces, self.max_ratio)
         return pieces
 
     def end(self) -> None:
@@ -199,6 +207,19 @@ class ContentDecoder:
             decoder.end()
 
 
-def decode_each(decoder: Decoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def decode_each(
+    decoder: Decoder, pieces: Iterator[bytes], max_ratio: int
+) -> Iterator[bytes]:
     for piece in pieces:
-        yield from decoder.decode(piece)
+        if not max_ratio:
+            yield from decoder.decode(piece)
+            continue
+        allowed = GRACE + max_ratio * len(piece)
+        for step in decoder.decode(piece):
+            allowed -= len(step)
+            if allowed < 0:
+                raise DecodingError(
+                    f"a piece of {len(piece)} bytes has more than {max_ratio} times "
+                    "its size (max_decoding_ratio)"
+                )
+            yield step

@@ -9,36 +9,27 @@ with is the handler's business.
 from __future__ import annotations
 
 import asyncio
-from enum import Enum
 from typing import Protocol
 
-from proxy.errors import (
-    ClientDisconnected,
-    ClientError,
-    MalformedRequest,
-    ProxyError,
-    RequestHeadTooLarge,
-)
+from proxy.config.model import Server as Limits
+from proxy.errors import MalformedRequest, ProxyError
 from proxy.http1.framing import Body, LengthBody, UntilCloseBody
-from proxy.http1.head import END_OF_HEAD, RequestHead, parse_request_head, stray_byte
-from proxy.transport.connection import HIGH_WATER, Connection, Receiver
+from proxy.http1.head import (
+    END_OF_HEAD,
+    RequestHead,
+    check_incomplete_request,
+    parse_request_head,
+)
+from proxy.policy.sizes import check_request_head, check_target
+from proxy.transport.connection import HIGH_WATER, Receiver
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.presence import has_left
+from proxy.transport.patience import PatientConnection, State
 
-KEEPALIVE_SECONDS = 75.0  # idle between two requests, as nginx
-HEAD_SECONDS = 60.0  # from the first byte of a head to its last, as nginx
 # A response to a request whose body was not read in full is lost if the
 # socket closes on unread bytes: the kernel sends a reset. So: read on a while
 # (RFC 9112 §9.6), bounded by time and by bytes.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
-
-
-class Exchange(Protocol):
-    """One request and its response, as the client's connection sees it."""
-
-    def client_left(self, error: ClientError) -> None:
-        """The client closed, or its request turned out malformed."""
 
 
 class Handler(Protocol):
@@ -57,51 +48,32 @@ class Handler(Protocol):
         """A connection is gone."""
 
 
-class State(Enum):
-    """Where a client connection is in its life."""
-
-    HEAD = 1  # waiting for a request head, or in the middle of one
-    EXCHANGE = 2  # a request is being served
-    TUNNEL = 3  # upgraded: raw bytes both ways
-    LINGER = 4  # answered for the last time; what still comes is thrown away
-
-
-class ClientConnection(Connection):
+class ClientConnection(PatientConnection):
     """One accepted connection."""
 
     __slots__ = (
         "address",
         "ahead",
-        "deadline",
-        "deadlines",
-        "exchange",
+        "draining",
         "handler",
-        "head_begun",
         "keep_alive",
         "lingered",
-        "max_head_bytes",
         "parsing",
         "scheme",
-        "state",
+        "seen",
     )
 
-    def __init__(
-        self, handler: Handler, deadlines: Deadlines, max_head_bytes: int
-    ) -> None:
-        super().__init__()
+    def __init__(self, handler: Handler, deadlines: Deadlines, limits: Limits) -> None:
+        super().__init__(deadlines, limits)
         self.handler = handler
-        self.deadlines = deadlines
-        self.max_head_bytes = max_head_bytes
         self.address = b""
         self.scheme = b"http"
         self.ahead = b""  # bytes read but not yet used
-        self.state = State.HEAD
-        self.exchange: Exchange | None = None
         self.keep_alive = True
+        self.draining = False  # this request is the last one
         self.parsing = False
-        self.head_begun = False
+        self.seen = 0  # bytes of an incomplete head that were looked at
         self.lingered = 0
-        self.deadline = 0.0
 
     # -- the connection's life
 
@@ -111,8 +83,8 @@ class ClientConnection(Connection):
         self.address = peer[0].encode("ascii") if isinstance(peer, tuple) else b"unix"
         if transport.get_extra_info("ssl_object") is not None:
             self.scheme = b"https"
+        self.wait(self.limits.head_timeout_seconds)
         self.handler.opened(self)
-        self.wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -128,57 +100,29 @@ class ClientConnection(Connection):
         """
         if self.state is State.TUNNEL and self.receiver is not None:
             self.receiver.end([])
-            return True
+            return self.transport.can_write_eof()  # TLS has no half-close
         self.leave("the client closed the connection")
         return False
 
     def drain(self) -> None:
-        """Serve no further request; close now if none is being served."""
+        """Serve no request after the present one; close now if there is none."""
         self.keep_alive = False
-        if self.state is State.HEAD and not self.closed:
+        self.draining = True
+        if self.exchange is not None:
+            self.exchange.drain()
+        elif self.state is State.HEAD and not self.ahead and not self.closed:
             self.transport.close()
-
-    def leave(self, reason: str) -> None:
-        """Tell the exchange, if there is one, that its client is gone."""
-        exchange = self.exchange
-        if exchange is not None:
-            self.exchange = None
-            exchange.client_left(ClientDisconnected(reason))
-
-    def wait(self, seconds: float) -> None:
-        """Give the client `seconds` for what it has to do next."""
-        self.deadline = self.deadlines.clock() + seconds
-        self.deadlines.add(self)
-
-    def check(self, now: float) -> None:
-        """Nothing came before the deadline, or the client left unseen."""
-        if self.state in (State.EXCHANGE, State.TUNNEL):
-            if not self.paused:
-                self.deadlines.discard(self)
-            elif has_left(self.transport):
-                self.leave("the client closed the connection")
-        elif now >= self.deadline:
-            if self.transport.get_write_buffer_size():
-                self.wait(KEEPALIVE_SECONDS)  # it still reads the last response
-                return
-            self.deadlines.discard(self)
-            self.transport.abort()
-
-    def pause_reading(self) -> None:
-        super().pause_reading()
-        self.deadlines.add(self)
 
     # -- bytes in
 
     def data_received(self, data: bytes) -> None:
         if self.receiver is not None:
+            self.heard = True
             self.feed_body(data)
-        elif self.state is State.HEAD:
-            self.ahead = self.ahead + data if self.ahead else data
-            self.read_heads()
-        elif self.state is State.EXCHANGE:
+        elif self.state in (State.HEAD, State.EXCHANGE):
             self.ahead += data
-            if len(self.ahead) > HIGH_WATER:
+            self.read_heads()
+            if len(self.ahead) > HIGH_WATER and not self.reads_heads:
                 self.pause_reading()
         else:
             self.lingered += len(data)
@@ -191,11 +135,26 @@ class ClientConnection(Connection):
             return
         self.parsing = True
         try:
-            while self.state is State.HEAD and self.ahead:
+            while self.reads_heads and self.ahead:
                 if not self.read_head():
                     break
         finally:
             self.parsing = False
+        # Of requests that have to wait, no more than a bounded heap is read.
+        if self.receiver is None and (
+            self.reads_heads or len(self.ahead) <= HIGH_WATER
+        ):
+            self.resume_reading()
+
+    @property
+    def reads_heads(self) -> bool:
+        """May the next exchange begin? Not while responses wait to be read."""
+        return self.state is State.HEAD and not self.blocked
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.state is State.HEAD:
+            self.read_heads()
 
     def read_head(self) -> bool:
         """Begin one exchange; False if the head is not complete."""
@@ -206,36 +165,27 @@ class ClientConnection(Connection):
             if data in (b"", b"\r"):
                 return False
         try:
-            stop = data.find(END_OF_HEAD)
-            size = stop if stop >= 0 else len(data)
-            if size > self.max_head_bytes:
-                raise RequestHeadTooLarge(
-                    f"request head of more than {self.max_head_bytes} bytes "
-                    "(max_head_bytes)"
-                )
+            stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
+            check_request_head(data, stop, self.limits)
             if stop < 0:
-                self.check_incomplete(data)
+                check_incomplete_request(data, self.seen)
+                self.seen = len(data)
                 if not self.head_begun:
                     self.head_begun = True
-                    self.wait(HEAD_SECONDS)
+                    self.wait(self.limits.head_timeout_seconds)
                 return False
             head = parse_request_head(data[: stop + 4])
+            check_target(head, self.limits)
         except ProxyError as error:
             self.refuse(error)
             return False
         self.ahead = data[stop + 4 :]
         self.head_begun = False
+        self.seen = 0
         self.state = State.EXCHANGE
         self.deadlines.discard(self)
         self.handler.begin(self, head)
         return True
-
-    def check_incomplete(self, data: bytes) -> None:
-        """Refuse at once what cannot become a head, a TLS handshake for one."""
-        # A CR at the very end may be half of a CRLF.
-        fault = stray_byte(data.removesuffix(b"\r"))
-        if fault is not None:
-            raise MalformedRequest(f"malformed request head: {fault}")
 
     def refuse(self, error: ProxyError) -> None:
         """Answer bytes that are no request, for the last time."""
@@ -252,6 +202,9 @@ class ClientConnection(Connection):
             receiver.end([])
             return
         self.receiver = receiver
+        if self.limits.body_timeout_seconds:
+            self.heard = True  # the clock begins now
+            self.deadlines.add(self)
         data, self.ahead = self.ahead, b""
         if data:
             self.feed_body(data)
@@ -297,24 +250,23 @@ class ClientConnection(Connection):
             return
         self.body = None
         self.state = State.HEAD
-        self.resume_reading()
-        self.wait(KEEPALIVE_SECONDS)
+        self.wait(self.limits.keepalive_timeout_seconds)
         self.read_heads()
 
     def close_after_response(self) -> None:
         """Close so that the client can read all that was written to it."""
         self.feeder = None
-        if self.state is State.TUNNEL or (self.request_complete and not self.ahead):
-            self.transport.close()
-            return
+        sends_on = self.state is not State.TUNNEL and (
+            not self.request_complete or self.ahead != b""
+        )
         self.state = State.LINGER
         self.body = LengthBody(0)
         self.ahead = b""
         self.wait(LINGER_SECONDS)
-        if self.transport.can_write_eof():
+        if sends_on and self.transport.can_write_eof():
             self.transport.write_eof()
             self.resume_reading()
-        else:  # TLS has no half-close
+        else:  # or TLS, which has no half-close
             self.transport.close()
 
     def break_off(self, *, close_is_end: bool) -> None:
@@ -322,7 +274,8 @@ class ClientConnection(Connection):
 
         Bytes already written still go out. Then the missing last chunk, or the
         bytes missing of Content-Length, tell the rest; where the close itself
-        is the end of the body, it has to be a reset.
+        is the end of the body, it has to be a reset, without the alert by which
+        TLS says that all was sent (RFC 9112 §9.8).
         """
         self.exchange = None
         self.receiver = None
@@ -330,7 +283,10 @@ class ClientConnection(Connection):
         if self.closed:
             return
         self.state = State.LINGER
+        self.wait(LINGER_SECONDS)
         if close_is_end:
             self.reset_on_close()
-        self.wait(LINGER_SECONDS)
+            if self.scheme == b"https":
+                self.transport.abort()
+                return
         self.transport.close()

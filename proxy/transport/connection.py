@@ -19,7 +19,8 @@ from proxy.http1.framing import Body
 from proxy.http1.head import Fields
 
 # Bytes that may wait in the proxy for a peer that reads slowly, before the
-# other side is no longer read. asyncio's own default, made explicit.
+# other side is no longer read. asyncio's own default, made explicit; a route
+# may say otherwise for its bodies (max_buffer_bytes).
 HIGH_WATER = 64 * 1024
 # A piece of at least this size is written beside its chunk frame instead of
 # being copied into it.
@@ -48,7 +49,7 @@ class Feeder(Protocol):
     """Writes to a sink and wants to know whether its peer keeps up."""
 
     def sink_blocked(self) -> None:
-        """More than HIGH_WATER bytes wait."""
+        """More bytes wait than may."""
 
     def sink_ready(self) -> None:
         """The peer has read on."""
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "blocked",
         "body",
+        "buffer_bytes",
         "chunked",
         "closed",
         "feeder",
@@ -79,6 +81,7 @@ class Connection(asyncio.Protocol):
         self.feeder: Feeder | None = None
         self.blocked = False
         self.chunked = False
+        self.buffer_bytes = HIGH_WATER
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop. TCP_NODELAY is set by asyncio and by uvloop."""
@@ -128,6 +131,12 @@ class Connection(asyncio.Protocol):
 
     # -- sink
 
+    def limit_buffer(self, size: int) -> None:
+        """How many bytes may wait for the peer before the feeder is told."""
+        if size != self.buffer_bytes:
+            self.buffer_bytes = size
+            self.transport.set_write_buffer_limits(high=size)
+
     def send_piece(self, piece: bytes) -> None:
         """Write one piece of the body, framed; never empty."""
         if not self.chunked:
@@ -143,7 +152,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(last_chunk(trailers))
 
     def pause_writing(self) -> None:
-        """Called by the loop: more than HIGH_WATER bytes wait."""
+        """Called by the loop: more bytes wait than may."""
         self.blocked = True
         if self.feeder is not None:
             self.feeder.sink_blocked()

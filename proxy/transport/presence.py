@@ -1,17 +1,20 @@
-"""Is a peer still there, while nothing is read from it?
+"""What the kernel knows of a peer and the event loop does not tell.
 
 A connection whose reading is paused (the other side is slow) shows neither
-FIN nor reset to the event loop. The kernel knows all the same.
+FIN nor reset. One that broke while it was written to is not read any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 # linux/tcp_states.h. CLOSE_WAIT: the peer has sent FIN.
 CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING = 7, 8, 9, 11
 GONE = frozenset({CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING})
+
+READ_SIZE = 256 * 1024  # bytes, as the event loops
 
 
 def has_left(transport: asyncio.Transport) -> bool:
@@ -29,3 +32,18 @@ def has_left(transport: asyncio.Transport) -> bool:
     except OSError:  # no TCP
         return False
     return isinstance(state, bytes) and state[0] in GONE
+
+
+def unread(transport: asyncio.Transport) -> bytes:
+    """What had arrived before a connection broke; to be asked while it closes.
+
+    An upstream that refuses an upload answers and closes on unread bytes. The
+    reset meets the next write, and the answer before it would never be read.
+    """
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or transport.get_extra_info("ssl_object") is not None:
+        return b""
+    try:
+        return os.read(sock.fileno(), READ_SIZE)
+    except OSError:  # nothing
+        return b""

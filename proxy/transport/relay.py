@@ -13,9 +13,11 @@ from typing import TypeAlias
 
 from proxy.errors import ContentCodingFailed, ProxyError
 from proxy.http1.head import Fields
+from proxy.policy.sizes import body_too_large
 from proxy.stream.decoding import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
 from proxy.transport.connection import Connection
+from proxy.transport.watching import WatchedSink
 
 # Told once, when the body has ended: None, or what broke it.
 Done: TypeAlias = Callable[[ProxyError | None], None]
@@ -28,9 +30,11 @@ class Relay:
 
     def __init__(self, source: Connection, sink: Connection, done: Done) -> None:
         self.source = source
-        self.sink = sink
+        self.sink: Connection | WatchedSink = sink
         self.done: Done | None = done
         sink.feeder = self
+        if sink.blocked:  # by what was written before: its head, for one
+            self.sink_blocked()
 
     @property
     def blocked(self) -> bool:
@@ -41,8 +45,9 @@ class Relay:
         self.sink.send_piece(data)
 
     def end(self, trailers: Fields) -> None:
-        self.sink.send_end(trailers)
-        self.finish(None)
+        if self.done is not None:
+            self.sink.send_end(trailers)
+            self.finish(None)
 
     def broken(self, error: ProxyError) -> None:
         self.finish(error)
@@ -82,16 +87,44 @@ class RequestRelay(Relay):
         self.timeline.bytes_received += len(data)
         self.sink.send_piece(data)
 
+    def end(self, trailers: Fields) -> None:
+        # Dropped, as RFC 9110 §6.5.1 allows: an upstream that takes them for
+        # fields of the head would be told things behind the proxy's back.
+        super().end([])
+
     def finish(self, error: ProxyError | None) -> None:
         # A client that leaves is noticed only while it is read.
         self.source.resume_reading()
         super().finish(error)
 
 
+class MeasuredRequestRelay(RequestRelay):
+    """A request body that did not say how long it is, and has a limit."""
+
+    __slots__ = ("limit",)
+
+    def __init__(
+        self,
+        source: Connection,
+        sink: Connection,
+        done: Done,
+        timeline: Timeline,
+        limit: int,
+    ) -> None:
+        super().__init__(source, sink, done, timeline)
+        self.limit = limit
+
+    def piece(self, data: bytes) -> None:
+        if self.timeline.bytes_received + len(data) > self.limit:
+            self.finish(body_too_large(self.limit))
+        else:
+            super().piece(data)
+
+
 class ResponseRelay(Relay):
     """A response body, to the client, as it arrives, with its times."""
 
-    __slots__ = ("clock", "timeline")
+    __slots__ = ("clock", "ended", "timeline", "trailers")
 
     def __init__(
         self,
@@ -101,9 +134,12 @@ class ResponseRelay(Relay):
         timeline: Timeline,
         clock: Clock,
     ) -> None:
-        super().__init__(source, sink, done)
         self.timeline = timeline
         self.clock = clock
+        # Which trailers go on; None: none, since the client asked for none.
+        self.trailers: Callable[[Fields], Fields] | None = None
+        self.ended = False  # the body is here; the client may not have all of it
+        super().__init__(source, sink, done)
 
     def piece(self, data: bytes) -> None:
         timeline = self.timeline
@@ -113,9 +149,15 @@ class ResponseRelay(Relay):
         self.sink.send_piece(data)
         timeline.piece_written(now, self.clock())
 
+    def end(self, trailers: Fields) -> None:
+        if trailers:
+            trailers = [] if self.trailers is None else self.trailers(trailers)
+        super().end(trailers)
+
     def sink_blocked(self) -> None:
         self.timeline.hold_begins(self.timeline.last_piece or self.clock())
-        self.source.pause_reading()
+        if not self.ended:
+            self.source.pause_reading()
 
     def sink_ready(self) -> None:
         now = self.clock()
@@ -131,7 +173,7 @@ class DecodingRelay(ResponseRelay):
     time; while the client is slow the next step is not computed.
     """
 
-    __slots__ = ("decoder", "ended", "steps")
+    __slots__ = ("decoder", "steps")
 
     def __init__(
         self,
@@ -145,7 +187,6 @@ class DecodingRelay(ResponseRelay):
         super().__init__(source, sink, done, timeline, clock)
         self.decoder = decoder
         self.steps: list[Iterator[bytes]] = []
-        self.ended = False
 
     def piece(self, data: bytes) -> None:
         now = self.clock()
@@ -156,8 +197,14 @@ class DecodingRelay(ResponseRelay):
         self.timeline.piece_written(now, self.clock())
 
     def end(self, trailers: Fields) -> None:
+        if self.done is None:  # broken by the piece that came with the end
+            return
         self.ended = True
-        if not self.sink.blocked:
+        if self.sink.blocked:
+            # It may be long until the client has all. Whatever the upstream
+            # still sends, or that it closes, has to be known by then.
+            self.source.resume_reading()
+        else:
             self.pump()
 
     def broken(self, error: ProxyError) -> None:
@@ -168,7 +215,7 @@ class DecodingRelay(ResponseRelay):
     def sink_ready(self) -> None:
         self.timeline.hold_ends(self.clock())
         self.pump()
-        if not self.sink.blocked:
+        if self.done is not None and not self.sink.blocked:
             super().sink_ready()
 
     def pump(self) -> None:

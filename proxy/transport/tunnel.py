@@ -28,6 +28,8 @@ class Direction:
         self.sink = sink
         self.ended = False
         sink.feeder = self
+        if sink.blocked:
+            self.sink_blocked()
 
     @property
     def blocked(self) -> bool:
@@ -39,17 +41,18 @@ class Direction:
 
     def end(self, trailers: Fields) -> None:
         self.ended = True
-        transport = self.sink.transport
-        if self.sink.closed or transport.is_closing():
+        source, sink = self.source.transport, self.sink.transport
+        if self.sink.closed or sink.is_closing():
             return
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:  # TLS has no half-close
-            transport.close()
-        self.tunnel.direction_ended()
+        if source.can_write_eof() and sink.can_write_eof():
+            sink.write_eof()
+            self.tunnel.direction_ended()
+        else:  # TLS has no half-close: the end of one direction is that of both
+            self.tunnel.finish(None)
 
     def broken(self, error: ProxyError) -> None:
-        self.tunnel.finish(error)
+        # A peer that has ended its direction need not wait for the other's end.
+        self.tunnel.finish(None if self.ended else error)
 
     def sink_blocked(self) -> None:
         self.source.pause_reading()

@@ -1,18 +1,16 @@
-"""The upstream's side: connections to one target, kept and reused.
+"""The upstream's side: one connection to it, from request to request.
 
-Owns connecting (names, addresses, TLS), the connections that wait for their
-next request, and the reading of response heads. Translates the errors of
-sockets, TLS and name look-ups into ours; nothing else does. There is no limit
-on connections: each open stream needs one, and a limit would make the next
-client wait for a stream to end.
+Owns the reading of response heads and the end of a connection, whoever
+brought it about. Which connections there are is `pool`'s business, and how
+one is made is `connecting`'s.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
+import ssl
 from typing import Protocol
 
-from proxy.config.model import Route
 from proxy.errors import (
     MalformedResponse,
     ProxyError,
@@ -22,11 +20,10 @@ from proxy.errors import (
 )
 from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.head import END_OF_HEAD, ResponseHead, parse_response_head, stray_byte
-from proxy.transport.connecting import Connector
+from proxy.policy.sizes import check_response_head
 from proxy.transport.connection import Connection, Receiver
-from proxy.transport.deadlines import Deadlines
+from proxy.transport.presence import unread
 
-MAX_HEAD_BYTES = 256 * 1024  # of a response; real ones with many cookies: 40 KiB
 MAX_INFORMATIONAL = 32  # 1xx responses before the final one
 
 
@@ -43,6 +40,16 @@ class Requester(Protocol):
         """No response head will come."""
 
 
+class Pool(Protocol):
+    """Where a connection waits for its next request."""
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for its next request."""
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection is gone."""
+
+
 class UpstreamConnection(Connection):
     """One connection to an upstream."""
 
@@ -50,19 +57,23 @@ class UpstreamConnection(Connection):
         "ahead",
         "idle_since",
         "informational",
+        "max_head_bytes",
+        "pool",
         "requester",
         "reusable",
         "reused",
+        "seen",
         "tunnelled",
-        "upstream",
     )
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, pool: Pool) -> None:
         super().__init__()
-        self.upstream = upstream
+        self.pool = pool
         self.requester: Requester | None = None
         self.ahead = b""  # of a response head that is not complete
+        self.seen = 0  # bytes of it that were looked at
         self.informational = 0
+        self.max_head_bytes = 0  # 0: no limit
         self.reused = False
         self.reusable = False
         self.tunnelled = False
@@ -91,7 +102,7 @@ class UpstreamConnection(Connection):
             # become the answer to the next request.
             self.reusable = False
             if self.requester is None:
-                self.upstream.forget(self)
+                self.pool.forget(self)
                 self.abort()
 
     def read_heads(self) -> None:
@@ -118,18 +129,17 @@ class UpstreamConnection(Connection):
             MalformedResponse: the bytes are no head, or too many.
         """
         data = self.ahead
-        stop = data.find(END_OF_HEAD)
-        if (stop if stop >= 0 else len(data)) > MAX_HEAD_BYTES:
-            raise MalformedResponse(
-                f"response head of more than {MAX_HEAD_BYTES} bytes"
-            )
+        stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
+        check_response_head(data, stop, self.max_head_bytes)
         if stop < 0:
             if data and not b"HTTP/1.".startswith(data[:7]):
                 raise MalformedResponse("the upstream does not speak HTTP/1.1")
-            fault = stray_byte(data.removesuffix(b"\r"))
+            fault = stray_byte(data, max(self.seen - 1, 0))
             if fault is not None:
                 raise MalformedResponse(f"malformed response head: {fault}")
+            self.seen = len(data)
             return None
+        self.seen = 0
         head = parse_response_head(data[: stop + 4])
         self.ahead = data[stop + 4 :]
         if head.status < 200:
@@ -172,28 +182,37 @@ class UpstreamConnection(Connection):
         receiver = self.receiver
         if self.tunnelled and receiver is not None:
             receiver.end([])
-            return True
-        if receiver is not None and isinstance(self.body, UntilCloseBody):
+            return self.transport.can_write_eof()  # TLS has no half-close
+        if (
+            receiver is not None
+            and isinstance(self.body, UntilCloseBody)
+            and is_whole(self.transport)
+        ):
             self.receiver = None
             self.body.end()
             receiver.end([])
+        # No answer can come any more. A mere close would wait until all of an
+        # upload has been taken, and perhaps nobody reads it.
+        self.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        self.upstream.forget(self)
-        cause = f" ({exc})" if exc is not None else ""
+        self.pool.forget(self)
+        if exc is not None and self.requester is not None:
+            rest = unread(self.transport)
+            if rest:
+                self.data_received(rest)
+        how = how_it_closed(exc)
         requester, receiver, body = self.requester, self.receiver, self.body
         self.requester = self.receiver = None
         if receiver is not None and body is not None:
             missing = body.end() or "the connection broke"
-            receiver.broken(
-                UpstreamTruncated(f"the upstream closed early: {missing}{cause}")
-            )
+            receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
         elif requester is not None and body is None:
             what = "inside its response head" if self.ahead else "without a response"
             requester.upstream_failed(
-                UpstreamDisconnected(f"the upstream closed {what}{cause}")
+                UpstreamDisconnected(f"the upstream {how} {what}")
             )
 
     def release(self) -> None:
@@ -204,14 +223,13 @@ class UpstreamConnection(Connection):
             and not self.ahead
             and self.requester is not None
             and self.receiver is None
-            # Nothing left to read (the end of a body that was decoded late),
-            # nothing left to write (of a request that was answered early).
-            and not self.paused
+            # Of a request that was answered early, nothing is left to send.
             and not self.transport.get_write_buffer_size()
         )
         self.requester = self.receiver = self.feeder = self.body = None
         if fit and not self.transport.is_closing():
-            self.upstream.keep(self)
+            self.resume_reading()
+            self.pool.keep(self)
         else:
             self.abort()
 
@@ -228,56 +246,29 @@ class UpstreamConnection(Connection):
             self.transport.close()
 
 
-class Upstream:
-    """One route's target: where to connect, and what is connected already."""
+def is_whole(transport: asyncio.Transport) -> bool:
+    """Is the end that was met the end that the peer meant?
 
-    def __init__(self, route: Route, deadlines: Deadlines) -> None:
-        self.route = route
-        self.deadlines = deadlines
-        self.connector = Connector(route.target)
-        self.idle: deque[UpstreamConnection] = deque()  # longest idle first
+    Under TLS a bare FIN may be anybody's; the peer's own word is close_notify
+    (RFC 9112 §9.8). asyncio tells of both alike, OpenSSL does not.
+    """
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLError:
+        return False
 
-    def take(self) -> UpstreamConnection | None:
-        """The connection used last, if one is idle: it is the least stale."""
-        while self.idle:
-            connection = self.idle.pop()
-            if not connection.closed and not connection.transport.is_closing():
-                connection.reused = True
-                return connection
-        return None
 
-    async def open(self) -> UpstreamConnection:
-        """Connect anew.
-
-        Raises:
-            UpstreamError: not resolved, refused, unreachable, or TLS failed.
-        """
-        return await self.connector.connect(lambda: UpstreamConnection(self))
-
-    def keep(self, connection: UpstreamConnection) -> None:
-        """Keep a connection for its next request."""
-        if self.route.upstream_keepalive_seconds <= 0:
-            connection.abort()
-            return
-        connection.idle_since = self.deadlines.clock()
-        self.idle.append(connection)
-        self.deadlines.add(self)
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        """A connection is gone."""
-        if connection in self.idle:
-            self.idle.remove(connection)
-
-    def check(self, now: float) -> None:
-        """Close what has been idle for too long."""
-        limit = self.route.upstream_keepalive_seconds
-        while self.idle and now - self.idle[0].idle_since >= limit:
-            self.idle.popleft().abort()
-        if not self.idle:
-            self.deadlines.discard(self)
-
-    def close(self) -> None:
-        """Close what is idle; what is in use closes with its exchange."""
-        while self.idle:
-            self.idle.popleft().abort()
-        self.deadlines.discard(self)
+def how_it_closed(fault: Exception | None) -> str:
+    """The end of a connection in words: by FIN, by reset, or by nobody."""
+    if fault is None:
+        return "closed"
+    if isinstance(fault, ConnectionResetError | BrokenPipeError):
+        return "reset the connection"
+    if isinstance(fault, TimeoutError):  # of the kernel's probes
+        return "vanished (no answer from its machine)"
+    if isinstance(fault, OSError):
+        return f"broke off ({fault.strerror or fault})"
+    return f"broke off ({fault})"

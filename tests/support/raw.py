@@ -130,12 +130,17 @@ class Peer:
 
 async def connect(port: int, host: str = "127.0.0.1", receive_bytes: int = 0) -> Peer:
     """A raw client; `receive_bytes` is how much its kernel takes in unread."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setblocking(False)
     if receive_bytes:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     async with asyncio.timeout(GUARD):
-        await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        except OSError:
+            sock.close()
+            raise
         return Peer(*await asyncio.open_connection(sock=sock))
 
 
@@ -150,7 +155,7 @@ async def settled(value: Callable[[], int]) -> int:
     async with asyncio.timeout(GUARD):
         while True:
             before = value()
-            await turns(200)
+            await turns()
             if value() == before:
                 return before
 
@@ -171,8 +176,10 @@ class Upstream:
         host: str = "127.0.0.1",
         path: str | None = None,
         tls: ssl.SSLContext | None = None,
+        bound: socket.socket | None = None,
     ) -> None:
         self.host = host
+        self.bound = bound
         self.path = path
         self.tls = tls
         self.arrived: asyncio.Queue[Peer] = asyncio.Queue()
@@ -184,9 +191,14 @@ class Upstream:
         if self.path is not None:
             self.server = await asyncio.start_unix_server(self.accept, self.path)
             return self
-        self.server = await asyncio.start_server(
-            self.accept, self.host, 0, ssl=self.tls
-        )
+        if self.bound is not None:
+            self.server = await asyncio.start_server(
+                self.accept, sock=self.bound, ssl=self.tls
+            )
+        else:
+            self.server = await asyncio.start_server(
+                self.accept, self.host, 0, ssl=self.tls
+            )
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 

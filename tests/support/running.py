@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.config.load import load
+from proxy.exchange import Exchange
 from proxy.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
-from tests.support.raw import GUARD, Peer, Upstream, connect
+from tests.support.raw import GUARD, Peer, Upstream, became, connect
 
 Table = Mapping[str, object]
 
@@ -72,6 +73,22 @@ class RunningProxy:
         async with asyncio.timeout(GUARD):
             return await self.exchanges.get()
 
+    async def exchange(self) -> Exchange:
+        """The exchange that is under way."""
+        found: list[Exchange] = []
+
+        def begun() -> bool:
+            found[:] = [
+                client.exchange
+                for client in self.server.clients
+                if isinstance(client.exchange, Exchange)
+            ]
+            return bool(found)
+
+        await became(begun)
+        (exchange,) = found
+        return exchange
+
     def tick(self) -> None:
         """Look at all time limits now."""
         self.server.deadlines.tick()
@@ -79,8 +96,7 @@ class RunningProxy:
     @property
     def idle_connections(self) -> int:
         """Upstream connections that wait for their next request."""
-        routes = self.server.prepared.router.routes
-        return sum(len(route.upstream.idle) for route in routes)
+        return sum(len(upstream.idle) for upstream in self.server.prepared.upstreams)
 
 
 async def start_proxy(

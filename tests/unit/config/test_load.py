@@ -17,7 +17,7 @@ def test_the_reference_configuration_is_the_reference_system() -> None:
     config = load(REFERENCE, {})
     assert (config.server.host, config.server.port) == ("127.0.0.1", 8080)
     routes = [
-        (prefix, route.target.text, route.ws, route.change_origin, route.path_rewrite)
+        (prefix, str(*route.targets), route.ws, route.change_origin, route.path_rewrite)
         for prefix, route in config.routes.items()
     ]
     assert routes == [
@@ -30,7 +30,7 @@ def test_the_reference_configuration_is_the_reference_system() -> None:
 def test_what_is_not_said_has_its_default(read: Load) -> None:
     target = parse_target("http://upstream")
     assert read(ROUTE) == Config(
-        routes={"/sse": Route(prefix="/sse", target=target)},
+        routes={"/sse": Route(prefix="/sse", targets=(target,))},
         sources={'routes."/sse".target': "config.toml"},
     )
 
@@ -78,7 +78,7 @@ def test_every_string_can_refer_to_the_environment(read: Load) -> None:
     route = config.routes["/llm"]
     assert config.server.host == "::1"
     assert config.log.format == "json"
-    assert route.target.text == "http://model:80/v1"
+    assert str(*route.targets) == "http://model:80/v1"
     assert route.decode == "always"
     assert route.path_rewrite == {"^/(llm)$": "/model$$/$1/${x}"}
     assert route.headers.request == FieldRules(set={"A": "Bearer k"}, remove=["Cookie"])
@@ -155,7 +155,10 @@ def test_a_route_without_a_file_strips_its_prefix() -> None:
     assert config.server == Server(port=9000)
     assert list(config.routes) == ["/sse", "/a.b", "/"]
     assert config.routes["/sse"] == Route(
-        prefix="/sse", target=target, change_origin=True, path_rewrite={"^/sse": ""}
+        prefix="/sse",
+        targets=(target,),
+        change_origin=True,
+        path_rewrite={"^/sse": ""},
     )
     assert config.routes["/a.b"].path_rewrite == {r"^/a\.b": ""}
     assert config.routes["/"].path_rewrite == {}
@@ -165,7 +168,8 @@ def test_a_route_without_a_file_strips_its_prefix() -> None:
 def test_values_of_a_flag_are_taken_as_they_are() -> None:
     """The shell has replaced what was to be replaced."""
     config = from_routes({"/sse": "unix:/run/${A}.sock"})
-    assert config.routes["/sse"].target.socket_path == "/run/${A}.sock"
+    (target,) = config.routes["/sse"].targets
+    assert target.socket_path == "/run/${A}.sock"
 
 
 # -- sources --------------------------------------------------------------------

@@ -26,7 +26,19 @@ REPORT = """\
 [server]
   host                               "127.0.0.1"                   --host
   port                               8080                          config.toml, ${PORT} (default)
+  trusted_proxies                    []                            default
+  head_timeout_seconds               30                            default
+  body_timeout_seconds               60                            default
+  keepalive_timeout_seconds          75                            default
+  write_timeout_seconds              0                             default
   max_head_bytes                     65536                         default
+  max_target_bytes                   16384                         default
+  max_fields                         200                           default
+  max_connections                    0                             default
+  max_exchanges                      0                             default
+  drain_seconds                      10                            default
+  tls_certificate                    ""                            default
+  tls_key                            ""                            default
 
 [log]
   format                             "text"                        default
@@ -40,16 +52,29 @@ REPORT = """\
   change_origin                      true                          config.toml
   decode                             "unless-no-transform"         default
   trust_forwarded                    false                         default
+  rewrite_origin                     false                         default
+  redirect_rewrite                   as change_origin              default
+  cookie_domain_rewrite              {}                            default
+  cookie_path_rewrite                {}                            default
+  cookie_secure                      "keep"                        default
   headers.request.set.Authorization  ****                          config.toml, ${KEY}
   headers.request.set.X-Tenant       ****                          config.toml
   headers.request.remove             ["Cookie"]                    config.toml
   headers.response.set               {}                            default
   headers.response.remove            ****                          config.toml, ${FIELD}; config.toml
+  verify                             true                          default
+  ca_file                            ""                            default
   connect_timeout_seconds            10                            default
+  connect_retry_seconds              0                             default
   first_byte_timeout_seconds         600                           default
   idle_timeout_seconds               0.25                          config.toml [defaults]
   max_duration_seconds               0                             default
-  upstream_keepalive_seconds         4                             default"""  # noqa: E501
+  on_upstream_failure                "abort"                       default
+  upstream_keepalive_seconds         4                             default
+  max_body_bytes                     0                             default
+  max_buffer_bytes                   65536                         default
+  max_decoding_ratio                 1000                          default
+  max_response_head_bytes            262144                        default"""  # noqa: E501
 
 
 def test_every_key_is_told_with_its_value_and_source(read: Load) -> None:
@@ -61,7 +86,7 @@ def test_no_key_of_the_model_is_left_out(read: Load) -> None:
     fields = [
         name
         for table in (Server, Log, Route)
-        for name in table.__struct_fields__
+        for name in table.__struct_encode_fields__
         if name != "prefix"
     ]
     words = {line.split()[0].partition(".")[0] for line in text.splitlines() if line}

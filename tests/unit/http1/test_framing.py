@@ -15,6 +15,7 @@ from proxy.http1.framing import (
     Body,
     LengthBody,
     UntilCloseBody,
+    check_begun,
     content_length,
     request_body,
     response_body,
@@ -219,6 +220,33 @@ def test_a_status_without_a_body_has_none(status: int, coding: bytes | None) -> 
         assert body.complete
 
 
+# -- what is here already of a body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"5\r\nhe", id="incomplete"),
+        pytest.param(b"0\r\n\r\nGET", id="complete, and more"),
+    ],
+)
+def test_a_body_that_may_still_be_good_is_not_refused(data: bytes) -> None:
+    body = ChunkedBody()
+    check_begun(body, data)
+    assert body.feed(b"2\r\nab") == b"ab"  # judging it has used up nothing
+
+
+def test_a_body_that_is_broken_already_is_refused_before_it_is_forwarded() -> None:
+    with pytest.raises(MalformedRequest, match="malformed request body: invalid chunk"):
+        check_begun(ChunkedBody(), b"1\r\na\r\nzz\r\n")
+
+
+def test_only_chunks_can_be_broken() -> None:
+    for body in (LengthBody(5), LengthBody(0), UntilCloseBody()):
+        check_begun(body, b"zz\r\n")
+
+
 # -- the readers
 
 PAYLOAD = b"0123456789"
@@ -250,6 +278,7 @@ def test_a_body_of_known_length_says_what_is_missing() -> None:
     assert body.end() == "3 bytes of Content-Length are missing"
     assert body.feed(b"cde") == b"cde"
     assert body.end() is None
+    assert (body.remaining, body.complete) == (0, True)
 
 
 def test_a_body_of_length_0_is_complete_at_once() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from proxy.errors import MalformedRequest, MalformedResponse
 from proxy.http1.head import (
-    HOST,
     Head,
+    is_authority,
     parse_request_head,
     parse_response_head,
     shown,
@@ -44,7 +44,7 @@ def test_a_request_head_keeps_what_came_as_it_came() -> None:
             b"hOsT:a:80",
             b"X-Empty:",
             b"X-Blank: \t ",
-            b"X-Padded: \t a  b\t ",
+            b"X-Padded: \t a  x\t ",
             b"x-latin: caf\xe9",
             b"X-Colon: a:b",
             b"X-Empty: again",
@@ -56,7 +56,7 @@ def test_a_request_head_keeps_what_came_as_it_came() -> None:
         (b"hOsT", b"a:80"),
         (b"X-Empty", b""),
         (b"X-Blank", b""),
-        (b"X-Padded", b"a  b"),
+        (b"X-Padded", b"a  x"),
         (b"x-latin", b"caf\xe9"),
         (b"X-Colon", b"a:b"),
         (b"X-Empty", b"again"),
@@ -204,7 +204,6 @@ def test_a_field_that_is_not_there_has_no_value_and_no_members() -> None:
 # -- Host
 
 HOSTS = {
-    b"": True,
     b"a": True,
     b"a.example:80": True,
     b"a:": True,
@@ -215,6 +214,12 @@ HOSTS = {
     b"[::1]": True,
     b"[::1]:8080": True,
     b"[fe80::1%25eth0]:1": True,
+    b"": False,
+    b":80": False,
+    b"a,b": False,
+    b"a%zz": False,
+    b"[1::2::3]": False,
+    b"a:65536": False,
     b"a:123456": False,
     b"a:b": False,
     b"a:-1": False,
@@ -237,7 +242,7 @@ HOSTS = {
 @pytest.mark.parametrize(("host", "valid"), HOSTS.items(), ids=map(repr, HOSTS))
 def test_a_host_is_a_name_or_an_address_and_a_port(host: bytes, valid: bool) -> None:
     """RFC 9110 §7.2, RFC 3986 §3.2.2; no user information."""
-    assert (HOST.fullmatch(host) is not None) is valid
+    assert is_authority(host) is valid
 
 
 # -- in messages

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.errors import MalformedRequest
+from proxy.errors import MalformedRequest, ProxyError, VersionNotSupported
 from proxy.http1 import chunked, framing, head
-from proxy.http1.head import parse_request_head, stray_byte
+from proxy.http1.head import (
+    check_incomplete_request,
+    parse_request_head,
+    stray_byte,
+)
 from tests.unit.http1.heads import request_bytes
 
 # -- while the head is incomplete
@@ -56,7 +60,7 @@ NASTY = st.lists(
 def test_what_is_called_stray_never_parses_however_it_goes_on(lines: bytes) -> None:
     data = request_bytes(lines)
     for cut in range(len(data)):
-        if stray_byte(data[:cut].removesuffix(b"\r")) is not None:
+        if stray_byte(data[:cut]) is not None:
             with pytest.raises(MalformedRequest):
                 parse_request_head(data)
             return
@@ -70,7 +74,61 @@ def test_what_parses_was_never_called_stray(values: list[bytes]) -> None:
     except MalformedRequest:
         return
     for cut in range(len(data)):
-        assert stray_byte(data[:cut].removesuffix(b"\r")) is None
+        assert stray_byte(data[:cut]) is None
+
+
+def refused_after(data: bytes, places: Iterable[int]) -> int | None:
+    """How many bytes are here when an incomplete head that grows is refused."""
+    seen = 0
+    for place in [*sorted(places), len(data)]:
+        try:
+            check_incomplete_request(data[:place], seen)
+        except ProxyError:
+            return place
+        seen = place
+    return None
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nA: b\r\nC", None, id="well-formed so far"),
+        pytest.param(b"G(T / HTTP/1.1", None, id="the line may still be anything"),
+        pytest.param(b"GET / HTTP/9.9\r", None, id="CR may be half of CRLF"),
+        pytest.param(b"GET /\r\nA: b", 7, id="the line is complete and bad"),
+        pytest.param(b"GET / HTTP/2.0\r\nA: b", 16, id="or of another version"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: b\nC", 21, id="bare LF"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: b\rC", 22, id="bare CR"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: \0b", 20, id="NUL"),
+        pytest.param(b"\r\nGET", 2, id="an empty request line"),
+        pytest.param(b"\x16\x03\x01", 1, id="TLS"),
+    ],
+)
+def test_a_head_is_refused_with_the_byte_that_spoils_it(
+    data: bytes, place: int | None
+) -> None:
+    assert refused_after(data, range(1, len(data))) == place
+    assert (refused_after(data, []) is None) is (place is None)
+
+
+def test_another_version_gets_its_own_status_even_here() -> None:
+    with pytest.raises(VersionNotSupported):
+        check_incomplete_request(b"GET / HTTP/2.0\r\n", 0)
+
+
+@given(NASTY, st.sets(st.integers(1, 40)))
+@example(b"A: b\n", {22})
+@example(b"A: b\rB", {21, 22})
+@example(b"A\r\r\nB", {19})
+def test_what_was_looked_at_before_is_not_needed_again(
+    lines: bytes, places: set[int]
+) -> None:
+    data = request_bytes(lines)[:-4]
+    earlier = refused_after(data, {place for place in places if place < len(data)})
+    assert (earlier is None) is (refused_after(data, []) is None)
+    if earlier is not None:
+        with pytest.raises(MalformedRequest):
+            parse_request_head(data + b"\r\n\r\n")
 
 
 # -- cost

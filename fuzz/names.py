@@ -1,0 +1,8 @@
+"""The targets, and where their first inputs are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TARGETS = ("heads", "chunks", "decoders", "events", "requests", "responses")
+CORPUS = Path(__file__).parent / "corpus"

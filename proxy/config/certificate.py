@@ -1,0 +1,110 @@
+"""`tls_certificate` and `tls_key`: what the listener shows to its clients.
+
+Reads the files, here at the check and again at each start and reload, so that
+whatever is wrong with them is a fault of the configuration.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+from proxy.config.tables import Entries, Reader
+
+TABLE = "server"
+CERTIFICATE, KEY = "tls_certificate", "tls_key"
+
+
+def read_certificate(reader: Reader, server: Entries) -> None:
+    """Resolve both paths from where the file is, and try the pair."""
+    for key in (CERTIFICATE, KEY):
+        entry = server.get(key)
+        if entry is not None and entry.value:
+            path = str(Path(reader.origin).parent / entry.value)
+            server[key] = replace(entry, value=path)
+    certificate, private_key = (
+        server[key].value if key in server else "" for key in (CERTIFICATE, KEY)
+    )
+    if certificate:
+        try:
+            certificate_context(certificate, private_key)
+        except CertificateFault as fault:
+            reader.fault(TABLE, fault.key, str(fault))
+    elif private_key:
+        reader.fault(TABLE, KEY, "of no use alone: write tls_certificate too")
+
+
+class CertificateFault(Exception):
+    """What is wrong with the pair; `key` is the configuration key at fault."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def certificate_context(certificate: str, private_key: str) -> ssl.SSLContext:
+    """A context that shows a certificate to clients; `private_key` may be "".
+
+    Raises:
+        CertificateFault: a file cannot be read, or the two are no pair.
+    """
+    check_readable(CERTIFICATE, certificate)
+    if private_key:
+        check_readable(KEY, private_key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    context.set_alpn_protocols(["http/1.1"])
+    key_file = private_key or certificate
+    try:
+        # Without a password function OpenSSL would ask on the terminal.
+        context.load_cert_chain(certificate, key_file, password=refuse_password)
+    except EncryptedKey:
+        raise CertificateFault(
+            KEY, f"{key_file} is encrypted: take its password off (openssl pkey)"
+        ) from None
+    except ssl.SSLError as error:
+        raise pair_fault(error, certificate, key_file) from error
+    return context
+
+
+def check_readable(key: str, path: str) -> None:
+    """Both files are readable, so that a fault names the right one."""
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CertificateFault(key, f"{path} cannot be read: {reason}") from error
+    except ValueError as error:  # a NUL in the path
+        raise CertificateFault(key, f"{path!r} is no path: {error}") from error
+
+
+def pair_fault(error: ssl.SSLError, certificate: str, key: str) -> CertificateFault:
+    """Which of the two files OpenSSL complains of."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return CertificateFault(
+            KEY, f"{key} does not belong to the certificate in {certificate}"
+        )
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+    except ssl.SSLError:
+        return CertificateFault(
+            CERTIFICATE,
+            f"{certificate} holds no certificate: "
+            "expected PEM, -----BEGIN CERTIFICATE-----",
+        )
+    if error.reason is not None and "KEY_TOO_SMALL" in error.reason:
+        return CertificateFault(CERTIFICATE, f"{certificate}: its key is too small")
+    return CertificateFault(
+        KEY, f"{key} holds no private key: expected PEM, -----BEGIN PRIVATE KEY-----"
+    )
+
+
+class EncryptedKey(Exception):
+    """OpenSSL asked for a password."""
+
+
+def refuse_password() -> str:
+    """There is nobody to ask."""
+    raise EncryptedKey

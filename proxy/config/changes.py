@@ -1,0 +1,44 @@
+"""What differs between two configurations, in one line for the log.
+
+Names keys, never values: they may be secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from proxy.config.model import Config
+
+
+def changes(before: Config, after: Config) -> str:
+    """Tables and keys that differ; routes added, removed and changed."""
+    told = []
+    for name in ("server", "log"):
+        keys = differing(getattr(before, name), getattr(after, name))
+        if keys:
+            told.append(f"[{name}] changed ({', '.join(keys)})")
+    told += [f"route {prefix} added" for prefix in after.routes.keys() - before.routes]
+    told += [
+        f"route {prefix} removed" for prefix in before.routes.keys() - after.routes
+    ]
+    told += route_changes(before, after)
+    return "; ".join(sorted(told)) or "nothing changed"
+
+
+def route_changes(before: Config, after: Config) -> Iterator[str]:
+    for prefix, route in after.routes.items():
+        if prefix in before.routes:
+            keys = differing(before.routes[prefix], route)
+            if keys:
+                yield f"route {prefix} changed ({', '.join(keys)})"
+
+
+def differing(one: msgspec.Struct, other: msgspec.Struct) -> list[str]:
+    """The keys of a table whose values are not the same."""
+    return [
+        each.encode_name
+        for each in msgspec.structs.fields(type(one))
+        if getattr(one, each.name) != getattr(other, each.name)
+    ]

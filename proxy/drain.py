@@ -1,0 +1,92 @@
+"""The last seconds of a server: open exchanges end, or are ended.
+
+Three steps. Exchanges may end by themselves for `drain_seconds`. Then event
+streams have a moment to reach the end of an event, where a client can be left
+without loss, while everything else is cut. Then the rest is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from proxy.transport.client import ClientConnection
+from proxy.transport.deadlines import Deadlines
+
+# How long an event stream may take to reach the end of its event, and a client
+# to read the end of its response. Most streams are between two events already.
+BOUNDARY_SECONDS = 0.5
+
+
+class Drain:
+    """Waits, on the coarse clock, for all clients to be gone."""
+
+    def __init__(
+        self, clients: Collection[ClientConnection], deadlines: Deadlines
+    ) -> None:
+        self.clients = clients
+        self.deadlines = deadlines
+        self.limit = 0.0
+        self.over = asyncio.Event()
+
+    async def run(self, seconds: float) -> int:
+        """Have all exchanges end; how many were left with half a response."""
+        for client in tuple(self.clients):
+            client.drain()
+        if not seconds:
+            return await self.cut()
+        await self.wait(seconds)
+        broken = self.shut_down()
+        await self.wait(BOUNDARY_SECONDS)
+        return broken + await self.cut()
+
+    def shut_down(self) -> int:
+        """End event streams at their next event, cut what else is open."""
+        return sum(
+            client.exchange.shut_down()
+            for client in tuple(self.clients)
+            if client.exchange is not None
+        )
+
+    async def cut(self) -> int:
+        """Leave nothing."""
+        broken = 0
+        for client in tuple(self.clients):
+            if client.exchange is not None:
+                client.exchange.cut()
+                broken += 1
+        await asyncio.sleep(0)  # uvloop writes at the end of a turn
+        await asyncio.sleep(0)
+        for client in tuple(self.clients):
+            broken += client.transport.get_write_buffer_size() > 0
+            client.abort()
+        return broken
+
+    # -- waiting
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until all clients are gone, or the time is over."""
+        if self.clients:
+            self.over.clear()
+            self.limit = self.deadlines.clock() + seconds
+            self.deadlines.add(self)
+            try:
+                await self.over.wait()
+            finally:
+                self.deadlines.discard(self)
+
+    async def gone(self) -> None:
+        """Wait until all clients are gone."""
+        if self.clients:
+            self.over.clear()
+            await self.over.wait()
+
+    def check(self, now: float) -> None:
+        """Called by the clock."""
+        if now >= self.limit:
+            self.over.set()
+
+    def client_gone(self) -> None:
+        """A connection is closed."""
+        if not self.clients:
+            self.over.set()

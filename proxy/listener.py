@@ -1,0 +1,149 @@
+"""Listening sockets: opened, moved and given other certificates without a gap.
+
+A socket that listens keeps the connections that wait to be accepted. So what
+changes is only who accepts: the next server takes a duplicate of the socket
+before the last one lets go of it, and no connection is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from proxy.config.certificate import certificate_context
+from proxy.config.model import Server as Settings
+
+log = logging.getLogger("unbuffered")
+
+BACKLOG = 4096
+# asyncio accepts as many connections in a row, before any of them can be
+# refused; where there are no descriptors left it fails as often, and tries
+# again as often (CPython before 3.14).
+ACCEPTED_AT_ONCE = 1
+HANDSHAKE_SECONDS = 10.0  # for TLS with a client
+TLS_CLOSE_SECONDS = 2.0  # for a client to answer our close of TLS
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Handshake(ssl.SSLObject):
+    """TLS with a client; one that fails is told, since asyncio would not."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as fault:
+            log.info("a client was turned away: %s", handshake_fault(fault))
+            raise
+
+
+def handshake_fault(fault: ssl.SSLError) -> str:
+    """What went wrong, for the person who has to change an address."""
+    if fault.reason == "HTTP_REQUEST":
+        return "it spoke plain HTTP to the TLS listener; write https:// there"
+    words = (fault.reason or str(fault)).replace("_", " ").lower()
+    return f"the TLS handshake failed: {words}"
+
+
+class Listener:
+    """Where clients connect to. Each connection gets a protocol of `factory`."""
+
+    def __init__(self, factory: Factory) -> None:
+        self.factory = factory
+        self.settings: Settings | None = None
+        self.servers: list[asyncio.Server] = []
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; of use where 0 was configured."""
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    async def open(self, settings: Settings) -> None:
+        """Listen as `settings` say, then no longer as before.
+
+        Raises:
+            OSError: the address is in use or not ours; all is as it was.
+            CertificateFault: so is it with a wrong certificate.
+        """
+        tls = tls_options(settings)
+        before, old = self.settings, self.servers
+        if before is not None and is_same_address(before, settings):
+            if not tls and not before.tls_certificate:
+                self.settings = settings
+                return
+            self.servers = await self.take_over(tls)
+        else:
+            self.servers = [
+                await asyncio.get_running_loop().create_server(
+                    self.factory,
+                    settings.host,
+                    settings.port,
+                    backlog=ACCEPTED_AT_ONCE,
+                    **tls,
+                )
+            ]
+        for server in self.servers:
+            deepen(server)
+        self.settings = settings
+        for server in old:
+            server.close()
+
+    async def take_over(self, tls: dict[str, Any]) -> list[asyncio.Server]:
+        """New servers that accept from the sockets of the present ones too."""
+        loop = asyncio.get_running_loop()
+        made: list[asyncio.Server] = []
+        try:
+            for server in self.servers:
+                for each in server.sockets:
+                    twin = socket.fromfd(each.fileno(), each.family, each.type)
+                    made.append(
+                        await loop.create_server(
+                            self.factory, sock=twin, backlog=ACCEPTED_AT_ONCE, **tls
+                        )
+                    )
+        except BaseException:
+            for server in made:
+                server.close()
+            raise
+        return made
+
+    def close(self) -> None:
+        """Accept no more. What was accepted goes on."""
+        for server in self.servers:
+            server.close()
+
+
+def deepen(server: asyncio.Server) -> None:
+    """Have the kernel keep more connections waiting than are accepted in a row."""
+    for each in server.sockets:
+        with socket.fromfd(each.fileno(), each.family, each.type) as twin:
+            twin.listen(BACKLOG)
+
+
+def is_same_address(one: Settings, other: Settings) -> bool:
+    """Do both listen in the same place?"""
+    return (one.host, one.port) == (other.host, other.port)
+
+
+def tls_options(settings: Settings) -> dict[str, Any]:
+    """What `create_server` has to know of TLS; nothing where it is not spoken.
+
+    Raises:
+        CertificateFault: a file has changed for the worse since the check.
+    """
+    if not settings.tls_certificate:
+        return {}
+    context = certificate_context(settings.tls_certificate, settings.tls_key)
+    context.sslobject_class = Handshake
+    return {
+        "ssl": context,
+        "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+        "ssl_shutdown_timeout": TLS_CLOSE_SECONDS,
+    }

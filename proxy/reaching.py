@@ -1,0 +1,101 @@
+"""From a route to a connection: which target, and what if it cannot be reached.
+
+Steps 2 and 3 in the life of a request (see `forward`). Up to the moment a
+connection stands not a byte of the request has been sent. So until then it
+may go to another target, or wait for one to come back, whatever its method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from proxy.errors import ProxyError, UpstreamError
+from proxy.exchange import Exchange
+from proxy.policy import messages
+from proxy.policy.balancing import Attempts
+from proxy.prepared import PreparedRoute
+from proxy.timeline import Phase
+from proxy.transport.pool import Upstream
+from proxy.transport.upstream import UpstreamConnection
+
+
+class Reaching(Exchange):
+    """An exchange on its way to a connection."""
+
+    __slots__ = ()
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """A connection stands: step 4."""
+        raise NotImplementedError
+
+    def choose(self, route: PreparedRoute, upstreams: Sequence[Upstream]) -> None:
+        """Take one of the targets and write the head of the request to it."""
+        client, where = self.client, self.where
+        assert where is not None
+        assert client.body is not None
+        upstream = route.choose(upstreams, self.prepared.clock())
+        self.use(upstream)
+        self.request_bytes = messages.upstream_request(
+            self.head,
+            route,
+            upstream.target,
+            where.path,
+            where.authority,
+            client.body,
+            client,
+            upgrade=self.upgrade,
+            trusted=self.prepared.trusts(route, client.address),
+        )
+        self.connect(upstream, reuse=True)
+
+    def connect(self, upstream: Upstream, *, reuse: bool) -> None:
+        """Take an idle connection, or open one."""
+        self.enter(Phase.CONNECTING)
+        self.prepared.deadlines.add(self)
+        connection = upstream.take() if reuse else None
+        if connection is not None:
+            self.connected(connection)
+        else:
+            loop = asyncio.get_running_loop()
+            self.connecting = loop.create_task(self.open(upstream))
+
+    async def open(self, upstream: Upstream) -> None:
+        """Open a connection; cancelled when the client leaves or time is up."""
+        try:
+            connection = await upstream.connect()
+        except UpstreamError as error:
+            self.connecting = None
+            self.unreached(error)
+        except ProxyError as error:
+            self.connecting = None
+            self.fail(error)
+        else:
+            self.connecting = None
+            self.connected(connection)
+
+    def unreached(self, error: UpstreamError) -> None:
+        """The target cannot be reached: on to another one, or wait for it."""
+        route, upstream, now = self.route, self.upstream, self.prepared.clock()
+        assert route is not None
+        assert upstream is not None
+        if self.attempts is None:
+            self.attempts = Attempts(route.route.connect_retry_seconds, now)
+        first = self.attempts.failed(upstream)
+        upstream.condition.failed(error, route.prefix, now, first=first)
+        left = self.attempts.left(route.upstreams)
+        again_at = None if left else self.attempts.again_at(error, now)
+        if left:
+            self.choose(route, left)
+        elif again_at is not None:
+            self.phase_began = again_at
+        else:
+            self.fail(self.attempts.verdict(error, now))
+
+    def check(self, now: float) -> None:
+        """Try again when it is time to; else look at the time limits."""
+        held = self.phase is Phase.CONNECTING and self.connecting is None
+        if held and now >= self.phase_began and self.route is not None:
+            self.choose(self.route, self.route.upstreams)
+        else:
+            super().check(now)

@@ -1,0 +1,124 @@
+"""Reloading: the files are read anew, and served by if they have no fault.
+
+A faulty configuration is refused with all of its faults in the log, and the
+old one stays. Watches the files, if that is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from proxy.config.certificate import CertificateFault
+from proxy.config.changes import changes
+from proxy.config.model import Config
+from proxy.errors import ConfigError
+from proxy.server import Observer, Server
+
+log = logging.getLogger("unbuffered")
+
+POLL_SECONDS = 1.0
+
+Read = Callable[[], Config]
+Observers = Callable[[Config], Sequence[Observer]]
+
+
+class Reloader:
+    """Gives a server its configuration anew, one reload after the other."""
+
+    def __init__(self, server: Server, read: Read, observers: Observers) -> None:
+        self.server = server
+        self.read = read
+        self.observers = observers
+        self.asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have the configuration reloaded soon."""
+        self.asked.set()
+
+    async def run(self) -> None:
+        """Reload whenever asked; until cancelled."""
+        while True:
+            await self.asked.wait()
+            self.asked.clear()
+            await self.reload()
+
+    async def reload(self) -> bool:
+        """Read the configuration and serve by it; False if it was refused."""
+        server, before = self.server, self.server.config
+        try:
+            config = self.read()
+        except ConfigError as error:
+            return refuse(error.faults)
+        try:
+            await server.reload(config)
+        except CertificateFault as fault:
+            return refuse([f"[server] {fault.key}: {fault}"])
+        except OSError as fault:
+            return refuse([cannot_listen(config, before, fault)])
+        if config.log != before.log:
+            server.observers = tuple(self.observers(config))
+        log.info("configuration reloaded: %s", changes(before, config))
+        return True
+
+    async def watch(self, path: Path) -> None:
+        """Reload when the file, or the certificate, has changed; until cancelled."""
+        watched = Watched()
+        while True:
+            server = self.server.config.server
+            if watched.changed([path, server.tls_certificate, server.tls_key]):
+                self.ask()
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def refuse(faults: Sequence[str]) -> bool:
+    """Tell all faults."""
+    for fault in faults:
+        log.error("%s", fault)
+    log.error("configuration refused; the one before stays in force")
+    return False
+
+
+class Watched:
+    """Files that may change. Looks at size and time, as `make` does."""
+
+    def __init__(self) -> None:
+        self.known: object = None
+        self.seen: object = None
+
+    def changed(self, files: Sequence[Path | str]) -> bool:
+        """Have they changed, and are they at rest again since the last look?
+
+        An editor writes a file in several steps; half a file is no news.
+        """
+        state = [condition(file) for file in files if file]
+        at_rest, self.seen = state == self.seen, state
+        if self.known is None:
+            self.known = state
+        if state == self.known or not at_rest or None in state:
+            return False
+        self.known = state
+        return True
+
+
+def condition(file: Path | str) -> tuple[int, ...] | None:
+    """What changes with a file's content; None where there is no file."""
+    with contextlib.suppress(OSError):
+        found = os.stat(file)
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None
+
+
+def cannot_listen(config: Config, before: Config, fault: OSError) -> str:
+    """Why the listener could not be moved."""
+    server = config.server
+    line = (
+        f"cannot listen on {server.host}:{server.port}: {fault.strerror or str(fault)}"
+    )
+    if server.port == before.server.port:
+        line += "; another host on the same port takes a restart"
+    return line

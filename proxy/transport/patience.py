@@ -1,0 +1,184 @@
+"""A client and the time it may take: for its head, its body, its reading.
+
+The clocks stand apart so that none stands in for another: a client that takes
+long to read is not late with its next request, and one whose upload waits for
+a slow upstream is not late at all. What it is told is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Protocol
+
+from proxy.config.model import Server as Limits
+from proxy.errors import (
+    ClientDisconnected,
+    ClientError,
+    ClientStalled,
+    ProxyError,
+    RequestTimeout,
+)
+from proxy.transport.connection import Connection
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.presence import has_left
+
+# For a client to take some of a response that is complete, where
+# write_timeout_seconds says nothing; as nginx (send_timeout).
+UNREAD_SECONDS = 60.0
+
+
+class Exchange(Protocol):
+    """One request and its response, as the client's connection sees it."""
+
+    def client_left(self, error: ClientError) -> None:
+        """The client closed, or its request turned out malformed."""
+
+    def fail(self, error: ProxyError) -> None:
+        """The client was too slow with its request body."""
+
+    def drain(self) -> None:
+        """The proxy is about to shut down."""
+
+    def shut_down(self) -> bool:
+        """Its time is over; True if its client is left with half a response."""
+
+    def cut(self) -> None:
+        """It has to end at once."""
+
+
+class State(Enum):
+    """Where a client connection is in its life."""
+
+    HEAD = 1  # waiting for a request head, or in the middle of one
+    EXCHANGE = 2  # a request is being served
+    TUNNEL = 3  # upgraded: raw bytes both ways
+    LINGER = 4  # answered for the last time; what still comes is thrown away
+
+
+class PatientConnection(Connection):
+    """A client's connection, as far as its time goes."""
+
+    __slots__ = (
+        "body_deadline",
+        "deadline",
+        "deadlines",
+        "exchange",
+        "head_begun",
+        "heard",
+        "limits",
+        "state",
+        "unsent",
+    )
+
+    def __init__(self, deadlines: Deadlines, limits: Limits) -> None:
+        super().__init__()
+        self.deadlines = deadlines
+        self.limits = limits
+        self.state = State.HEAD
+        self.exchange: Exchange | None = None
+        self.head_begun = False
+        self.deadline = 0.0  # for a head, for the next request, for taking bytes
+        self.body_deadline = 0.0
+        self.heard = False  # anything of a request body, since the last look
+        self.unsent = 0  # bytes that waited for the client at the last look
+
+    def refuse(self, error: ProxyError) -> None:
+        """Answer bytes that are no request, for the last time."""
+        raise NotImplementedError
+
+    def leave(self, reason: str) -> None:
+        """Tell the exchange, if there is one, that its client is gone."""
+        exchange = self.exchange
+        if exchange is not None:
+            self.exchange = None
+            exchange.client_left(ClientDisconnected(reason))
+
+    def wait(self, seconds: float) -> None:
+        """Give the client `seconds` for what it has to do next; 0: for ever."""
+        if seconds:
+            self.deadline = self.deadlines.clock() + seconds
+            self.deadlines.add(self)
+        else:
+            self.deadline = math.inf
+            self.deadlines.discard(self)
+
+    def check(self, now: float) -> None:
+        """Look at the time limits, and whether the client left unseen."""
+        if self.state not in (State.EXCHANGE, State.TUNNEL):
+            if now >= self.deadline:
+                self.waited()
+        elif self.paused and has_left(self.transport):
+            self.leave("the client closed the connection")
+        else:
+            # Each of the three, so that none stands in for another.
+            due = [self.paused, self.check_writing(now), self.check_body(now)]
+            if not any(due):
+                self.deadlines.discard(self)
+
+    def waited(self) -> None:
+        """The deadline for a head, or for the last response to be read."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent != self.unsent:
+            self.unsent = unsent  # it still reads the last response
+            self.wait(self.limits.write_timeout_seconds or UNREAD_SECONDS)
+            return
+        if self.state is State.HEAD and self.head_begun and not unsent:
+            self.refuse(
+                RequestTimeout(
+                    "the request head was not complete within "
+                    f"{self.limits.head_timeout_seconds:g} s (head_timeout_seconds)"
+                )
+            )
+            return
+        self.deadlines.discard(self)
+        if unsent:  # what a client does not take is kept by no one
+            self.reset_on_close()
+        self.transport.abort()
+
+    def check_writing(self, now: float) -> bool:
+        """Does the client take any of what waits for it? False: need not be asked."""
+        limit = self.limits.write_timeout_seconds
+        if not limit or not self.blocked:
+            return False
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self.unsent:
+            self.unsent = unsent
+            self.deadline = now + limit
+        elif now >= self.deadline and self.exchange is not None:
+            exchange, self.exchange = self.exchange, None
+            self.reset_on_close()  # nor does the kernel keep what it does not take
+            exchange.client_left(
+                ClientStalled(
+                    f"the client took none of {unsent} bytes for {limit:g} s "
+                    "(write_timeout_seconds)"
+                )
+            )
+        return True
+
+    def check_body(self, now: float) -> bool:
+        """Does the request body come? False: it has, or need not."""
+        limit = self.limits.body_timeout_seconds
+        if not limit or self.receiver is None or self.state is not State.EXCHANGE:
+            return False
+        if self.heard or self.paused:  # while paused it is not the client's turn
+            self.heard = False
+            self.body_deadline = now + limit
+        elif now >= self.body_deadline and self.exchange is not None:
+            self.exchange.fail(
+                RequestTimeout(
+                    f"the client sent nothing of its request body for {limit:g} s "
+                    "(body_timeout_seconds)"
+                )
+            )
+        return True
+
+    def pause_reading(self) -> None:
+        super().pause_reading()
+        self.deadlines.add(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.limits.write_timeout_seconds:
+            self.unsent = 0
+            self.deadlines.add(self)

@@ -1,0 +1,208 @@
+"""One target: where to connect, what is connected already, and whether it is up.
+
+Routes with the same target and the same options for it share one `Upstream`,
+and so its idle connections, its open exchanges and its condition. There is no
+limit on connections: each open stream needs one, and a limit would make the
+next client wait for a stream to end.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections import deque
+from collections.abc import Iterator
+
+from proxy.config.model import Route, RouteOptions
+from proxy.config.target import Target
+from proxy.errors import UpstreamError
+from proxy.policy.balancing import longer_rest
+from proxy.transport.connecting import Connector
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.trust import trust
+from proxy.transport.upstream import UpstreamConnection
+
+log = logging.getLogger("unbuffered")
+
+# A target that accepts every other connection would fill the log with its ups
+# and downs: after a line, the next one waits so many seconds.
+QUIET_SECONDS = 10.0
+
+
+class Condition:
+    """Whether a target can be reached. Says so in the log when that changes."""
+
+    __slots__ = (
+        "down_since",
+        "met",
+        "name",
+        "quiet_until",
+        "rest",
+        "rests_until",
+        "told",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.down_since: float | None = None
+        self.met = 0  # requests that found it down
+        self.told = False  # in the log, that it is down
+        self.quiet_until = 0.0
+        self.rest = 0.0
+        self.rests_until = 0.0
+
+    def failed(
+        self, error: UpstreamError, route: str, now: float, *, first: bool
+    ) -> None:
+        """An attempt to connect came to nothing; `first`: of its request."""
+        if self.down_since is None:
+            self.down_since = now
+        self.met += first
+        if now >= self.rests_until:  # those that came at the same time count once
+            self.rest = longer_rest(self.rest)
+            self.rests_until = now + self.rest
+        if not self.told and now >= self.quiet_until:
+            self.told = True
+            self.quiet_until = now + QUIET_SECONDS
+            log.warning("upstream %s is down: %s; route %s", self.name, error, route)
+
+    def reached(self, now: float) -> None:
+        """A connection was made."""
+        if self.down_since is None:
+            return
+        if self.told:
+            log.info(
+                "upstream %s is back after %.1f s; %d %s failed, waited or went "
+                "elsewhere meanwhile",
+                self.name,
+                now - self.down_since,
+                self.met,
+                "request" if self.met == 1 else "requests",
+            )
+        self.down_since = None
+        self.told = False
+        self.met = 0
+        self.rest = self.rests_until = 0.0
+
+
+class Upstream:
+    """One target and its connections."""
+
+    def __init__(
+        self, target: Target, connector: Connector, keep: float, deadlines: Deadlines
+    ) -> None:
+        self.target = target
+        self.connector = connector
+        self.keep_seconds = keep
+        self.deadlines = deadlines
+        self.condition = Condition(str(target))
+        self.open = 0  # exchanges that have chosen this target
+        self.idle: deque[UpstreamConnection] = deque()  # longest idle first
+
+    @property
+    def rests_until(self) -> float:
+        """Until then other targets are asked first."""
+        return self.condition.rests_until
+
+    def take(self) -> UpstreamConnection | None:
+        """The connection used last, if one is idle: it is the least stale."""
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.closed and not connection.transport.is_closing():
+                connection.reused = True
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Connect anew.
+
+        Raises:
+            UpstreamError: not resolved, refused, unreachable, or TLS failed.
+            DescriptorsExhausted: this process has none left.
+        """
+        connection = await self.connector.connect(lambda: UpstreamConnection(self))
+        self.condition.reached(self.deadlines.clock())
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for its next request."""
+        if self.keep_seconds <= 0:
+            connection.abort()
+            return
+        connection.idle_since = self.deadlines.clock()
+        self.idle.append(connection)
+        self.deadlines.add(self)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection is gone."""
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def check(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        while self.idle and now - self.idle[0].idle_since >= self.keep_seconds:
+            self.idle.popleft().abort()
+        if not self.idle:
+            self.deadlines.discard(self)
+
+    def close(self) -> None:
+        """Close what is idle; what is in use closes with its exchange."""
+        self.keep_seconds = 0.0
+        while self.idle:
+            self.idle.popleft().abort()
+        self.deadlines.discard(self)
+
+
+class Upstreams:
+    """All targets of a configuration, each once.
+
+    After a reload those that are as they were `before` are the same objects:
+    their open exchanges count, and their connections go on to be used.
+    """
+
+    def __init__(self, deadlines: Deadlines, before: Upstreams | None = None) -> None:
+        self.deadlines = deadlines
+        self.before = before.known if before is not None else {}
+        self.known: dict[tuple[object, ...], Upstream] = {}
+        self.trusts: dict[tuple[bool, str], ssl.SSLContext] = {}
+
+    def __iter__(self) -> Iterator[Upstream]:
+        return iter(self.known.values())
+
+    def of(self, route: Route) -> list[Upstream]:
+        """The targets of a route, shared with routes that treat them alike."""
+        unchecked = [str(target) for target in route.targets if target.tls]
+        if unchecked and not route.verify:
+            log.warning(
+                "route %s: verify = false: the certificate of %s is not checked, so "
+                "anyone on the way there can read and change what passes; name its "
+                "authority in ca_file instead",
+                route.prefix,
+                ", ".join(unchecked),
+            )
+        return [self.upstream(target, route) for target in route.targets]
+
+    def upstream(self, target: Target, options: RouteOptions) -> Upstream:
+        keep = options.upstream_keepalive_seconds
+        trusted = (options.verify, options.ca_file) if target.tls else None
+        key = (target, keep, trusted)
+        if key in self.before and not options.ca_file:  # which may have changed
+            self.known[key] = self.before[key]
+        if key not in self.known:
+            tls = self.trust(*trusted) if trusted else None
+            connector = Connector(target, tls)
+            self.known[key] = Upstream(target, connector, keep, self.deadlines)
+        return self.known[key]
+
+    def trust(self, verify: bool, ca_file: str) -> ssl.SSLContext:
+        """One context for many targets: the system's authorities take 1 MB."""
+        if (verify, ca_file) not in self.trusts:
+            self.trusts[verify, ca_file] = trust(verify=verify, ca_file=ca_file)
+        return self.trusts[verify, ca_file]
+
+    def close(self, successor: Upstreams | None = None) -> None:
+        """Close connections that are not in use, nor of use to a successor."""
+        kept = set() if successor is None else set(successor)
+        for upstream in self:
+            if upstream not in kept:
+                upstream.close()

@@ -1,0 +1,54 @@
+"""Responses before the final one, and the one that ends HTTP (RFC 9110 §15.2)."""
+
+from __future__ import annotations
+
+from proxy.config.model import FieldRules
+from proxy.http1.head import parse_response_head
+from proxy.policy.messages import informational, switching
+from tests.unit.http1.heads import response
+from tests.unit.policy.prepared import prepared
+
+
+def test_an_informational_response_goes_on_without_framing() -> None:
+    came = response(
+        b"Link: </a.css>; rel=preload",
+        b"Content-Length: 5",
+        b"Transfer-Encoding: chunked",
+        b"Connection: X-A",
+        b"X-A: 1",
+        b"Link: </b.js>",
+        start=b"HTTP/1.1 103 Early Hints",
+    )
+    assert informational(came) == (
+        b"HTTP/1.1 103 Early Hints\r\n"
+        b"Link: </a.css>; rel=preload\r\nLink: </b.js>\r\n\r\n"
+    )
+
+
+def test_100_continue_goes_on_bare() -> None:
+    came = response(start=b"HTTP/1.1 100 Continue")
+    assert informational(came) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_a_switch_of_protocols_goes_on_with_what_the_protocol_needs() -> None:
+    came = response(
+        b"Connection: upgrade, X-A",
+        b"UPGRADE: websocket",
+        b"Sec-WebSocket-Accept: x=",
+        b"Sec-WebSocket-Protocol: chat",
+        b"X-A: 1",
+        b"Content-Length: 0",
+        b"Server: y",
+        start=b"HTTP/1.1 101 Switching Protocols",
+    )
+    head = parse_response_head(
+        switching(came, prepared(response=FieldRules(remove=["Server"])))
+    )
+    assert (head.status, head.reason) == (101, b"Switching Protocols")
+    assert head.fields == [
+        (b"Sec-WebSocket-Accept", b"x="),
+        (b"Sec-WebSocket-Protocol", b"chat"),
+        (b"Via", b"1.1 unbuffered"),
+        (b"Connection", b"Upgrade"),
+        (b"UPGRADE", b"websocket"),
+    ]

@@ -1,0 +1,92 @@
+"""Descriptors that run short: told once, and once that it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import resource
+
+import pytest
+
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.descriptors import QUIET_SECONDS, Descriptors, limit, raise_limit
+from tests.conftest import ManualClock
+
+Context = dict[str, object]
+
+
+@pytest.fixture
+async def descriptors(clock: ManualClock) -> Descriptors:
+    return Descriptors(Deadlines(clock))
+
+
+async def test_a_part_is_kept_for_what_is_served(descriptors: Descriptors) -> None:
+    loop = asyncio.get_running_loop()
+    descriptors.watch(loop)
+    assert 0 < descriptors.low < descriptors.lowest < descriptors.limit == limit()
+    descriptors.leave(loop)
+    assert loop.get_exception_handler() is None
+
+
+async def test_it_is_told_once_and_once_that_it_is_over(
+    descriptors: Descriptors, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    descriptors.limit, descriptors.low = 1024, 1000
+    for _ in range(3):
+        descriptors.refuse()
+        clock.advance(QUIET_SECONDS - 1)
+        descriptors.check(clock.now)
+    assert len(caplog.messages) == 1
+    clock.advance(2)
+    descriptors.low = 1  # still none: the next one would have a high number
+    descriptors.check(clock.now)
+    assert len(caplog.messages) == 1
+    descriptors.low = 1000
+    descriptors.check(clock.now)
+    descriptors.deadlines.tick()
+    assert caplog.messages[1:] == [
+        "file descriptors are free again; 3 connections were refused meanwhile"
+    ]
+    assert not descriptors.deadlines.waiting
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+async def test_it_hears_of_what_asyncio_could_not_accept(
+    descriptors: Descriptors, number: int
+) -> None:
+    heard: list[Context] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: heard.append(context))
+    descriptors.watch(loop)
+    loop.call_exception_handler({"message": "", "exception": OSError(number, "")})
+    assert (descriptors.refused, heard) == (1, [])
+    loop.call_exception_handler({"message": "other", "exception": ValueError()})
+    assert descriptors.refused == 1
+    assert [each["message"] for each in heard] == ["other"]
+    descriptors.leave(loop)
+    descriptors.deadlines.stop()
+    loop.call_exception_handler({"message": "later"})
+    assert len(heard) == 2
+
+
+async def test_without_a_handler_the_loop_tells_as_ever(
+    descriptors: Descriptors, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    descriptors.watch(loop)
+    loop.call_exception_handler({"message": "odd"})
+    assert caplog.messages == ["odd"]
+    descriptors.leave(loop)
+
+
+def test_as_many_are_taken_as_are_granted() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = min(before[1], 512)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    try:
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == before[1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

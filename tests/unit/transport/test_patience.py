@@ -1,0 +1,68 @@
+"""The clocks of a client, where sockets cannot be made to do what is needed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from proxy.config.model import Server
+from proxy.errors import ClientError, ClientStalled, ProxyError
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.patience import PatientConnection, State
+from tests.conftest import ManualClock
+
+
+class Full:
+    """A transport in which the same count of bytes waits, whenever one looks."""
+
+    def get_write_buffer_size(self) -> int:
+        return 65536
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+
+class Waiting:
+    """An exchange that notes how its client left."""
+
+    def __init__(self) -> None:
+        self.errors: list[ClientError] = []
+
+    def client_left(self, error: ClientError) -> None:
+        self.errors.append(error)
+
+    def fail(self, error: ProxyError) -> None:
+        raise AssertionError(error)
+
+    def drain(self) -> None:
+        raise AssertionError
+
+    def shut_down(self) -> bool:
+        raise AssertionError
+
+    def cut(self) -> None:
+        raise AssertionError
+
+
+async def test_a_buffer_that_is_as_full_as_before_may_have_been_emptied(
+    clock: ManualClock,
+) -> None:
+    """Taken and filled up again between two looks: the client is not stalled."""
+    deadlines = Deadlines(clock)
+    client = PatientConnection(deadlines, Server(write_timeout_seconds=30))
+    client.transport = cast("asyncio.Transport", Full())
+    client.state = State.EXCHANGE
+    client.exchange = exchange = Waiting()
+    client.pause_writing()
+    for _ in range(3):
+        deadlines.tick()
+        clock.advance(29)
+        deadlines.tick()
+        client.resume_writing()
+        client.pause_writing()
+    deadlines.tick()
+    assert exchange.errors == []
+    clock.advance(30)
+    deadlines.tick()
+    assert [type(error) for error in exchange.errors] == [ClientStalled]
+    deadlines.stop()

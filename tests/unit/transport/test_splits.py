@@ -1,0 +1,147 @@
+"""Read boundaries carry no meaning: each case of `test_bytes`, cut at any place.
+
+A proxy that judges a message by how it happens to be cut into segments is two
+parsers in one. Here the cases pass through in memory: whole, in two parts at
+each position, byte by byte, and (Hypothesis) in any parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.memory import MemoryProxy, joined, whole_requests
+from tests.wire.cases.compare import own_request, own_responses
+from tests.wire.cases.model import RequestCase, ResponseCase
+from tests.wire.test_bytes import (
+    LAST,
+    NEXT,
+    NEXT_SEEN,
+    OK,
+    REQUESTS,
+    RESPONSES,
+    check_answers,
+    named,
+)
+
+CUT = [case for case in RESPONSES if case.sent]
+LONG = 500  # bytes; longer cases are cut at fewer places
+
+
+def parts_of(data: bytes, places: Iterable[int]) -> list[bytes]:
+    """The data cut at some places."""
+    edges = sorted({0, len(data), *places})
+    return [data[start:stop] for start, stop in pairwise(edges)]
+
+
+def cuts(data: bytes, size: int) -> Iterator[list[bytes]]:
+    """Cut once at each place below `size`, and at all of them."""
+    places = range(size)
+    for place in places if size < LONG else [*places[:80], *places[:: size // 40]]:
+        yield parts_of(data, [place])
+    if size < LONG:
+        yield parts_of(data, places)
+
+
+# -- requests
+
+
+def check_request(case: RequestCase, parts: list[bytes]) -> None:
+    """The verdict of the case, whatever the parts."""
+    proxy = MemoryProxy()
+    answered = 0
+    for part in parts:
+        proxy.client.receive(part)
+        for server in proxy.upstreams:
+            while len(whole_requests(server.written)) > answered and not server.closed:
+                answered += 1
+                server.receive(OK)
+    used = [each for each in proxy.upstreams if each.written]
+    seen = [request for each in used for request in whole_requests(each.written)]
+    if case.status:
+        assert proxy.client.written.startswith(b"HTTP/1.1 %d " % case.status)
+        assert seen == []
+        assert all(each.closed for each in used)
+    else:
+        assert len(used) == 1
+        assert [*map(own, seen)] == [case.seen, NEXT_SEEN][: 1 if case.closes else 2]
+        assert proxy.client.written.count(b"HTTP/1.1 200 OK\r\n") == len(seen)
+        assert proxy.client.written.endswith(b"\r\nConnection: close\r\n\r\nlast")
+    assert proxy.client.finished or proxy.client.closed
+    proxy.stop()
+
+
+def own(request: bytes) -> bytes:
+    """A request as the case writes it down."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    return own_request(head + end) + body
+
+
+@pytest.mark.parametrize("case", REQUESTS, ids=named)
+async def test_request_cut_at_every_place(case: RequestCase) -> None:
+    for parts in cuts(case.sent + NEXT, len(case.sent)):
+        check_request(case, parts)
+
+
+@given(case=st.sampled_from(REQUESTS), places=st.lists(st.integers(0, 4000)))
+async def test_request_in_any_parts(case: RequestCase, places: list[int]) -> None:
+    data = case.sent + NEXT
+    check_request(case, parts_of(data, [place % len(data) for place in places]))
+
+
+# -- responses
+
+
+def check_response(case: ResponseCase, parts: list[bytes]) -> None:
+    """The verdict of the case, whatever the parts."""
+    proxy = MemoryProxy()
+    proxy.client.receive(case.request + NEXT)
+    (server,) = proxy.open_upstreams
+    first = len(server.written)
+    for part in parts:
+        server.receive(part)
+    if case.then != "stays":
+        server.end(ConnectionResetError() if case.then == "reset" else None)
+    timeline = proxy.timelines[0]
+    assert (timeline.error.type if timeline.error else "") == case.error
+    last = b""
+    if not (case.aborted or case.closes):
+        last = LAST
+        used = [
+            each
+            for each in proxy.open_upstreams
+            if each.written[first:] or each is not server
+        ]
+        (again,) = used
+        assert (again is server) is case.reused
+        again.receive(OK)
+    assert server.closed is not case.reused
+    answers = proxy.client.written
+    if case.status:
+        check_answers(case, answers, last)
+    else:
+        assert joined(own_responses(answers)) == joined(case.received + last)
+    assert proxy.client.finished or proxy.client.closed
+    proxy.stop()
+
+
+def size_of(case: ResponseCase) -> int:
+    """Where it may be cut: bytes that come once the next request has gone out
+    are the response to that one, as far as anybody can tell."""
+    return len(case.sent) - case.extra
+
+
+@pytest.mark.parametrize("case", CUT, ids=named)
+async def test_response_cut_at_every_place(case: ResponseCase) -> None:
+    for parts in cuts(case.sent, size_of(case)):
+        check_response(case, parts)
+
+
+@given(case=st.sampled_from(CUT), places=st.lists(st.integers(0, 4000)))
+async def test_response_in_any_parts(case: ResponseCase, places: list[int]) -> None:
+    size = size_of(case)
+    check_response(case, parts_of(case.sent, [place % size for place in places]))

@@ -1,0 +1,1 @@
+"""Raw bytes in, raw bytes out: the cases of `test_bytes`, each with its source."""

@@ -1,0 +1,242 @@
+"""Cancellation: a client that leaves is gone from the upstream too, at once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.timeline import Ending, Phase
+from tests.conftest import StartProxy
+from tests.support.flood import fill
+from tests.support.ports import BlackHole
+from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.running import RunningProxy
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+Leave = Callable[[Peer], None]
+leaves = pytest.mark.parametrize(
+    "leave",
+    [
+        pytest.param(Peer.close, id="FIN and close"),
+        pytest.param(Peer.finish, id="FIN"),
+        pytest.param(Peer.reset, id="reset"),
+    ],
+)
+
+
+async def left(running: RunningProxy) -> None:
+    """The account says that the client left, and nobody is there any more."""
+    timeline = await running.ended()
+    assert timeline.ending is Ending.CLIENT_LEFT
+    assert timeline.error is not None
+    assert timeline.error.type == "client_disconnected"
+    await became(lambda: not running.server.clients)
+    assert running.idle_connections == 0
+
+
+def attempts(port: int) -> int:
+    """How often the kernel tries to reach this port of 127.0.0.1 (SYN-SENT)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return [line.split()[2:4] for line in lines].count([f"0100007F:{port:04X}", "02"])
+
+
+@leaves
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="asks Linux")
+async def test_while_connecting(proxy: StartProxy, leave: Leave) -> None:
+    with BlackHole() as hole:
+        others = attempts(hole.port)
+        running = await proxy({"/": {"target": hole.url}})
+        client = await running.client()
+        await client.send(GET)
+        await became(lambda: attempts(hole.port) == others + 1)
+        (connection,) = running.server.clients
+        leave(client)
+        await left(running)
+        await became(lambda: attempts(hole.port) == others)
+        assert connection.closed
+
+
+@pytest.fixture
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Look-ups of slow.invalid hang until the event is set."""
+    answer = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(host: object, *arguments: object, **options: object) -> object:
+        if host == "slow.invalid":
+            answer.wait(5)
+        return look_up(host, *arguments, **options)  # type: ignore[arg-type]  # as given
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    yield answer
+    answer.set()
+
+
+@leaves
+async def test_while_the_name_is_looked_up(
+    proxy: StartProxy, slow_names: threading.Event, leave: Leave
+) -> None:
+    running = await proxy({"/": {"target": "http://slow.invalid"}})
+    client = await running.client()
+    await client.send(GET)
+    exchange = await running.exchange()
+    assert exchange.phase is Phase.CONNECTING
+    leave(client)
+    await left(running)
+    slow_names.set()
+
+
+@leaves
+async def test_while_waiting_for_the_head(
+    proxy: StartProxy, upstream: Upstream, leave: Leave
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, GET)
+    leave(client)
+    await server.closed()
+    await left(running)
+
+
+@leaves
+async def test_inside_the_upload(
+    proxy: StartProxy, upstream: Upstream, leave: Leave
+) -> None:
+    """The upstream must not take half an upload for a whole one."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    await client.send(chunk(b"half"))
+    assert await server.read_chunk() == b"half"
+    leave(client)
+    await server.closed()
+    await left(running)
+
+
+async def test_inside_an_upload_that_the_upstream_does_not_read(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """The client is not read either then; the kernel is asked for it instead."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    await fill(client)
+    client.reset()
+    (connection,) = running.server.clients
+    assert connection.paused
+    assert await settled(running.exchanges.qsize) == 0
+    running.tick()
+    await left(running)
+    await server.read_rest()
+
+
+@leaves
+async def test_in_the_middle_of_a_body(
+    proxy: StartProxy, upstream: Upstream, leave: Leave
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, GET)
+    await server.send(CHUNKED + b"10\r\nhalf a ch")
+    await client.read_head()
+    leave(client)
+    await server.closed()
+    await left(running)
+
+
+@leaves
+async def test_on_a_stream_that_is_silent(
+    proxy: StartProxy, upstream: Upstream, leave: Leave
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, GET)
+    await server.send(CHUNKED + chunk(b"data: 1\n\n"))
+    await client.read_head()
+    assert await client.read_chunk() == b"data: 1\n\n"
+    leave(client)
+    await server.closed()
+    await left(running)
+
+
+@leaves
+async def test_while_upload_and_response_both_run(
+    proxy: StartProxy, upstream: Upstream, leave: Leave
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    await server.send(CHUNKED + chunk(b"early"))
+    await client.read_head()
+    assert await client.read_chunk() == b"early"
+    await client.send(chunk(b"late"))
+    assert await server.read_chunk() == b"late"
+    leave(client)
+    await server.closed()
+    await left(running)
+
+
+async def test_in_a_tunnel(proxy: StartProxy, upstream: Upstream) -> None:
+    """FIN is half of the end there: tests of the tunnel have it."""
+    running = await proxy({"/": {"target": upstream.url, "ws": True}})
+    client, server = await running.begin(
+        upstream, b"GET / HTTP/1.1\r\nHost: a\r\n" + UPGRADE
+    )
+    await server.send(b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE)
+    await client.read_head()
+    await client.send(b"frame")
+    assert await server.read(5) == b"frame"
+    client.reset()
+    await server.closed()
+    await left(running)
+
+
+@leaves
+async def test_with_requests_still_waiting_behind(
+    proxy: StartProxy, upstream: Upstream, leave: Leave
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, GET * 3)
+    leave(client)
+    await server.closed()
+    await left(running)
+    await turns()
+    assert upstream.unexpected == 0
+    assert running.exchanges.empty()
+
+
+async def test_a_client_may_leave_at_any_byte(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """Before there is a request there is nothing to tell, and nobody is left."""
+    running = await proxy({"/": {"target": upstream.url}})
+    for cut in range(len(GET)):
+        client = await running.client()
+        await client.send(GET[:cut])
+        await turns(2)
+        client.reset()
+    await became(lambda: not running.server.clients)
+    assert upstream.unexpected == 0
+    assert running.exchanges.empty()
+
+
+async def test_many_clients_that_leave_leave_nothing(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    pairs = [await running.begin(upstream, GET) for _ in range(50)]
+    for number, (client, server) in enumerate(pairs):
+        if number % 2:
+            await server.send(CHUNKED)
+            await client.read_head()
+    for number, (client, _) in enumerate(pairs):
+        (Peer.close, Peer.finish, Peer.reset)[number % 3](client)
+    async with asyncio.TaskGroup() as group:
+        for _, server in pairs:
+            group.create_task(server.closed())
+    for _ in pairs:
+        assert (await running.ended()).ending is Ending.CLIENT_LEFT
+    await became(lambda: not running.server.clients)

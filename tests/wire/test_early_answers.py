@@ -1,0 +1,184 @@
+"""Early answers: an upstream that is done before its client is."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.timeline import Ending
+from tests.conftest import StartProxy
+from tests.support.flood import fill
+from tests.support.raw import Upstream, became, chunk, turns
+
+UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+REFUSAL = (
+    b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+    b"Content-Length: 5\r\n\r\nlarge"
+)
+
+
+class Blunt:
+    """An upstream without a loop: what it does is done when the call returns."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setblocking(False)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.waiting: socket.socket | None = None
+
+    def asked(self) -> bool:
+        """Is there a connection?"""
+        try:
+            self.waiting, _ = self.listener.accept()
+        except BlockingIOError:
+            return False
+        return True
+
+    async def connection(self) -> socket.socket:
+        await became(self.asked)
+        assert self.waiting is not None
+        return self.waiting
+
+
+@pytest.fixture
+def blunt() -> Iterator[Blunt]:
+    upstream = Blunt()
+    yield upstream
+    upstream.listener.close()
+
+
+@pytest.mark.parametrize("meets", ["a write that waits", "the next write"])
+async def test_a_refusal_is_read_though_a_reset_follows_it(
+    proxy: StartProxy, blunt: Blunt, meets: str
+) -> None:
+    """Closing on unread bytes resets; the answer before it still counts."""
+    running = await proxy({"/": {"target": blunt.url}})
+    client = await running.client()
+    await client.send(UPLOAD)
+    server = await blunt.connection()
+    exchange = await running.exchange()
+    await became(lambda: exchange.timeline.connected is not None)
+    await turns()
+    client.writer.write(chunk(b"one"))
+    await became(lambda: exchange.timeline.bytes_received == 3)
+    if meets == "the next write":
+        await turns()
+        client.writer.write(chunk(b"two"))
+    # In one turn: what the proxy writes next meets the reset, not the answer.
+    server.send(REFUSAL)
+    server.close()
+    assert (await client.read_head()).startswith(b"HTTP/1.1 413 ")
+    assert await client.read_to_close() == (b"large", "fin")
+    timeline = await running.ended()
+    assert (timeline.ending, timeline.status) == (Ending.COMPLETE, 413)
+    assert running.idle_connections == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"", b"502", id="before the head"),
+        pytest.param(b"HTTP/1.1 20", b"502", id="inside the head"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", b"200", id="mid-body"
+        ),
+    ],
+)
+async def test_an_upstream_that_hangs_up_and_reads_no_more_is_not_waited_for(
+    proxy: StartProxy, upstream: Upstream, sent: bytes, status: bytes
+) -> None:
+    """It has sent FIN; what waits to go to it must not hold the end up."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    await fill(client)
+    if sent:
+        await server.send(sent)
+    server.finish()
+    assert (await client.read_head()).startswith(b"HTTP/1.1 " + status)
+    timeline = await running.ended()
+    assert timeline.ending is Ending.UPSTREAM_BROKE
+    assert running.idle_connections == 0
+    await server.read_rest()
+
+
+@pytest.mark.parametrize("kind", ["FIN", "reset", "an answer before the request"])
+async def test_an_upstream_may_hang_up_as_soon_as_it_is_connected(
+    proxy: StartProxy, blunt: Blunt, kind: str
+) -> None:
+    running = await proxy({"/": {"target": blunt.url}})
+    for delay in range(12):
+        client = await running.client()
+        await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        server = await blunt.connection()
+        await turns(delay % 4)
+        if kind == "reset":
+            linger = struct.pack("ii", 1, 0)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        elif kind != "FIN":
+            server.send(REFUSAL)
+        server.close()
+        head = await client.read_head()
+        assert head.startswith((b"HTTP/1.1 502 ", b"HTTP/1.1 413 "))
+        await running.ended()
+    assert running.idle_connections == 0
+
+
+async def test_an_upload_still_under_way_keeps_the_connection_from_the_next(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """All was read from the client, but not all has gone to the upstream."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    connection = (await running.exchange()).connection
+    assert connection is not None
+    while not connection.transport.get_write_buffer_size():
+        await client.send(chunk(bytes(8192)))
+        await turns()
+    await client.send(b"0\r\n\r\n")
+    (own,) = running.server.clients
+    await became(lambda: own.request_complete)
+    await server.send(OK)
+    await client.read_head()
+    assert await client.read(2) == b"ok"
+    assert (await running.ended()).ending is Ending.COMPLETE
+    assert running.idle_connections == 0
+    await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await upstream.request()
+
+
+async def test_a_complete_response_ends_an_exchange_whose_upload_still_runs(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    await client.send(chunk(b"one"))
+    assert await server.read_chunk() == b"one"
+    await server.send(OK)
+    await client.read_head()
+    assert await client.read(2) == b"ok"
+    assert await client.read_to_close() == (b"", "fin")
+    assert (await running.ended()).ending is Ending.COMPLETE
+    await server.closed()
+
+
+async def test_a_client_that_is_still_uploading_can_read_an_early_refusal(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """RFC 9112 §9.6: closing on unread bytes would destroy the response."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(
+        upstream, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n"
+    )
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nlarge"
+    await server.send(refusal)
+    await server.closed()
+    for _ in range(30):
+        await client.send(bytes(100_000))
+    head = await client.read_head()
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close\r\n" in head
+    assert await client.read_to_close() == (b"large", "fin")

@@ -1,0 +1,345 @@
+"""TLS with clients: what differs from plain TCP, and what must not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import warnings
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from proxy.config.load import load
+from proxy.reload import Reloader
+from proxy.timeline import Ending
+from tests.conftest import StartProxy
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk
+from tests.support.running import RunningProxy, document
+
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Authority:
+    """An authority that the clients of a test trust, and its certificates."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        self.folder = folder
+        self.issue()
+
+    def issue(self) -> trustme.LeafCert:
+        """Put a new certificate in place."""
+        leaf = self.authority.issue_cert("127.0.0.1")
+        leaf.private_key_pem.write_to_path(str(self.folder / "key.pem"))
+        whole = b"".join(each.bytes() for each in leaf.cert_chain_pems)
+        (self.folder / "cert.pem").write_bytes(whole)
+        return leaf
+
+    @property
+    def server(self) -> dict[str, object]:
+        """The keys of [server]."""
+        return {
+            "tls_certificate": str(self.folder / "cert.pem"),
+            "tls_key": str(self.folder / "key.pem"),
+        }
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        return context
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+Client = Callable[[RunningProxy], Awaitable[Peer]]
+
+
+@pytest.fixture
+def client(authority: Authority) -> Client:
+    """Connect by TLS."""
+
+    async def connected(running: RunningProxy) -> Peer:
+        async with asyncio.timeout(GUARD):
+            peer = Peer(
+                *await asyncio.open_connection(
+                    "127.0.0.1", running.port, ssl=authority.context()
+                )
+            )
+        running.clients.append(peer)
+        return peer
+
+    return connected
+
+
+@pytest.fixture
+async def running(
+    proxy: StartProxy, upstream: Upstream, authority: Authority
+) -> RunningProxy:
+    return await proxy(
+        {"/": {"target": upstream.url, "ws": True}}, server=authority.server
+    )
+
+
+async def test_each_piece_passes_at_once(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    peer = await client(running)
+    await peer.send(GET)
+    server = await upstream.request()
+    assert b"X-Forwarded-Proto: https" in server.head_lines
+    await server.send(STREAM)
+    await peer.read_head()
+    for number in range(5):
+        await server.send(chunk(b"event %d" % number))
+        assert await peer.read_chunk() == b"event %d" % number
+    await server.send(b"0\r\n\r\n")
+    assert await peer.read_chunk() == b""
+    await peer.send(GET)  # on the same connection
+    await server.read_head()
+
+
+async def test_a_client_that_leaves_closes_the_upstream(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    peer = await client(running)
+    await peer.send(GET)
+    server = await upstream.request()
+    await server.send(STREAM)
+    await peer.read_head()
+    peer.writer.transport.abort()
+    await server.closed()
+    assert (await running.ended()).ending is Ending.CLIENT_LEFT
+
+
+async def test_a_close_of_tls_closes_the_upstream_too(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    peer = await client(running)
+    await peer.send(GET)
+    server = await upstream.request()
+    peer.close()
+    await server.closed()
+    assert (await running.ended()).ending is Ending.CLIENT_LEFT
+
+
+async def test_a_broken_upstream_is_no_clean_end(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    peer = await client(running)
+    await peer.send(GET)
+    server = await upstream.request()
+    await server.send(STREAM + chunk(b"half"))
+    await peer.read_head()
+    assert await peer.read_chunk() == b"half"
+    server.close()
+    assert await peer.read_rest() == b""
+    assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
+
+
+async def test_where_the_close_is_the_end_tls_is_not_closed(
+    running: RunningProxy, upstream: Upstream, authority: Authority
+) -> None:
+    """RFC 9112 §9.8: a close alert would make the body look complete.
+
+    asyncio's clients take any close for an end: so this one is of sockets.
+    """
+
+    def fetch(port: int) -> bytes:
+        import socket
+
+        received = b""
+        with socket.create_connection(("127.0.0.1", port), GUARD) as plain:
+            context = authority.context()
+            with context.wrap_socket(
+                plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False
+            ) as tls:
+                tls.sendall(b"GET /x HTTP/1.0\r\n\r\n")
+                while b"half" not in received:
+                    received += tls.recv(1000)
+                got.set()
+                try:
+                    received += tls.recv(1000)
+                except OSError as error:  # an end without a close alert, or a reset
+                    return received + type(error).__name__.encode()
+        return received + b" and a clean end"
+
+    import threading
+
+    got = threading.Event()
+    fetched = asyncio.ensure_future(asyncio.to_thread(fetch, running.port))
+    server = await upstream.request()
+    await server.send(STREAM + chunk(b"half"))
+    await became(got.is_set)
+    server.close()
+    async with asyncio.timeout(GUARD):
+        received = await fetched
+    assert received.endswith((b"SSLEOFError", b"ConnectionResetError"))
+
+
+async def test_an_early_answer_reaches_a_client_that_still_sends(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    """TLS has no half-close to end the response by."""
+    peer = await client(running)
+    await peer.send(
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000
+    )
+    server = await upstream.request()
+    await server.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+    peer.writer.write(b"x" * 100_000)
+    assert (await peer.read_head()).startswith(b"HTTP/1.1 413 ")
+    assert await peer.read(2) == b"no"
+    peer.close()
+
+
+async def test_a_tunnel_passes(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    peer = await client(running)
+    await peer.send(GET[:-2] + upgrade)
+    server = await upstream.request()
+    await server.send(b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade)
+    await peer.read_head()
+    for word in (b"ping", b"pong"):
+        await peer.send(word)
+        assert await server.read(4) == word
+        await server.send(word)
+        assert await peer.read(4) == word
+    server.finish()
+    assert await peer.read_rest() == b""
+    peer.close()
+    assert (await running.ended()).ending in (Ending.COMPLETE, Ending.CLIENT_LEFT)
+
+
+async def test_plain_http_on_the_tls_port_is_one_line_in_the_log(
+    running: RunningProxy, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "unbuffered")
+    peer = await running.client()
+    await peer.send(GET)
+    await peer.read_to_close()
+    assert [each.getMessage() for each in caplog.records] == [
+        "a client was turned away: it spoke plain HTTP to the TLS listener; "
+        "write https:// there"
+    ]
+    assert upstream.unexpected == 0
+
+
+async def test_garbage_on_the_tls_port_is_one_line_in_the_log(
+    running: RunningProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "unbuffered")
+    peer = await running.client()
+    await peer.send(b"\0" * 100)
+    await peer.read_to_close()
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line.startswith("a client was turned away: the TLS handshake failed: ")
+
+
+async def test_a_tls_hello_on_the_plain_port_is_told_in_our_words(
+    proxy: StartProxy, upstream: Upstream, authority: Authority
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    with pytest.raises(ssl.SSLError):
+        await asyncio.open_connection(
+            "127.0.0.1", running.port, ssl=authority.context()
+        )
+    timeline = await running.ended()
+    assert str(timeline.error).startswith("TLS on the plain HTTP port")
+
+
+async def test_old_versions_of_tls_are_refused(
+    running: RunningProxy, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RFC 8996."""
+    caplog.set_level(logging.INFO, "unbuffered")
+    context = authority.context()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("127.0.0.1", running.port, ssl=context)
+    await became(lambda: bool(caplog.records))
+    assert "unsupported protocol" in caplog.records[0].getMessage()
+
+
+def serial(peer: Peer) -> str:
+    """Which certificate a client was shown."""
+    found = peer.writer.get_extra_info("peercert")
+    assert found is not None
+    return str(found["serialNumber"])
+
+
+@pytest.fixture
+def reloader(running: RunningProxy, authority: Authority, tmp_path: Path) -> Reloader:
+    path = tmp_path / "config.toml"
+    route = {"target": "http://127.0.0.1:1"}
+    server = {**authority.server, "port": 0}
+    path.write_text(document({"/": route}, {"server": server}), "utf-8")
+    return Reloader(running.server, lambda: load(path, {}), lambda config: [])
+
+
+async def test_a_reload_takes_the_new_certificate_and_refuses_nobody(
+    running: RunningProxy,
+    upstream: Upstream,
+    authority: Authority,
+    client: Client,
+    reloader: Reloader,
+) -> None:
+    old = await client(running)
+    await old.send(GET)
+    server = await upstream.request()
+    port, seen = running.port, {serial(old)}
+    for _ in range(10):
+        authority.issue()
+        connecting = asyncio.ensure_future(client(running))
+        assert await reloader.reload()
+        await connecting  # by either certificate
+        seen.add(serial(await client(running)))
+    assert running.port == port
+    assert len(seen) == 11
+    await server.send(OK)
+    await old.read_head()
+    assert await old.read(2) == b"ok"
+
+
+async def test_a_reload_changes_between_plain_and_tls_on_the_same_port(
+    running: RunningProxy,
+    client: Client,
+    reloader: Reloader,
+    tmp_path: Path,
+) -> None:
+    port = running.port
+    path, route = tmp_path / "config.toml", {"target": "http://127.0.0.1:1"}
+    with_tls = path.read_text("utf-8")
+    path.write_text(document({"/": route}, {"server": {"port": 0}}), "utf-8")
+    assert await reloader.reload()
+    peer = await running.client()
+    await peer.send(GET)
+    assert (await peer.read_head()).startswith(b"HTTP/1.1 502 ")
+    path.write_text(with_tls, "utf-8")
+    assert await reloader.reload()
+    peer = await client(running)
+    await peer.send(GET)
+    assert (await peer.read_head()).startswith(b"HTTP/1.1 502 ")
+    assert running.port == port
+
+
+async def test_a_drain_closes_idle_connections(
+    running: RunningProxy, client: Client
+) -> None:
+    peer = await client(running)
+    await became(lambda: bool(running.server.clients))
+    assert await running.server.stop(10) == 0
+    assert await peer.read_rest() == b""

@@ -1,0 +1,291 @@
+"""More than the proxy may take: what is open goes on, the rest is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.admission import SURPLUS
+from proxy.timeline import Ending
+from tests.conftest import StartProxy
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns
+
+GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+async def overloaded(client: Peer, word: str, kind: str) -> None:
+    """The client reads a 503 that says when to come back, and why."""
+    head = await client.read_head()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 1\r\n" in head
+    assert b"\r\nConnection: close\r\n" in head
+    assert b"\r\nProxy-Status: unbuffered; error=%b\r\n" % kind.encode() in head
+    body, ending = await client.read_to_close()
+    assert ending == "fin"
+    assert word in json.loads(body)["error"]["message"]
+    client.close()
+
+
+# -- limits of our own ------------------------------------------------------------
+
+
+async def test_a_request_on_a_connection_too_many_is_answered_503(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy(
+        {"/": {"target": upstream.url}}, server={"max_connections": 2}
+    )
+    idle = await running.client()
+    client, peer = await running.begin(upstream, GET % 0)
+    await peer.send(STREAM)
+    surplus = await running.client()
+    await surplus.send(GET % 1)
+    await overloaded(surplus, "max_connections", "proxy_internal_response")
+    timeline = await running.ended()
+    assert timeline.ending is Ending.REFUSED
+    assert (timeline.status, timeline.target) == (503, b"/1")
+    assert upstream.unexpected == 0
+
+    # What is open goes on, and what leaves makes room.
+    await peer.send(chunk(b"on"))
+    await client.read_head()
+    assert await client.read_chunk() == b"on"
+    await became(lambda: len(running.server.clients) == 2)
+    idle.close()
+    await became(lambda: len(running.server.clients) == 1)
+    _, peer = await running.begin(upstream, GET % 2)
+    await peer.send(OK)
+
+
+async def test_a_connection_too_many_is_served_if_there_is_room_by_then(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """A browser opens connections before it needs them."""
+    running = await proxy(
+        {"/": {"target": upstream.url}}, server={"max_connections": 1}
+    )
+    first = await running.client()
+    await became(lambda: len(running.server.clients) == 1)
+    second = await running.client()
+    await became(lambda: len(running.server.clients) == 2)
+    first.close()
+    await became(lambda: len(running.server.clients) == 1)
+    await second.send(GET % 0)
+    peer = await upstream.request()
+    await peer.send(OK)
+    assert (await second.read_head()).startswith(b"HTTP/1.1 200 ")
+    assert await second.read(2) == b"ok"
+
+    # From then on it is one of those that are open.
+    await running.client()
+    await became(lambda: len(running.server.clients) == 2)
+    await second.send(GET % 1)
+    await peer.read_head()
+    await peer.send(OK)
+    assert (await second.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_those_that_wait_to_be_told_are_bounded(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy(
+        {"/": {"target": upstream.url}}, server={"max_connections": 1}
+    )
+    waiting = [await running.client() for _ in range(1 + SURPLUS)]
+    await became(lambda: len(running.server.clients) == 1 + SURPLUS)
+    await (await running.client()).closed()
+    assert len(running.server.clients) == 1 + SURPLUS
+    await waiting[-1].send(GET % 0)
+    await overloaded(waiting[-1], "max_connections", "proxy_internal_response")
+
+
+async def test_an_exchange_too_many_is_answered_503(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy(
+        {"/": {"target": upstream.url, "upstream_keepalive_seconds": 0}},
+        server={"max_exchanges": 1},
+    )
+    client, peer = await running.begin(upstream, GET % 0)
+    surplus = await running.client()
+    await surplus.send(GET % 1)
+    await overloaded(surplus, "max_exchanges", "proxy_internal_response")
+    assert (await running.ended()).ending is Ending.REFUSED
+    assert upstream.unexpected == 0
+
+    await peer.send(OK)
+    await client.read_head()
+    assert await client.read(2) == b"ok"
+    await running.ended()
+    for n in range(3):  # each ends before the next, however it ends
+        other, peer = await running.begin(upstream, GET % n)
+        other.reset()
+        assert (await running.ended()).ending is Ending.CLIENT_LEFT
+        await peer.closed()
+    assert running.server.admission.exchanges == 0
+
+
+async def test_malformed_bytes_are_no_exchange(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, server={"max_exchanges": 1})
+    for _ in range(3):
+        client = await running.client()
+        await client.send(b"\x16\x03\x01")
+        assert (await client.read_head()).startswith(b"HTTP/1.1 400 ")
+        client.close()
+    assert running.server.admission.exchanges == 0
+    await running.begin(upstream, GET % 0)
+
+
+# -- file descriptors -------------------------------------------------------------
+
+LIMIT = 64
+
+
+class ScarceProxy:
+    """A proxy in a process that may have 64 descriptors."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.port = 0
+        self.log: list[str] = []
+        self.clients: list[Peer] = []
+
+    async def client(self) -> Peer:
+        """One more client."""
+        self.clients.append(await connect(self.port))
+        return self.clients[-1]
+
+    async def fill(self) -> Peer:
+        """Connect clients until it is too much; the one that was."""
+        while not self.told("run short"):
+            assert len(self.clients) < LIMIT
+            await self.client()
+            await self.pass_time(0)
+            await turns()
+        return self.clients[-1]
+
+    def leave(self, clients: list[Peer]) -> None:
+        """Have clients go without a word."""
+        for client in clients:
+            client.writer.transport.abort()
+
+    async def line(self) -> str:
+        """The next line that it tells us."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(GUARD):
+            return (await self.process.stdout.readline()).decode().strip()
+
+    async def pass_time(self, seconds: float) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"%f\n" % seconds)
+        assert await self.line() == "ticked"
+
+    async def read_log(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.log.append(line.decode().strip())
+
+    def told(self, word: str) -> list[str]:
+        return [line for line in self.log if word in line]
+
+
+@pytest.fixture
+async def scarce(upstream: Upstream) -> AsyncIterator[ScarceProxy]:
+    kind = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.support.scarce", kind, str(LIMIT), upstream.url),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    proxy = ScarceProxy(process)
+    proxy.port = int(await proxy.line())
+    reading = asyncio.ensure_future(proxy.read_log())
+    yield proxy
+    proxy.leave(proxy.clients)
+    assert process.stdin is not None
+    process.stdin.close()  # it ends
+    async with asyncio.timeout(GUARD):
+        assert await process.wait() == 0
+        await reading
+    assert not proxy.told("Traceback")
+    assert not proxy.told("ERROR")
+
+
+async def test_without_descriptors_what_is_open_goes_on(
+    scarce: ScarceProxy, upstream: Upstream
+) -> None:
+    client = await scarce.client()
+    await client.send(GET % 0)
+    peer = await upstream.request()
+    await peer.send(STREAM + chunk(b"one"))
+    await client.read_head()
+    assert await client.read_chunk() == b"one"
+
+    idle = [await scarce.client() for _ in range(100)]
+    await became(lambda: bool(scarce.told("file descriptors run short")))
+    # The stream goes on; and a client that was accepted is served, since the
+    # last descriptors are kept for upstreams.
+    await peer.send(chunk(b"two"))
+    assert await client.read_chunk() == b"two"
+    await idle[0].send(GET % 1)
+    other = await upstream.request()
+    await other.send(OK)
+    assert (await idle[0].read_head()).startswith(b"HTTP/1.1 200 ")
+    scarce.leave(idle)
+    for _ in range(3):  # it has seen them leave
+        await scarce.pass_time(0)
+
+    # It takes new ones as soon as there is room (asyncio's loop looks for it
+    # once a second), and says so once.
+    again = await scarce.client()
+    await again.send(GET % 2)
+    await other.read_head()
+    await other.send(OK)
+    assert (await again.read_head()).startswith(b"HTTP/1.1 200 ")
+    await scarce.pass_time(1)
+    assert not scarce.told("free again")
+    await scarce.pass_time(6)
+    await became(lambda: bool(scarce.told("free again")))
+    assert len(scarce.told("run short")) == len(scarce.told("free again")) == 1
+    assert f" {LIMIT} " in scarce.told("run short")[0]
+
+
+async def test_near_the_limit_a_new_client_is_told(scarce: ScarceProxy) -> None:
+    last = await scarce.fill()
+    await overloaded(last, f"limit of {LIMIT} file", "proxy_internal_response")
+
+
+async def test_a_request_that_no_descriptor_is_left_for_is_a_503(
+    scarce: ScarceProxy, upstream: Upstream
+) -> None:
+    """Streams take two each: those that were accepted use up the reserve."""
+    await scarce.fill()
+    for n, client in enumerate(scarce.clients[:-1]):
+        await client.send(GET % n)
+        head = asyncio.ensure_future(client.read_head())
+        served = asyncio.ensure_future(upstream.request())
+        async with asyncio.timeout(GUARD):
+            await asyncio.wait({head, served}, return_when=asyncio.FIRST_COMPLETED)
+        refused = head.done()
+        for each in (head, served):
+            each.cancel()
+        await asyncio.gather(head, served, return_exceptions=True)
+        if refused:
+            break
+    assert n > 8
+    assert client.head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 1\r\n" in client.head
+    error = json.loads(await client.read_until(b"\n}\n"))["error"]
+    assert error["type"] == "connection_limit_reached"
+    assert f"limit is {LIMIT} " in error["message"]

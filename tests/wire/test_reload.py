@@ -1,0 +1,288 @@
+"""A reload: the new configuration holds for what comes, the old for what runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from proxy.config.load import load
+from proxy.config.model import Config
+from proxy.reload import Reloader, Watched
+from proxy.timeline import Ending
+from tests.conftest import ManualClock, StartProxy
+from tests.support.raw import Upstream, became, chunk, connect
+from tests.support.running import RunningProxy, Table, document
+
+GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class File:
+    """The configuration file of a running proxy."""
+
+    def __init__(self, path: Path, running: RunningProxy) -> None:
+        self.path = path
+        self.server: dict[str, object] = {"port": 0}
+        self.reloader = Reloader(running.server, self.read, lambda config: [])
+
+    def read(self) -> Config:
+        return load(self.path, {})
+
+    async def reload(self, routes: Mapping[str, Table], **tables: Table) -> bool:
+        """Write the file and have it read."""
+        server = {**self.server, **tables.pop("server", {})}
+        self.path.write_text(document(routes, {"server": server, **tables}), "utf-8")
+        return await self.reloader.reload()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "unbuffered")
+    return caplog
+
+
+async def test_a_running_stream_keeps_its_route(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path, clock: ManualClock
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}}, clock=clock)
+    file = File(tmp_path / "config.toml", running)
+    client, server = await running.begin(upstream, GET)
+    await server.send(STREAM)
+    await client.read_head()
+    async with Upstream() as other:
+        assert await file.reload({"/a": {"target": other.url}})
+        for number in range(3):
+            await server.send(chunk(b"event %d" % number))
+            assert await client.read_chunk() == b"event %d" % number
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+        assert (await running.ended()).ending is Ending.COMPLETE
+        # What it leaves behind is of no use any more; the next one goes elsewhere.
+        await server.closed()
+        await client.send(GET)
+        await (await other.request()).send(OK)
+        await client.read_head()
+
+
+async def test_idle_connections_to_what_is_no_longer_asked_are_closed(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path, clock: ManualClock
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}}, clock=clock)
+    file = File(tmp_path / "config.toml", running)
+    client, server = await running.begin(upstream, GET)
+    await server.send(OK)
+    await client.read_head()
+    await became(lambda: running.idle_connections == 1)
+    assert await file.reload({"/b": {"target": "http://127.0.0.1:1"}})
+    await server.closed()
+    assert running.idle_connections == 0
+
+
+async def test_routes_come_and_go(
+    proxy: StartProxy,
+    upstream: Upstream,
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}})
+    file = File(tmp_path / "config.toml", running)
+    client = await running.client()
+    assert await file.reload(
+        {
+            "/b": {
+                "target": upstream.url,
+                "headers": {"request": {"set": {"K": "s3"}}},
+            },
+            "/c": {"target": upstream.url},
+        }
+    )
+    await client.send(GET)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+    assert await file.reload(
+        {"/a": {"target": upstream.url, "ws": True}, "/c": {"target": "http://h:1"}},
+        log={"access": False},
+    )
+    lines = [each.getMessage() for each in log.records]
+    assert lines == [
+        "configuration reloaded: route /a removed; route /b added; route /c added",
+        "configuration reloaded: [log] changed (access); route /a added; "
+        "route /b removed; route /c changed (target)",
+    ]
+    assert await file.reload(
+        {"/a": {"target": upstream.url, "ws": True}, "/c": {"target": "http://h:1"}},
+        log={"access": False},
+    )
+    assert log.records[-1].getMessage() == "configuration reloaded: nothing changed"
+
+
+async def test_a_faulty_configuration_is_refused_with_all_its_faults(
+    proxy: StartProxy,
+    upstream: Upstream,
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}})
+    monkeypatch.chdir(tmp_path)
+    file = File(Path("config.toml"), running)
+    # The fixture `proxy` takes a logged error for a fault of the proxy.
+    monkeypatch.setattr(logging.getLogger("unbuffered"), "propagate", False)
+    logging.getLogger("unbuffered").addHandler(log.handler)
+    try:
+        assert not await file.reload({"/b": {"target": "no"}, "c": {}})
+    finally:
+        logging.getLogger("unbuffered").removeHandler(log.handler)
+    lines = [each.getMessage() for each in log.records]
+    assert [line.split(":")[1].strip() for line in lines[:-1]] == [
+        '[routes."/b"] target',
+        '[routes."c"] prefix',
+        '[routes."c"] target',
+    ]
+    assert lines[-1] == "configuration refused; the one before stays in force"
+    client, server = await running.begin(upstream, GET)
+    await server.send(OK)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_no_connection_is_refused_meanwhile(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}})
+    file = File(tmp_path / "config.toml", running)
+    client, server = await running.begin(upstream, GET)
+    for number in range(40):
+        waiting = await running.client()
+        route = {"target": upstream.url, "ws": bool(number % 2)}
+        assert await file.reload({"/a": route, f"/{number}": route})
+        await server.send(OK.replace(b"ok", b"%02d" % number))
+        await client.read_head()
+        assert await client.read(2) == b"%02d" % number
+        client.close()
+        client = waiting
+        await client.send(GET)
+        # The target has not changed: its connection goes on to be used.
+        await server.read_head()
+    assert upstream.unexpected == 0
+
+
+async def test_open_streams_count_after_a_reload_too(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path
+) -> None:
+    """The target with the fewest is asked, whenever they began."""
+    async with Upstream() as other:
+        both = [upstream.url, other.url]
+        running = await proxy({"/a": {"target": upstream.url}})
+        file = File(tmp_path / "config.toml", running)
+        _, server = await running.begin(upstream, GET)
+        await server.send(STREAM)
+        assert await file.reload({"/a": {"target": both}})
+        for _ in range(2):
+            _, server = await running.begin(other, GET)
+            await server.send(OK)
+            await running.ended()
+            server.close()
+            await became(lambda: running.idle_connections == 0)
+
+
+async def test_the_listener_moves(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path
+) -> None:
+    """The new one is open before the old one closes; connections stay."""
+    running = await proxy({"/a": {"target": upstream.url}})
+    file = File(tmp_path / "config.toml", running)
+    client, server = await running.begin(upstream, GET)
+    before = running.port
+    async with Upstream() as free:
+        port = free.port
+    assert await file.reload({"/a": {"target": upstream.url}}, server={"port": port})
+    assert running.port == port
+    with pytest.raises(ConnectionRefusedError):
+        await connect(before)
+    again, other = await running.begin(upstream, GET)
+    for client, server in ((client, server), (again, other)):  # noqa: B020 - both
+        await server.send(OK)
+        await client.read_head()
+        assert await client.read(2) == b"ok"
+
+
+async def test_a_port_that_is_taken_is_refused(
+    proxy: StartProxy,
+    upstream: Upstream,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}})
+    file = File(tmp_path / "config.toml", running)
+    monkeypatch.setattr(logging.getLogger("unbuffered"), "disabled", True)
+    before = running.port
+    taken = {"port": upstream.port}
+    assert not await file.reload({"/b": {"target": "http://h:1"}}, server=taken)
+    assert running.port == before
+    client, server = await running.begin(upstream, GET)  # by the route of before
+    await server.send(OK)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_limits_of_the_listener_change_for_new_connections(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}})
+    file = File(tmp_path / "config.toml", running)
+    small = {"max_head_bytes": 1024}
+    assert await file.reload({"/a": {"target": upstream.url}}, server=small)
+    client = await running.client()
+    await client.send(GET[:-2] + b"X: %b\r\n\r\n" % (b"x" * 2000))
+    assert (await client.read_head()).startswith(b"HTTP/1.1 431 ")
+
+
+# -- watching
+
+
+def write(path: Path, text: str, age: int) -> None:
+    """A content and its time; clocks of file systems are coarse."""
+    path.write_text(text)
+    os.utime(path, ns=(age, age))
+
+
+def test_a_change_is_seen_once_the_file_is_at_rest(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    watched = Watched()
+    write(path, "one", 1)
+    assert not watched.changed([path, ""])
+    assert not watched.changed([path, ""])
+    write(path, "t", 2)
+    assert not watched.changed([path, ""])
+    write(path, "two", 3)
+    assert not watched.changed([path, ""])
+    assert watched.changed([path, ""])
+    assert not watched.changed([path, ""])
+
+
+def test_a_file_that_is_away_is_no_change_and_its_return_is_one(tmp_path: Path) -> None:
+    """Some editors delete a file before they write it."""
+    path = tmp_path / "config.toml"
+    watched = Watched()
+    write(path, "one", 1)
+    assert not watched.changed([path])
+    path.unlink()
+    assert not watched.changed([path])
+    assert not watched.changed([path])
+    write(path, "one", 2)
+    assert not watched.changed([path])
+    assert watched.changed([path])
+
+
+def test_a_certificate_is_watched_too(tmp_path: Path) -> None:
+    path, certificate = tmp_path / "config.toml", tmp_path / "cert.pem"
+    write(path, "one", 1)
+    write(certificate, "one", 1)
+    watched = Watched()
+    assert not watched.changed([path, str(certificate)])
+    write(certificate, "two", 2)
+    assert not watched.changed([path, str(certificate)])
+    assert watched.changed([path, str(certificate)])

@@ -1,0 +1,240 @@
+"""The process and its signals: the end, the second signal, the reload."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw import Peer, Upstream, chunk, connect
+from tests.support.running import Table, document
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+GUARD = 20.0  # seconds; a process has to start
+ROOT = Path(__file__).parents[2]
+GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+EVENTS, OTHER = STREAM % b"text/event-stream", STREAM % b"application/x-ndjson"
+
+
+class Process:
+    """`python -m proxy` with a configuration of the test."""
+
+    def __init__(self, path: Path, process: asyncio.subprocess.Process) -> None:
+        self.path = path
+        self.process = process
+        self.port = 0
+        self.clients: list[Peer] = []
+
+    async def line(self, part: str) -> str:
+        """The next line on standard error that has `part` in it."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(GUARD):
+            while data := await self.process.stderr.readline():
+                line = data.decode()
+                if part in line:
+                    return line
+        raise AssertionError(f"it ended without {part!r}")
+
+    async def client(self) -> Peer:
+        self.clients.append(await connect(self.port))
+        return self.clients[-1]
+
+    async def begin(self, upstream: Upstream, head: bytes) -> tuple[Peer, Peer]:
+        """A stream whose head the client has."""
+        client = await self.client()
+        await client.send(GET)
+        server = await upstream.request()
+        await server.send(head)
+        await client.read_head()
+        return client, server
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(GUARD):
+            return await self.process.wait()
+
+    def write(self, routes: Mapping[str, Table], **server: object) -> None:
+        table = {"port": 0, **server}
+        text = document(routes, {"server": table, "log": {"access": False}})
+        other = self.path.with_suffix(".new")
+        other.write_text(text, "utf-8")
+        other.replace(self.path)
+
+
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    started: list[Process] = []
+
+    async def begin(
+        *arguments: str, routes: Mapping[str, Table], **server: object
+    ) -> Process:
+        path = tmp_path / "config.toml"
+        file = Process(path, None)  # type: ignore[arg-type]  # to write it by
+        file.write(routes, **server)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "proxy.cli", "serve", *(arguments or ("--config", str(path)))),
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            cwd=ROOT,
+        )
+        started.append(Process(path, process))
+        banner = await started[-1].line("Unbuffered")
+        started[-1].port = int(banner.partition("127.0.0.1:")[2].partition("/")[0])
+        await started[-1].line("Ctrl-C stops")
+        return started[-1]
+
+    yield begin
+    for each in started:
+        for client in each.clients:
+            client.writer.transport.abort()
+        if each.process.returncode is None:
+            each.process.kill()
+            await each.process.wait()
+
+
+def routes(upstream: Upstream) -> dict[str, Table]:
+    return {"/a": {"target": upstream.url}}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_with_nothing_to_wait_for_it_ends_with_0(
+    start: Start, upstream: Upstream, number: signal.Signals
+) -> None:
+    process = await start(routes=routes(upstream))
+    idle = await process.client()
+    process.process.send_signal(number)
+    assert await process.ended() == 0
+    assert await idle.read_rest() == b""
+
+
+async def test_exchanges_that_end_in_time_are_an_end_with_0(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(routes=routes(upstream))
+    client, server = await process.begin(upstream, OTHER)
+    process.process.send_signal(signal.SIGTERM)
+    await process.line("draining 1 exchange for up to 10 s")
+    await server.send(chunk(b"more"))
+    assert await client.read_chunk() == b"more"
+    await server.send(b"0\r\n\r\n")
+    assert await client.read_chunk() == b""
+    assert await process.ended() == 0
+
+
+async def test_event_streams_that_end_between_events_are_an_end_with_0(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(routes=routes(upstream), drain_seconds=1)
+    client, server = await process.begin(upstream, EVENTS)
+    process.process.send_signal(signal.SIGTERM)
+    await process.line("draining 1 exchange for up to 1 s")
+    await server.send(chunk(b"data: x\n\n"))
+    assert await client.read_body() == b"data: x\n\n"
+    assert await process.ended() == 0
+
+
+async def test_exchanges_that_were_cut_are_an_end_with_3(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(routes=routes(upstream), drain_seconds=0.2)
+    client, server = await process.begin(upstream, OTHER)
+    process.process.send_signal(signal.SIGTERM)
+    await process.line("1 exchange cut before the end")
+    assert await client.read_rest() == b""
+    assert await process.ended() == 3
+    await server.closed()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+async def test_a_second_signal_ends_at_once(
+    start: Start, upstream: Upstream, number: signal.Signals, status: int
+) -> None:
+    process = await start(routes=routes(upstream), drain_seconds=1000)
+    client, server = await process.begin(upstream, OTHER)
+    process.process.send_signal(signal.SIGTERM)
+    await process.line("draining 1 exchange")
+    process.process.send_signal(number)
+    assert await process.ended() == status
+    assert await client.read_rest() == b""
+    await server.closed()
+
+
+async def test_a_hangup_reloads(start: Start, upstream: Upstream) -> None:
+    process = await start(routes=routes(upstream))
+    client, server = await process.begin(upstream, OTHER)
+    process.write({"/b": {"target": upstream.url}})
+    process.process.send_signal(signal.SIGHUP)
+    line = await process.line("configuration reloaded")
+    assert line.endswith("reloaded: route /a removed; route /b added\n")
+    process.write({"/b": {"target": "no"}})
+    process.process.send_signal(signal.SIGHUP)
+    assert '[routes."/b"] target: ' in await process.line("ERROR")
+    await process.line("configuration refused; the one before stays in force")
+    await server.send(chunk(b"still here"))
+    assert await client.read_chunk() == b"still here"
+    await server.send(b"0\r\n\r\n")
+    assert await client.read_chunk() == b""
+    await client.send(GET)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_a_watched_file_reloads(
+    start: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "config.toml")
+    process = await start("--config", path, "--watch", routes=routes(upstream))
+    # Until the first look has been taken, a change is the state at the start.
+    async with asyncio.timeout(GUARD):
+        for number in range(20):
+            process.write({f"/{number}": {"target": upstream.url}})
+            line = asyncio.ensure_future(process.line("configuration reloaded"))
+            done, _ = await asyncio.wait([line], timeout=3)
+            if done:
+                assert f"route /{number} added" in line.result()
+                return
+            line.cancel()
+
+
+async def test_a_terminal_that_is_closed_is_the_end(
+    start: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    """To a program in a terminal a hangup says that nobody is there any more."""
+    import pty
+
+    (tmp_path / "config.toml").write_text(
+        document(routes(upstream), {"server": {"port": 0}}), "utf-8"
+    )
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(ROOT)
+        config = str(tmp_path / "config.toml")
+        os.execv(sys.executable, [sys.executable, "-m", "proxy", "--config", config])
+    received = b""
+    while b"Ctrl-C stops.\r\n" not in received:
+        received += await asyncio.to_thread(os.read, terminal, 4096)
+    os.close(terminal)
+    async with asyncio.timeout(GUARD):
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+async def test_without_a_file_a_hangup_is_the_end(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(
+        "--port", "0", "--route", f"/a={upstream.url}", routes=routes(upstream)
+    )
+    process.process.send_signal(signal.SIGHUP)
+    assert await process.ended() == -signal.SIGHUP

@@ -1,0 +1,331 @@
+"""TLS towards the upstream: verified, and told in words when it does not hold."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+
+from proxy.errors import UpstreamTLSFailed, UpstreamTruncated, UpstreamUntrusted
+from proxy.timeline import Ending
+from tests.conftest import StartProxy
+from tests.support.raw import Peer, Upstream
+
+GET = b"GET / HTTP/1.1\r\nHost: public.example\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Hello:
+    """What the proxy said in its TLS handshakes."""
+
+    names: list[str | None] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def hello() -> Hello:
+    return Hello()
+
+
+Serve = Callable[[trustme.LeafCert], Upstream]
+
+
+@pytest.fixture
+def serve(hello: Hello) -> Serve:
+    """An upstream that shows a certificate and would rather speak HTTP/2."""
+
+    def with_certificate(certificate: trustme.LeafCert) -> Upstream:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.sni_callback = lambda sock, name, _: hello.names.append(name)
+        return Upstream(tls=context)
+
+    return with_certificate
+
+
+async def refusal(client: Peer) -> dict[str, str]:
+    """The error in the body of a 502."""
+    head = await client.read_head()
+    assert head.startswith(b"HTTP/1.1 502 ")
+    _, _, rest = head.partition(b"Content-Length: ")
+    body = await client.read(int(rest.partition(b"\r\n")[0]))
+    error: dict[str, str] = json.loads(body)["error"]
+    return error
+
+
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+@pytest.mark.parametrize("change_origin", [True, False])
+async def test_a_certificate_of_an_authority_in_ca_file_is_good(
+    proxy: StartProxy,
+    authority: trustme.CA,
+    ca_file: str,
+    serve: Serve,
+    hello: Hello,
+    scheme: str,
+    change_origin: bool,
+) -> None:
+    """SNI is the target's host, whatever Host says (RFC 6066 §3)."""
+    async with serve(authority.issue_cert("localhost")) as upstream:
+        running = await proxy(
+            {
+                "/": {
+                    "target": f"{scheme}://localhost:{upstream.port}",
+                    "ca_file": ca_file,
+                    "change_origin": change_origin,
+                }
+            }
+        )
+        client, server = await running.begin(upstream, GET)
+        asked = b"localhost:%d" % upstream.port if change_origin else b"public.example"
+        assert b"Host: " + asked in server.head_lines
+        tls = server.writer.get_extra_info("ssl_object")
+        assert tls.selected_alpn_protocol() == "http/1.1"
+        assert hello.names == ["localhost"]
+        await server.send(OK)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+        assert await client.read(2) == b"ok"
+        assert (await running.ended()).ending is Ending.COMPLETE
+        assert running.idle_connections == 1
+
+
+async def test_an_address_has_to_be_in_the_certificate_too(
+    proxy: StartProxy, authority: trustme.CA, ca_file: str, serve: Serve, hello: Hello
+) -> None:
+    async with serve(authority.issue_cert("127.0.0.1")) as upstream:
+        running = await proxy({"/": {"target": upstream.url, "ca_file": ca_file}})
+        client, server = await running.begin(upstream, GET)
+        assert hello.names == [None]  # RFC 6066 §3: an address is no name
+        await server.send(OK)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_path_of_ca_file_begins_where_the_configuration_is(
+    proxy: StartProxy, authority: trustme.CA, tmp_path: Path, serve: Serve
+) -> None:
+    (tmp_path / "0").mkdir()
+    authority.cert_pem.write_to_path(str(tmp_path / "0" / "own.pem"))
+    (tmp_path / "0").rename(tmp_path / "kept")
+    async with serve(authority.issue_cert("127.0.0.1")) as upstream:
+        running = await proxy(
+            {"/": {"target": upstream.url, "ca_file": "../kept/own.pem"}}
+        )
+        _, server = await running.begin(upstream, GET)
+        await server.send(OK)
+        assert (await running.ended()).ending is Ending.COMPLETE
+
+
+def expired(authority: trustme.CA) -> trustme.LeafCert:
+    return authority.issue_cert(
+        "localhost", not_before=LONG_AGO, not_after=LONG_AGO.replace(year=2002)
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "trusted", "words"),
+    [
+        pytest.param(expired, True, "has expired: renew it", id="expired"),
+        pytest.param(
+            lambda authority: authority.issue_cert("other.example"),
+            True,
+            "is for another host than localhost: let target name a host",
+            id="other host",
+        ),
+        pytest.param(
+            lambda authority: authority.issue_cert("localhost"),
+            False,
+            "is signed by nobody that is trusted here: name its authority in ca_file",
+            id="unknown authority",
+        ),
+    ],
+)
+async def test_a_certificate_that_is_not_good_is_told_in_words(
+    proxy: StartProxy,
+    authority: trustme.CA,
+    ca_file: str,
+    serve: Serve,
+    make: Callable[[trustme.CA], trustme.LeafCert],
+    trusted: bool,
+    words: str,
+) -> None:
+    async with serve(make(authority)) as upstream:
+        target = f"https://localhost:{upstream.port}"
+        route = {"target": target, "ca_file": ca_file if trusted else ""}
+        running = await proxy({"/": route})
+        client = await running.client()
+        await client.send(GET)
+        error = await refusal(client)
+        assert error["type"] == "tls_certificate_error"
+        assert error["message"].startswith(f"the certificate of {target} {words}")
+        timeline = await running.ended()
+        assert timeline.ending is Ending.UPSTREAM_BROKE
+        assert isinstance(timeline.error, UpstreamUntrusted)
+        assert running.idle_connections == 0
+
+
+async def test_a_self_signed_certificate_is_good_once_ca_file_names_it(
+    proxy: StartProxy, tmp_path: Path
+) -> None:
+    own = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    own.private_key_pem.write_to_path(str(key))
+    own.cert_pem.write_to_path(str(certificate))
+    context.load_cert_chain(certificate, key)
+    async with Upstream(tls=context) as upstream:
+        target = f"https://localhost:{upstream.port}"
+        running = await proxy(
+            {
+                "/": {"target": target},
+                "/named": {"target": target, "ca_file": str(certificate)},
+            }
+        )
+        client = await running.client()
+        await client.send(GET)
+        error = await refusal(client)
+        assert error["message"] == (
+            f"the certificate of {target} is self-signed: name it in ca_file"
+        )
+        # It is trusted now, and found to be of another host (of none).
+        await client.send(GET.replace(b"GET /", b"GET /named"))
+        assert "is for another host" in (await refusal(client))["message"]
+
+
+async def test_verify_false_takes_any_certificate_and_warns_at_start(
+    proxy: StartProxy,
+    authority: trustme.CA,
+    serve: Serve,
+    hello: Hello,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serve(expired(authority)) as upstream:
+        running = await proxy(
+            {
+                "/": {"target": upstream.url, "verify": False},
+                "/named": {
+                    "target": [f"https://localhost:{upstream.port}", "http://a"],
+                    "verify": False,
+                },
+                "/plain": {"target": "http://a", "verify": False},
+            }
+        )
+        warnings = [
+            r.getMessage() for r in caplog.records if r.levelno == logging.WARNING
+        ]
+        assert len(warnings) == 2
+        assert warnings[0].startswith(
+            f"route /: verify = false: the certificate of {upstream.url} is not checked"
+        )
+        assert warnings[1].startswith("route /named: verify = false: ")
+        client, server = await running.begin(upstream, GET)
+        await server.send(OK)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_an_upstream_without_tls_is_told_as_that(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    target = f"https://127.0.0.1:{upstream.port}"
+    running = await proxy({"/": {"target": target}})
+    client = await running.client()
+    await client.send(GET)
+    server = await upstream.connection()
+    await server.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    error = await refusal(client)
+    assert error["type"] == "tls_protocol_error"
+    assert error["message"] == (
+        f"{target} does not speak TLS; if it speaks plain HTTP, write http://"
+    )
+    timeline = await running.ended()
+    assert isinstance(timeline.error, UpstreamTLSFailed)
+    await server.read_rest()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_an_upstream_that_goes_within_the_handshake_is_told_as_that(
+    proxy: StartProxy, upstream: Upstream, how: str
+) -> None:
+    target = f"https://127.0.0.1:{upstream.port}"
+    running = await proxy({"/": {"target": target}})
+    client = await running.client()
+    await client.send(GET)
+    server = await upstream.connection()
+    await server.read(5)
+    getattr(server, how)()
+    error = await refusal(client)
+    assert error["type"] == "tls_protocol_error"
+    assert error["message"].startswith(f"{target} broke off the TLS handshake")
+    await running.ended()
+
+
+async def test_a_client_that_leaves_within_the_handshake_ends_it(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": f"https://127.0.0.1:{upstream.port}"}})
+    client = await running.client()
+    await client.send(GET)
+    server = await upstream.connection()
+    await server.read(5)
+    client.close()
+    assert (await running.ended()).ending is Ending.CLIENT_LEFT
+    await server.read_rest()
+
+
+async def test_the_next_target_is_asked_where_a_certificate_is_bad(
+    proxy: StartProxy, authority: trustme.CA, ca_file: str, serve: Serve
+) -> None:
+    async with (
+        serve(expired(authority)) as bad,
+        serve(authority.issue_cert("127.0.0.1")) as good,
+    ):
+        running = await proxy(
+            {"/": {"target": [good.url, bad.url], "ca_file": ca_file}}
+        )
+        client, server = await running.begin(good, GET)
+        await server.send(OK)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["close_notify", "FIN alone"])
+async def test_events_pass_at_once_through_tls_and_a_cut_is_no_end(
+    proxy: StartProxy, authority: trustme.CA, ca_file: str, serve: Serve, whole: bool
+) -> None:
+    """RFC 9112 §9.8: a close without close_notify may be an attacker's."""
+    async with serve(authority.issue_cert("127.0.0.1")) as upstream:
+        running = await proxy({"/": {"target": upstream.url, "ca_file": ca_file}})
+        client, server = await running.begin(upstream, GET)
+        await server.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        await client.read_head()
+        for number in range(3):
+            event = b"data: %d\n\n" % number
+            await server.send(event)
+            assert await client.read_chunk() == event
+        if whole:
+            server.close()
+            assert await client.read_chunk() == b""
+        else:
+            server.writer.transport.abort()
+            assert await client.read_rest() == b""
+        timeline = await running.ended()
+        assert (timeline.ending is Ending.COMPLETE) is whole
+        assert isinstance(timeline.error, UpstreamTruncated) is not whole
