@@ -10,7 +10,7 @@ import importlib
 import sys
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-untyped]  # ships no types
 
 from fuzz.names import CORPUS, TARGETS
 

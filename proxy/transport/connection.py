@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         "chunked",
         "closed",
         "feeder",
+        "gathers",
         "paused",
         "receiver",
         "transport",
@@ -81,12 +82,16 @@ class Connection(asyncio.Protocol):
         self.feeder: Feeder | None = None
         self.blocked = False
         self.chunked = False
+        self.gathers = False  # can the transport write several buffers at once?
         self.buffer_bytes = HIGH_WATER
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop. TCP_NODELAY is set by asyncio and by uvloop."""
         # uvloop's transports have the methods without the base class.
         self.transport = cast("asyncio.Transport", transport)
+        # asyncio's own writelines copies as well, or from Python 3.12 on does not
+        # say that the peer is slow (CVE-2024-12254) and writes to lost sockets.
+        self.gathers = not isinstance(transport, asyncio.Transport)
         keep_alive_probes(self.transport)
 
     # -- source
@@ -141,7 +146,7 @@ class Connection(asyncio.Protocol):
         """Write one piece of the body, framed; never empty."""
         if not self.chunked:
             self.transport.write(piece)
-        elif len(piece) < COPY_LIMIT:
+        elif len(piece) < COPY_LIMIT or not self.gathers:
             self.transport.write(chunk(piece))
         else:
             self.transport.writelines([b"%x\r\n" % len(piece), piece, b"\r\n"])

@@ -87,6 +87,25 @@ async def test_request(
     assert upstream.unexpected == 0
 
 
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        pytest.param(b"GET /p\r\n", 400, id="HTTP/0.9"),
+        pytest.param(b"GET /p HTTP/2.0\r\n", 505, id="HTTP/2.0"),
+        pytest.param(b"GET /p HTTP/1.1\r\nHost: a\n", 400, id="LF after a field"),
+        pytest.param(b"\x16\x03\x01\x02\x00", 400, id="a TLS handshake"),
+    ],
+)
+async def test_what_cannot_become_a_head_is_refused_at_once(
+    proxy: StartProxy, upstream: Upstream, start: bytes, status: int
+) -> None:
+    """Nobody waits for the end of a head that is refused in any case."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(start)
+    await is_refused(running, client, status)
+
+
 async def is_refused(running: RunningProxy, client: Peer, status: int) -> None:
     """One answer, and a close that is no reset: the answer arrives."""
     answer, end = await client.read_to_close()

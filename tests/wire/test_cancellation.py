@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import ThreadedResolver
 
 from proxy.timeline import Ending, Phase
 from tests.conftest import StartProxy
 from tests.support.flood import fill
 from tests.support.ports import BlackHole
-from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, settled, turns
 from tests.support.running import RunningProxy
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -65,34 +64,25 @@ async def test_while_connecting(proxy: StartProxy, leave: Leave) -> None:
         assert connection.closed
 
 
-@pytest.fixture
-def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Look-ups of slow.invalid hang until the event is set."""
-    answer = threading.Event()
-    look_up = socket.getaddrinfo
-
-    def slow(host: object, *arguments: object, **options: object) -> object:
-        if host == "slow.invalid":
-            answer.wait(5)
-        return look_up(host, *arguments, **options)  # type: ignore[arg-type]  # as given
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
-    yield answer
-    answer.set()
-
-
 @leaves
 async def test_while_the_name_is_looked_up(
-    proxy: StartProxy, slow_names: threading.Event, leave: Leave
+    proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, leave: Leave
 ) -> None:
+    asked = asyncio.Event()
+
+    async def never(*arguments: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ThreadedResolver, "resolve", never)
     running = await proxy({"/": {"target": "http://slow.invalid"}})
     client = await running.client()
     await client.send(GET)
-    exchange = await running.exchange()
-    assert exchange.phase is Phase.CONNECTING
+    async with asyncio.timeout(GUARD):
+        await asked.wait()
+    assert (await running.exchange()).phase is Phase.CONNECTING
     leave(client)
     await left(running)
-    slow_names.set()
 
 
 @leaves

@@ -138,7 +138,7 @@ async def test_silence_begins_anew_when_a_slow_client_has_read(
 ) -> None:
     key = "idle_timeout_seconds"
     running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
-    client = await running.client(receive_bytes=4096)
+    client = await running.client(receive_bytes=65536)
     await client.send(GET)
     server = await upstream.request()
     packer = zlib.compressobj(wbits=31)
