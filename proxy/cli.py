@@ -7,6 +7,7 @@ configuration or wrong arguments; every fault is told. `process` has more.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import webbrowser
@@ -154,7 +155,8 @@ def run_serve(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """`unbuffered check`"""
-    print(report(configuration(options)))
+    with contextlib.suppress(BrokenPipeError):  # `unbuffered check | head`
+        print(report(configuration(options)), flush=True)
     return process.OK
 
 

@@ -256,9 +256,11 @@ class ClientConnection(PatientConnection):
     def close_after_response(self) -> None:
         """Close so that the client can read all that was written to it."""
         self.feeder = None
-        sends_on = self.state is not State.TUNNEL and (
-            not self.request_complete or self.ahead != b""
-        )
+        self.hang_up(ended=self.state is State.TUNNEL)
+
+    def hang_up(self, *, ended: bool = False) -> None:
+        """Send FIN after all that was written; `ended`: do not read on."""
+        sends_on = not ended and (not self.request_complete or self.ahead != b"")
         self.state = State.LINGER
         self.body = LengthBody(0)
         self.ahead = b""
@@ -282,11 +284,9 @@ class ClientConnection(PatientConnection):
         self.feeder = None
         if self.closed:
             return
-        self.state = State.LINGER
-        self.wait(LINGER_SECONDS)
         if close_is_end:
             self.reset_on_close()
             if self.scheme == b"https":
                 self.transport.abort()
                 return
-        self.transport.close()
+        self.hang_up(ended=close_is_end or self.state is State.TUNNEL)

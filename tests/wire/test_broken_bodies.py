@@ -10,7 +10,7 @@ import pytest
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.codings import PACKERS
-from tests.support.raw import Upstream, chunk, turns
+from tests.support.raw import Upstream, became, chunk, turns
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
@@ -169,4 +169,28 @@ async def test_a_fault_that_comes_with_the_end_is_not_overtaken_by_it(
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
     await client.read_head()
     assert await client.read_payload(len(sent)) == sent
+    assert await client.read_to_close() == (b"", "fin")
+
+
+@pytest.mark.parametrize("still", ["uploading", "pipelining"])
+async def test_good_bytes_reach_a_client_that_still_sends(
+    proxy: StartProxy, upstream: Upstream, still: str
+) -> None:
+    """A close on unread bytes would reset, and destroy what is on its way."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    upload = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n"
+    await client.send(upload if still == "uploading" else GET + upload)
+    server = await upstream.request()
+    good = bytes(range(256)) * 4096
+    await server.send(CHUNKED + b"\r\n")
+    (own,) = running.server.clients
+    server.writer.write(chunk(good))
+    await turns()
+    client.writer.write(bytes(3_000_000))  # more than is read at once
+    await became(lambda: len(own.ahead) > 0 or own.paused or still == "uploading")
+    server.close()
+    assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
+    await client.read_head()
+    assert await client.read_payload(len(good)) == good
     assert await client.read_to_close() == (b"", "fin")
