@@ -266,7 +266,7 @@ class ClientConnection(PatientConnection):
         self.ahead = b""
         self.wait(LINGER_SECONDS)
         if sends_on and self.transport.can_write_eof():
-            self.transport.write_eof()
+            self.send_fin()
             self.resume_reading()
         else:  # or TLS, which has no half-close
             self.transport.close()

@@ -170,6 +170,13 @@ class Connection(asyncio.Protocol):
 
     # -- closing
 
+    def send_fin(self) -> None:
+        """End this direction, after all that was written."""
+        try:
+            self.transport.write_eof()
+        except OSError:  # reset by the peer, which the loop has yet to tell
+            self.abort()
+
     def abort(self) -> None:
         """Close at once; bytes that wait are dropped."""
         if not self.closed:

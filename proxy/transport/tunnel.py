@@ -45,7 +45,7 @@ class Direction:
         if self.sink.closed or sink.is_closing():
             return
         if source.can_write_eof() and sink.can_write_eof():
-            sink.write_eof()
+            self.sink.send_fin()
             self.tunnel.direction_ended()
         else:  # TLS has no half-close: the end of one direction is that of both
             self.tunnel.finish(None)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +199,27 @@ async def test_with_requests_still_waiting_behind(
     await turns()
     assert upstream.unexpected == 0
     assert running.exchanges.empty()
+
+
+async def test_in_the_turn_in_which_the_upstream_breaks(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """The loop has told of the one, and the kernel knows of the other already."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, UPLOAD)
+    await server.send(CHUNKED)
+    await client.read_head()
+    connection = (await running.exchange()).connection
+    assert connection is not None
+    ours: socket.socket = client.writer.get_extra_info("socket")
+    with socket.socket(fileno=os.dup(ours.fileno())) as twin:
+        client.writer.transport.abort()
+        await turns()  # its own descriptor is closed
+        server.close()
+        await became(connection.transport.is_closing)
+        twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await running.ended()
+    await became(lambda: not running.server.clients)
 
 
 async def test_a_client_may_leave_at_any_byte(
