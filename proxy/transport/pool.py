@@ -19,6 +19,7 @@ from proxy.errors import UpstreamError
 from proxy.policy.balancing import longer_rest
 from proxy.transport.connecting import Connector
 from proxy.transport.deadlines import Deadlines
+from proxy.transport.presence import is_quiet
 from proxy.transport.trust import trust
 from proxy.transport.upstream import UpstreamConnection
 
@@ -108,9 +109,13 @@ class Upstream:
         """The connection used last, if one is idle: it is the least stale."""
         while self.idle:
             connection = self.idle.pop()
-            if not connection.closed and not connection.transport.is_closing():
-                connection.reused = True
-                return connection
+            if connection.closed or connection.transport.is_closing():
+                continue
+            if not is_quiet(connection.transport):  # it closed, or is out of step
+                connection.abort()
+                continue
+            connection.reused = True
+            return connection
         return None
 
     async def connect(self) -> UpstreamConnection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 
 # linux/tcp_states.h. CLOSE_WAIT: the peer has sent FIN.
@@ -32,6 +33,20 @@ def has_left(transport: asyncio.Transport) -> bool:
     except OSError:  # no TCP
         return False
     return isinstance(state, bytes) and state[0] in GONE
+
+
+def is_quiet(transport: asyncio.Transport) -> bool:
+    """True if there is nothing to read: no byte, no FIN and no reset.
+
+    Asked of a connection that is to serve again, in the turn in which the loop
+    may have its end still before it.
+    """
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 def unread(transport: asyncio.Transport) -> bytes:

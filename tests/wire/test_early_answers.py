@@ -10,6 +10,7 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.blunt import Blunt
 from tests.support.flood import fill
 from tests.support.raw import Upstream, became, chunk, turns
 
@@ -21,34 +22,10 @@ REFUSAL = (
 )
 
 
-class Blunt:
-    """An upstream without a loop: what it does is done when the call returns."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setblocking(False)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.waiting: socket.socket | None = None
-
-    def asked(self) -> bool:
-        """Is there a connection?"""
-        try:
-            self.waiting, _ = self.listener.accept()
-        except BlockingIOError:
-            return False
-        return True
-
-    async def connection(self) -> socket.socket:
-        await became(self.asked)
-        assert self.waiting is not None
-        return self.waiting
-
-
 @pytest.fixture
 def blunt() -> Iterator[Blunt]:
-    upstream = Blunt()
-    yield upstream
-    upstream.listener.close()
+    with Blunt() as upstream:
+        yield upstream
 
 
 @pytest.mark.parametrize("meets", ["a write that waits", "the next write"])
