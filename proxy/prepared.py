@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proxy.config.model import Config, Route
+from proxy.config.model import Config
+from proxy.config.route import Route
 from proxy.policy.balancing import choose
 from proxy.policy.fields import Rules
 from proxy.policy.publishing import Publishing

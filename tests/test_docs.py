@@ -14,8 +14,9 @@ import pytest
 from proxy.cli import main
 from proxy.config.faults import expected
 from proxy.config.load import load
-from proxy.config.model import FieldRules, Log, Route, RouteOptions, Server
+from proxy.config.model import Log, Server
 from proxy.config.report import as_toml
+from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.routes import check_rule
 from proxy.policy.rewrite import compile_rules, rewrite_path
 

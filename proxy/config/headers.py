@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from proxy.config.faults import described, key_name
-from proxy.config.model import FieldRules, HeaderRules
+from proxy.config.route import FieldRules, HeaderRules
 from proxy.config.tables import Entries, Reader, keys_of
 
 # RFC 9110 §5.6.2

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from proxy.config.certificate import read_certificate
 from proxy.config.faults import key_name, unknown
-from proxy.config.model import Config, Log, RouteOptions, Server
+from proxy.config.model import Config, Log, Server
+from proxy.config.route import RouteOptions
 from proxy.config.routes import Options, read_options, read_routes, table_name
 from proxy.config.tables import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
 from proxy.errors import ConfigError

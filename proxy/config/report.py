@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from proxy.config.faults import key_name, quoted
-from proxy.config.model import Config, Route
+from proxy.config.model import Config
+from proxy.config.route import Route
 from proxy.config.routes import table_name
 
 MASK = "****"

@@ -20,7 +20,7 @@ from proxy.config.headers import (
     merge_headers,
     read_headers,
 )
-from proxy.config.model import Route, RouteOptions
+from proxy.config.route import Route, RouteOptions
 from proxy.config.tables import Entries, Reader, keys_of
 from proxy.config.upstreams import read_ca_file, read_targets
 

@@ -18,8 +18,9 @@ import msgspec
 
 from proxy.config.environment import expand
 from proxy.config.faults import described, expected, key_name, quoted, unknown
-from proxy.config.model import Log, Route, Server
+from proxy.config.model import Log, Server
 from proxy.config.networks import parse_network
+from proxy.config.route import Route
 
 DEFAULTS = "defaults"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from proxy.config.model import Route
+from proxy.config.route import Route
 
 ATTRIBUTE = re.compile(
     rb";[ \t]*(domain|path|secure|samesite|partitioned)[ \t]*(?:=([^;]*)|(?=;|\Z))",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.config.model import Decode
+from proxy.config.route import Decode
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import Fields, Head, ResponseHead
 from proxy.policy.fields import merge_member, remove_member, without

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.config.model import FieldRules
+from proxy.config.route import FieldRules
 from proxy.http1.head import Fields, Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
 

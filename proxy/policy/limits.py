@@ -7,7 +7,7 @@ streams; that is why general proxies cut reasoning models off.
 
 from __future__ import annotations
 
-from proxy.config.model import RouteOptions
+from proxy.config.route import RouteOptions
 from proxy.errors import (
     ConnectTimeout,
     DurationExceeded,

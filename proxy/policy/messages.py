@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from proxy.config.model import Route
+from proxy.config.route import Route
 from proxy.config.target import Target
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import Fields, Head, RequestHead, ResponseHead

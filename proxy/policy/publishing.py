@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from proxy.config.model import Route
+from proxy.config.route import Route
 from proxy.config.target import Target
 from proxy.http1.head import Fields, ResponseHead
 from proxy.policy.cookies import CookieRules

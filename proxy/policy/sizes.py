@@ -6,7 +6,8 @@ too large costs no more than the counting of its lines.
 
 from __future__ import annotations
 
-from proxy.config.model import RouteOptions, Server
+from proxy.config.model import Server
+from proxy.config.route import RouteOptions
 from proxy.errors import (
     MalformedResponse,
     RequestBodyTooLarge,

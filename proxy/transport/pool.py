@@ -13,7 +13,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterator
 
-from proxy.config.model import Route, RouteOptions
+from proxy.config.route import Route, RouteOptions
 from proxy.config.target import Target
 from proxy.errors import UpstreamError
 from proxy.policy.balancing import longer_rest

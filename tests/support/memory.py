@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from proxy.config.model import Config, Route
+from proxy.config.model import Config
+from proxy.config.route import Route
 from proxy.config.target import parse_target
 from proxy.server import Server
 from proxy.timeline import Timeline

@@ -12,7 +12,7 @@ from proxy.config.faults import (
     quoted,
     snake_case,
 )
-from proxy.config.model import Route
+from proxy.config.route import Route
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import FieldRules
+from proxy.config.route import FieldRules
 from tests.unit.config.conftest import Load, Refuse
 
 ROUTE = '\n[routes."/sse"]\ntarget = "http://upstream"\n'

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import from_routes, load
-from proxy.config.model import Config, FieldRules, Log, Route, Server
+from proxy.config.model import Config, Log, Server
+from proxy.config.route import FieldRules, Route
 from proxy.config.target import parse_target
 from tests.unit.config.conftest import Load
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.config.model import FieldRules, HeaderRules, Route
+from proxy.config.route import FieldRules, HeaderRules, Route
 from proxy.config.target import parse_target
 from proxy.policy.fields import Rules
 from proxy.policy.rewrite import Rules as PathRules

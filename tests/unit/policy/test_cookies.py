@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.cookies import COOKIE_TABLES
-from proxy.config.model import Route
+from proxy.config.route import Route
 from proxy.config.target import parse_target
 from proxy.policy.cookies import CookieRules
 

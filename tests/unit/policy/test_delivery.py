@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Decode
+from proxy.config.route import Decode
 from proxy.http1.framing import response_body
 from proxy.policy.delivery import STREAM_TYPES, Delivery, decide, media_type
 from tests.unit.http1.heads import response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import FieldRules
+from proxy.config.route import FieldRules
 from proxy.http1.head import Fields
 from proxy.policy.fields import (
     Rules,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import RouteOptions
+from proxy.config.route import RouteOptions
 from proxy.errors import (
     ConnectTimeout,
     DurationExceeded,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.config.model import FieldRules
+from proxy.config.route import FieldRules
 from proxy.http1.head import parse_response_head
 from proxy.policy.messages import informational, switching
 from tests.unit.http1.heads import response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import FieldRules
+from proxy.config.route import FieldRules
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.messages import upstream_request

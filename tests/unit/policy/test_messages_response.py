@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from proxy.config.model import FieldRules
+from proxy.config.route import FieldRules
 from proxy.http1.framing import LengthBody, response_body
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.policy.delivery import decide

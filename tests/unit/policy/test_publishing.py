@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Route
+from proxy.config.route import Route
 from proxy.config.target import parse_target
 from proxy.policy.publishing import Mapped, Public, Publishing, reversible
 from tests.unit.http1.heads import response

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import RouteOptions, Server
+from proxy.config.model import Server
+from proxy.config.route import RouteOptions
 from proxy.errors import (
     MalformedResponse,
     ProxyError,
