@@ -178,7 +178,7 @@ class Exchange:
         client = self.client
         if not client.request_complete:
             client.keep_alive = False
-        client.send_head(
+        client.write_head(
             failure_response(failure, self.head, client.keep_alive, http_date()),
             chunked=False,
         )

@@ -125,10 +125,9 @@ class Forward(Reaching):
         client.limit_buffer(limits.max_buffer_bytes)
         connection.limit_buffer(limits.max_buffer_bytes)
         connection.max_head_bytes = limits.max_response_head_bytes
-        connection.send_head(
-            self.request_bytes,
-            chunked=not isinstance(body, LengthBody),
-            requester=self,
+        connection.serve(self)
+        connection.write_head(
+            self.request_bytes, chunked=not isinstance(body, LengthBody)
         )
         sent, timeline = self.request_sent, self.timeline
         if limits.max_body_bytes and not isinstance(body, LengthBody):
@@ -138,6 +137,7 @@ class Forward(Reaching):
         else:
             relay = RequestRelay(client, connection, sent, timeline)
         client.read_body(body, relay)
+        connection.flush_head()
 
     def request_sent(self, error: ProxyError | None) -> None:
         """The request is complete, or turned out malformed."""
@@ -204,7 +204,7 @@ class Forward(Reaching):
             chunked and not delivery.codings and messages.takes_trailers(self.head)
         )
         timeline.status = head.status
-        client.send_head(
+        client.write_head(
             messages.client_response(
                 head,
                 body,
@@ -231,6 +231,7 @@ class Forward(Reaching):
         if client.draining or route.route.on_upstream_failure == "event":
             self.watch(at_beginning=True)
         connection.read_body(body, relay, keep_alive=messages.stays_in_step(head))
+        client.flush_head()
 
     def switch(
         self, head: ResponseHead, route: PreparedRoute, connection: UpstreamConnection
@@ -249,7 +250,8 @@ class Forward(Reaching):
         self.enter(Phase.TUNNEL)
         self.timeline.status = 101
         self.client.keep_alive = False
-        self.client.send_head(messages.switching(head, route), chunked=False)
+        self.client.write_head(messages.switching(head, route), chunked=False)
+        self.client.flush_head()
         Tunnel(
             self.client, connection, self.relayed, self.timeline, self.prepared.clock
         )

@@ -147,7 +147,7 @@ class Server:
         timeline = Timeline(self.deadlines.clock(), client.address)
         timeline.status = error.status
         failure = Failure(error=error, elapsed=0.0)
-        client.send_head(
+        client.write_head(
             failure_response(failure, None, False, http_date()), chunked=False
         )
         slow = isinstance(error, RequestTimeout)

@@ -230,11 +230,6 @@ class ClientConnection(PatientConnection):
 
     # -- responses out
 
-    def send_head(self, head: bytes, *, chunked: bool) -> None:
-        """Write a response head; the body's pieces will follow."""
-        self.chunked = chunked
-        self.transport.write(head)
-
     def send_informational(self, head: bytes) -> None:
         """Write a 1xx response (RFC 9110 §15.2)."""
         self.transport.write(head)
@@ -245,6 +240,7 @@ class ClientConnection(PatientConnection):
         self.receiver = None
         if self.closed:
             return
+        self.flush_head()
         if not self.keep_alive or not self.request_complete:
             self.close_after_response()
             return
@@ -284,6 +280,7 @@ class ClientConnection(PatientConnection):
         self.feeder = None
         if self.closed:
             return
+        self.flush_head()
         if close_is_end:
             self.reset_on_close()
             if self.scheme == b"https":

@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         "closed",
         "feeder",
         "gathers",
+        "head",
         "paused",
         "receiver",
         "transport",
@@ -82,6 +83,7 @@ class Connection(asyncio.Protocol):
         self.feeder: Feeder | None = None
         self.blocked = False
         self.chunked = False
+        self.head = b""  # written, together with the first piece of its body
         self.gathers = False  # can the transport write several buffers at once?
         self.buffer_bytes = HIGH_WATER
 
@@ -142,19 +144,48 @@ class Connection(asyncio.Protocol):
             self.buffer_bytes = size
             self.transport.set_write_buffer_limits(high=size)
 
+    def write_head(self, head: bytes, *, chunked: bool) -> None:
+        """Have a head written, and say how the pieces of its body are framed.
+
+        It goes out with the first piece, if that comes in the same call, or by
+        `flush_head`, which the caller owes: one write and one packet for a
+        small message.
+        """
+        self.chunked = chunked
+        self.head = head
+
+    def flush_head(self) -> None:
+        """Let the head go out alone, if it has not gone out yet."""
+        head = self.head
+        if head:
+            self.head = b""
+            self.transport.write(head)
+
     def send_piece(self, piece: bytes) -> None:
         """Write one piece of the body, framed; never empty."""
-        if not self.chunked:
+        if self.head:
+            self.send_first(piece)
+        elif not self.chunked:
             self.transport.write(piece)
         elif len(piece) < COPY_LIMIT or not self.gathers:
             self.transport.write(chunk(piece))
         else:
             self.transport.writelines([b"%x\r\n" % len(piece), piece, b"\r\n"])
 
+    def send_first(self, piece: bytes) -> None:
+        """Write the head and the first piece of its body."""
+        head, self.head = self.head, b""
+        framed = chunk(piece) if self.chunked else piece
+        if len(piece) < COPY_LIMIT or not self.gathers:
+            self.transport.write(head + framed)
+        else:
+            self.transport.writelines([head, framed])
+
     def send_end(self, trailers: Fields) -> None:
         """End the body."""
         if self.chunked:
-            self.transport.write(last_chunk(trailers))
+            head, self.head = self.head, b""
+            self.transport.write(head + last_chunk(trailers))
 
     def pause_writing(self) -> None:
         """Called by the loop: more bytes wait than may."""

@@ -81,13 +81,11 @@ class UpstreamConnection(Connection):
 
     # -- the request, out
 
-    def send_head(self, head: bytes, *, chunked: bool, requester: Requester) -> None:
-        """Write a request head; its body's pieces will follow."""
+    def serve(self, requester: Requester) -> None:
+        """Work for an exchange from now on; its request head comes next."""
         self.requester = requester
         self.reusable = False
         self.informational = 0
-        self.chunked = chunked
-        self.transport.write(head)
 
     # -- the response, in
 
@@ -236,6 +234,7 @@ class UpstreamConnection(Connection):
     def drop(self) -> None:
         """The exchange is over before its time: close at once."""
         self.requester = self.receiver = self.feeder = None
+        self.head = b""
         self.reusable = False
         self.abort()
 
