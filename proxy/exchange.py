@@ -27,7 +27,16 @@ from proxy.policy.failure import Failure, failure_event, failure_response
 from proxy.policy.limits import exceeded, unlimited
 from proxy.policy.routing import Destination
 from proxy.prepared import Prepared, PreparedRoute
-from proxy.timeline import Ending, Phase, Timeline, http_date
+from proxy.timeline import (
+    OVER,
+    RELAYING,
+    ROUTING,
+    TUNNEL,
+    Ending,
+    Phase,
+    Timeline,
+    http_date,
+)
 from proxy.transport.client import ClientConnection
 from proxy.transport.pool import Upstream
 from proxy.transport.relay import ResponseRelay
@@ -65,7 +74,7 @@ class Exchange:
         self.prepared = prepared
         self.client = client
         self.head = head
-        self.phase = Phase.ROUTING
+        self.phase = ROUTING
         self.phase_began = prepared.clock()
         self.timeline = Timeline(self.phase_began, client.address)
         self.timeline.request(head.method, head.target, head.minor)
@@ -109,7 +118,7 @@ class Exchange:
 
     def over(self, ending: Ending, error: ProxyError | None) -> None:
         """Close the account."""
-        self.phase = Phase.OVER
+        self.phase = OVER
         self.prepared.deadlines.discard(self)
         if self.upstream is not None:
             self.upstream.open -= 1
@@ -121,9 +130,9 @@ class Exchange:
 
     def fail(self, error: ProxyError) -> None:
         """Tell the client: by a status, or once the head is out by an abort."""
-        if self.phase is Phase.OVER:
+        if self.phase is OVER:
             return
-        head_sent = self.phase in (Phase.RELAYING, Phase.TUNNEL)
+        head_sent = self.phase in (RELAYING, TUNNEL)
         if isinstance(error, UpstreamTimeout | RequestTimeout):
             ending = Ending.TIMED_OUT
         elif isinstance(error, ClientError | Overloaded):
@@ -186,7 +195,7 @@ class Exchange:
 
     def client_left(self, error: ClientError) -> None:
         """The client is gone: so is its upstream connection, in every phase."""
-        if self.phase is Phase.OVER:
+        if self.phase is OVER:
             return
         stalled = isinstance(error, ClientStalled)
         self.over(Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT, error)
@@ -222,7 +231,7 @@ class Exchange:
     def end_between_events(self) -> None:
         """End the stream, if it is still between two events."""
         watched = self.watched
-        if self.phase is Phase.OVER or watched is None:
+        if self.phase is OVER or watched is None:
             return
         if not watched.boundary.reached:  # more came in the same turn
             watched.call_at_boundary(self.end_between_events)
@@ -242,9 +251,9 @@ class Exchange:
     def upstream_to_move(self) -> bool:
         """Is it the upstream that is waited for? Not while its client is slow."""
         client = self.client
-        if self.phase is Phase.TUNNEL:
+        if self.phase is TUNNEL:
             return not client.blocked
-        if self.phase is Phase.RELAYING:
+        if self.phase is RELAYING:
             # An upload may still run: the upstream may wait for it, or it for the
             # upstream.
             uploading = not client.request_complete and not client.paused
@@ -268,5 +277,5 @@ class Exchange:
             self.unreached(error)
         elif error is not None:
             self.fail(error)
-        elif self.phase in (Phase.RELAYING, Phase.TUNNEL) and unlimited(route.route):
+        elif self.phase in (RELAYING, TUNNEL) and unlimited(route.route):
             self.prepared.deadlines.discard(self)

@@ -45,7 +45,7 @@ from proxy.policy.sizes import check_body
 from proxy.prepared import PreparedRoute
 from proxy.reaching import Reaching
 from proxy.stream.decoding import ContentDecoder
-from proxy.timeline import Ending, Phase, http_date
+from proxy.timeline import OVER, RELAYING, TUNNEL, WAITING, Ending, http_date
 from proxy.transport.relay import (
     DecodingRelay,
     MeasuredRequestRelay,
@@ -117,7 +117,7 @@ class Forward(Reaching):
         client = self.client
         self.connection = connection
         self.timeline.connected = self.prepared.clock()
-        self.enter(Phase.WAITING)
+        self.enter(WAITING)
         body, route = client.body, self.route
         assert body is not None
         assert route is not None
@@ -144,7 +144,7 @@ class Forward(Reaching):
         if error is not None:
             self.client.keep_alive = False
             self.fail(error)
-        elif self.phase is Phase.WAITING:
+        elif self.phase is WAITING:
             self.phase_began = self.prepared.clock()
 
     def informational(self, head: ResponseHead) -> None:
@@ -190,7 +190,7 @@ class Forward(Reaching):
     ) -> None:
         """Send the response head and let the body flow."""
         client, timeline, clock = self.client, self.timeline, self.prepared.clock
-        self.enter(Phase.RELAYING)
+        self.enter(RELAYING)
         self.request_bytes = b""
         self.attempts = None
         if head.status >= 400 and not client.request_complete:
@@ -247,7 +247,7 @@ class Forward(Reaching):
             raise MalformedResponse(
                 "the upstream switched protocols within the request (RFC 9110 §7.8)"
             )
-        self.enter(Phase.TUNNEL)
+        self.enter(TUNNEL)
         self.timeline.status = 101
         self.client.keep_alive = False
         self.client.write_head(messages.switching(head, route), chunked=False)
@@ -262,13 +262,13 @@ class Forward(Reaching):
         """The response body, or the tunnel, has ended."""
         if error is not None:
             self.fail(error)
-        elif self.phase is not Phase.OVER:
+        elif self.phase is not OVER:
             self.complete()
 
     def complete(self) -> None:
         """All went well: both connections may serve again."""
         client, connection = self.client, self.connection
-        tunnel = self.phase is Phase.TUNNEL
+        tunnel = self.phase is TUNNEL
         self.over(Ending.COMPLETE, None)
         if connection is not None:
             if tunnel:

@@ -15,7 +15,7 @@ from proxy.exchange import Exchange
 from proxy.policy import messages
 from proxy.policy.balancing import Attempts
 from proxy.prepared import PreparedRoute
-from proxy.timeline import Phase
+from proxy.timeline import CONNECTING
 from proxy.transport.pool import Upstream
 from proxy.transport.upstream import UpstreamConnection
 
@@ -51,7 +51,7 @@ class Reaching(Exchange):
 
     def connect(self, upstream: Upstream, *, reuse: bool) -> None:
         """Take an idle connection, or open one."""
-        self.enter(Phase.CONNECTING)
+        self.enter(CONNECTING)
         self.prepared.deadlines.add(self)
         connection = upstream.take() if reuse else None
         if connection is not None:
@@ -94,7 +94,7 @@ class Reaching(Exchange):
 
     def check(self, now: float) -> None:
         """Try again when it is time to; else look at the time limits."""
-        held = self.phase is Phase.CONNECTING and self.connecting is None
+        held = self.phase is CONNECTING and self.connecting is None
         if held and now >= self.phase_began and self.route is not None:
             self.choose(self.route, self.route.upstreams)
         else:

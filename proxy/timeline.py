@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 from proxy.errors import ProxyError
@@ -29,6 +30,11 @@ class Phase(Enum):
     RELAYING = 4
     TUNNEL = 5
     OVER = 6
+
+
+# By name, since a member of an enumeration takes 0.1 us to look up (CPython before
+# 3.12), and every request asks a dozen times.
+ROUTING, CONNECTING, WAITING, RELAYING, TUNNEL, OVER = Phase
 
 
 class Ending(Enum):
@@ -142,4 +148,10 @@ class Timeline:
 
 def http_date() -> bytes:
     """The present as IMF-fixdate (RFC 9110 §5.6.7)."""
-    return formatdate(wall_clock(), usegmt=True).encode("ascii")
+    return fixdate(int(wall_clock()))
+
+
+@lru_cache(maxsize=1)  # many responses have the same second
+def fixdate(second: int) -> bytes:
+    """A second of the wall clock as IMF-fixdate."""
+    return formatdate(second, usegmt=True).encode("ascii")

@@ -77,6 +77,8 @@ def content_length(value: bytes) -> int:
     Raises:
         ValueError: not a plain decimal number, or numbers that differ.
     """
+    if LENGTH.fullmatch(value) is not None:
+        return int(value)
     members = {member.strip(b" \t") for member in value.split(b",")}
     (member,) = members if len(members) == 1 else (b"",)
     if LENGTH.fullmatch(member) is None:

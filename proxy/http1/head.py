@@ -12,6 +12,7 @@ is an error, in both directions.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import TypeAlias
 
@@ -23,10 +24,7 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 
 # Quantifiers are possessive so that no input makes a match backtrack.
 FIELD_LINE = re.compile(
-    rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n"
-)
-FIELD_SECTION = re.compile(
-    rb"(?:" + TOKEN + rb"++:[ \t]*+[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+"
+    rb"((" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n)"
 )
 # The target is any run of visible bytes: what it means is the upstream's
 # business, byte for byte. `#` never appears in a request (RFC 9112 §3.2).
@@ -52,6 +50,26 @@ TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 §5.1: how every connection by TLS begin
 END_OF_HEAD = b"\r\n\r\n"
 
 
+class Judged(dict[bytes, bool]):
+    """What was found of a field's name, or of a host. They repeat all the time.
+
+    Bounded, since peers choose them: beyond the first thousand, and of long
+    ones, each is judged anew.
+    """
+
+    __slots__ = ("judge",)
+
+    def __init__(self, judge: Callable[[bytes], bool]) -> None:
+        super().__init__()
+        self.judge = judge
+
+    def __missing__(self, value: bytes) -> bool:
+        verdict = self.judge(value)
+        if len(value) <= 64 and len(self) < 1000:
+            self[value] = verdict
+        return verdict
+
+
 class Head:
     """What both kinds of head share: the fields, in order, as they came."""
 
@@ -61,11 +79,9 @@ class Head:
         self.minor = minor
         self.fields = fields
         # Repeated fields joined as RFC 9110 §5.3 allows, keyed in lower case.
-        index: dict[bytes, bytes] = {}
-        for name, value in fields:
-            key = name.lower()
-            known = index.get(key)
-            index[key] = value if known is None else known + b", " + value
+        index = {name.lower(): value for name, value in fields}
+        if len(index) != len(fields):
+            index = joined(fields)
         self.index = index
 
     def get(self, name: bytes) -> bytes | None:
@@ -82,32 +98,93 @@ class Head:
         ]
 
 
-class RequestHead(Head):
-    """A request's head. `target` is the raw request-target."""
+class Written:
+    """The field lines that were written last for a head; `key`: under which terms."""
 
-    __slots__ = ("method", "target")
+    __slots__ = ("key", "lines")
+
+    def __init__(self) -> None:
+        self.key: tuple[object, ...] = ()
+        self.lines = b""
+
+
+class RequestHead(Head):
+    """A request's head. `target` is the raw request-target.
+
+    A client sends the same fields with one request after the other. So a head
+    knows its field section, and shares what was found of it with the next.
+    """
+
+    __slots__ = ("method", "section", "target", "written")
 
     def __init__(
-        self, method: bytes, target: bytes, minor: int, fields: Fields
+        self,
+        method: bytes,
+        target: bytes,
+        minor: int,
+        fields: Fields,
+        section: bytes = b"",
     ) -> None:
         super().__init__(minor, fields)
         self.method = method
         self.target = target
+        self.section = section
+        self.written = Written()
+
+    def again(self, method: bytes, target: bytes) -> RequestHead:
+        """A head with the same fields, byte for byte."""
+        head = RequestHead.__new__(RequestHead)
+        head.method = method
+        head.target = target
+        head.minor = self.minor
+        head.fields = self.fields
+        head.index = self.index
+        head.section = self.section
+        head.written = self.written
+        return head
 
 
 class ResponseHead(Head):
-    """A response's head. `reason` may be empty (RFC 9112 §4)."""
+    """A response's head. `reason` may be empty (RFC 9112 §4).
 
-    __slots__ = ("reason", "status")
+    It knows its bytes: an upstream that answers the same again gets the same
+    head, with all that was found of it.
+    """
 
-    def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
+    __slots__ = ("data", "reason", "status", "written")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        minor: int,
+        fields: Fields,
+        data: bytes = b"",
+    ) -> None:
         super().__init__(minor, fields)
         self.status = status
         self.reason = reason
+        self.data = data
+        self.written = Written()
+
+
+def joined(fields: Fields) -> dict[bytes, bytes]:
+    """The combined value of each field, keyed in lower case."""
+    index: dict[bytes, bytes] = {}
+    for name, value in fields:
+        key = name.lower()
+        known = index.get(key)
+        index[key] = value if known is None else known + b", " + value
+    return index
 
 
 def is_authority(value: bytes) -> bool:
     """Is it a host with an optional port, as in Host (RFC 9110 §7.2)?"""
+    return AUTHORITIES[value]
+
+
+def is_host_and_port(value: bytes) -> bool:
+    """The same, looked at anew."""
     parts = HOST.fullmatch(value)
     if parts is None:
         return False
@@ -120,6 +197,9 @@ def is_authority(value: bytes) -> bool:
         except ValueError:
             return False
     return True
+
+
+AUTHORITIES = Judged(is_host_and_port)
 
 
 def stray_byte(data: bytes, start: int = 0) -> str | None:
@@ -138,9 +218,14 @@ def parse_fields(section: bytes) -> Fields:
     Raises:
         ValueError: names the first line at fault.
     """
-    if FIELD_SECTION.fullmatch(section) is None:
+    fields = []
+    unread = len(section)
+    for line, name, value in FIELD_LINE.findall(section):
+        unread -= len(line)
+        fields.append((name, value.rstrip(b" \t")))
+    if unread:  # the lines that were found are not all there is
         raise ValueError(field_fault(section))
-    return [(name, value.rstrip(b" \t")) for name, value in FIELD_LINE.findall(section)]
+    return fields
 
 
 def field_fault(section: bytes) -> str:
@@ -168,21 +253,27 @@ def shown(data: bytes, limit: int = 40) -> str:
     return repr(text + ("…" if len(data) > limit else ""))
 
 
-def parse_request_head(data: bytes) -> RequestHead:
+def parse_request_head(data: bytes, before: RequestHead | None = None) -> RequestHead:
     """Read a whole request head, its last empty line included (RFC 9112 §3).
+
+    `before` is the head that the same client sent before it.
 
     Raises:
         MalformedRequest, VersionNotSupported.
     """
     line = parse_request_line(data)
-    method, target, _, minor = line.groups()
+    method, target, _, digit = line.groups()
+    minor = int(digit)
+    section = data[line.end() : -2]
+    if before is not None and section == before.section and minor == before.minor:
+        return before.again(method, target)
     try:
-        fields = parse_fields(data[line.end() : -2])
+        fields = parse_fields(section)
     except ValueError as fault:
         raise MalformedRequest(
             f"malformed request head: {stray_byte(data) or fault}"
         ) from None
-    return RequestHead(method, target, int(minor), fields)
+    return RequestHead(method, target, minor, fields, section)
 
 
 def parse_request_line(data: bytes) -> re.Match[bytes]:
@@ -242,12 +333,18 @@ def request_line_fault(data: bytes) -> str:
     return f"invalid version {shown(version)}"
 
 
-def parse_response_head(data: bytes) -> ResponseHead:
+def parse_response_head(
+    data: bytes, before: ResponseHead | None = None
+) -> ResponseHead:
     """Read a whole response head, its last empty line included (RFC 9112 §4).
+
+    `before` is the head that the same upstream sent before it.
 
     Raises:
         MalformedResponse: says what is wrong.
     """
+    if before is not None and data == before.data:
+        return before
     line = STATUS_LINE.match(data)
     if line is None:
         first, _, _ = data.partition(b"\r\n")
@@ -259,4 +356,4 @@ def parse_response_head(data: bytes) -> ResponseHead:
         raise MalformedResponse(
             f"malformed response head: {stray_byte(data) or fault}"
         ) from None
-    return ResponseHead(int(status), reason or b"", int(minor), fields)
+    return ResponseHead(int(status), reason or b"", int(minor), fields, data)

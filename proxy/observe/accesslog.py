@@ -1,21 +1,24 @@
 """The access log: one line per exchange, at its end.
 
-Text for people, JSON for machines; both from the same `record`. Field values
-are never logged, so neither is a credential that a route adds.
+Text for people, JSON for machines. Field values are never logged, so neither
+is a credential that a route adds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import TextIO
 
 from proxy.config.model import LogFormat
+from proxy.errors import ProxyError
 from proxy.timeline import Clock, Ending, Timeline, wall_clock
 
 Record = dict[str, object]
+
+CLIENT_LEFT = Ending.CLIENT_LEFT
 
 
 def record(timeline: Timeline, ended_at: float) -> Record:
@@ -23,61 +26,82 @@ def record(timeline: Timeline, ended_at: float) -> Record:
 
     `ended_at` is wall-clock time.
     """
-    started = timeline.started
-    first_byte = timeline.first_byte or timeline.head_received
+    first_byte = first_byte_seconds(timeline)
     told: Record = {
-        "time": datetime.fromtimestamp(ended_at).astimezone().isoformat("T", "seconds"),
+        "time": local_time(int(ended_at)),
         "client": timeline.client.decode("ascii"),
         "route": timeline.route,
-        "method": timeline.method.decode("ascii", "backslashreplace"),
-        "target": timeline.target.decode("ascii", "backslashreplace"),
+        "method": text(timeline.method),
+        "target": text(timeline.target),
         "version": f"HTTP/1.{timeline.minor}",
         "status": timeline.status,
         "bytes_received": timeline.bytes_received,
         "bytes_sent": timeline.bytes_sent,
         "pieces": timeline.pieces,
-        "first_byte_seconds": (
-            None if first_byte is None else round(first_byte - started, 6)
-        ),
+        "first_byte_seconds": None if first_byte is None else round(first_byte, 6),
         "longest_gap_seconds": round(timeline.longest_gap, 6),
         "longest_hold_seconds": round(timeline.longest_hold, 6),
         "duration_seconds": round(timeline.duration, 6),
         "ending": timeline.ending.value,
     }
-    if timeline.error is not None and timeline.ending is not Ending.CLIENT_LEFT:
-        told["error"] = timeline.error.type
-        told["reason"] = str(timeline.error)
+    error = fault(timeline)
+    if error is not None:
+        told["error"] = error.type
+        told["reason"] = str(error)
     return told
 
 
-def as_json(told: Record) -> str:
+@lru_cache(maxsize=1)  # many lines have the same second
+def local_time(second: int) -> str:
+    """A second of the wall clock with its offset (RFC 3339)."""
+    return datetime.fromtimestamp(second).astimezone().isoformat("T", "seconds")
+
+
+def text(data: bytes) -> str:
+    """Bytes of a request line, as text."""
+    return data.decode("ascii", "backslashreplace")
+
+
+def first_byte_seconds(timeline: Timeline) -> float | None:
+    """Until the body began; until the head was here, where there is no body."""
+    first_byte = timeline.first_byte or timeline.head_received
+    return None if first_byte is None else first_byte - timeline.started
+
+
+def fault(timeline: Timeline) -> ProxyError | None:
+    """What is worth a reason; that a client left says it all."""
+    return None if timeline.ending is CLIENT_LEFT else timeline.error
+
+
+def as_json(timeline: Timeline, ended_at: float) -> str:
     """One object on one line."""
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(record(timeline, ended_at), ensure_ascii=False)
 
 
-def as_text(told: Record) -> str:
+def as_text(timeline: Timeline, ended_at: float) -> str:
     """One line for a person."""
-    first = told["first_byte_seconds"]
-    request_line = f"{told['method']} {told['target']} {told['version']}"
-    if not told["method"]:  # what came was no request
-        request_line = "-"
-    # A quote in the target shall not end the request line for a reader.
-    request_line = request_line.replace('"', r"\x22")
+    if timeline.method:
+        line = f"{text(timeline.method)} {text(timeline.target)}"
+        # A quote in the target shall not end the request line for a reader.
+        line = line.replace('"', r"\x22") + f" HTTP/1.{timeline.minor}"
+    else:  # what came was no request
+        line = "-"
+    first = first_byte_seconds(timeline)
     line = (
-        f"{told['time']} {told['client']} {told['route'] or '-'} "
-        f'"{request_line}" {told["status"] or "-"} {told["bytes_sent"]} B '
-        f"{told['pieces']} pieces "
+        f"{local_time(int(ended_at))} {timeline.client.decode('ascii')} "
+        f'{timeline.route or "-"} "{line}" {timeline.status or "-"} '
+        f"{timeline.bytes_sent} B {timeline.pieces} pieces "
         f"first byte {'-' if first is None else seconds(first)} "
-        f"gap {seconds(told['longest_gap_seconds'])} "
-        f"hold {seconds(told['longest_hold_seconds'])} "
-        f"{seconds(told['duration_seconds'])} {told['ending']}"
+        f"gap {seconds(timeline.longest_gap)} "
+        f"hold {seconds(timeline.longest_hold)} "
+        f"{seconds(timeline.duration)} {timeline.ending.value}"
     )
-    return f"{line}: {told['reason']}" if "reason" in told else line
+    error = fault(timeline)
+    return line if error is None else f"{line}: {error}"
 
 
-def seconds(value: object) -> str:
+def seconds(value: float) -> str:
     """A duration at the scale a person reads: µs, ms or s."""
-    assert isinstance(value, float)
     if value < 0.001:
         return f"{value * 1e6:.0f}µs"
     if value < 1:
@@ -93,13 +117,11 @@ class AccessLog:
     ) -> None:
         self.stream = stream
         self.clock = clock
-        self.render: Callable[[Record], str] = (
-            as_json if log_format == "json" else as_text
-        )
+        self.render = as_json if log_format == "json" else as_text
 
     def ended(self, timeline: Timeline) -> None:
         """Write the line of one exchange. A log that is gone stops no stream."""
-        line = self.render(record(timeline, self.clock()))
+        line = self.render(timeline, self.clock())
         with contextlib.suppress(OSError):  # a closed pipe or terminal, a full disk
             self.stream.write(line + "\n")
             self.stream.flush()

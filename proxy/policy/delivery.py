@@ -8,7 +8,7 @@ this; it writes every piece at once, stream or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.config.route import Decode
 from proxy.http1.framing import Body, LengthBody
@@ -51,8 +51,7 @@ OF_THE_CODED_BYTES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """`stream`: the next hop is told not to hold it.
 
     `codings`: what to decode, outermost first; empty: bytes pass as they are.
@@ -92,6 +91,8 @@ def codings_to_decode(
     206 is a part of the coded bytes and cannot be decoded alone; HEAD, 204
     and 304 have no body, and 304 speaks of what the client has stored.
     """
+    if b"content-encoding" not in head.index:
+        return ()
     members = [m for m in head.members(b"content-encoding") if m != b"identity"]
     if not members or decode == "never" or len(members) > MAX_CODINGS:
         return ()

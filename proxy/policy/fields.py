@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proxy.config.route import FieldRules
-from proxy.http1.head import Fields, Head, RequestHead
+from proxy.http1.head import Fields, Head, Judged, RequestHead
 from proxy.policy.forwarded import forwarded_fields
 
 # RFC 9110 §7.6.1, with the fields that older software sends.
@@ -59,20 +59,27 @@ NEVER_TRAILERS = HOP_BY_HOP | {
     b"x-forwarded-proto",
 }
 PSEUDONYM = b"unbuffered"
+VIA = tuple((b"Via", b"1.%d %b" % (minor, PSEUDONYM)) for minor in range(10))
 
 
 def connection_names(head: Head) -> set[bytes]:
     """The fields that Connection declares to be for this hop only."""
+    if head.index.get(b"connection") in (None, b"keep-alive", b"close"):
+        return set()
     return set(head.members(b"connection")) - NEVER_NAMED
 
 
+# A length that is meant for us as well: the next hop's framing is our own.
+GOES_ON = Judged(lambda name: name.lower() not in HOP_BY_HOP | {b"content-length"})
+
+
 def strip_hop_by_hop(head: Head) -> Fields:
-    """The fields that are meant for the next hop too, in order."""
-    if b"connection" in head.index:
-        dropped: frozenset[bytes] | set[bytes] = HOP_BY_HOP | connection_names(head)
-    else:
-        dropped = HOP_BY_HOP
-    return [field for field in head.fields if field[0].lower() not in dropped]
+    """The fields that are meant for the next hop too, in order; no framing."""
+    fields = [field for field in head.fields if GOES_ON[field[0]]]
+    named = connection_names(head)
+    if named:
+        fields = [field for field in fields if field[0].lower() not in named]
+    return fields
 
 
 class Rules:
@@ -115,7 +122,7 @@ def without(fields: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> F
 
 def via(head: Head) -> tuple[bytes, bytes]:
     """Our entry in Via: the version the message came in (RFC 9110 §7.6.3)."""
-    return (b"Via", b"1.%d %b" % (head.minor, PSEUDONYM))
+    return VIA[head.minor]
 
 
 # Replaced on every upstream request: Host and the length by our own framing,
@@ -131,6 +138,15 @@ ALIKE = bytes(
     ord(letter.lower()) if letter.isalnum() and letter.isascii() else ord("-")
     for letter in map(chr, range(256))
 )
+
+
+def is_passed(name: bytes) -> bool:
+    """May a field of the client's with this name go on to the upstream?"""
+    key = name.translate(ALIKE)
+    return key not in NEVER_PASSED and not key.startswith(b"x-forwarded-")
+
+
+PASSED = Judged(is_passed)
 
 
 def request_fields(
@@ -150,14 +166,10 @@ def request_fields(
     `client` the address of the peer. `origin` replaces what Origin says.
     """
     fields: Fields = [(b"Host", host)]
-    named = connection_names(head) if b"connection" in head.index else None
-    for field in head.fields:
-        key = field[0].translate(ALIKE)
-        if key in NEVER_PASSED or key.startswith(b"x-forwarded-"):
-            continue
-        if named and field[0].lower() in named:
-            continue
-        fields.append(field)
+    fields += [field for field in head.fields if PASSED[field[0]]]
+    named = connection_names(head)
+    if named:
+        fields = [field for field in fields if field[0].lower() not in named]
     if origin is not None and b"origin" in head.index:
         fields = [with_origin(field, origin) for field in fields]
     fields.append(IDENTITY)
@@ -205,6 +217,9 @@ def remove_member(fields: Fields, name: bytes, member: bytes) -> Fields:
     return kept
 
 
+FIELD = b": ".join
+
+
 def head_bytes(start_line: bytes, fields: Fields) -> bytes:
     """A head as it goes on the wire."""
-    return b"%b\r\n%b\r\n" % (start_line, b"".join([b"%b: %b\r\n" % f for f in fields]))
+    return b"\r\n".join([start_line, *map(FIELD, fields), b"", b""])

@@ -22,13 +22,16 @@ def forwarded_fields(
     X-Forwarded-For lists each hop; -Proto and -Host tell what the first client
     used, so a trusted value stays (MDN: X-Forwarded-For, X-Forwarded-Host).
     """
+    if not trust:
+        fields = [(b"X-Forwarded-For", client), (b"X-Forwarded-Proto", scheme)]
+        if authority:
+            fields.append((b"X-Forwarded-Host", authority))
+        return fields
     own = {
         b"X-Forwarded-For": client,
         b"X-Forwarded-Proto": scheme,
         b"X-Forwarded-Host": authority,
     }
-    if not trust:
-        return [field for field in own.items() if field[1]]
     for name in own:
         known = head.get(name.lower())
         if known:

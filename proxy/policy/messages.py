@@ -21,7 +21,6 @@ from proxy.policy.fields import (
     request_fields,
     strip_hop_by_hop,
     via,
-    without,
 )
 from proxy.policy.rewrite import Rules as PathRules
 from proxy.policy.rewrite import upstream_path
@@ -29,7 +28,6 @@ from proxy.policy.rewrite import upstream_path
 # RFC 9110 §9.2.2
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 TAKES_TRAILERS = [(b"TE", b"trailers"), (b"Connection", b"TE")]
-LENGTH = frozenset({b"content-length"})
 # HTTP/2 by upgrade is another protocol over a connection that this proxy
 # would no longer understand: the way of "h2c smuggling". RFC 9113 dropped it.
 NEVER_TUNNELLED = frozenset({b"h2c", b"http/2.0"})
@@ -53,6 +51,8 @@ class Client(Protocol):
 
 def wants_keep_alive(head: Head) -> bool:
     """May the connection serve another exchange (RFC 9112 §9.3)?"""
+    if b"connection" not in head.index:
+        return head.minor >= 1
     options = head.members(b"connection")
     if b"close" in options:
         return False
@@ -82,7 +82,8 @@ def takes_trailers(head: RequestHead) -> bool:
 def is_upgrade(head: RequestHead) -> bool:
     """Does the client ask for another protocol (RFC 9110 §7.8)?"""
     return (
-        head.minor >= 1
+        b"upgrade" in head.index
+        and head.minor >= 1
         and b"upgrade" in head.members(b"connection")
         and bool(set(head.members(b"upgrade")) - NEVER_TUNNELLED)
     )
@@ -111,6 +112,31 @@ def upstream_request(
 
     `host` is what the client asked for; `trusted`: it is a proxy in front of us.
     """
+    written = head.written
+    key = (prepared, target, host, upgrade, trusted)
+    if written.key != key:
+        written.lines = head_bytes(
+            b"",
+            upstream_fields(
+                head, prepared, target, host, body, client, upgrade, trusted
+            ),
+        )
+        written.key = key
+    path = upstream_path(target.path, prepared.path_rules, path)
+    return b"%b %b HTTP/1.1%b" % (head.method, path, written.lines)
+
+
+def upstream_fields(
+    head: RequestHead,
+    prepared: Prepared,
+    target: Target,
+    host: bytes | None,
+    body: Body,
+    client: Client,
+    upgrade: bool,
+    trusted: bool,
+) -> Fields:
+    """The fields of the request to the upstream, framing included."""
     fields = request_fields(
         head,
         host=target.authority if prepared.route.change_origin or not host else host,
@@ -129,11 +155,7 @@ def upstream_request(
         fields += upgrade_fields(head)
     elif takes_trailers(head):
         fields += TAKES_TRAILERS
-    line = b"%b %b HTTP/1.1" % (
-        head.method,
-        upstream_path(target.path, prepared.path_rules, path),
-    )
-    return head_bytes(line, fields)
+    return fields
 
 
 def upgrade_fields(head: Head) -> Fields:
@@ -161,12 +183,36 @@ def client_response(
     `client_minor` is the client's HTTP/1.x; `date` is asked only when the
     upstream sent no Date (RFC 9110 §6.6.1); `trailers` may follow the body.
     """
-    fields = adjust_fields(without(strip_hop_by_hop(head), LENGTH), delivery)
+    dated = None if b"date" in head.index else date()
+    minor = client_minor
+    written = head.written
+    terms = (delivery, prepared, minor, chunked, keep_alive, trailers, dated)
+    key = (body.complete, *terms)  # with the head, it tells all of the body
+    if written.key != key:
+        fields = response_fields(head, body, *terms)
+        written.lines = head_bytes(status_line(head), fields)
+        written.key = key
+    return written.lines
+
+
+def response_fields(
+    head: ResponseHead,
+    body: Body,
+    delivery: Delivery,
+    prepared: Prepared,
+    client_minor: int,
+    chunked: bool,
+    keep_alive: bool,
+    trailers: bool,
+    date: bytes | None,
+) -> Fields:
+    """The fields of the response to the client, framing included."""
+    fields = adjust_fields(strip_hop_by_hop(head), delivery)
     if trailers:
         fields += [field for field in head.fields if field[0].lower() == b"trailer"]
     fields.append(via(head))
-    if b"date" not in head.index:
-        fields.append((b"Date", date()))
+    if date is not None:
+        fields.append((b"Date", date))
     fields = prepared.response_rules.apply(fields)
     if chunked:
         fields.append((b"Transfer-Encoding", b"chunked"))
@@ -176,7 +222,7 @@ def client_response(
         fields.append((b"Connection", b"close"))
     elif client_minor == 0:
         fields.append((b"Connection", b"keep-alive"))
-    return head_bytes(status_line(head), fields)
+    return fields
 
 
 def length_field(head: ResponseHead, body: LengthBody) -> Fields:
@@ -191,12 +237,12 @@ def length_field(head: ResponseHead, body: LengthBody) -> Fields:
 
 def informational(head: ResponseHead) -> bytes:
     """A 1xx response as it goes on to the client."""
-    return head_bytes(status_line(head), without(strip_hop_by_hop(head), LENGTH))
+    return head_bytes(status_line(head), strip_hop_by_hop(head))
 
 
 def switching(head: ResponseHead, prepared: Prepared) -> bytes:
     """The 101 response as it goes on to the client."""
-    fields = without(strip_hop_by_hop(head), LENGTH)
+    fields = strip_hop_by_hop(head)
     fields.append(via(head))
     fields = prepared.response_rules.apply(fields)
     return head_bytes(status_line(head), fields + upgrade_fields(head))

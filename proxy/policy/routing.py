@@ -7,16 +7,14 @@ bytes of the target are compared as they came and go on as they came.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from proxy.errors import MalformedRequest, NoRoute
 from proxy.http1.head import RequestHead, is_authority, shown
 from proxy.policy.paths import check_path
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """What a request asks for: `path` with query, raw; `authority`, its host.
 
     `path` may be `*`, of an OPTIONS request.

@@ -23,7 +23,13 @@ from proxy.http1.head import (
 from proxy.policy.sizes import check_request_head, check_target
 from proxy.transport.connection import HIGH_WATER, Receiver
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.patience import PatientConnection, State
+from proxy.transport.patience import (
+    EXCHANGE,
+    HEAD,
+    LINGER,
+    TUNNEL,
+    PatientConnection,
+)
 
 # A response to a request whose body was not read in full is lost if the
 # socket closes on unread bytes: the kernel sends a reset. So: read on a while
@@ -57,6 +63,7 @@ class ClientConnection(PatientConnection):
         "draining",
         "handler",
         "keep_alive",
+        "last_head",
         "lingered",
         "parsing",
         "scheme",
@@ -69,6 +76,7 @@ class ClientConnection(PatientConnection):
         self.address = b""
         self.scheme = b"http"
         self.ahead = b""  # bytes read but not yet used
+        self.last_head: RequestHead | None = None
         self.keep_alive = True
         self.draining = False  # this request is the last one
         self.parsing = False
@@ -98,7 +106,7 @@ class ClientConnection(PatientConnection):
         A browser that closes a tab says no more than this, and the upstream of
         an idle stream has to hear of it now (nginx and Caddy read it alike).
         """
-        if self.state is State.TUNNEL and self.receiver is not None:
+        if self.state is TUNNEL and self.receiver is not None:
             self.receiver.end([])
             return self.transport.can_write_eof()  # TLS has no half-close
         self.leave("the client closed the connection")
@@ -110,7 +118,7 @@ class ClientConnection(PatientConnection):
         self.draining = True
         if self.exchange is not None:
             self.exchange.drain()
-        elif self.state is State.HEAD and not self.ahead and not self.closed:
+        elif self.state is HEAD and not self.ahead and not self.closed:
             self.transport.close()
 
     # -- bytes in
@@ -119,7 +127,7 @@ class ClientConnection(PatientConnection):
         if self.receiver is not None:
             self.heard = True
             self.feed_body(data)
-        elif self.state in (State.HEAD, State.EXCHANGE):
+        elif self.state in (HEAD, EXCHANGE):
             self.ahead += data
             self.read_heads()
             if len(self.ahead) > HIGH_WATER and not self.reads_heads:
@@ -149,11 +157,11 @@ class ClientConnection(PatientConnection):
     @property
     def reads_heads(self) -> bool:
         """May the next exchange begin? Not while responses wait to be read."""
-        return self.state is State.HEAD and not self.blocked
+        return self.state is HEAD and not self.blocked
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.state is State.HEAD:
+        if self.state is HEAD:
             self.read_heads()
 
     def read_head(self) -> bool:
@@ -174,22 +182,23 @@ class ClientConnection(PatientConnection):
                     self.head_begun = True
                     self.wait(self.limits.head_timeout_seconds)
                 return False
-            head = parse_request_head(data[: stop + 4])
+            head = parse_request_head(data[: stop + 4], self.last_head)
             check_target(head, self.limits)
         except ProxyError as error:
             self.refuse(error)
             return False
+        self.last_head = head
         self.ahead = data[stop + 4 :]
         self.head_begun = False
         self.seen = 0
-        self.state = State.EXCHANGE
+        self.state = EXCHANGE
         self.deadlines.discard(self)
         self.handler.begin(self, head)
         return True
 
     def refuse(self, error: ProxyError) -> None:
         """Answer bytes that are no request, for the last time."""
-        self.state = State.EXCHANGE
+        self.state = EXCHANGE
         self.deadlines.discard(self)
         self.keep_alive = False
         self.ahead = b""
@@ -213,7 +222,7 @@ class ClientConnection(PatientConnection):
 
     def become_tunnel(self, receiver: Receiver) -> None:
         """Hand raw bytes to `receiver` from now on, those already here first."""
-        self.state = State.TUNNEL
+        self.state = TUNNEL
         self.chunked = False
         self.read_body(UntilCloseBody(), receiver)
 
@@ -245,19 +254,19 @@ class ClientConnection(PatientConnection):
             self.close_after_response()
             return
         self.body = None
-        self.state = State.HEAD
+        self.state = HEAD
         self.wait(self.limits.keepalive_timeout_seconds)
         self.read_heads()
 
     def close_after_response(self) -> None:
         """Close so that the client can read all that was written to it."""
         self.feeder = None
-        self.hang_up(ended=self.state is State.TUNNEL)
+        self.hang_up(ended=self.state is TUNNEL)
 
     def hang_up(self, *, ended: bool = False) -> None:
         """Send FIN after all that was written; `ended`: do not read on."""
         sends_on = not ended and (not self.request_complete or self.ahead != b"")
-        self.state = State.LINGER
+        self.state = LINGER
         self.body = LengthBody(0)
         self.ahead = b""
         self.wait(LINGER_SECONDS)
@@ -286,4 +295,4 @@ class ClientConnection(PatientConnection):
             if self.scheme == b"https":
                 self.transport.abort()
                 return
-        self.hang_up(ended=close_is_end or self.state is State.TUNNEL)
+        self.hang_up(ended=close_is_end or self.state is TUNNEL)

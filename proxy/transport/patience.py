@@ -56,6 +56,10 @@ class State(Enum):
     LINGER = 4  # answered for the last time; what still comes is thrown away
 
 
+# By name: see `proxy.timeline`.
+HEAD, EXCHANGE, TUNNEL, LINGER = State
+
+
 class PatientConnection(Connection):
     """A client's connection, as far as its time goes."""
 
@@ -75,7 +79,7 @@ class PatientConnection(Connection):
         super().__init__()
         self.deadlines = deadlines
         self.limits = limits
-        self.state = State.HEAD
+        self.state = HEAD
         self.exchange: Exchange | None = None
         self.head_begun = False
         self.deadline = 0.0  # for a head, for the next request, for taking bytes
@@ -105,7 +109,7 @@ class PatientConnection(Connection):
 
     def check(self, now: float) -> None:
         """Look at the time limits, and whether the client left unseen."""
-        if self.state not in (State.EXCHANGE, State.TUNNEL):
+        if self.state not in (EXCHANGE, TUNNEL):
             if now >= self.deadline:
                 self.waited()
         elif self.paused and has_left(self.transport):
@@ -123,7 +127,7 @@ class PatientConnection(Connection):
             self.unsent = unsent  # it still reads the last response
             self.wait(self.limits.write_timeout_seconds or UNREAD_SECONDS)
             return
-        if self.state is State.HEAD and self.head_begun and not unsent:
+        if self.state is HEAD and self.head_begun and not unsent:
             self.refuse(
                 RequestTimeout(
                     "the request head was not complete within "
@@ -159,7 +163,7 @@ class PatientConnection(Connection):
     def check_body(self, now: float) -> bool:
         """Does the request body come? False: it has, or need not."""
         limit = self.limits.body_timeout_seconds
-        if not limit or self.receiver is None or self.state is not State.EXCHANGE:
+        if not limit or self.receiver is None or self.state is not EXCHANGE:
             return False
         if self.heard or self.paused:  # while paused it is not the client's turn
             self.heard = False

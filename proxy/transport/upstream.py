@@ -57,6 +57,7 @@ class UpstreamConnection(Connection):
         "ahead",
         "idle_since",
         "informational",
+        "last_head",
         "max_head_bytes",
         "pool",
         "requester",
@@ -71,6 +72,7 @@ class UpstreamConnection(Connection):
         self.pool = pool
         self.requester: Requester | None = None
         self.ahead = b""  # of a response head that is not complete
+        self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0
         self.max_head_bytes = 0  # 0: no limit
@@ -138,7 +140,7 @@ class UpstreamConnection(Connection):
             self.seen = len(data)
             return None
         self.seen = 0
-        head = parse_response_head(data[: stop + 4])
+        self.last_head = head = parse_response_head(data[: stop + 4], self.last_head)
         self.ahead = data[stop + 4 :]
         if head.status < 200:
             self.informational += 1

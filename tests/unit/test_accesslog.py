@@ -174,7 +174,7 @@ def test_times_are_rounded_to_the_microsecond() -> None:
     timeline = Timeline(1000.0, b"a")
     timeline.end(1000.1234567, Ending.COMPLETE, None)
     assert record(timeline, ENDED_AT)["duration_seconds"] == 0.123457
-    assert " 123.5ms complete" in as_text(record(timeline, ENDED_AT))
+    assert " 123.5ms complete" in as_text(timeline, ENDED_AT)
 
 
 class Stream(io.StringIO):

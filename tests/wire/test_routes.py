@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.observe.accesslog import as_json, as_text, record
+from proxy.observe.accesslog import as_json, as_text
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
 
@@ -78,15 +78,20 @@ async def test_a_key_that_the_route_sets_is_in_no_log(
     assert b"X-Frame-Options: DENY" in client.head_lines
     assert b"x-frame-options: no" not in client.head_lines
     assert b"Server: x" not in client.head_lines
-    told = record(await running.ended(), 0.0)
+    told = await running.ended()
     await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     await server.read_head()
     server.reset()
     fresh = await upstream.request()
     fresh.reset()
     failure = await client.read_head() + await client.read_until(b"\n}\n")
-    failed = record(await running.ended(), 0.0)
-    for text in (as_text(told), as_json(told), as_json(failed), failure.decode()):
+    failed = await running.ended()
+    for text in (
+        as_text(told, 0.0),
+        as_json(told, 0.0),
+        as_json(failed, 0.0),
+        failure.decode(),
+    ):
         assert SECRET not in text
     assert SECRET not in caplog.text
     assert SECRET not in repr(running.server.config)

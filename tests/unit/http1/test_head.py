@@ -10,6 +10,7 @@ import pytest
 from proxy.errors import MalformedRequest, MalformedResponse
 from proxy.http1.head import (
     Head,
+    Judged,
     is_authority,
     parse_request_head,
     parse_response_head,
@@ -260,3 +261,21 @@ def test_a_host_is_a_name_or_an_address_and_a_port(host: bytes, valid: bool) -> 
 def test_bytes_of_a_peer_are_shown_safely(data: bytes, text: str) -> None:
     assert shown(data) == text
     assert text.isprintable()
+
+
+def test_what_is_remembered_of_names_is_bounded() -> None:
+    asked: list[bytes] = []
+
+    def judge(name: bytes) -> bool:
+        asked.append(name)
+        return name == b"a"
+
+    judged = Judged(judge)
+    assert judged[b"a"]
+    assert judged[b"a"]
+    assert not judged[b"b" * 65]
+    assert not judged[b"b" * 65]
+    assert asked == [b"a", b"b" * 65, b"b" * 65]
+    for number in range(2000):
+        assert not judged[b"%d" % number]
+    assert len(judged) == 1000
