@@ -116,19 +116,22 @@ class Forward(Reaching):
         """Send the request; its body follows piece by piece as it arrives."""
         client = self.client
         self.connection = connection
-        self.timeline.connected = self.prepared.clock()
         self.enter(WAITING)
+        self.timeline.connected = self.phase_began
         body, route = client.body, self.route
         assert body is not None
         assert route is not None
         limits = route.route
         client.limit_buffer(limits.max_buffer_bytes)
         connection.limit_buffer(limits.max_buffer_bytes)
-        connection.max_head_bytes = limits.max_response_head_bytes
-        connection.serve(self)
+        connection.serve(self, limits.max_response_head_bytes)
         connection.write_head(
             self.request_bytes, chunked=not isinstance(body, LengthBody)
         )
+        if body.complete:
+            connection.flush_head()
+            client.resume_reading()  # only then is it noticed that a client leaves
+            return
         sent, timeline = self.request_sent, self.timeline
         if limits.max_body_bytes and not isinstance(body, LengthBody):
             relay: RequestRelay = MeasuredRequestRelay(
@@ -159,8 +162,8 @@ class Forward(Reaching):
         route, connection = self.route, self.connection
         assert route is not None
         assert connection is not None
-        now = self.prepared.clock()
-        self.timeline.head_received = self.timeline.silent_since = now
+        self.timeline.head_received = self.prepared.clock()
+        self.timeline.silent_since = self.timeline.head_received
         publishing = route.publishing
         if publishing is not None and publishing.concerns(head):
             assert self.upstream is not None

@@ -51,12 +51,12 @@ class Reaching(Exchange):
 
     def connect(self, upstream: Upstream, *, reuse: bool) -> None:
         """Take an idle connection, or open one."""
-        self.enter(CONNECTING)
         self.prepared.deadlines.add(self)
         connection = upstream.take() if reuse else None
         if connection is not None:
             self.connected(connection)
         else:
+            self.enter(CONNECTING)
             loop = asyncio.get_running_loop()
             self.connecting = loop.create_task(self.open(upstream))
 

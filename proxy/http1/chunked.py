@@ -61,6 +61,14 @@ class ChunkedBody:
         if self.pending:
             data = self.pending + data
             self.pending = b""
+        elif self.state == SIZE and self.error is None:
+            # What a stream is made of: one whole chunk, and nothing else.
+            whole = CHUNK_LINE.match(data)
+            if whole is not None and whole[2] is None:
+                begin = whole.end()
+                end = begin + int(whole[1], 16)
+                if end > begin and data[end:] == b"\r\n":
+                    return data[begin:end]
         pieces: list[bytes] = []
         position = 0
         end = len(data)

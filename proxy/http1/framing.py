@@ -92,11 +92,12 @@ def request_body(head: RequestHead) -> Body:
     Raises:
         MalformedRequest: the framing is ambiguous or invalid.
     """
-    coding = head.get(b"transfer-encoding")
+    index = head.index
+    coding = index.get(b"transfer-encoding")
     if coding is not None:
         check_transfer_coding(head, coding, MalformedRequest)
         return ChunkedBody()
-    length = head.get(b"content-length")
+    length = index.get(b"content-length")
     if length is None:
         return LengthBody(0)
     try:
@@ -124,9 +125,9 @@ def response_body(head: ResponseHead, method: bytes) -> Body:
     Raises:
         MalformedResponse: the framing is ambiguous or invalid.
     """
-    status = head.status
-    coding = head.get(b"transfer-encoding")
-    length = head.get(b"content-length")
+    status, index = head.status, head.index
+    coding = index.get(b"transfer-encoding")
+    length = index.get(b"content-length")
     if coding is not None and status >= 200 and status != 204:
         check_transfer_coding(head, coding, MalformedResponse)
     try:

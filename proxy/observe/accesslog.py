@@ -102,6 +102,8 @@ def as_text(timeline: Timeline, ended_at: float) -> str:
 
 def seconds(value: float) -> str:
     """A duration at the scale a person reads: µs, ms or s."""
+    if not value:
+        return "0µs"
     if value < 0.001:
         return f"{value * 1e6:.0f}µs"
     if value < 1:

@@ -67,7 +67,7 @@ def destination(head: RequestHead) -> Destination:
     Raises:
         MalformedRequest: no or more than one valid Host, or an odd target.
     """
-    host = head.get(b"host")
+    host = head.index.get(b"host")
     if host is None and head.minor >= 1:
         raise MalformedRequest("the Host field is missing (RFC 9112 §3.2)")
     if host is not None and not is_authority(host):

@@ -127,8 +127,8 @@ class ClientConnection(PatientConnection):
         if self.receiver is not None:
             self.heard = True
             self.feed_body(data)
-        elif self.state in (HEAD, EXCHANGE):
-            self.ahead += data
+        elif self.state is HEAD or self.state is EXCHANGE:
+            self.ahead = self.ahead + data if self.ahead else data
             self.read_heads()
             if len(self.ahead) > HIGH_WATER and not self.reads_heads:
                 self.pause_reading()
@@ -143,14 +143,15 @@ class ClientConnection(PatientConnection):
             return
         self.parsing = True
         try:
-            while self.reads_heads and self.ahead:
-                if not self.read_head():
-                    break
+            while self.ahead and self.reads_heads and self.read_head():
+                pass
         finally:
             self.parsing = False
         # Of requests that have to wait, no more than a bounded heap is read.
-        if self.receiver is None and (
-            self.reads_heads or len(self.ahead) <= HIGH_WATER
+        if (
+            self.paused
+            and self.receiver is None
+            and (self.reads_heads or len(self.ahead) <= HIGH_WATER)
         ):
             self.resume_reading()
 
@@ -256,7 +257,8 @@ class ClientConnection(PatientConnection):
         self.body = None
         self.state = HEAD
         self.wait(self.limits.keepalive_timeout_seconds)
-        self.read_heads()
+        if self.ahead or self.paused:
+            self.read_heads()
 
     def close_after_response(self) -> None:
         """Close so that the client can read all that was written to it."""

@@ -19,7 +19,7 @@ from proxy.errors import UpstreamError
 from proxy.policy.balancing import longer_rest
 from proxy.transport.connecting import Connector
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.presence import is_quiet
+from proxy.transport.presence import Presence
 from proxy.transport.trust import trust
 from proxy.transport.upstream import UpstreamConnection
 
@@ -111,7 +111,10 @@ class Upstream:
             connection = self.idle.pop()
             if connection.closed or connection.transport.is_closing():
                 continue
-            if not is_quiet(connection.transport):  # it closed, or is out of step
+            presence = connection.presence
+            if (
+                presence is not None and not presence.quiet
+            ):  # it closed, or is out of step
                 connection.abort()
                 continue
             connection.reused = True
@@ -134,6 +137,8 @@ class Upstream:
         if self.keep_seconds <= 0:
             connection.abort()
             return
+        if connection.presence is None:
+            connection.presence = Presence(connection.transport)
         connection.idle_since = self.deadlines.clock()
         self.idle.append(connection)
         self.deadlines.add(self)

@@ -35,18 +35,26 @@ def has_left(transport: asyncio.Transport) -> bool:
     return isinstance(state, bytes) and state[0] in GONE
 
 
-def is_quiet(transport: asyncio.Transport) -> bool:
-    """True if there is nothing to read: no byte, no FIN and no reset.
+class Presence:
+    """Tells whether there is anything to read: a byte, a FIN or a reset.
 
     Asked of a connection that is to serve again, in the turn in which the loop
-    may have its end still before it.
+    may have its end still before it. Not to be asked of a closed one.
     """
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or not hasattr(select, "poll"):
-        return True
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return not poll.poll(0)
+
+    __slots__ = ("poll",)
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        sock: socket.socket | None = transport.get_extra_info("socket")
+        self.poll = None
+        if sock is not None and hasattr(select, "poll"):  # Windows has none
+            self.poll = select.poll()
+            self.poll.register(sock.fileno(), select.POLLIN)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing to read."""
+        return self.poll is None or not self.poll.poll(0)
 
 
 def unread(transport: asyncio.Transport) -> bytes:

@@ -22,7 +22,7 @@ from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.head import END_OF_HEAD, ResponseHead, parse_response_head, stray_byte
 from proxy.policy.sizes import check_response_head
 from proxy.transport.connection import Connection, Receiver
-from proxy.transport.presence import unread
+from proxy.transport.presence import Presence, unread
 
 MAX_INFORMATIONAL = 32  # 1xx responses before the final one
 
@@ -60,6 +60,7 @@ class UpstreamConnection(Connection):
         "last_head",
         "max_head_bytes",
         "pool",
+        "presence",
         "requester",
         "reusable",
         "reused",
@@ -70,6 +71,7 @@ class UpstreamConnection(Connection):
     def __init__(self, pool: Pool) -> None:
         super().__init__()
         self.pool = pool
+        self.presence: Presence | None = None  # once it has been kept
         self.requester: Requester | None = None
         self.ahead = b""  # of a response head that is not complete
         self.last_head: ResponseHead | None = None
@@ -83,9 +85,10 @@ class UpstreamConnection(Connection):
 
     # -- the request, out
 
-    def serve(self, requester: Requester) -> None:
+    def serve(self, requester: Requester, max_head_bytes: int) -> None:
         """Work for an exchange from now on; its request head comes next."""
         self.requester = requester
+        self.max_head_bytes = max_head_bytes
         self.reusable = False
         self.informational = 0
 
