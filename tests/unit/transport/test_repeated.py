@@ -1,0 +1,120 @@
+"""Heads that repeat: what is kept of one is never taken for another's.
+
+Whatever came before on the connections, each request and each response leaves
+the proxy as it would as the first of all.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy import timeline
+from proxy.config.model import Config
+from proxy.config.route import FieldRules, HeaderRules, Route
+from proxy.config.target import parse_target
+from tests.support.memory import MemoryProxy, MemoryTransport
+
+SECRETS = HeaderRules(request=FieldRules(set={"Authorization": "x"}))
+TARGET = parse_target("http://127.0.0.1:1/base")
+CONFIG = Config(
+    routes={
+        "/": Route(prefix="/", targets=(TARGET,), ws=True),
+        "/b": Route(
+            prefix="/b", targets=(TARGET,), change_origin=True, headers=SECRETS
+        ),
+    }
+)
+LINES = [
+    b"GET / HTTP/1.1",
+    b"GET /b HTTP/1.1",
+    b"GET /b/%2F?x HTTP/1.1",
+    b"HEAD / HTTP/1.1",
+    b"GET http://other.example/b HTTP/1.1",
+    b"GET / HTTP/1.0",
+]
+FIELDS = [
+    b"Host: a\r\n",
+    b"Host: b\r\n",
+    b"Host: a\r\nConnection: keep-alive\r\n",
+    b"Host: a\r\nAuthorization: mine\r\nAccept-Encoding: gzip\r\n",
+    b"Host: a\r\nTE: trailers\r\nConnection: te, x-own\r\nX-Own: 1\r\n",
+]
+HEADS = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nLocation: http://127.0.0.1:1/base/\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 02\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-B: 1\r\nConnection: x-b\r\n",
+]
+
+Step = tuple[bytes, bytes, float]
+steps = st.lists(
+    st.tuples(
+        st.builds(
+            lambda line, fields: line + b"\r\n" + fields + b"\r\n",
+            st.sampled_from(LINES),
+            st.sampled_from(FIELDS),
+        ),
+        st.sampled_from(HEADS),
+        st.sampled_from([1000.0, 2000.0]),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+def exchange(proxy: MemoryProxy, step: Step) -> tuple[bytes, bytes]:
+    """What one request and its response look like on their way out."""
+    request, head, now = step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timeline, "wall_clock", lambda: now)
+        proxy.client.receive(request)
+        upstream = asked(proxy)
+        sent, upstream.written = upstream.written, b""
+        body = b"" if request.startswith(b"HEAD") else b"ok"
+        upstream.receive(head + b"\r\n" + body)
+    told, proxy.client.written = proxy.client.written, b""
+    return sent, told
+
+
+def asked(proxy: MemoryProxy) -> MemoryTransport:
+    (upstream,) = [each for each in proxy.upstreams if each.written]
+    return upstream
+
+
+def plain(line: bytes) -> Step:
+    """A step in which nothing but the request line varies."""
+    return (line + b"\r\n" + FIELDS[0] + b"\r\n", HEADS[3], 1000.0)
+
+
+@given(steps)
+@example([plain(LINES[3]), plain(LINES[0])])  # HEAD says 02, GET says 2
+async def test_a_head_is_written_as_if_it_were_the_first(sequence: list[Step]) -> None:
+    kept = MemoryProxy(CONFIG)
+    for before, step in itertools.pairwise([None, *sequence]):
+        assert step is not None
+        if kept.client.closed:
+            break
+        fresh = MemoryProxy(CONFIG)
+        assert exchange(kept, step) == exchange(fresh, step), before
+        fresh.stop()
+    kept.stop()
+
+
+async def test_the_second_request_is_not_read_anew() -> None:
+    """Else the test above would show nothing."""
+    proxy = MemoryProxy(CONFIG)
+    step = (LINES[0] + b"\r\n" + FIELDS[0] + b"\r\n", HEADS[1], 1000.0)
+    exchange(proxy, step)
+    first = proxy.client_connection.last_head
+    exchange(proxy, (LINES[1] + b"\r\n" + FIELDS[0] + b"\r\n", HEADS[1], 1000.0))
+    second = proxy.client_connection.last_head
+    assert first is not None
+    assert second is not None
+    assert second.fields is first.fields
+    assert (first.target, second.target) == (b"/", b"/b")
+    proxy.stop()
