@@ -11,8 +11,8 @@ import contextlib
 import h11
 
 from proxy.errors import ProxyError
+from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import (
-    END_OF_HEAD,
     Head,
     check_incomplete_request,
     parse_request_head,

@@ -35,7 +35,8 @@ from proxy.http1.framing import (
     request_body,
     response_body,
 )
-from proxy.http1.head import ResponseHead, shown
+from proxy.http1.grammar import shown
+from proxy.http1.head import ResponseHead
 from proxy.policy import messages
 from proxy.policy.delivery import Delivery, decide
 from proxy.policy.forwarded import public_address

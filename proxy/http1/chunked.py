@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.http1.head import END_OF_HEAD, Fields, parse_fields, shown
+from proxy.http1.grammar import END_OF_HEAD, Fields, parse_fields, shown
 
 # 15 hex digits is 2^60 - 1; a longer size is an overflow or an attack.
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?\r\n")

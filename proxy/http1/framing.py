@@ -11,7 +11,8 @@ from typing import ClassVar, TypeAlias
 
 from proxy.errors import MalformedRequest, MalformedResponse, ProxyError
 from proxy.http1.chunked import ChunkedBody
-from proxy.http1.head import Fields, Head, RequestHead, ResponseHead, shown
+from proxy.http1.grammar import Fields, shown
+from proxy.http1.head import Head, RequestHead, ResponseHead
 
 LENGTH = re.compile(rb"\d{1,18}")  # below 2^63; no sign, no space, no hex
 

@@ -12,20 +12,10 @@ is an error, in both directions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from ipaddress import IPv6Address
-from typing import TypeAlias
 
 from proxy.errors import MalformedRequest, MalformedResponse, VersionNotSupported
+from proxy.http1.grammar import TOKEN, Fields, parse_fields, shown, stray_byte
 
-Fields: TypeAlias = list[tuple[bytes, bytes]]
-
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-
-# Quantifiers are possessive so that no input makes a match backtrack.
-FIELD_LINE = re.compile(
-    rb"((" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n)"
-)
 # The target is any run of visible bytes: what it means is the upstream's
 # business, byte for byte. `#` never appears in a request (RFC 9112 §3.2).
 REQUEST_LINE = re.compile(
@@ -34,40 +24,7 @@ REQUEST_LINE = re.compile(
 STATUS_LINE = re.compile(
     rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?\r\n"
 )
-# What no later byte can mend: a control byte, a CR without LF, an LF without CR.
-STRAY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
-# reg-name, IPv4 or IP-literal with optional port (RFC 3986 §3.2.2, no userinfo).
-# Never empty (RFC 9110 §4.2.1), and without the comma that the grammar allows:
-# it is how two Hosts look once somebody has joined them.
-HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]++)(?:%25[\w.~-]++)?\]"
-    rb"|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})++)"
-    rb"(?::(\d{0,5}+))?"
-)
-MAX_PORT = 65535
-
 TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 §5.1: how every connection by TLS begins
-END_OF_HEAD = b"\r\n\r\n"
-
-
-class Judged(dict[bytes, bool]):
-    """What was found of a field's name, or of a host. They repeat all the time.
-
-    Bounded, since peers choose them: beyond the first thousand, and of long
-    ones, each is judged anew.
-    """
-
-    __slots__ = ("judge",)
-
-    def __init__(self, judge: Callable[[bytes], bool]) -> None:
-        super().__init__()
-        self.judge = judge
-
-    def __missing__(self, value: bytes) -> bool:
-        verdict = self.judge(value)
-        if len(value) <= 64 and len(self) < 1000:
-            self[value] = verdict
-        return verdict
 
 
 class Head:
@@ -176,81 +133,6 @@ def joined(fields: Fields) -> dict[bytes, bytes]:
         known = index.get(key)
         index[key] = value if known is None else known + b", " + value
     return index
-
-
-def is_authority(value: bytes) -> bool:
-    """Is it a host with an optional port, as in Host (RFC 9110 §7.2)?"""
-    return AUTHORITIES[value]
-
-
-def is_host_and_port(value: bytes) -> bool:
-    """The same, looked at anew."""
-    parts = HOST.fullmatch(value)
-    if parts is None:
-        return False
-    address, port = parts.groups()
-    if port and int(port) > MAX_PORT:
-        return False
-    if address is not None:
-        try:
-            IPv6Address(address.decode("ascii"))
-        except ValueError:
-            return False
-    return True
-
-
-AUTHORITIES = Judged(is_host_and_port)
-
-
-def stray_byte(data: bytes, start: int = 0) -> str | None:
-    """Name the first byte that no well-formed head contains, if there is one."""
-    found = STRAY.search(data, start)
-    if found is None:
-        return None
-    shown = found[0][:1]
-    kind = {b"\r": "a CR without LF", b"\n": "an LF without CR"}.get(shown)
-    return f"{kind or f'control byte 0x{shown[0]:02x}'} at byte {found.start()}"
-
-
-def parse_fields(section: bytes) -> Fields:
-    """Split a field section, each line ended by CRLF.
-
-    Raises:
-        ValueError: names the first line at fault.
-    """
-    fields = []
-    unread = len(section)
-    for line, name, value in FIELD_LINE.findall(section):
-        unread -= len(line)
-        fields.append((name, value.rstrip(b" \t")))
-    if unread:  # the lines that were found are not all there is
-        raise ValueError(field_fault(section))
-    return fields
-
-
-def field_fault(section: bytes) -> str:
-    """Say what is wrong with the first malformed line of a field section."""
-    stray = stray_byte(section)
-    if stray is not None:
-        return stray
-    for line in section.split(b"\r\n"):
-        if FIELD_LINE.fullmatch(line + b"\r\n"):
-            continue
-        name, colon, _ = line.partition(b":")
-        if line[:1] in (b" ", b"\t"):
-            return "obsolete line folding (RFC 9112 §5.2)"
-        if not colon:
-            return f"field line without a colon: {shown(line)}"
-        if name != name.rstrip(b" \t"):
-            return f"white space before the colon of field {shown(name.rstrip())}"
-        return f"invalid field name {shown(name)}"
-    return "the last field line has no CRLF"
-
-
-def shown(data: bytes, limit: int = 40) -> str:
-    """Bytes of a peer, made safe and short for a message."""
-    text = data[:limit].decode("latin-1").encode("ascii", "backslashreplace").decode()
-    return repr(text + ("…" if len(data) > limit else ""))
 
 
 def parse_request_head(data: bytes, before: RequestHead | None = None) -> RequestHead:

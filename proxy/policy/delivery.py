@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from proxy.config.route import Decode
 from proxy.http1.framing import Body, LengthBody
-from proxy.http1.head import Fields, Head, ResponseHead
+from proxy.http1.grammar import Fields
+from proxy.http1.head import Head, ResponseHead
 from proxy.policy.fields import merge_member, remove_member, without
 
 EVENT_STREAM = b"text/event-stream"

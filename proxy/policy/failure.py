@@ -13,7 +13,8 @@ from html import escape
 from http import HTTPStatus
 
 from proxy.errors import NoRoute, ProxyError
-from proxy.http1.head import Fields, RequestHead
+from proxy.http1.grammar import Fields
+from proxy.http1.head import RequestHead
 from proxy.policy.fields import PSEUDONYM, head_bytes
 
 ADVICE = {

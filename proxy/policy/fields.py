@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proxy.config.route import FieldRules
-from proxy.http1.head import Fields, Head, Judged, RequestHead
+from proxy.http1.grammar import Fields, Judged
+from proxy.http1.head import Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
 
 # RFC 9110 §7.6.1, with the fields that older software sends.

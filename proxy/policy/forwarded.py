@@ -6,7 +6,8 @@ trusted, a proxy of one's own; then its account is continued by ours.
 
 from __future__ import annotations
 
-from proxy.http1.head import Fields, RequestHead, is_authority
+from proxy.http1.grammar import Fields, is_authority
+from proxy.http1.head import RequestHead
 from proxy.policy.publishing import Public
 from proxy.policy.routing import destination
 

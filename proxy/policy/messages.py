@@ -12,7 +12,8 @@ from typing import Protocol
 from proxy.config.route import Route
 from proxy.config.target import Target
 from proxy.http1.framing import Body, LengthBody
-from proxy.http1.head import Fields, Head, RequestHead, ResponseHead
+from proxy.http1.grammar import Fields
+from proxy.http1.head import Head, RequestHead, ResponseHead
 from proxy.policy.delivery import Delivery, adjust_fields
 from proxy.policy.fields import (
     Rules,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 from proxy.errors import MalformedRequest
-from proxy.http1.head import shown
+from proxy.http1.grammar import shown
 
 # Paths without any of these cannot contain a dot segment under any reading.
 # The last two are codes that are encoded themselves: `%252e`, `%%32e`, `%2%65`.

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from proxy.config.route import Route
 from proxy.config.target import Target
-from proxy.http1.head import Fields, ResponseHead
+from proxy.http1.grammar import Fields
+from proxy.http1.head import ResponseHead
 from proxy.policy.cookies import CookieRules
 
 # scheme://authority of an absolute URL, or //authority (RFC 3986 §4.2).

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from proxy.errors import MalformedRequest, NoRoute
-from proxy.http1.head import RequestHead, is_authority, shown
+from proxy.http1.grammar import is_authority, shown
+from proxy.http1.head import RequestHead
 from proxy.policy.paths import check_path
 
 

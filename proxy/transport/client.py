@@ -14,12 +14,8 @@ from typing import Protocol
 from proxy.config.model import Server as Limits
 from proxy.errors import MalformedRequest, ProxyError
 from proxy.http1.framing import Body, LengthBody, UntilCloseBody
-from proxy.http1.head import (
-    END_OF_HEAD,
-    RequestHead,
-    check_incomplete_request,
-    parse_request_head,
-)
+from proxy.http1.grammar import END_OF_HEAD
+from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
 from proxy.policy.sizes import check_request_head, check_target
 from proxy.transport.connection import HIGH_WATER, Receiver
 from proxy.transport.deadlines import Deadlines

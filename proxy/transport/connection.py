@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from proxy.errors import ProxyError
 from proxy.http1.chunked import chunk, last_chunk
 from proxy.http1.framing import Body
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 
 # Bytes that may wait in the proxy for a peer that reads slowly, before the
 # other side is no longer read. asyncio's own default, made explicit; a route

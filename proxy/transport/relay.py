@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from proxy.errors import ContentCodingFailed, ProxyError
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 from proxy.policy.sizes import body_too_large
 from proxy.stream.decoding import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.errors import ProxyError
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 from proxy.timeline import Clock, Timeline
 from proxy.transport.client import ClientConnection
 from proxy.transport.connection import Connection

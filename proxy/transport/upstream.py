@@ -19,7 +19,8 @@ from proxy.errors import (
     UpstreamTruncated,
 )
 from proxy.http1.framing import Body, UntilCloseBody
-from proxy.http1.head import END_OF_HEAD, ResponseHead, parse_response_head, stray_byte
+from proxy.http1.grammar import END_OF_HEAD, stray_byte
+from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.policy.sizes import check_response_head
 from proxy.transport.connection import Connection, Receiver
 from proxy.transport.presence import Presence, unread

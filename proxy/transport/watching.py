@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 from proxy.stream.eventstream import Boundary
 from proxy.transport.connection import Connection, Feeder
 

@@ -18,7 +18,7 @@ from proxy.http1.chunked import (
     chunk,
     last_chunk,
 )
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 
 END = b"0\r\n\r\n"
 

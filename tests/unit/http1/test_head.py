@@ -8,14 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from proxy.errors import MalformedRequest, MalformedResponse
-from proxy.http1.head import (
-    Head,
-    Judged,
-    is_authority,
-    parse_request_head,
-    parse_response_head,
-    shown,
-)
+from proxy.http1.grammar import Judged, is_authority, shown
+from proxy.http1.head import Head, parse_request_head, parse_response_head
 from tests.unit.http1.heads import request_bytes, response_bytes
 
 ALL_BYTES = frozenset(range(256))

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from proxy.errors import MalformedRequest, MalformedResponse, VersionNotSupported
-from proxy.http1.head import parse_fields, parse_request_head, parse_response_head
+from proxy.http1.grammar import parse_fields
+from proxy.http1.head import parse_request_head, parse_response_head
 from tests.unit.http1.heads import request_bytes, response_bytes
 
 # -- refused field lines, both ways

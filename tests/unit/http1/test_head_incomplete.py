@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import MalformedRequest, ProxyError, VersionNotSupported
 from proxy.http1 import chunked, framing, head
-from proxy.http1.head import (
-    check_incomplete_request,
-    parse_request_head,
-    stray_byte,
-)
+from proxy.http1.grammar import stray_byte
+from proxy.http1.head import check_incomplete_request, parse_request_head
 from tests.unit.http1.heads import request_bytes
 
 # -- while the head is incomplete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 from proxy.policy.delivery import Delivery, adjust_fields
 from tests.unit.http1.heads import response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.route import FieldRules
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 from proxy.policy.fields import (
     Rules,
     head_bytes,

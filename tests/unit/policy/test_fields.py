@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.route import FieldRules
-from proxy.http1.head import Fields, RequestHead
+from proxy.http1.grammar import Fields
+from proxy.http1.head import RequestHead
 from proxy.policy.fields import (
     HOP_BY_HOP,
     Rules,

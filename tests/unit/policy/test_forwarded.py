@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.http1.head import Fields
+from proxy.http1.grammar import Fields
 from proxy.policy.forwarded import (
     forwarded_element,
     forwarded_fields,

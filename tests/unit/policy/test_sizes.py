@@ -15,7 +15,8 @@ from proxy.errors import (
 )
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import Body, LengthBody
-from proxy.http1.head import END_OF_HEAD, RequestHead
+from proxy.http1.grammar import END_OF_HEAD
+from proxy.http1.head import RequestHead
 from proxy.policy.sizes import (
     LINE_ROOM,
     MAX_RESPONSE_FIELDS,
