@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup fix check test cover demo bench
+.PHONY: setup fix check test cover demo bench reference docs
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -28,3 +28,9 @@ demo: ## upstreams, proxy and page
 
 bench: ## how long until an upstream hears that its client has left
 	$(PYTHON) -m bench.disconnect
+
+reference: ## the parts of docs/ that are made from the code
+	$(PYTHON) -m tests.support.reference
+
+docs: ## the site, in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet

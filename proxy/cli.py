@@ -1,27 +1,33 @@
-"""The command `unbuffered`: serve, check, demo. Owns arguments and exit codes.
+"""The command `unbuffered`. Owns arguments and exit codes.
 
-0: all went well. 1: it could not run (a port in use). 2: a wrong
-configuration or wrong arguments; every fault is told. `process` has more.
+0: all went well. 1: it could not run (a port in use), or `explain` found that a
+request is refused. 2: a wrong configuration or wrong arguments; every fault is
+told. `process` has more.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxy import __version__, process
+from proxy import __version__, colour, process, usage
 from proxy.config.load import from_routes, load
 from proxy.config.model import Config
 from proxy.config.report import report
+from proxy.config.schema import schema
 from proxy.errors import ConfigError
+from proxy.explain import command as explaining
+from proxy.usage import Commands, add_command
 
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "check", "demo")
+COMMANDS = ("serve", "check", "explain", "demo", "schema", "completion")
+SHELLS = ("bash", "zsh", "fish")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,15 +49,27 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="unbuffered",
         description="The reverse proxy that never holds a piece of a stream.",
+        epilog="unbuffered COMMAND --help tells more of a command, with examples.",
     )
     top.add_argument("--version", action="version", version=f"unbuffered {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_serve(commands)
+    add_check(commands)
+    add_explain(commands)
+    add_demo(commands)
+    add_schema(commands)
+    add_completion(commands)
+    return top
 
-    serve = commands.add_parser(
+
+def add_serve(commands: Commands) -> None:
+    serve = add_command(
+        commands,
         "serve",
-        help="run the proxy",
+        run_serve,
+        brief="run the proxy",
         description="Run the proxy: by a configuration file, or by --route alone.",
-        epilog="example: unbuffered serve --route /sse=http://localhost:8002",
+        epilog=usage.SERVE_EXAMPLES,
     )
     add_config_arguments(serve)
     serve.add_argument(
@@ -59,30 +77,74 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="reload when the configuration file or the certificate changes",
     )
-    serve.set_defaults(run=run_serve)
 
-    check = commands.add_parser(
+
+def add_check(commands: Commands) -> None:
+    check = add_command(
+        commands,
         "check",
-        help="check a configuration and print every effective value",
-        description="Check a configuration. Prints every effective value and where "
+        run_check,
+        brief="check a configuration and print every effective value",
+        description="Check a configuration. Prints every effective value and where\n"
         "it came from, or every fault (exit status 2).",
+        epilog=usage.CHECK_EXAMPLES,
     )
     add_config_arguments(check)
-    check.set_defaults(run=run_check)
 
-    demo = commands.add_parser(
+
+def add_explain(commands: Commands) -> None:
+    explain = add_command(
+        commands,
+        "explain",
+        run_explain,
+        brief="tell what would become of a request, without sending it",
+        description="Tell which route takes a request and why no other does, what\n"
+        "its upstream would get, and which limits apply. Sends nothing.",
+        epilog=explaining.EXAMPLES,
+    )
+    explaining.add_arguments(explain)
+    add_config_arguments(explain)
+
+
+def add_demo(commands: Commands) -> None:
+    demo = add_command(
+        commands,
         "demo",
-        help="run the demo: upstreams, proxy and page",
-        description="Run the demo upstreams, the proxy before them and the page "
+        run_demo,
+        brief="run the demo: upstreams, proxy and page",
+        description="Run the demo upstreams, the proxy before them and the page\n"
         "that shows the difference. Needs no key and no network.",
+        epilog=usage.DEMO_EXAMPLES,
     )
     demo.add_argument("--port", type=int, help="port of the proxy (default 8080)")
     demo.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     demo.add_argument(
         "--no-open", action="store_true", help="do not open the page in a browser"
     )
-    demo.set_defaults(run=run_demo)
-    return top
+
+
+def add_schema(commands: Commands) -> None:
+    add_command(
+        commands,
+        "schema",
+        run_schema,
+        brief="print the JSON Schema of configuration files",
+        description="Print the JSON Schema of configuration files, with which an\n"
+        "editor completes and checks them.",
+        epilog=usage.SCHEMA_EXAMPLES,
+    )
+
+
+def add_completion(commands: Commands) -> None:
+    completion = add_command(
+        commands,
+        "completion",
+        run_completion,
+        brief="print what makes a shell complete this command",
+        description="Print what makes a shell complete this command.",
+        epilog=usage.COMPLETION_EXAMPLES,
+    )
+    completion.add_argument("shell", choices=SHELLS)
 
 
 def add_config_arguments(command: argparse.ArgumentParser) -> None:
@@ -155,9 +217,36 @@ def run_serve(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """`unbuffered check`"""
-    with contextlib.suppress(BrokenPipeError):  # `unbuffered check | head`
-        print(report(configuration(options)), flush=True)
+    show(report(configuration(options)))
     return process.OK
+
+
+def run_explain(options: argparse.Namespace) -> int:
+    """`unbuffered explain`"""
+    paint = colour.painter(sys.stdout, os.environ)
+    text, status = explaining.explanation(options, configuration(options), paint)
+    show(text)
+    return status
+
+
+def run_schema(options: argparse.Namespace) -> int:
+    """`unbuffered schema`"""
+    show(json.dumps(schema(), indent=2, ensure_ascii=False))
+    return process.OK
+
+
+def run_completion(options: argparse.Namespace) -> int:
+    """`unbuffered completion`"""
+    from proxy.completing import completion  # needs a library that no other does
+
+    show(completion(parser(), options.shell))
+    return process.OK
+
+
+def show(text: str) -> None:
+    """What a command was asked for, on standard output."""
+    with contextlib.suppress(BrokenPipeError):  # `unbuffered check | head`
+        print(text, flush=True)
 
 
 def run_demo(options: argparse.Namespace) -> int:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import re
+import shlex
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise, takewhile
 from pathlib import Path
 
-import msgspec
+import jsonschema
 import pytest
+import trustme
 
-from proxy.cli import main
-from proxy.config.faults import expected
+from proxy.cli import COMMANDS, main, parser
 from proxy.config.load import load
-from proxy.config.model import Log, Server
-from proxy.config.report import as_toml
-from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.routes import check_rule
+from proxy.config.schema import schema
+from proxy.config.tables import KEYS_ELSEWHERE
 from proxy.policy.rewrite import compile_rules, rewrite_path
+from tests.support import reference
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("README.md")]
 FENCE = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 Check = Callable[[str], tuple[int, str]]
-NOT_A_DEFAULT = {"target", "path_rewrite"}
 
 
 class AnyVariable(Mapping[str, str]):
@@ -41,63 +44,23 @@ class AnyVariable(Mapping[str, str]):
         return 0
 
 
-# -- the reference of keys --------------------------------------------------------
+# -- what is made from the code ---------------------------------------------------
 
 
-def rows_of(
-    table: type[msgspec.Struct], path: str = "", only: set[str] | None = None
-) -> list[str]:
-    """The lines of the reference that a table of the model asks for."""
-    rows = []
-    for each in msgspec.structs.fields(table):
-        name = each.encode_name
-        if name == "prefix" or (only is not None and name not in only):
-            continue
-        if each.name == "headers":
-            for direction in ("request", "response"):
-                rows += rows_of(FieldRules, f"headers.{direction}.")
-            continue
-        default = "required"
-        if each.default is not msgspec.NODEFAULT:
-            default = f"`{as_toml(each.default)}`"
-        elif each.default_factory is not msgspec.NODEFAULT:
-            default = f"`{as_toml(each.default_factory())}`"
-        [meaning] = [
-            meta.description for meta in each.type.__metadata__ if meta.description
-        ]
-        rows.append(
-            f"| `{path}{name}` | {expected(each.type)} | {default} | {meaning} |"
-        )
-    return rows
+@pytest.mark.parametrize("name", reference.GENERATED)
+def test_what_is_made_from_the_code_is_current(name: str) -> None:
+    """If it fails: `make reference`."""
+    if name in ("cli.md", "explain.md") and sys.version_info[:2] != (3, 11):
+        pytest.skip("argparse words its help in other ways in other versions")
+    text = (ROOT / "docs" / name).read_text("utf-8")
+    assert text == reference.GENERATED[name](text)
 
 
-def documented_rows(heading: str) -> list[str]:
-    """The lines of the table of keys under a heading."""
-    _, _, section = REFERENCE.read_text("utf-8").partition(f"\n### {heading}\n")
-    _, _, table = section.partition("\n| Key | Type | Default | Meaning |\n")
-    return [*takewhile(lambda line: line.startswith("| `"), table.splitlines()[1:])]
-
-
-@pytest.mark.parametrize(
-    ("heading", "rows"),
-    [
-        pytest.param("`[server]`", rows_of(Server), id="server"),
-        pytest.param("`[log]`", rows_of(Log), id="log"),
-        pytest.param(
-            '`[routes."/prefix"]`', rows_of(Route, only=NOT_A_DEFAULT), id="route"
-        ),
-        pytest.param("Options of a route", rows_of(RouteOptions), id="options"),
-    ],
-)
-def test_every_key_has_its_row_and_no_row_is_of_no_key(
-    heading: str, rows: list[str]
-) -> None:
-    assert documented_rows(heading) == rows
-
-
-def test_no_other_table_lists_keys() -> None:
+def test_every_table_of_keys_stands_between_its_markers() -> None:
     text = REFERENCE.read_text("utf-8")
-    assert text.count("| Key | Type | Default | Meaning |") == 4
+    marked = [found[2] for found in reference.MARKED.finditer(text)]
+    assert sorted(marked) == sorted(reference.tables())
+    assert text.count("| Key | Type | Default | Meaning |") == len(marked)
 
 
 # -- the examples -----------------------------------------------------------------
@@ -109,24 +72,68 @@ def blocks(page: Path) -> Iterator[tuple[str, str, str]]:
         yield found[1], found[2].strip(), found[3]
 
 
+def shipped() -> list[Path]:
+    """Every file of the repository that is a configuration."""
+    found = [ROOT / "config.toml", ROOT / "upstream_demo" / "demo.toml"]
+    found += sorted((ROOT / "examples").rglob("config*.toml"))
+    return [path for path in found if "node_modules" not in path.parts]
+
+
+def whole(text: str) -> str:
+    """A configuration that a fragment of one could stand in."""
+    if "[routes" in text:
+        return text
+    keys = tomllib.loads(f"\n{text}".partition("\n[")[0])
+    if not keys:
+        return f'{text}\n[routes."/x"]\n{TARGET}'
+    return f'[routes."/x"]\n{"" if "target" in keys else TARGET}{text}'
+
+
+TARGET = 'target = "http://localhost:1"\n'
 EXAMPLES = [
-    pytest.param(content, id=f"{page.name}-{number}")
+    pytest.param(whole(content), id=f"{page.name}-{number}")
     for page in PAGES
     for number, (language, remark, content) in enumerate(blocks(page), start=1)
-    if language == "toml" and "[routes" in content and remark != "faulty"
+    if language == "toml" and remark != "faulty"
 ]
+SHIPPED = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in shipped()]
+VALIDATOR = jsonschema.Draft7Validator(schema())
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
-def test_every_example_loads(tmp_path: Path, text: str) -> None:
+def test_every_example_loads_and_its_schema_agrees(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text, "utf-8")
+    make_files(text, tmp_path)
     assert load(path, AnyVariable()).routes
+    VALIDATOR.validate(tomllib.loads(text))
 
 
-@pytest.mark.parametrize("name", ["config.toml", "upstream_demo/demo.toml"])
-def test_every_configuration_that_we_ship_loads(name: str) -> None:
-    assert load(ROOT / name, {}).routes
+def make_files(text: str, folder: Path) -> None:
+    """The files of certificates that an example names have to be there."""
+    authority = trustme.CA()
+    pair = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+    for key, name in re.findall(r'^(tls_\w+|ca_file) = "(.*)"', text, re.MULTILINE):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        pem = authority.cert_pem if key == "ca_file" else pair
+        pem.write_to_path(str(path))
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_every_configuration_that_we_ship_loads(path: Path) -> None:
+    assert load(path, AnyVariable()).routes
+    VALIDATOR.validate(tomllib.loads(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in shipped() if each.name != "demo.toml"], ids=str
+)
+def test_the_first_line_of_an_example_leads_to_the_schema(path: Path) -> None:
+    first = path.read_text("utf-8").partition("\n")[0]
+    directive, _, place = first.partition(" ")
+    assert directive == "#:schema"
+    assert (path.parent / place).resolve() == ROOT / "docs" / "config.schema.json"
 
 
 def outputs(remark: str) -> list[tuple[str, str]]:
@@ -183,6 +190,65 @@ def test_rules_of_path_rewrite_do_what_the_examples_say() -> None:
             check_rule(pattern, replacement)
         rewritten = rewrite_path(compile_rules(table), request.encode())
         assert (request, rewritten.decode()) == (request, upstream)
+
+
+# -- fragments in the prose --------------------------------------------------------
+
+PROSE = {page: FENCE.sub("", page.read_text("utf-8")) for page in PAGES}
+KEY_AND_VALUE = re.compile(r"`([a-z_.]+ = [^`…]+)`")
+COMMAND = re.compile(
+    r"(?:^|[\s`/])unbuffered ((?:[a-z]+(?= |$|`)|--?\w)[^`\n]*)", re.MULTILINE
+)
+
+
+def fragments() -> Iterator[tuple[str, str, str]]:
+    """Page, table and text of each `key = value`."""
+    for page, prose in PROSE.items():
+        for text in dict.fromkeys(KEY_AND_VALUE.findall(prose)):
+            key = re.split(r"[ .]", text)[0]
+            table = KEYS_ELSEWHERE.get(key, '[routes."/prefix"]')
+            yield page.name, table.replace("/prefix", "/x"), text
+
+
+@pytest.mark.parametrize(("page", "table", "text"), [*fragments()])
+def test_every_key_and_value_in_the_prose_loads(
+    tmp_path: Path, page: str, table: str, text: str
+) -> None:
+    address = "" if text.startswith("target") else TARGET
+    route = f'[routes."/x"]\n{address}'
+    path = tmp_path / "config.toml"
+    content = f"{route}{text}" if "routes" in table else f"{table}\n{text}\n{route}"
+    path.write_text(content, "utf-8")
+    assert load(path, AnyVariable()).routes
+
+
+# -- commands ---------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Page and arguments of each command of ours that a person could copy."""
+    for page in PAGES:
+        for found in COMMAND.findall(page.read_text("utf-8")):
+            text = re.split(r" [|>&;] ?", found)[0]
+            if "[-" not in text:  # a synopsis
+                yield page.name, text
+
+
+@pytest.mark.parametrize(("page", "text"), [*dict.fromkeys(commands())])
+def test_every_command_line_is_one(page: str, text: str) -> None:
+    arguments = shlex.split(text, comments=True)
+    if len(arguments) == 1:  # it may be its name alone
+        assert arguments[0] in COMMANDS or arguments[0].startswith("--")
+        return
+    with contextlib.suppress(SystemExit), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "exit", left_well)
+        assert parser().parse_args(arguments).run
+
+
+def left_well(self: object, status: int = 0, message: str | None = None) -> None:
+    """What --help and --version do, and what a fault must not."""
+    assert status == 0, message
+    raise SystemExit
 
 
 # -- links ------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS: dict[str, tuple[str, ...]] = {
-    "vocabulary": ("proxy", "proxy.errors", "proxy.timeline"),
+    "vocabulary": ("proxy", "proxy.colour", "proxy.errors", "proxy.timeline"),
     "http1": ("proxy.http1.",),
     "config": ("proxy.config.",),
     "policy": ("proxy.policy.",),
@@ -31,6 +31,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.forward",
     ),
     "observe": ("proxy.observe.",),
+    "explain": ("proxy.explain.",),
     "process": (
         "proxy.listener",
         "proxy.drain",
@@ -38,6 +39,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.reload",
         "proxy.signals",
         "proxy.process",
+        "proxy.usage",
+        "proxy.completing",
         "proxy.cli",
         "proxy.__main__",
     ),

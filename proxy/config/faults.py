@@ -1,7 +1,6 @@
 """The words of a fault: what was found, what is expected, what to write.
 
-Pure text. Knows the types of the model and the keys that people bring along
-from the configuration of a dev server; knows no file and no environment.
+Pure text. Knows the types of the model; knows no file and no environment.
 """
 
 from __future__ import annotations
@@ -14,48 +13,11 @@ from typing import Any
 
 from msgspec import inspect
 
+from proxy.config.foreign import advice
+
 MAX_SHOWN = 60  # characters of a string; a fault stays one line
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-REDIRECTS = (
-    "write redirect_rewrite = true: redirects get the scheme and host that the "
-    "client asked for"
-)
-OWN_TLS = "write tls_certificate and tls_key, under [server]"
-
-# Keys of webpack-dev-server, http-proxy-middleware and Vite that have no
-# counterpart of the same name here, in snake case, and what to do instead.
-DEV_SERVER_KEYS = {
-    "xfwd": "leave it out: X-Forwarded-* are always sent (see trust_forwarded)",
-    "secure": "write verify = false, or name the authority in ca_file",
-    "compress": "leave it out: nothing is ever compressed here",
-    "buffer": "leave it out: nothing is ever held here",
-    "rewrite": 'write path_rewrite = { "^/prefix" = "" }',
-    "prefix": 'the prefix is the name of the table: [routes."/prefix"]',
-    "context": 'the prefix is the name of the table: [routes."/prefix"]',
-    "path_filter": 'the prefix is the name of the table: [routes."/prefix"]',
-    "router": 'write one table [routes."/prefix"] for each target',
-    "bypass": 'write one table [routes."/prefix"] for each target',
-    "auth": "set headers.request.set.Authorization",
-    "timeout": "write idle_timeout_seconds (in seconds, 0: no limit)",
-    "proxy_timeout": "write first_byte_timeout_seconds or idle_timeout_seconds "
-    "(in seconds, 0: no limit)",
-    "follow_redirects": "leave it out: redirects go to the client; what points at "
-    "the target is put right by redirect_rewrite",
-    "auto_rewrite": "write redirect_rewrite = true",
-    "host_rewrite": REDIRECTS,
-    "protocol_rewrite": REDIRECTS,
-    "rewrite_ws_origin": "write rewrite_origin = true",
-    "preserve_header_key_case": "leave it out: field names keep their case",
-    "prepend_path": "leave it out: the target's path is always put first",
-    "log_level": "leave it out: see [log]",
-    "logger": "leave it out: see [log]",
-    "https": OWN_TLS,
-    "ssl": OWN_TLS,
-    "tls": OWN_TLS,
-    "proxy": 'write one table [routes."/prefix"] for each entry',
-    "dev_server": 'its proxy entries become tables: [routes."/prefix"]',
-}
 
 
 def snake_case(key: str) -> str:
@@ -64,22 +26,32 @@ def snake_case(key: str) -> str:
 
 
 def unknown(
-    key: str, known: Collection[str], elsewhere: Mapping[str, str], kind: str = "key"
+    key: str,
+    known: Collection[str],
+    elsewhere: Mapping[str, str],
+    kind: str = "key",
+    raw: object = None,
 ) -> str:
     """Say what to write instead of an unknown key (or table, as `kind` says).
 
-    `elsewhere` maps keys of other tables to the table they belong into.
+    `elsewhere` maps keys of other tables to the table they belong into; `raw`
+    is the value that the key has.
     """
     name = snake_case(key)
     if name in known:
         return f"unknown {kind}: write {name}"
-    if name in DEV_SERVER_KEYS:
-        return f"unknown {kind}: {DEV_SERVER_KEYS[name]}"
+    better = advice(name, raw)
+    if better is not None:
+        return f"unknown {kind}: {better}"
     if name in elsewhere:
         return f"unknown {kind} here: {name} belongs into {elsewhere[name]}"
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"unknown {kind}: did you mean {close[0]}?"
+    for close in difflib.get_close_matches(name, known, n=1):
+        return f"unknown {kind}: did you mean {close}?"
+    for close in difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
+        return (
+            f"unknown {kind}: did you mean {close}, "
+            f"which belongs into {elsewhere[close]}?"
+        )
     return f"unknown {kind}: expected {choice(sorted(known))}"
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from proxy.config.environment import expand
 from proxy.config.faults import described, expected, key_name, quoted, unknown
+from proxy.config.foreign import in_seconds
 from proxy.config.model import Log, Server
 from proxy.config.networks import parse_network
 from proxy.config.route import Route
@@ -93,7 +94,8 @@ class Reader:
                 raise msgspec.ValidationError
         except msgspec.ValidationError:
             found = " from ".join([described(raw, secret), *references])
-            self.fault(table, key, f"expected {expected(kind)}, got {found}")
+            better = "" if references else in_other_words(key, raw, kind)
+            self.fault(table, key, f"expected {expected(kind)}, got {found}{better}")
             return None
         except ValueError as error:
             self.fault(table, key, str(error))
@@ -116,7 +118,7 @@ class Reader:
     ) -> Entries:
         """The entry of a key that must be one of `known`; empty after a fault."""
         if key not in known:
-            message = unknown(key, known, KEYS_ELSEWHERE)
+            message = unknown(key, known, KEYS_ELSEWHERE, raw=raw)
             self.fault(table, key_name(key), message)
             return {}
         if key == "trusted_proxies":
@@ -155,6 +157,18 @@ class Reader:
         for key, raw in self.items(table, "", content):
             entries |= self.known_value(table, key, raw, keys_of(model))
         return entries
+
+
+def in_other_words(key: str, raw: object, kind: Any) -> str:
+    """What to write instead of a text that stands for a number or a boolean."""
+    if not isinstance(raw, str):
+        return ""
+    try:
+        msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError:
+        seconds = in_seconds(raw, 1) if key.endswith("_seconds") else None
+        return "" if seconds is None else f": write {seconds:.15g}"
+    return ": leave the quotes out"
 
 
 def check_host(host: str) -> None:

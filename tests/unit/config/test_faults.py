@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import pytest
 
 from proxy.config.faults import (
-    DEV_SERVER_KEYS,
     choice,
     described,
     key_name,
     quoted,
     snake_case,
 )
-from proxy.config.route import Route
+from proxy.config.foreign import DEV_SERVER_KEYS, PROXY_KEYS, TIMES, in_seconds
+from proxy.config.tables import KEYS_ELSEWHERE
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,33 @@ def test_a_key_is_bare_where_toml_allows_it() -> None:
     assert [key_name(name) for name in ("a-b_1", "a.b", "")] == ["a-b_1", '"a.b"', '""']
 
 
-def test_advice_on_dev_server_keys_hides_no_key_of_ours() -> None:
-    keys = set(Route.__struct_fields__) - {"prefix"}
-    assert set(DEV_SERVER_KEYS) & keys == set()
+@pytest.mark.parametrize("keys", [DEV_SERVER_KEYS, PROXY_KEYS, TIMES])
+def test_advice_on_foreign_keys_hides_no_key_of_ours(keys: dict[str, object]) -> None:
+    assert keys.keys() & KEYS_ELSEWHERE.keys() == set()
+
+
+def test_advice_speaks_of_keys_that_exist() -> None:
+    for keys, _ in TIMES.values():
+        assert set(keys) <= KEYS_ELSEWHERE.keys()
+    for text in (*DEV_SERVER_KEYS.values(), *PROXY_KEYS.values()):
+        for name in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text):
+            assert name in KEYS_ELSEWHERE, text
+
+
+@pytest.mark.parametrize(
+    ("raw", "per_second", "seconds"),
+    [
+        pytest.param(30000, 1000, 30.0, id="milliseconds of a dev server"),
+        pytest.param(0, 1000, 0.0, id="none"),
+        pytest.param("60s", 1, 60.0, id="seconds"),
+        pytest.param("5m", 1, 300.0, id="minutes"),
+        pytest.param("250ms", 1, 0.25, id="milliseconds"),
+        pytest.param("75", 1, 75.0, id="without a unit"),
+        pytest.param("a while", 1, None, id="no duration"),
+        pytest.param(True, 1, None, id="a boolean"),
+    ],
+)
+def test_durations_of_other_proxies_are_put_into_seconds(
+    raw: object, per_second: int, seconds: float | None
+) -> None:
+    assert in_seconds(raw, per_second) == seconds

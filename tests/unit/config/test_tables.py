@@ -49,9 +49,25 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
         pytest.param("secure = false",
                      "secure: unknown key: write verify = false, or name the "
                      "authority in ca_file", id="secure"),
-        pytest.param("proxyTimeout = 5", "proxyTimeout: unknown key: write "
-                     "first_byte_timeout_seconds or idle_timeout_seconds (in seconds, "
-                     "0: no limit)", id="proxyTimeout"),
+        pytest.param("proxyTimeout = 30000", "proxyTimeout: unknown key: write "
+                     "first_byte_timeout_seconds = 30 or idle_timeout_seconds = 30 (in "
+                     "seconds, 0: no limit)", id="proxyTimeout"),
+        pytest.param('proxy_read_timeout = "5m"', "proxy_read_timeout: unknown key: "
+                     "write first_byte_timeout_seconds = 300 or idle_timeout_seconds = "
+                     "300 (in seconds, 0: no limit)", id="proxy_read_timeout"),
+        pytest.param("timeout = []", "timeout: unknown key: write idle_timeout_seconds "
+                     "(in seconds, 0: no limit)", id="timeout without a number"),
+        pytest.param('proxy_pass = "http://a"', "proxy_pass: unknown key: write target "
+                     '= "http://host:port"', id="proxy_pass"),
+        pytest.param("proxy_buffering = false", "proxy_buffering: unknown key: leave "
+                     "it out: nothing is ever held here", id="proxy_buffering"),
+        pytest.param("flushInterval = -1", "flushInterval: unknown key: leave it out: "
+                     "every piece is sent at once", id="flushInterval"),
+        pytest.param("compress = false", "compress: unknown key: leave it out: nothing "
+                     "is ever compressed here", id="compress"),
+        pytest.param("trusted_proxy = []", "trusted_proxy: unknown key: did you mean "
+                     "trusted_proxies, which belongs into [server]?",
+                     id="nearest in another table"),
         pytest.param("idleTimeout = 5", "idleTimeout: unknown key: did you mean "
                      "idle_timeout_seconds?", id="unit left out"),
         pytest.param('prefix = "/x"', "prefix: unknown key: the prefix is the name of "
@@ -66,7 +82,16 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
         pytest.param("idle_timeout_seconds = true", "idle_timeout_seconds: "
                      f"{NUMBER} true", id="boolean for a number"),
         pytest.param('idle_timeout_seconds = "4s"', "idle_timeout_seconds: "
-                     f'{NUMBER} the string "4s"', id="string for a number"),
+                     f'{NUMBER} the string "4s": write 4', id="a duration"),
+        pytest.param('idle_timeout_seconds = "5 m"', "idle_timeout_seconds: "
+                     f'{NUMBER} the string "5 m": write 300', id="minutes"),
+        pytest.param('idle_timeout_seconds = "soon"', "idle_timeout_seconds: "
+                     f'{NUMBER} the string "soon"', id="string for a number"),
+        pytest.param('max_body_bytes = "80"', "max_body_bytes: expected an integer of "
+                     '0 or more, got the string "80": leave the quotes out',
+                     id="a number in quotes"),
+        pytest.param('ws = "true"', "ws: expected true or false, got the string "
+                     '"true": leave the quotes out', id="a boolean in quotes"),
         pytest.param("idle_timeout_seconds = -0.5", "idle_timeout_seconds: "
                      f"{NUMBER} the number -0.5", id="negative"),
         pytest.param("idle_timeout_seconds = nan", "idle_timeout_seconds: "
@@ -104,8 +129,8 @@ def test_keys_of_a_route(refuse: Refuse, line: str, fault: str) -> None:
         pytest.param("port = 80.0",
                      "port: expected an integer from 0 to 65535, got the number 80.0",
                      id="number with a point for a port"),
-        pytest.param('port = "80"',
-                     'port: expected an integer from 0 to 65535, got the string "80"',
+        pytest.param('port = "80a"',
+                     'port: expected an integer from 0 to 65535, got the string "80a"',
                      id="string for a port"),
         pytest.param("port = 65536",
                      "port: expected an integer from 0 to 65535, got the integer 65536",

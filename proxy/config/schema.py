@@ -1,0 +1,150 @@
+"""The JSON Schema of a configuration file, for editors.
+
+Made from the model, and describes what `load` takes: a string with a reference
+to the environment may stand for a number, a target may be a list, the values
+of a table of cookies may be one string. What only `load` can judge (does the
+pattern compile, does the file exist) is left to it: whatever the schema
+refuses, `load` refuses too.
+
+Draft 7, which every editor knows: Taplo and VS Code read newer ones in part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from proxy.config.cookies import COOKIE_TABLES
+from proxy.config.headers import TOKEN
+from proxy.config.load import PLAIN_TABLES
+from proxy.config.route import FieldRules, HeaderRules, Route, RouteOptions
+from proxy.config.tables import DEFAULTS
+
+Schema: TypeAlias = dict[str, Any]
+
+DIALECT = "http://json-schema.org/draft-07/schema#"
+TITLE = "Configuration of Unbuffered"
+# The one definition that many keys share.
+REFERENCE: Schema = {"$ref": "#/definitions/reference"}
+DEFINITIONS: Schema = {
+    "reference": {
+        "type": "string",
+        "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^{}]*)?\}",
+        "description": "A variable of the environment: ${NAME} or ${NAME:-default}.",
+    }
+}
+# Any scheme: which ones there are is told better by a fault.
+TARGET: Schema = {"type": "string", "pattern": r"^[A-Za-z]+://|^unix:/|\$\{"}
+TARGETS: Schema = {"anyOf": [TARGET, {"type": "array", "items": TARGET, "minItems": 1}]}
+STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+FIELD_NAME: Schema = {"type": "string", "pattern": f"^{TOKEN.pattern}$"}
+REMOVED: Schema = {
+    "type": "array",
+    "items": {"anyOf": [FIELD_NAME, {"type": "string", "pattern": r"\$\{"}]},
+}
+PREFIX = r"^/([A-Za-z0-9._~!$&'()+,;=:@/%-]*[A-Za-z0-9._~!$&'()+,;=:@%-])?$"
+
+
+def schema() -> Schema:
+    """The schema of a whole file."""
+    tables = {name: table(model) for name, model in PLAIN_TABLES.items()}
+    tables[DEFAULTS] = table(RouteOptions)
+    tables[DEFAULTS]["description"] = "What every route starts from."
+    route = table(Route)
+    route["required"] = ["target"]
+    route["description"] = "A route. Its name is the prefix that it takes."
+    return {
+        "$schema": DIALECT,
+        "title": TITLE,
+        "definitions": DEFINITIONS,
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["routes"],
+        "properties": {
+            **tables,
+            "routes": {
+                "description": 'Each [routes."/prefix"]; the longest prefix wins.',
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": PREFIX},
+                "additionalProperties": route,
+            },
+        },
+    }
+
+
+def table(model: type[msgspec.Struct]) -> Schema:
+    """The schema of one table of the model."""
+    properties = {
+        each.encode_name: key(each)
+        for each in msgspec.structs.fields(model)
+        if each.name != "prefix"
+    }
+    description = (model.__doc__ or "").partition("\n")[0]
+    return {
+        "type": "object",
+        "description": description,
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def key(each: msgspec.structs.FieldInfo) -> Schema:
+    """The schema of one key: what it takes, what it means, its default."""
+    [meaning] = [
+        meta.description for meta in each.type.__metadata__ if meta.description
+    ]
+    name = each.encode_name
+    described: Schema = {"description": meaning}
+    if name == "headers":
+        return described | headers()
+    make = OWN_FORMS.get(name)
+    described |= make() if make else plain(each.type)
+    default = default_of(each)
+    if default is None:
+        described["description"] += " Default: as change_origin."
+    elif default is not msgspec.NODEFAULT:
+        described["default"] = default
+    return described
+
+
+def headers() -> Schema:
+    """`headers.request` and `headers.response`, each with `set` and `remove`."""
+    directions = table(HeaderRules)
+    for each in msgspec.structs.fields(HeaderRules):
+        rules = table(FieldRules)
+        described = directions["properties"][each.encode_name]["description"]
+        directions["properties"][each.encode_name] = rules | {"description": described}
+    del directions["description"]
+    return directions
+
+
+def plain(annotation: Any) -> Schema:
+    """What a key of a type takes; other than text also by a reference."""
+    made = msgspec.json.schema(annotation)
+    made.pop("description", None)
+    if "anyOf" in made:  # bool or None: TOML has no null
+        made = {"type": "boolean"}
+    if made.get("type") in ("string", "array", "object"):
+        return made
+    return {"anyOf": [made, REFERENCE]}
+
+
+def default_of(each: msgspec.structs.FieldInfo) -> Any:
+    """The default of a key; NODEFAULT where it has to be said."""
+    if each.default_factory is not msgspec.NODEFAULT:
+        return each.default_factory()
+    return each.default
+
+
+# The keys whose form in the file is not that of the model.
+OWN_FORMS: dict[str, Callable[[], Schema]] = {
+    "target": lambda: dict(TARGETS),
+    "set": lambda: STRINGS | {"propertyNames": FIELD_NAME},
+    "remove": lambda: dict(REMOVED),
+    **{
+        name: lambda: {"anyOf": [{"type": "string"}, STRINGS]} for name in COOKIE_TABLES
+    },
+}

@@ -1,0 +1,80 @@
+"""What `unbuffered explain` tells is what a proxy that runs does."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.explain.rehearsal import Rehearsal
+from tests.conftest import StartProxy
+from tests.support.raw import Upstream
+
+REQUESTS = [
+    pytest.param(b"GET /a/events?x=%2F HTTP/1.1\r\nHost: front\r\n\r\n", id="plain"),
+    pytest.param(
+        b"POST /a/b HTTP/1.1\r\nHost: front:81\r\nContent-Length: 5\r\n"
+        b"Connection: keep-alive, X-Mine\r\nX-Mine: 1\r\nTE: trailers\r\n"
+        b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Ssl: on\r\nForwarded: for=x\r\n"
+        b"Cookie: a\r\nCookie: b\r\nX_Tenant: red\r\nOrigin: http://front\r\n\r\n",
+        id="many fields",
+    ),
+    pytest.param(
+        b"PUT /a HTTP/1.1\r\nHost: front\r\nTransfer-Encoding: chunked\r\n\r\n",
+        id="chunked",
+    ),
+    pytest.param(
+        b"GET /a/ws HTTP/1.1\r\nHost: front\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket, h2c\r\nSec-WebSocket-Key: x\r\n\r\n",
+        id="upgrade",
+    ),
+    pytest.param(b"GET http://other/a?b HTTP/1.0\r\n\r\n", id="absolute form"),
+]
+OPTIONS = {
+    "ws": True,
+    "change_origin": True,
+    "rewrite_origin": True,
+    "path_rewrite": {"^/a": "/new"},
+    "headers": {"request": {"set": {"X-Tenant": "blue"}, "remove": ["Cookie"]}},
+}
+
+
+@pytest.mark.parametrize("request_bytes", REQUESTS)
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["no options", "options"])
+@pytest.mark.parametrize("trusted", [[], ["127.0.0.1"]], ids=["stranger", "trusted"])
+async def test_the_upstream_gets_what_was_told(
+    proxy: StartProxy,
+    upstream: Upstream,
+    request_bytes: bytes,
+    options: dict[str, object],
+    trusted: list[str],
+) -> None:
+    running = await proxy(
+        {"/a": {"target": upstream.url + "/base", **options}},
+        server={"trusted_proxies": trusted},
+    )
+    config = running.server.config
+    rehearsal = Rehearsal(config, request_bytes, "127.0.0.1", tls=False)
+    assert rehearsal.exchange is not None
+    _, server = await running.begin(upstream, request_bytes)
+    assert [*rehearsal.exchange.sent.values()] == [server.head]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", id="no route"),
+        pytest.param(b"GET /a/..%2f HTTP/1.1\r\nHost: a\r\n\r\n", id="dot segments"),
+        pytest.param(b"GET /a HTTP/1.1\r\n\r\n", id="no Host"),
+        pytest.param(b"GET  /a HTTP/1.1\r\nHost: a\r\n\r\n", id="malformed"),
+    ],
+)
+async def test_the_client_gets_the_refusal_that_was_told(
+    proxy: StartProxy, upstream: Upstream, request_bytes: bytes
+) -> None:
+    running = await proxy({"/a": {"target": upstream.url}})
+    rehearsal = Rehearsal(running.server.config, request_bytes, "127.0.0.1", tls=False)
+    client = await running.client()
+    await client.send(request_bytes)
+    head = await client.read_head()
+    assert head.decode().startswith(f"HTTP/1.1 {rehearsal.answer['status']} ")
+    body = await client.read_until(b"\n}\n")
+    assert str(rehearsal.answer["message"]).encode() in body.replace(b'\\"', b'"')
