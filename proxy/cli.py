@@ -1,8 +1,8 @@
-"""The command `unbuffered`. Owns arguments and exit codes.
+"""The command `unbuffered` and its commands. Owns arguments and exit codes.
 
 0: all went well. 1: it could not run (a port in use), or `explain` found that a
 request is refused. 2: a wrong configuration or wrong arguments; every fault is
-told. `process` has more.
+told. `process` has more, and `doctor` its own.
 """
 
 from __future__ import annotations
@@ -21,12 +21,22 @@ from proxy.config.load import from_routes, load
 from proxy.config.model import Config
 from proxy.config.report import report
 from proxy.config.schema import schema
+from proxy.doctor.measuring.command import add_commands as add_doctor
 from proxy.errors import ConfigError
 from proxy.explain import command as explaining
 from proxy.usage import Commands, add_command
 
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "check", "explain", "demo", "schema", "completion")
+COMMANDS = (
+    "serve",
+    "check",
+    "explain",
+    "doctor",
+    "origin",
+    "demo",
+    "schema",
+    "completion",
+)
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -56,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_check(commands)
     add_explain(commands)
+    add_doctor(commands, process.run)
     add_demo(commands)
     add_schema(commands)
     add_completion(commands)

@@ -228,7 +228,8 @@ def test_every_key_and_value_in_the_prose_loads(
 def commands() -> Iterator[tuple[str, str]]:
     """Page and arguments of each command of ours that a person could copy."""
     for page in PAGES:
-        for found in COMMAND.findall(page.read_text("utf-8")):
+        whole_lines = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))
+        for found in COMMAND.findall(whole_lines):
             text = re.split(r" [|>&;] ?", found)[0]
             if "[-" not in text:  # a synopsis
                 yield page.name, text

@@ -32,6 +32,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "observe": ("proxy.observe.",),
     "explain": ("proxy.explain.",),
+    "doctor": (
+        "proxy.doctor.",
+        "proxy.doctor.telling.",
+        "proxy.doctor.measuring.",
+    ),
     "process": (
         "proxy.listener",
         "proxy.drain",
@@ -134,6 +139,22 @@ def test_an_observer_knows_the_vocabulary_and_streams_only() -> None:
                 if floor_of(name) not in ("vocabulary", "stream", "observe")
             }
             assert beyond == set(), module
+
+
+def test_the_doctor_is_an_independent_witness() -> None:
+    """What it shared with the relay, it could not find at fault."""
+    known = {"vocabulary", "http1", "stream", "doctor"}
+    for module in PROXY:
+        if floor_of(module) == "doctor":
+            assert {floor_of(name) for name in own_imports(module)} <= known, module
+
+
+def test_the_diagnosis_and_its_report_know_no_socket() -> None:
+    for module, path in PROXY.items():
+        if row_of(module) in ("proxy.doctor.", "proxy.doctor.telling."):
+            tree = ast.parse(path.read_text("utf-8"))
+            assert [node for node in ast.walk(tree) if isinstance(node, WAITING)] == []
+            assert outside_imports(module) & OUTSIDE == set(), module
 
 
 @pytest.mark.parametrize("floor", ["http1", "config", "stream"])

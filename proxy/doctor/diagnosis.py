@@ -1,0 +1,262 @@
+"""From what arrived to a verdict. Pure: no socket, no clock.
+
+Two ways to know a hold. Events of the test origin say when they were sent,
+and what is late is late. Of any other stream only the shape is seen: a hold
+is then likely, and certain only beside a measurement without it
+(`comparison.py`).
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from proxy.doctor.fingerprints import fingerprint
+from proxy.doctor.record import Recording
+from proxy.doctor.shape import HELD, Shape, block_size, shape_of
+from proxy.doctor.verdict import Kind, Verdict, counted, seconds
+
+ENOUGH = 4  # events; fewer have no shape
+WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
+# Silences after which products give up by default, in seconds.
+TIMERS = {
+    15: "Envoy's route time-out is 15 s, from the request on",
+    29: "AWS API Gateway ends every request after 29 s",
+    30: "Next.js rewrites and Heroku end after 30 s, gunicorn's workers too",
+    60: "nginx (proxy_read_timeout), AWS ALB and many others wait 60 s",
+    100: "Cloudflare waits 100 s",
+    120: "IIS/ARR waits 120 s",
+    300: "Envoy's stream_idle_timeout is 300 s",
+}
+
+
+def diagnose(recording: Recording, slack: float = 0.0) -> Verdict:
+    """The verdict on one recording.
+
+    `slack`: seconds by which events were late without any hop between; a busy
+    machine's own.
+    """
+    shape = shape_of(recording, slack)
+    return unanswered(recording) or ended_early(shape) or judged(shape)
+
+
+def judged(shape: Shape) -> Verdict:
+    """A stream that was answered and not cut."""
+    if not shape.units:
+        return nothing_came(shape)
+    if shape.timed:
+        return by_known_times(shape)
+    return by_shape(shape)
+
+
+# -- what is no stream at all -----------------------------------------------------
+
+
+def unanswered(recording: Recording) -> Verdict | None:
+    """No response, or not the one that was asked for."""
+    if not recording.answered:
+        fault = recording.fault or "no response head came"
+        return Verdict(Kind.NO_ANSWER, f"Could not measure: {fault}.", sure=True)
+    status = recording.status
+    location = recording.get("location")
+    if 300 <= status < 400 and location:
+        return Verdict(
+            Kind.NO_STREAM,
+            f"Could not measure: status {status}, it redirects to {location}. "
+            "Give that URL if it is meant.",
+            sure=True,
+        )
+    if status >= 400 or status in (101, 204, 304):
+        body = recording.content[:200].decode("utf-8", "replace")
+        said = " ".join(body.split())
+        return Verdict(
+            Kind.NO_STREAM,
+            f"Could not measure: the answer has status {status}, it is no stream.",
+            (f"it says: {said}",) if said else (),
+            sure=True,
+        )
+    return None
+
+
+def nothing_came(shape: Shape) -> Verdict:
+    """A head and no content."""
+    recording = shape.recording
+    if recording.ending == "complete":
+        return Verdict(Kind.NO_STREAM, "Could not measure: the body is empty.")
+    waited = seconds(recording.ended - (recording.head or 0.0))
+    return Verdict(
+        Kind.SILENT,
+        f"Could not tell: a head came, and then nothing for {waited}.",
+        ("the back end may be silent for longer: --max-time gives it more",),
+    )
+
+
+def ended_early(shape: Shape) -> Verdict | None:
+    """Cut: the body is not complete, or events of the origin are missing."""
+    recording = shape.recording
+    last = next((unit for unit in reversed(shape.units) if unit.of), None)
+    missing = last is not None and last.number is not None and last.number < last.of
+    cut = recording.ending == "cut"
+    if not cut and not (missing and recording.ending == "complete"):
+        return None
+    silence = shape.silence
+    evidence = [recording.fault] if recording.fault else []
+    if not cut:
+        evidence.append("the end looks clean: a client takes the answer for whole")
+    if missing and last is not None:
+        evidence.append(f"{last.number} of {last.of} events came")
+    evidence.append(f"the whole took {seconds(recording.ended)}")
+    after = round(silence)
+    for timer in (silence, recording.ended):
+        for known, who in TIMERS.items():
+            if abs(timer - known) < max(0.6, 0.02 * known):
+                after = known
+                evidence.append(who)
+    broken = silence < 1
+    how = "broken off" if broken else f"cut after {seconds(silence)} of silence"
+    return Verdict(
+        Kind.CUT,
+        f"Cut: the stream was {how}, {counted(len(shape.events), 'event')} in.",
+        tuple(dict.fromkeys(evidence)),
+        sure=missing,
+        timer=None if broken and after not in TIMERS else silence,
+    )
+
+
+# -- with known times -------------------------------------------------------------
+
+
+def by_known_times(shape: Shape) -> Verdict:
+    """Events of the test origin: what is late is late."""
+    holds, allowed = shape.holds, shape.allowed
+    longest = max(holds)
+    held = sum(hold > allowed for hold in holds)
+    fact = (
+        f"each event says when it was sent; the quickest took {seconds(shape.transit)}"
+    )
+    facts = (f"{fact}, the slowest {seconds(longest + shape.transit)}",)
+    # A few late events are a busy machine's breath, not a hop's buffer.
+    few_late = held <= len(holds) // 4 and longest <= 3 * allowed
+    if few_late or held <= len(holds) // 20:
+        return unheld(shape, facts, longest)
+    pattern = fingerprint(shape) or Verdict(
+        Kind.BURSTS, f"Held: {counted(held, 'event')} of {len(holds)} came late."
+    )
+    if (
+        pattern.kind in (Kind.RHYTHM, Kind.BURSTS)
+        and len(shape.bursts) > 2
+        and (len(shape.events) < 1.5 * len(shape.bursts))
+    ):
+        pattern = delayed(shape)
+    return Verdict(
+        pattern.kind,
+        f"{pattern.line.rstrip('.')}, up to {seconds(longest)} late.",
+        (*pattern.evidence, *facts),
+        sure=True,
+        hold=longest,
+        size=pattern.size,
+        timer=pattern.timer,
+    )
+
+
+def unheld(shape: Shape, facts: tuple[str, ...], longest: float) -> Verdict:
+    """No event is late; is the head?"""
+    head = max((shape.recording.head or 0.0) - shape.transit, 0.0)
+    first = shape.units[0]
+    if head > shape.allowed and first.sent is not None and first.sent > shape.allowed:
+        return Verdict(
+            Kind.HEAD_LATE,
+            f"It streams, but the head is held until the first event: "
+            f"{seconds(head)} late.",
+            (*facts, "the origin sent its head at once; `onopen`, and the promise "
+             "of fetch(), wait for it"),
+            sure=True,
+            hold=head,
+        )  # fmt: skip
+    return Verdict(
+        Kind.STREAMS,
+        "It streams: every event came when it was sent.",
+        facts,
+        sure=True,
+        hold=longest,
+    )
+
+
+def delayed(shape: Shape) -> Verdict:
+    """One by one, in time with each other, and all late."""
+    middle = median(shape.holds)
+    sent = [unit.sent for unit in shape.units if unit.sent is not None]
+    behind = [
+        0 <= unit.at - shape.transit - following < HELD / 2
+        for unit, following in zip(shape.units, sent[1:], strict=False)
+    ]
+    if middle > HELD and sum(behind) > 0.8 * len(behind):
+        return Verdict(
+            Kind.DELAYED,
+            "Held: each event waits for the next one",
+            ("a hop keeps the last piece until another comes: a compressor that is "
+             "not flushed, or a line that is read ahead",),
+            timer=middle,
+        )  # fmt: skip
+    return Verdict(
+        Kind.DELAYED,
+        f"Held: each event by itself, {seconds(middle)} each",
+        ("a hop waits a moment for more before it sends: Nagle's algorithm, or "
+         "a flag that tells the kernel so",),
+        timer=middle,
+    )  # fmt: skip
+
+
+# -- by the shape alone -----------------------------------------------------------
+
+
+def by_shape(shape: Shape) -> Verdict:
+    """A stream whose timing at the origin nobody knows."""
+    events = shape.events
+    first = shape.first_byte or 0.0
+    if len(events) < ENOUGH and not is_block_of_bytes(shape):
+        return few(shape)
+    if shape.at_once and first < WAIT:
+        return Verdict(
+            Kind.TOO_QUICK,
+            f"Could not tell: all {counted(len(events), 'event')} were there after "
+            f"{seconds(shape.recording.arrivals[-1].at)}.",
+            ("a stream this short looks the same held and free; ask for a longer one",),
+        )
+    pattern = fingerprint(shape)
+    if pattern is not None:
+        return pattern
+    evidence = []
+    head = shape.recording.head or 0.0
+    if head > 1.0 and first - head < 0.05:
+        evidence.append(
+            f"the head came with the first event, after {seconds(head)}: either the "
+            "back end was silent so long, or a hop held its head (--through tells)"
+        )
+    return Verdict(
+        Kind.STREAMS,
+        f"It streams: {counted(len(events), 'event')} came in "
+        f"{counted(len(shape.bursts), 'arrival')}.",
+        tuple(evidence),
+    )
+
+
+def is_block_of_bytes(shape: Shape) -> bool:
+    return block_size(shape) is not None
+
+
+def few(shape: Shape) -> Verdict:
+    """Too little to say anything about."""
+    events = len(shape.events)
+    first = shape.first_byte or 0.0
+    evidence = [f"at least {ENOUGH} are needed to see a shape"]
+    if shape.recording.ending == "stopped":
+        evidence.append("--max-time gives it longer")
+    if shape.at_once and events > 1 and first >= WAIT:
+        evidence.append(
+            f"they came together, after {seconds(first)}: that may be a hold"
+        )
+    return Verdict(
+        Kind.TOO_FEW,
+        f"Could not tell: only {counted(events, 'event')} came.",
+        tuple(evidence),
+    )

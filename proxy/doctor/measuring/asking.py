@@ -1,0 +1,146 @@
+"""What to ask for: one request, and the variants of it that are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urlsplit
+
+from proxy import __version__
+
+# What browsers send; a hop that compresses does it for them and not for curl.
+BROWSER_CODINGS = "gzip, deflate, br, zstd"
+EVENT_STREAM = "text/event-stream"
+ANYTHING = "*/*"
+SAFE = ("GET", "HEAD", "OPTIONS")
+UNENCODED = "/?#[]@!$&'()*+,;=:%-._~"
+PORTS = {"http": 80, "https": 443}
+
+
+class AskError(Exception):
+    """The request cannot be made as it was asked for: what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request. `insecure`: take any certificate."""
+
+    url: str
+    method: str = "GET"
+    fields: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    insecure: bool = False
+    label: str = ""
+
+    def has(self, name: str) -> bool:
+        return any(key.lower() == name for key, _ in self.fields)
+
+    def with_field(self, name: str, value: str) -> Ask:
+        """The same with a field set, in place of what was there."""
+        kept = tuple(
+            (key, old) for key, old in self.fields if key.lower() != name.lower()
+        )
+        return replace(self, fields=(*kept, (name, value)))
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        parts = urlsplit(self.url)
+        return (
+            parts.scheme,
+            parts.hostname or "",
+            parts.port or PORTS.get(parts.scheme, 0),
+        )
+
+    @property
+    def target(self) -> str:
+        """The request target, encoded where it has to be."""
+        parts = urlsplit(self.url)
+        path = quote(parts.path, UNENCODED) or "/"
+        return f"{path}?{quote(parts.query, UNENCODED)}" if parts.query else path
+
+    def head(self) -> bytes:
+        """The request head as it is sent."""
+        _, host, port = self.place
+        name = f"[{host}]" if ":" in host else idna(host)
+        default = PORTS[self.place[0]]
+        lines = [f"{self.method} {self.target} HTTP/1.1"]
+        if not self.has("host"):
+            lines.append(f"Host: {name}" + (f":{port}" if port != default else ""))
+        lines += [f"{key}: {value}" for key, value in self.fields]
+        if (self.body or self.method in ("POST", "PUT", "PATCH")) and not self.has(
+            "content-length"
+        ):
+            lines.append(f"Content-Length: {len(self.body)}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+
+
+def idna(host: str) -> str:
+    """A host name as it goes over the wire."""
+    try:
+        return host.encode("ascii").decode()
+    except UnicodeEncodeError:
+        return host.encode("idna").decode()
+
+
+def check_url(url: str) -> str:
+    """A URL that can be asked for; `localhost:8080/x` is taken as http.
+
+    Raises:
+        AskError: what is wrong with it.
+    """
+    if "://" not in url:
+        url = f"http://{url}"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        known = parts.scheme in PORTS and bool(parts.hostname)
+        idna(parts.hostname or "")
+    except (ValueError, UnicodeError) as fault:
+        raise AskError(f"{url}: {fault}") from None
+    if not known:
+        raise AskError(f"{url}: write http://host:port/path or https://…")
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise AskError(f"{url!r}: a URL has no spaces or control characters")
+    return url
+
+
+def complete(ask: Ask) -> Ask:
+    """Add what a browser would send and the person did not say."""
+    page = ask.method == "GET" and not ask.body
+    for name, value in (
+        ("Accept", EVENT_STREAM if page else ANYTHING),
+        ("Accept-Encoding", BROWSER_CODINGS),
+        ("User-Agent", f"unbuffered-doctor/{__version__}"),
+    ):
+        if not ask.has(name.lower()):
+            ask = ask.with_field(name, value)
+    return ask
+
+
+def value_of(ask: Ask, name: str) -> str:
+    """The value of a request field, "" without one."""
+    return next((value for key, value in ask.fields if key.lower() == name), "")
+
+
+def variants(ask: Ask, *, all_methods: bool) -> list[Ask]:
+    """The same request in other words, to see what makes the difference.
+
+    GET and POST are exchanged only where that was asked for: a POST may cost
+    money, or do something twice.
+    """
+    found = []
+    if value_of(ask, "accept-encoding") != "identity":
+        plain = ask.with_field("Accept-Encoding", "identity")
+        found.append(replace(plain, label="without compression"))
+    else:
+        coded = ask.with_field("Accept-Encoding", BROWSER_CODINGS)
+        found.append(replace(coded, label="with compression"))
+    other = ANYTHING if value_of(ask, "accept") == EVENT_STREAM else EVENT_STREAM
+    found.append(
+        replace(ask.with_field("Accept", other), label=f"with Accept: {other}")
+    )
+    if all_methods and ask.method in ("GET", "POST"):
+        turned = "POST" if ask.method == "GET" else "GET"
+        body = b"" if turned == "GET" else ask.body or b"{}"
+        found.append(replace(ask, method=turned, body=body, label=f"as {turned}"))
+    return found

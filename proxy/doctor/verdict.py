@@ -1,0 +1,84 @@
+"""The words of a verdict: what kind of holder, how sure, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a stream looks like; the fingerprints, in the words of the report."""
+
+    STREAMS = "streams"
+    AT_THE_END = "all at the end"
+    BLOCKS = "in blocks"
+    RHYTHM = "in a fixed rhythm"
+    BURSTS = "in bursts"
+    DELAYED = "every event late"
+    HEAD_LATE = "head late"
+    FIRST_LATE = "first bytes late"
+    CUT = "cut"
+    # could not be told
+    TOO_FEW = "too few events"
+    TOO_QUICK = "too quick to tell"
+    SILENT = "nothing came"
+    NO_STREAM = "no stream"
+    NO_ANSWER = "no answer"
+
+
+HOLDS = (
+    Kind.AT_THE_END,
+    Kind.BLOCKS,
+    Kind.RHYTHM,
+    Kind.BURSTS,
+    Kind.DELAYED,
+    Kind.HEAD_LATE,
+    Kind.FIRST_LATE,
+    Kind.CUT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found.
+
+    `sure`: the timing at the origin is known, or another measurement shows it.
+    `hold`: the longest hold, in seconds, as far as it is known. `size`: of a
+    block, or of the first bytes. `timer`: seconds of a rhythm or of a cut.
+    """
+
+    kind: Kind
+    line: str
+    evidence: tuple[str, ...] = ()
+    sure: bool = False
+    hold: float | None = None
+    size: int | None = None
+    timer: float | None = None
+
+    @property
+    def held(self) -> bool:
+        return self.kind in HOLDS
+
+    @property
+    def told(self) -> bool:
+        """Could it be told at all?"""
+        return self.held or self.kind is Kind.STREAMS
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 event`, `2 events`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def seconds(value: float) -> str:
+    """A time for a person: 3 ms, 0.25 s, 12.0 s."""
+    if value < 0.0995:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.2f} s" if value < 2 else f"{value:.1f} s"
+
+
+def size(value: int) -> str:
+    """A size for a person: 780 bytes, 4 KiB, 15.2 KiB."""
+    if value < 2048 and value % 1024:
+        return f"{value} bytes"
+    return f"{value / 1024:.0f} KiB" if value % 1024 == 0 else f"{value / 1024:.1f} KiB"

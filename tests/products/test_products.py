@@ -1,0 +1,62 @@
+"""Real products: each holds as its case says, and the printed cure ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from proxy.doctor.cures import cures_for
+from proxy.doctor.diagnosis import diagnose
+from proxy.doctor.products import recognise
+from proxy.doctor.shape import shape_of
+from proxy.doctor.verdict import Kind
+from tests.products.cases import CASES, FREE, Case
+from tests.products.measuring import direct, measured
+from tests.products.running import PRODUCTS
+
+pytestmark = pytest.mark.products
+
+
+def cases(table: tuple[Case, ...]) -> list[ParameterSet]:
+    """The cases, those skipped whose product is not on the machine."""
+    found = []
+    for case in table:
+        reason = PRODUCTS[case.product].missing
+        marks = [pytest.mark.skip(reason=reason)] if reason else []
+        found.append(pytest.param(case, id=case.name, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize("case", cases(CASES))
+async def test_a_product_holds_and_the_printed_cure_ends_it(
+    case: Case, tmp_path: Path
+) -> None:
+    [cure, *_] = cures_for((case.cured_by,), case.kind, coded=case.coded)
+    assert cure.product == case.cured_by
+    assert cure.tested
+    held, cured, alone = await asyncio.gather(
+        measured(case, tmp_path / "held"),
+        measured(case, tmp_path / "cured", cure.lines),
+        direct(case),
+    )
+    slack = max(shape_of(alone).holds)
+    verdict = diagnose(held, slack)
+    assert verdict.kind is case.kind, verdict
+    assert bool(held.coding) is case.coded
+    signs = {sign.product for sign in recognise(held, verdict)}
+    # Vite and webpack-dev-server are told by their pages, which is asked elsewhere.
+    if case.product not in ("vite", "webpack-dev-server") and not (
+        case.product == "haproxy" and case.kind is Kind.CUT
+    ):
+        assert case.cured_by in signs
+    assert diagnose(cured, slack).kind is Kind.STREAMS, diagnose(cured, slack)
+
+
+@pytest.mark.parametrize("case", cases(FREE))
+async def test_a_suspect_passes_every_event_on(case: Case, tmp_path: Path) -> None:
+    recording = await measured(case, tmp_path)
+    assert diagnose(recording).kind is Kind.STREAMS, diagnose(recording)
+    assert bool(recording.coding) is case.coded

@@ -1,0 +1,142 @@
+"""Variants and hops beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from proxy.doctor.record import Recording
+from proxy.doctor.result import judge_hops, judge_one, judge_through
+from proxy.doctor.verdict import Kind
+from tests.unit.doctor.recordings import event, recorded, sent, trace, unmarked
+
+BROWSER = (("Accept", "text/event-stream"), ("Accept-Encoding", "gzip"))
+IDENTITY = (("Accept", "text/event-stream"), ("Accept-Encoding", "identity"))
+
+
+def held(**changes: object) -> Recording:
+    """Six events at once after three seconds."""
+    recording = recorded((3.0, b"".join(map(event, range(6)))))
+    return replace(replace(recording, request=BROWSER), **changes)  # type: ignore[arg-type]
+
+
+def free(**changes: object) -> Recording:
+    """The same six events, one every half second."""
+    recording = recorded(*((n * 0.5, event(n)) for n in range(6)))
+    return replace(replace(recording, request=BROWSER), **changes)  # type: ignore[arg-type]
+
+
+def test_a_hold_seen_once_is_likely_only() -> None:
+    result = judge_one([held()])
+    assert (result.status, result.verdict.sure) == (1, False)
+
+
+def test_a_variant_without_the_hold_makes_it_certain_and_measures_it() -> None:
+    plain = free(request=IDENTITY, label="without compression")
+    verdict = judge_one([held(), plain]).verdict
+    assert verdict.sure
+    assert verdict.hold == 3.0
+    assert verdict.line.endswith("only when the client accepts compression.")
+
+
+def test_only_get_is_held() -> None:
+    result = judge_one([held(), free(method="POST", label="as POST")])
+    assert result.verdict.line.endswith("only for GET.")
+
+
+def test_only_one_accept_is_held() -> None:
+    other = free(request=(("Accept", "*/*"), BROWSER[1]), label="with Accept: */*")
+    line = judge_one([held(), other]).verdict.line
+    assert line.endswith("only with Accept: text/event-stream.")
+
+
+def test_variants_that_are_held_too_are_named() -> None:
+    result = judge_one([held(), held(request=IDENTITY, label="without compression")])
+    assert not result.verdict.sure
+    assert "held in the same request without compression too" in result.verdict.evidence
+
+
+def test_the_hop_where_the_hold_begins_is_named_with_its_own_hold() -> None:
+    urls = ["http://browser:1/", "http://nginx:2/", "http://back:3/"]
+    chain = [held(url=urls[0]), held(url=urls[1]), free(url=urls[2])]
+    result = judge_hops(chain)
+    assert result.holder.recording.url == urls[1]
+    assert result.verdict.line.startswith(f"The hold begins at {urls[1]}, 3.0 s by")
+    assert [case.added for case in result.cases] == [0.0, 3.0, None]
+    assert result.verdict.sure
+
+
+def test_a_back_end_that_holds_itself_is_named_as_such() -> None:
+    chain = [held(url="http://proxy/"), held(url="http://back/")]
+    verdict = judge_hops(chain).verdict
+    assert verdict.line.startswith("The hold begins at http://back/ or behind it")
+    assert not verdict.sure
+
+
+def test_a_chain_that_streams() -> None:
+    result = judge_hops([free(), free()])
+    assert (result.status, result.verdict.kind) == (0, Kind.STREAMS)
+
+
+def test_a_delay_that_has_no_shape_shows_beside_the_next_hop() -> None:
+    late = replace(free(), arrivals=tuple(
+        replace(each, at=each.at + 0.4) for each in free().arrivals))  # fmt: skip
+    result = judge_hops([late, free()])
+    assert result.status == 1
+    assert result.verdict.hold is not None
+    assert abs(result.verdict.hold - 0.4) < 1e-9
+
+
+def test_streams_that_differ_are_compared_by_their_shape() -> None:
+    other = recorded(*((n * 0.5, event(n + 100)) for n in range(6)))
+    result = judge_hops([held(), other])
+    assert result.cases[0].added is None
+    assert result.verdict.line.startswith("The hold begins at")
+
+
+def test_a_hop_that_does_not_answer_is_not_called_free() -> None:
+    result = judge_hops([free(), Recording("http://gone/", fault="nothing listens")])
+    assert result.status == 2
+    assert "http://gone/" in result.verdict.line
+
+
+def direct() -> Recording:
+    return recorded(*((n * 0.2, sent(n + 1, 8, n * 0.2)) for n in range(8)))
+
+
+def test_the_origins_streams_name_what_the_held_ones_have_in_common() -> None:
+    plain = replace(direct(), request=IDENTITY, label="plain")
+    coded = replace(trace("webpack-dev-server"), label="steady")
+    result = judge_through(direct(), [coded, plain])
+    assert result.verdict.line.endswith("; only what a hop compresses.")
+    assert result.verdict.sure
+
+
+def test_a_late_head_alone_is_the_least_of_the_faults() -> None:
+    result = judge_through(direct(), [trace("vite-head"), trace("nginx-blocks")])
+    assert result.verdict.kind is Kind.BLOCKS
+    alone = judge_through(direct(), [trace("vite-head"), direct()])
+    assert alone.verdict.kind is Kind.HEAD_LATE
+
+
+def test_a_busy_machine_is_not_taken_for_a_hop() -> None:
+    """What is late without the chain is our own."""
+    busy = recorded(*((n * 0.2 + 0.3 * (n % 2), sent(n + 1, 8, n * 0.2))
+                      for n in range(8)))  # fmt: skip
+    assert judge_through(direct(), [busy]).status == 1
+    assert judge_through(busy, [busy]).status == 0
+
+
+def test_without_marks_the_product_is_still_recognised() -> None:
+    result = judge_one([unmarked(trace("nginx-blocks"))])
+    assert [sign.product for sign in result.signs] == ["nginx"]
+    assert result.cures[0].lines == "proxy_buffering off;"
+
+
+def test_of_two_hops_that_hold_the_one_nearest_the_back_end_is_named() -> None:
+    """What it holds, no hop before it can give earlier."""
+    later = recorded((5.0, b"".join(map(event, range(6)))))
+    chain = [replace(later, url="http://a/"), held(url="http://b/"),
+             free(url="http://c/")]  # fmt: skip
+    result = judge_hops(chain)
+    assert result.holder.recording.url == "http://b/"
+    assert [case.added for case in result.cases] == [2.0, 3.0, None]

@@ -1,0 +1,194 @@
+"""Arrivals in, verdict out: real traces, and each fingerprint made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.doctor.diagnosis import diagnose
+from proxy.doctor.record import Recording, dump, load
+from proxy.doctor.verdict import Kind
+from tests.unit.doctor.recordings import (
+    TRACES,
+    event,
+    recorded,
+    sent,
+    trace,
+    unmarked,
+)
+
+KNOWN = {
+    "nginx-blocks": Kind.BLOCKS,
+    "nginx-post": Kind.BLOCKS,
+    "nginx-at-the-end": Kind.AT_THE_END,
+    "nginx-gzip": Kind.AT_THE_END,
+    "nginx-cut": Kind.CUT,
+    "caddy-length": Kind.BLOCKS,
+    "caddy-encode": Kind.HEAD_LATE,
+    "haproxy-late": Kind.DELAYED,
+    "haproxy-rhythm": Kind.RHYTHM,
+    "haproxy-gzip": Kind.DELAYED,
+    "haproxy-cut": Kind.CUT,
+    "apache-cut": Kind.CUT,
+    "envoy-cut": Kind.CUT,
+    "express-compression": Kind.AT_THE_END,
+    "http-proxy-3-head": Kind.HEAD_LATE,
+    "vite-head": Kind.HEAD_LATE,
+    "webpack-dev-server": Kind.AT_THE_END,
+    "webpack-dev-server-head": Kind.HEAD_LATE,
+    "nginx-unbuffered-gzip": Kind.STREAMS,
+    "apache-deflate": Kind.STREAMS,
+    "caddy-gzip": Kind.STREAMS,
+    "envoy-compressor": Kind.STREAMS,
+    "vite-steady": Kind.STREAMS,
+}
+# Without the origin's own account a constant delay and a late head do not show.
+UNKNOWN = KNOWN | {
+    "caddy-encode": Kind.STREAMS,
+    "http-proxy-3-head": Kind.STREAMS,
+    "vite-head": Kind.STREAMS,
+    "webpack-dev-server-head": Kind.STREAMS,
+    "haproxy-late": Kind.STREAMS,
+    "haproxy-gzip": Kind.STREAMS,
+}
+
+
+def test_every_trace_has_its_verdict_here_and_says_how_it_was_made() -> None:
+    names = {path.stem for path in TRACES.glob("*.json")}
+    assert names == set(KNOWN)
+    for name in names:
+        assert f"tests.products.record {name}" in trace(name).note
+
+
+@pytest.mark.parametrize(("name", "kind"), KNOWN.items())
+def test_a_real_product_with_known_times(name: str, kind: Kind) -> None:
+    verdict = diagnose(trace(name))
+    assert verdict.kind is kind, verdict
+    assert verdict.sure
+
+
+@pytest.mark.parametrize(("name", "kind"), UNKNOWN.items())
+def test_a_real_product_with_nobodys_times(name: str, kind: Kind) -> None:
+    verdict = diagnose(unmarked(trace(name)))
+    assert verdict.kind is kind, verdict
+    assert not verdict.sure
+
+
+def test_a_recording_survives_its_file() -> None:
+    recording = trace("nginx-blocks")
+    assert load(dump([recording])) == [recording]
+
+
+def streaming(count: int = 10, every: float = 0.2) -> Recording:
+    return recorded(*((number * every, event(number)) for number in range(count)))
+
+
+def blocks(size: int) -> Recording:
+    """Events in a buffer of that size, handed on when it is full."""
+    content = b"".join(event(number, 300) for number in range(size // 40))
+    starts = range(0, len(content), size)
+    return recorded(
+        *(
+            (0.5 + number * 0.7, content[start : start + size])
+            for number, start in enumerate(starts)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind", "said"),
+    [
+        pytest.param(streaming(), Kind.STREAMS, "10 events came in 10", id="streams"),
+        pytest.param(
+            recorded((3.0, b"".join(map(event, range(6))))),
+            Kind.AT_THE_END, "all 6 events came at once, after 3.0 s", id="at the end",
+        ),
+        pytest.param(blocks(4096), Kind.BLOCKS, "blocks of 4 KiB", id="4 KiB"),
+        pytest.param(blocks(8192), Kind.BLOCKS, "blocks of 8 KiB", id="8 KiB"),
+        pytest.param(blocks(16384), Kind.BLOCKS, "blocks of 16 KiB", id="16 KiB"),
+        pytest.param(
+            recorded(*((0.2 * n, event(n) * 5) for n in range(8))),
+            Kind.RHYTHM, "every 0.20 s about 5", id="rhythm",
+        ),
+        pytest.param(
+            recorded(*((at, event(1) * 4) for at in (0.1, 0.9, 1.1, 2.9, 3.0, 4.4))),
+            Kind.BURSTS, "24 events came in 6 bursts", id="bursts",
+        ),
+        pytest.param(
+            recorded((2.0, event(0, 300) * 5),
+                     *((2.0 + 0.3 * n, event(n)) for n in range(1, 12))),
+            Kind.FIRST_LATE, "first 5 events (1580 bytes)", id="first bytes",
+        ),
+        pytest.param(
+            recorded((0.0, event(0)), (0.1, event(1)), ended=60.2, ending="cut"),
+            Kind.CUT, "cut after 60.1 s of silence, 2 events in", id="cut",
+        ),
+        pytest.param(
+            recorded((0.5, event(0)), (1.0, event(1))),
+            Kind.TOO_FEW, "only 2 events came", id="too few",
+        ),
+        pytest.param(
+            recorded((0.05, event(0) * 9)),
+            Kind.TOO_QUICK, "all 9 events were there after 50 ms", id="too quick",
+        ),
+        pytest.param(
+            recorded(ended=20.0, ending="stopped"),
+            Kind.SILENT, "nothing for 20.0 s", id="silent",
+        ),
+        pytest.param(
+            recorded((0.1, b"not found"), status=404),
+            Kind.NO_STREAM, "status 404", id="status",
+        ),
+        pytest.param(
+            recorded(status=302, fields=(("Location", "http://else/"),)),
+            Kind.NO_STREAM, "redirects to http://else/", id="redirect",
+        ),
+        pytest.param(
+            Recording("http://x/", fault="nothing listens at x:80"),
+            Kind.NO_ANSWER, "nothing listens at x:80", id="no answer",
+        ),
+        pytest.param(recorded(), Kind.NO_STREAM, "body is empty", id="empty"),
+    ],
+)  # fmt: skip
+def test_a_fingerprint(recording: Recording, kind: Kind, said: str) -> None:
+    verdict = diagnose(recording)
+    assert verdict.kind is kind, verdict
+    assert said in verdict.line
+    assert verdict.held == (kind.value in (
+        "all at the end", "in blocks", "in a fixed rhythm", "in bursts",
+        "first bytes late", "cut"))  # fmt: skip
+
+
+def test_events_that_say_when_they_were_sent_make_it_certain() -> None:
+    late = recorded(*((n * 0.2 + 1.5 * (n < 5), sent(n + 1, 10, n * 0.2))
+                      for n in range(10)))  # fmt: skip
+    verdict = diagnose(late)
+    assert verdict.held
+    assert verdict.sure
+    assert verdict.hold == pytest.approx(1.5)
+
+
+def test_what_the_way_of_the_request_took_is_no_hold() -> None:
+    """The origin counts from the arrival of the request."""
+    slow = recorded(*((n * 0.2 + 0.4, sent(n + 1, 10, n * 0.2)) for n in range(10)))
+    assert diagnose(slow).kind is Kind.STREAMS
+
+
+def test_events_that_are_missing_at_a_clean_end_were_cut() -> None:
+    verdict = diagnose(
+        recorded(*((n * 0.2, sent(n + 1, 10, n * 0.2)) for n in range(5)), ended=30.8)
+    )
+    assert verdict.kind is Kind.CUT
+    assert "5 of 10 events came" in verdict.evidence
+    assert any("Next.js" in each for each in verdict.evidence)
+
+
+def test_a_head_that_came_with_a_late_first_event_is_told_and_not_judged() -> None:
+    arrivals = [(3.0 + n * 0.2, event(n)) for n in range(8)]
+    verdict = diagnose(recorded(*arrivals, head=3.0))
+    assert verdict.kind is Kind.STREAMS
+    assert "the head came with the first event" in verdict.evidence[0]
+
+
+def test_pieces_of_another_size_are_no_blocks() -> None:
+    """A size that no buffer has, though each piece ends inside an event."""
+    assert diagnose(blocks(5000)).kind is not Kind.BLOCKS

@@ -1,0 +1,84 @@
+"""The report: for a person, and for a machine."""
+
+from __future__ import annotations
+
+import json
+
+from proxy.doctor.record import Recording
+from proxy.doctor.result import judge_one
+from proxy.doctor.telling.drawing import timeline
+from proxy.doctor.telling.machine import as_json
+from proxy.doctor.telling.report import report
+from tests.unit.doctor.recordings import event, recorded, trace, unmarked
+
+
+def test_a_timeline_shows_arrivals_against_time() -> None:
+    free = recorded(*((n * 1.0, event(n)) for n in range(4)))
+    held = recorded((3.0, b"".join(map(event, range(12)))))
+    axis, first, second, legend = timeline([("free", free), ("held", held)], 44)
+    assert axis.split() == ["0", "s", "3.0", "s"]
+    assert first.split() == ["free", "1··········1···········1···········1"]
+    assert second.split()[-1].endswith("·#")
+    assert "# ten or more" in legend
+
+
+def test_a_report_has_verdict_timeline_evidence_and_cure() -> None:
+    text = report(judge_one([trace("webpack-dev-server")], "webpack-dev-server"))
+    verdict, *_ = text.splitlines()
+    assert verdict.startswith("Held to the end: all 10 events came at once")
+    assert "sent by the origin" in text
+    assert "Content-Encoding: br" in text
+    assert "compress: false," in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
+    text = report(judge_one([unmarked(trace("nginx-blocks"))]))
+    assert "Likely, not certain" in text
+    assert "--through" in text
+
+
+def test_no_colour_is_written_unless_asked_for() -> None:
+    result = judge_one([trace("nginx-blocks")])
+    assert "\x1b" not in report(result)
+    assert "\x1b[31;1m" in report(result, colour=True)
+
+
+def test_a_terminal_without_unicode_gets_none() -> None:
+    report(judge_one([trace("nginx-blocks")]), plain=True).encode("ascii")
+
+
+def test_the_bytes_of_a_stream_cannot_write_to_the_terminal() -> None:
+    evil = recorded((0.5, b"data: \x1b[2J\x07 \xff\n\n" * 5),
+                    fields=(("Content-Type", "text/event-stream"),))  # fmt: skip
+    assert "\x1b" not in report(judge_one([evil]), events=True)
+    refused = recorded((0.1, b"\x1b[2J no"), status=500)
+    assert "\x1b" not in report(judge_one([refused]))
+
+
+def test_the_words_of_a_model_are_shown_as_such() -> None:
+    delta = b'data: {"choices": [{"delta": {"content": "Hello"}}]}\n\n'
+    chat = recorded(*((n * 0.2, delta) for n in range(5)))
+    assert "“Hello”" in report(judge_one([chat]), events=True)
+
+
+def test_a_report_of_nothing() -> None:
+    text = report(judge_one([Recording("http://x/", fault="nothing listens at x:80")]))
+    assert text == "Could not measure: nothing listens at x:80.\n"
+
+
+def test_the_json_has_the_same_verdict_and_no_secret() -> None:
+    recording = trace("nginx-blocks")
+    secret = (("Authorization", "Bearer abc"), ("Cookie", "s=abc"))
+    held = judge_one([Recording(**{
+        **{name: getattr(recording, name) for name in Recording.__slots__},
+        "request": (*recording.request, *secret)})])  # fmt: skip
+    table = json.loads(as_json(held, events=True))
+    assert table["state"] == "held"
+    assert table["kind"] == "in blocks"
+    assert table["block_bytes"] == 4096
+    assert table["certain"] is True
+    assert table["products"][0]["name"] == "nginx"
+    assert table["cures"][0]["lines"] == "proxy_buffering off;"
+    assert table["measurements"][0]["event_list"][0]["sent_seconds"] is not None
+    assert "abc" not in json.dumps(table)
