@@ -16,14 +16,19 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from proxy import __version__, colour, process, usage
 from proxy.config.load import from_routes, load
 from proxy.config.model import Config
 from proxy.config.report import report
 from proxy.config.schema import schema
+from proxy.devtls import DevCertificate, dev_certificate
 from proxy.doctor.measuring.command import add_commands as add_doctor
 from proxy.errors import ConfigError
 from proxy.explain import command as explaining
+from proxy.migrate.command import add_commands as add_migration
+from proxy.server import Server
 from proxy.usage import Commands, add_command
 
 DEFAULT_CONFIG = "config.toml"
@@ -33,6 +38,8 @@ COMMANDS = (
     "explain",
     "doctor",
     "origin",
+    "import",
+    "init",
     "demo",
     "schema",
     "completion",
@@ -67,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     add_check(commands)
     add_explain(commands)
     add_doctor(commands, process.run)
+    add_migration(commands, process.say)
     add_demo(commands)
     add_schema(commands)
     add_completion(commands)
@@ -87,6 +95,12 @@ def add_serve(commands: Commands) -> None:
         "--watch",
         action="store_true",
         help="reload when the configuration file or the certificate changes",
+    )
+    serve.add_argument(
+        "--tls",
+        choices=["dev"],
+        help="dev: HTTPS with a certificate for this machine, made if need be; "
+        "prints how to trust it",
     )
 
 
@@ -209,18 +223,44 @@ def configuration(options: argparse.Namespace) -> Config:
     return from_routes(routes, overrides)
 
 
+def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]:
+    """The configuration to serve by, and the certificate that `--tls dev` gave it.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    config = configuration(options)
+    if options.tls is None:
+        return config, None
+    if config.server.tls_certificate:
+        raise ConfigError(
+            ["--tls dev: [server] tls_certificate is set as well; use one of the two"]
+        )
+    made = dev_certificate(config.server.host, os.environ)
+    server = replace(
+        config.server, tls_certificate=str(made.certificate), tls_key=str(made.key)
+    )
+    return replace(config, server=server), made
+
+
 def run_serve(options: argparse.Namespace) -> int:
     """`unbuffered serve`"""
     process.set_up_logging()
-    config = configuration(options)
+    config, made = serving(options)
+
+    def ready(server: Server) -> None:
+        if made is not None:
+            process.say(made.told(server.port))
+
     if options.route:
         if options.watch:
             raise ConfigError(["--watch: with --route there is no file to watch"])
-        return process.run(process.serve(config))
+        return process.run(process.serve(config, ready))
     return process.run(
         process.serve(
             config,
-            read=lambda: configuration(options),
+            ready,
+            read=lambda: serving(options)[0],
             watch=(options.config or Path(DEFAULT_CONFIG)) if options.watch else None,
         )
     )

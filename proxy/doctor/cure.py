@@ -1,7 +1,8 @@
 """A cure: lines for one product, and the reason for them.
 
 `tested` names the version against which the lines were tried in this project
-(`tests/products/`); the others are what is written of the product, and say that they were not tried.
+(`tests/products/`); the others are what is written of the product, and are
+marked as not tried.
 """
 
 from __future__ import annotations

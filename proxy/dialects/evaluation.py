@@ -1,0 +1,113 @@
+"""A JavaScript configuration, evaluated by the project's own node.
+
+In a child process with a time limit. Whatever it starts ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.dialects.draft import Unreadable
+
+SECONDS = 30.0
+SCRIPT = Path(__file__).parent / "node" / "evaluate.mjs"
+NO_NODE = (
+    "node is not on the PATH, and only node can evaluate {name}: install Node.js "
+    "(18.19 or newer), or write the routes by hand (docs/migrating.md)"
+)
+NO_TYPESCRIPT = (
+    "{name} is TypeScript, and nothing here can read it: install the project's "
+    "packages (vite, esbuild or typescript is enough), or use Node.js 22.18 or newer"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What it says of its proxy, and the modules that were not there."""
+
+    found: dict[str, object]
+    missing: tuple[str, ...]
+
+
+def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
+    """Evaluate a configuration in its project's folder.
+
+    Raises:
+        Unreadable: there is no node, or the file cannot be evaluated.
+    """
+    node = shutil.which("node")
+    if node is None:
+        raise Unreadable(NO_NODE.format(name=path.name))
+    with tempfile.TemporaryDirectory(prefix="unbuffered-") as folder:
+        result, errors = Path(folder, "result.json"), Path(folder, "errors")
+        command = [node, str(SCRIPT), kind, str(path.resolve()), str(result)]
+        in_time = run(command, project_of(path), errors, seconds)
+        if not in_time:
+            raise Unreadable(f"{path.name} was not evaluated within {seconds:g} s")
+        if not result.exists():
+            last = errors.read_text("utf-8", "replace").strip().splitlines()[-1:]
+            reason = "".join(last) or "node ended without a word"
+            raise Unreadable(f"{path.name} cannot be evaluated: {reason}")
+        answer = json.loads(result.read_text("utf-8"))
+    if answer.get("code") == "NO_TYPESCRIPT":
+        raise Unreadable(NO_TYPESCRIPT.format(name=path.name))
+    if "error" in answer:
+        missing = ", ".join(answer["missing"])
+        without = f" (without {missing}, not installed here)" if missing else ""
+        raise Unreadable(
+            f"{path.name} cannot be evaluated{without}: {answer['error']}; "
+            "install the project's packages and try again"
+        )
+    return Evaluated(answer["found"], tuple(answer["missing"]))
+
+
+def run(command: list[str], folder: Path, errors: Path, seconds: float) -> bool:
+    """Run a command to its end, or to the end of its time; was it in time?
+
+    It leads a group of processes of its own, which is ended in any case.
+    """
+    environ = {"NODE_ENV": "development", **os.environ}
+    with errors.open("wb") as told:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+            start_new_session=True,
+        )
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        end(child)
+    return True
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its group."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    elif child.poll() is None:
+        child.kill()
+    child.wait()
+
+
+def project_of(path: Path) -> Path:
+    """The folder that a dev server is started in: the nearest package.json's."""
+    folder = path.resolve().parent
+    for each in (folder, *folder.parents):
+        if (each / "package.json").is_file():
+            return each
+    return folder

@@ -1,0 +1,164 @@
+// Evaluates the configuration of a dev server in the project's own node, and
+// writes what concerns its proxy to a file, as JSON. Functions arrive as
+// markers with their source; a rewriting function is also tried out.
+//
+//   node evaluate.mjs KIND CONFIG RESULT
+
+import child from 'node:child_process'
+import fs from 'node:fs'
+import module from 'node:module'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { load } from './modules.mjs'
+
+const MARK = '$unbuffered'
+const DEPTH = 12
+const [kind, file, result] = process.argv.slice(2)
+
+// A process that a configuration starts stays in our group, to end with us.
+const start = child.ChildProcess.prototype.spawn
+child.ChildProcess.prototype.spawn = function (options) {
+  return start.call(this, { ...options, detached: false })
+}
+
+const plain = (value) => {
+  const parent = Object.getPrototypeOf(value)
+  return parent === null || Object.getPrototypeOf(parent) === null
+}
+
+function encode(value, depth = 0, above = []) {
+  const mark = (what, more) => ({ [MARK]: what, ...more })
+  if (typeof value === 'function') {
+    if (value.stub) return mark('stub', { name: value.stub })
+    return mark('function', { source: String(value), tried: value.tried })
+  }
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value)
+  if (typeof value === 'number' && !Number.isFinite(value)) return mark('number')
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof RegExp) {
+    return mark('regexp', { source: value.source, flags: value.flags })
+  }
+  if (value instanceof URL) return value.href
+  if (depth > DEPTH || above.includes(value)) return mark('too deep')
+  const inside = (each) => encode(each, depth + 1, [...above, value])
+  if (Array.isArray(value)) return value.map(inside)
+  if (!plain(value)) return mark('instance', { name: value.constructor?.name })
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, inside(v)]))
+}
+
+// What a rewriting function makes of some paths below a prefix.
+async function tryOut(options, prefixes) {
+  for (const key of ['rewrite', 'pathRewrite']) {
+    const rewrite = options?.[key]
+    if (typeof rewrite !== 'function' || rewrite.stub) continue
+    const tried = {}
+    for (const prefix of prefixes) {
+      if (typeof prefix !== 'string') continue
+      const bare = prefix.replace(/[/*]+$/, '')
+      tried[prefix] = {}
+      for (const rest of ['', '/one/two?three=4', '/five', `${bare}/six`]) {
+        const answer = await Promise.resolve()
+          .then(() => rewrite(bare + rest, { url: bare + rest, headers: {} }))
+          .catch(() => null)
+        tried[prefix][rest] = typeof answer === 'string' ? answer : null
+      }
+    }
+    // A copy: the function may stand at several prefixes.
+    options[key] = Object.assign((...all) => rewrite(...all), { tried })
+    options[key].toString = () => String(rewrite)
+  }
+}
+
+async function tryAll(proxy) {
+  if (typeof proxy !== 'object' || proxy === null) return
+  for (const [key, options] of Object.entries(proxy)) {
+    const context = options?.context ?? options?.path ?? options?.pathFilter ?? key
+    await tryOut(options, [context].flat())
+  }
+}
+
+const pick = (from, keys) =>
+  Object.fromEntries(keys.filter((key) => key in from).map((key) => [key, from[key]]))
+
+async function called(value, ...given) {
+  return await (typeof value === 'function' && !value.stub ? value(...given) : value)
+}
+
+const readers = {
+  async webpack(exported) {
+    const mode = { mode: 'development', env: { WEBPACK_SERVE: true } }
+    let all = [exported].flat()
+    all = await Promise.all(all.map((one) => called(one, mode.env, mode)))
+    const found = all.flat().find((one) => one?.devServer) ?? {}
+    await tryAll(found.devServer?.proxy)
+    return { server: server(found.devServer) }
+  },
+  async vue(exported) {
+    const found = await called(exported)
+    await tryAll(found?.devServer?.proxy)
+    return { server: server(found?.devServer) }
+  },
+  async vite(exported) {
+    const found = await called(exported, {
+      mode: 'development', command: 'serve', isSsrBuild: false, isPreview: false,
+    })
+    await tryAll(found?.server?.proxy)
+    return { server: server(found?.server), base: found?.base }
+  },
+  async angular(exported) {
+    const found = await called(exported)
+    await tryAll(found)
+    return { server: { proxy: found } }
+  },
+  async next(exported) {
+    const found = (await called(exported, 'phase-development-server', {
+      defaultConfig: {},
+    })) ?? {}
+    const rewrites = await called(found.rewrites)
+    return { rewrites, ...pick(found, ['basePath', 'compress', 'trailingSlash']) }
+  },
+  async setup(exported, seen) {
+    const uses = []
+    const app = new Proxy(() => {}, {
+      get: (_, method) => method !== 'then' && ((...given) => {
+        const mount = given.length && !isHandler(given[0]) ? given.shift() : '/'
+        uses.push(...given.flat().map((handler) => ({ method, mount, handler })))
+        return app
+      }),
+    })
+    await called(exported, app)
+    const found = []
+    for (const { method, mount, handler } of uses) {
+      const proxy = handler?.proxy
+      if (proxy) await tryOut(proxy.options, [proxy.options.pathFilter ?? mount].flat())
+      found.push({ method, mount, ...(proxy ?? { handler }) })
+    }
+    return { uses: found, version: seen.version }
+  },
+}
+const isHandler = (value) => typeof value === 'function'
+const server = (found) =>
+  found &&
+  pick(found, [
+    'proxy', 'compress', 'port', 'host', 'hmr', 'webSocketServer', 'client',
+    'https', 'server', 'sockPath',
+  ])
+
+function write(answer) {
+  fs.writeFileSync(result, JSON.stringify(answer))
+  process.exit(0)
+}
+
+const seen = { missing: new Set(), version: null }
+try {
+  const required = module.createRequire(pathToFileURL(path.resolve(file)))
+  const exported = await load(path.resolve(file), kind, required, seen)
+  const found = encode(await readers[kind](exported, seen))
+  write({ found, missing: [...seen.missing] })
+} catch (error) {
+  write({
+    error: String(error?.message ?? error).split('\n')[0],
+    code: String(error?.code ?? ''),
+    missing: [...seen.missing],
+  })
+}

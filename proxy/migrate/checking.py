@@ -1,0 +1,78 @@
+"""Whatever is written has to load: each draft is tried, key by key.
+
+What the loader refuses is named as lost, with the loader's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from proxy.config.load import build
+from proxy.config.tables import Reader
+from proxy.dialects.draft import Draft
+from proxy.dialects.options import Reference
+from proxy.errors import ConfigError
+
+
+class AnyVariable(Mapping[str, str]):
+    """An environment in which every variable is set."""
+
+    def __getitem__(self, name: str) -> str:
+        return "set"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def settle(draft: Draft) -> None:
+    """Leave in a draft what loads."""
+    if not faults(draft.prefix, draft.keys):
+        return
+    keys, draft.keys = draft.keys, {"target": draft.keys["target"]}
+    wrong = faults(draft.prefix, draft.keys)
+    if wrong:
+        draft.inactive = draft.inactive or "; ".join(wrong)
+        return
+    for key, value in keys.items():
+        wrong = faults(draft.prefix, {**draft.keys, key: value})
+        if wrong:
+            draft.lost.append(f"{draft.place}: {key}: {'; '.join(wrong)}")
+        else:
+            draft.keys[key] = value
+
+
+def faults(prefix: str, keys: Mapping[str, object]) -> list[str]:
+    """What the loader has against a route."""
+    reader = Reader("", AnyVariable())
+    try:
+        build(reader, {"server": {"port": 1}, "routes": {prefix: nested(keys)}}, {})
+    except ConfigError as error:
+        place = f': [routes."{prefix}"] '
+        return [fault.removeprefix(place) for fault in error.faults]
+    return []
+
+
+def nested(keys: Mapping[str, object]) -> dict[str, object]:
+    """Dotted keys as the tables that TOML makes of them."""
+    tables: dict[str, object] = {}
+    for key, value in keys.items():
+        *path, last = key.split(".")
+        inner = tables
+        for name in path:
+            inner = inner.setdefault(name, {})  # type: ignore[assignment]
+        inner[last] = literal(value)
+    return tables
+
+
+def literal(value: object) -> object:
+    """A value in which no text is taken for a reference that was not meant."""
+    if isinstance(value, dict):
+        return {key: literal(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [literal(each) for each in value]
+    if isinstance(value, str) and not isinstance(value, Reference):
+        return value.replace("${", "$${")
+    return value

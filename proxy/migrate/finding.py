@@ -1,0 +1,94 @@
+"""Which files of a project may hold a proxy block, and of what kind they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ENDINGS = ("js", "ts", "mjs", "mts", "cjs", "cts")
+# In the order in which a project's own command would look at them.
+NAMES: dict[str, tuple[str, ...]] = {
+    "vite": tuple(f"vite.config.{ending}" for ending in ENDINGS),
+    "vue": ("vue.config.js", "vue.config.cjs", "vue.config.mjs", "vue.config.ts"),
+    "setup": ("src/setupProxy.js", "src/setupProxy.cjs"),
+    "angular": tuple(
+        f"{folder}{name}.{ending}"
+        for folder in ("", "src/")
+        for name in ("proxy.conf", "proxy.config")
+        for ending in ("json", "js", "mjs", "cjs")
+    ),
+    "next": tuple(f"next.config.{ending}" for ending in ENDINGS),
+    "webpack": tuple(
+        f"{folder}{name}.{ending}"
+        for folder in ("", "config/", "build/")
+        for name in ("webpack.config", "webpack.dev", "webpack.config.dev",
+                     "webpack.dev.conf", "webpackDevServer.config")
+        for ending in ENDINGS
+    ),
+    "package": ("package.json",),
+    "nginx": ("nginx.conf", "nginx/nginx.conf", "nginx/default.conf", "default.conf"),
+}  # fmt: skip
+PATTERNS = {
+    "vite": re.compile(r"vite[\w.-]*\.[cm]?[jt]s"),
+    "vue": re.compile(r"vue\.config\.[cm]?[jt]s"),
+    "setup": re.compile(r"setupProxy\.c?[jt]s"),
+    "next": re.compile(r"next\.config\.[cm]?[jt]s"),
+    "webpack": re.compile(r"webpack.*\.[cm]?[jt]s", re.IGNORECASE),
+    "package": re.compile(r"package\.json"),
+    "angular": re.compile(r"proxy.*\.(json|[cm]?js)", re.IGNORECASE),
+    "nginx": re.compile(r".*\.(conf|nginx|nginxconf)|nginx.*"),
+}
+TITLES = {
+    "vite": "Vite",
+    "vue": "Vue CLI",
+    "setup": "Create React App",
+    "angular": "Angular",
+    "next": "Next.js",
+    "webpack": "webpack-dev-server",
+    "package": "Create React App",
+    "nginx": "nginx",
+}
+KNOWN = (
+    "vite.config.*, vue.config.js, webpack.config.js, src/setupProxy.js, "
+    "proxy.conf.json, proxy.conf.js, next.config.*, package.json with proxy, *.conf "
+    "of nginx"
+)
+
+
+def kind_of(path: Path) -> str:
+    """The kind of a file by its name; "" if the name says nothing."""
+    for kind, pattern in PATTERNS.items():
+        if pattern.fullmatch(path.name):
+            return kind
+    return ""
+
+
+def candidates(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Kind and path of each file of a project that may have a proxy block."""
+    named = [("angular", path) for path in named_by_angular(folder)]
+    found = [
+        (kind, folder / name)
+        for kind, names in NAMES.items()
+        for name in names
+        if (folder / name).is_file()
+    ]
+    loose = [
+        ("nginx", path)
+        for below in ("", "nginx", "nginx/conf.d", "conf.d")
+        for path in sorted((folder / below).glob("*.conf"))
+    ]
+    yield from dict.fromkeys(named + found + loose)
+
+
+def named_by_angular(folder: Path) -> Iterator[Path]:
+    """The files that angular.json calls `proxyConfig`."""
+    try:
+        text = (folder / "angular.json").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    for name in re.findall(r'"proxyConfig"\s*:\s*("(?:[^"\\]|\\.)*")', text):
+        path = folder / json.loads(name)
+        if path.is_file():
+            yield path

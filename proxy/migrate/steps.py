@@ -1,0 +1,86 @@
+"""What to change in the old file, once Unbuffered does its proxying."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from proxy.dialects.draft import Reading
+from proxy.migrate.writing import has_room
+
+
+def steps(reading: Reading, port: int) -> list[str]:
+    """Lines for a person, most of them to be copied."""
+    address = f"http://localhost:{port}"
+    if reading.kind == "nginx":
+        return [
+            "Point clients at Unbuffered, or these locations of nginx:",
+            f"    proxy_pass {address};   # without a path behind the port",
+            "    proxy_buffering off;",
+            "    proxy_http_version 1.1;",
+        ]
+    first = f"In {reading.file}, let the dev server's proxy lead to Unbuffered:"
+    if reading.kind == "next":
+        first = f"In {reading.file}, let the rewrites lead to Unbuffered:"
+    lines = [first, *(f"    {line}" for line in snippet(reading, address))]
+    if any("compress: false" in notice for notice in reading.notices):
+        lines.append("compress: false may go.")
+    if has_room(reading):
+        lines.append(f"Or open {address} instead; the route / at the end is for that.")
+    return lines
+
+
+def snippet(reading: Reading, address: str) -> Iterator[str]:
+    """The new proxy block."""
+    sockets = any(draft.keys.get("ws") for draft in reading.active)
+    ws = ", ws: true" if sockets else ""
+    contexts = [json.dumps(each, ensure_ascii=False) for each in ours(reading)]
+    # One list must not mix globs and plain texts.
+    plain = ", ".join(dict.fromkeys(f"'{d.prefix}'" for d in reading.active))
+    match reading.kind:
+        case "vite":
+            yield "proxy: {"
+            for context in contexts:
+                yield f"  {context}: {{ target: '{address}'{ws} }},"
+            yield "}"
+        case "webpack":
+            yield f"proxy: [{{ context: [{plain}], target: '{address}'{ws} }}]"
+        case "vue" if contexts:
+            yield "proxy: {"
+            for context in contexts:
+                yield f"  {context}: {{ target: '{address}', changeOrigin: false }},"
+            yield "}"
+        case "vue":
+            yield f"proxy: '{address}'"
+        case "package" if not contexts:
+            yield f'"proxy": "{address}"'
+        case "angular" | "package":
+            yield "{"
+            entries = [
+                f'  {c}: {{ "target": "{address}"{json_ws(ws)} }}' for c in contexts
+            ]
+            yield ",\n    ".join(entries)
+            yield "}"
+        case "setup":
+            yield (
+                f"app.use(createProxyMiddleware([{plain}], "
+                f"{{ target: '{address}'{ws} }}))"
+            )
+            yield "// from http-proxy-middleware 3 on:"
+            yield (
+                f"app.use(createProxyMiddleware({{ pathFilter: [{plain}], "
+                f"target: '{address}'{ws} }}))"
+            )
+        case "next":
+            for draft in reading.active:
+                path = draft.prefix.rstrip("/") + "/:path*"
+                yield f"{{ source: '{path}', destination: '{address}{path}' }},"
+
+
+def json_ws(ws: str) -> str:
+    return ', "ws": true' if ws else ""
+
+
+def ours(reading: Reading) -> list[str]:
+    """The contexts that have become routes, as they were written."""
+    return [*dict.fromkeys(each.context for each in reading.active if each.context)]

@@ -1,0 +1,231 @@
+"""`unbuffered import`: exit codes, files, and the node that it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy.dialects.draft import Unreadable
+from proxy.dialects.evaluation import evaluate
+from tests.imports.conftest import Run, needs_node
+
+GUARD = 20  # seconds
+JSON = '{ "proxy": "http://localhost:4000" }'
+VITE = "module.exports = { server: { proxy: { '/a': 'http://localhost:1234' } } }"
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path: Path) -> Path:
+    path = tmp_path / "package.json"
+    path.write_text(JSON)
+    return path
+
+
+def test_an_existing_file_is_kept_unless_force_says_otherwise(
+    run: Run, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("mine")
+    outcome = run("import", "package.json")
+    assert (outcome.status, config.read_text()) == (2, "mine")
+    assert "--force" in outcome.err
+    assert run("import", "package.json", "--force").status == 0
+    assert 'target = "http://localhost:4000"' in config.read_text()
+
+
+def test_a_dangling_link_is_not_written_through(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").symlink_to(tmp_path / "elsewhere")
+    assert run("import", "package.json").status == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_dash_prints_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    outcome = run("import", "package.json", "-o", "-")
+    assert outcome.status == 0
+    assert outcome.out.startswith("# From package.json")
+    assert "next:" in outcome.err
+    assert not (tmp_path / "config.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "told"),
+    [
+        pytest.param("x.txt", "", 2, "not known by its name", id="unknown"),
+        pytest.param("absent.js", None, 2, "no such file", id="absent"),
+        pytest.param("proxy.conf.json", "{}", 1, "no proxying in it", id="empty"),
+        pytest.param("proxy.conf.json", "{ nonsense", 1, "is no JSON", id="no JSON"),
+        pytest.param(
+            "a.conf", "location / {", 1, "a.conf:1: the file ends", id="nginx"
+        ),
+        pytest.param("a.conf", 'x "y', 1, "a.conf:1: a quote", id="quote"),
+        pytest.param(
+            "proxy.conf.json", '{"/*.js": "http://a"}', 1, "nothing could be", id="lost"
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_exit_code(
+    run: Run, tmp_path: Path, name: str, text: str | None, status: int, told: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    outcome = run("import", name)
+    assert outcome.status == status
+    assert told in outcome.err
+    assert not (tmp_path / "config.toml").exists()
+
+
+def test_a_folder_without_anything_says_what_was_looked_for(
+    run: Run, package: Path
+) -> None:
+    package.unlink()
+    outcome = run("import", ".")
+    assert outcome.status == 1
+    assert "vite.config.*" in outcome.err
+
+
+def test_without_node_it_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vite.config.js").write_text(VITE)
+    monkeypatch.setenv("PATH", "")
+    outcome = run("import", "vite.config.js")
+    assert outcome.status == 1
+    assert "node is not on the PATH" in outcome.err
+
+
+def has_ended(pid: int) -> bool:
+    """Is the process gone, or only not yet collected by its new parent?"""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+def wait_for_end(pid: int) -> None:
+    """A killed process is gone when the kernel has got to it."""
+    deadline = time.monotonic() + GUARD
+    while not has_ended(pid):
+        assert time.monotonic() < deadline, f"process {pid} goes on"
+        os.sched_yield()
+
+
+LEAVES_A_PROCESS = """
+const child = require('child_process').spawn('sleep', ['60'], { detached: true })
+child.unref()
+require('fs').writeFileSync('pid', String(child.pid))
+"""
+
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="there is no /proc"
+)
+
+
+@needs_node
+@needs_proc
+def test_nothing_that_a_configuration_starts_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "vite.config.js"
+    path.write_text(LEAVES_A_PROCESS + VITE)
+    assert evaluate("vite", path).found["server"]
+    wait_for_end(int((tmp_path / "pid").read_text()))
+
+
+@needs_node
+@needs_proc
+def test_ctrl_c_ends_a_configuration_that_hangs_and_what_it_started(
+    tmp_path: Path,
+) -> None:
+    path, pid = tmp_path / "vite.config.js", tmp_path / "pid"
+    path.write_text(f"{LEAVES_A_PROCESS}; for (;;) {{}}")
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + GUARD
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+            os.sched_yield()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate("vite", path)
+    watcher.join()
+    wait_for_end(int(pid.read_text()))
+
+
+@needs_node
+def test_a_configuration_has_a_time_limit(tmp_path: Path) -> None:
+    path = tmp_path / "vite.config.js"
+    path.write_text("for (;;) {}")
+    with pytest.raises(Unreadable, match=r"was not evaluated within 0\.1 s"):
+        evaluate("vite", path, seconds=0.1)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("throw new Error('no luck\\nat all')", "no luck", id="throws"),
+        pytest.param("process.exit(3)", "cannot be evaluated", id="exits"),
+        pytest.param("module.exports = {", "Unexpected end", id="syntax"),
+        pytest.param("require('./gone')", "./gone", id="own file missing"),
+    ],
+)
+def test_a_broken_configuration_is_told_without_a_traceback(
+    run: Run, tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "webpack.config.js").write_text(text)
+    outcome = run("import", "webpack.config.js")
+    assert outcome.status == 1
+    assert told in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+@needs_node
+def test_what_a_configuration_prints_is_no_part_of_the_output(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "vite.config.js").write_text(f"console.log('hello'); {VITE}")
+    outcome = run("import", "vite.config.js", "-o", "-")
+    assert outcome.out.startswith("# From vite.config.js")
+    assert "hello" not in outcome.out + outcome.err
+
+
+@needs_node
+def test_middleware_of_version_3_takes_the_path_of_app_use_off(
+    run: Run, tmp_path: Path
+) -> None:
+    package = tmp_path / "node_modules" / "http-proxy-middleware"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{ "version": "3.0.5" }')
+    (tmp_path / "setupProxy.js").write_text(
+        "const { createProxyMiddleware: proxy } = require('http-proxy-middleware')\n"
+        "module.exports = (app) => app.use('/api', proxy({ target: 'http://h:1',"
+        " pathRewrite: { '^/old': '/new' } }))\n"
+    )
+    outcome = run("import", "setupProxy.js", "-o", "-")
+    assert 'path_rewrite = { "^/api/old" = "/new", "^/api" = "" }' in outcome.out
+
+
+@needs_node
+def test_values_of_the_javascript_cannot_leave_their_line(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "vite.config.js").write_text(
+        "module.exports = { server: { proxy: {\n"
+        "'/a\\n[routes.\"/evil\"]': 'http://localhost:1',\n"
+        "'/b': { target: 'http://localhost:2',\n"
+        "  headers: { 'X-A': 'one\\n[two]', 'X-B': '\"${HOME}\"' },\n"
+        "  'odd\\n[routes.\"/evil\"]': 1 } } } }\n"
+    )
+    outcome = run("import", "vite.config.js")
+    assert outcome.status == 0
+    check = run("check")
+    assert check.status == 0
+    assert '[routes."/b"]' in check.out
+    assert '[routes."/evil"]' not in check.out

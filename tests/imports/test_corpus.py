@@ -1,0 +1,126 @@
+"""`unbuffered import` on configurations as people have them.
+
+Each folder of cases/ is a project; its expected.toml is what comes out, word
+for word. None has its packages installed, so missing modules are tested too.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from proxy.config.load import load
+from proxy.config.model import Config
+from proxy.errors import NoRoute
+from proxy.migrate.checking import AnyVariable
+from proxy.policy.rewrite import compile_rules, upstream_path
+from proxy.policy.routing import Router
+from tests.imports.conftest import Run, needs_node
+
+CASES = Path(__file__).parent / "cases"
+NEEDS_NO_NODE = {"cra-package", "angular-json", "nginx", "nginx-upstreams"}
+
+# A compiler that knows the types of the one case; a project has a real one.
+TYPESCRIPT = r"""
+exports.transpileModule = (text) => ({
+  outputText: text
+    .replace(/interface \w+ \{[^}]*\}/, '')
+    .replace(/, type UserConfig/, '')
+    .replace(/: (Options|UserConfig|string)\b/g, ''),
+})
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of a case, in the test's folder."""
+    shutil.copytree(CASES / request.param, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "expected.toml").unlink()
+    if request.param == "vite-ts":
+        package = tmp_path / "node_modules" / "typescript"
+        package.mkdir(parents=True)
+        (package / "index.js").write_text(TYPESCRIPT)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [
+        pytest.param(
+            folder.name,
+            folder / "expected.toml",
+            id=folder.name,
+            marks=[] if folder.name in NEEDS_NO_NODE else [needs_node],
+        )
+        for folder in sorted(CASES.iterdir())
+    ],
+    indirect=["project"],
+)
+def test_a_project_becomes_the_expected_configuration_and_loads(
+    run: Run, project: Path, expected: Path
+) -> None:
+    before = {path for path in project.rglob("*") if path.is_file()}
+    outcome = run("import", ".")
+    assert outcome.status == 0, outcome.err
+    written = project / "config.toml"
+    assert written.read_text("utf-8") == expected.read_text("utf-8")
+    assert load(written, AnyVariable()).routes
+    assert "secret" not in written.read_text("utf-8") + outcome.out + outcome.err
+    after = {path for path in project.rglob("*") if path.is_file()}
+    assert after - before == {written}
+
+
+def reached(config: Config, path: str) -> str:
+    """Where a request goes: the target's address and the path that it is asked."""
+    router = Router(config.routes)
+    try:
+        route = router.match(path.encode())
+    except NoRoute:
+        return "nowhere"
+    target = route.targets[0]
+    rules = compile_rules(route.path_rewrite)
+    asked = upstream_path(target.path, rules, path.encode()).decode()
+    return f"{target.socket_path or target.host}:{target.port} {asked}"
+
+
+# As it was there; what webpack-dev-server 5, http-proxy-middleware 3, Vite 8 and
+# nginx 1.22 really send was compared with this table when it was written.
+@pytest.mark.parametrize(
+    ("case", "path", "where"),
+    [
+        ("webpack-array", "/server1/open?a=b", "localhost:3001 /open?a=b"),
+        ("webpack-array", "/server2", "localhost:3001 /"),
+        ("webpack-array", "/server1/v2/x", "localhost:3001 /v2/x"),
+        ("webpack-array", "/llm/chat", "api.example.com:443 /v1/llm/chat"),
+        ("webpack-object", "/auth/in", "127.0.0.1:8004 /login/in"),
+        ("webpack-object", "/users/auth", "127.0.0.1:8004 /users/login"),
+        ("webpack-object", "/fixed/any?q=1", "localhost:8006 /one"),
+        ("webpack-object", "/bare/x", "localhost:8007 /bare/x"),
+        ("vite-js", "/api/users?x=/api", "localhost:8080 /users?x=/api"),
+        ("vite-js", "/method/m", "localhost:8002 /v1/m"),
+        ("vite-js", "/inferred/x?y", "localhost:8003 /deep/x?y"),
+        ("vite-js", "/groups/1", "localhost:8005 /groups/1"),
+        ("vite-js", "/apis", "nowhere"),
+        ("vite-ts", "/api/a", "localhost:3456 /a"),
+        ("vue", "/foo/x", "other.example:443 /bar/x"),
+        ("angular-json", "/auth/token", "login.example:443 /token"),
+        ("cra-setup", "/api/x", "localhost:5000 /api/x"),
+        ("next-list", "/docs/api/x/y?z", "localhost:8000 /x/y?z"),
+        ("next-list", "/docs/same/x", "localhost:8001 /docs/same/x"),
+        ("next-stages", "/api", "localhost:8000 /v1"),
+        ("next-stages", "/any/thing", "old.example:443 /any/thing"),
+        ("nginx", "/api/x?y", "127.0.0.1:3000 /x?y"),
+        ("nginx", "/v1/x", "127.0.0.1:3001 /v2//x"),
+        ("nginx", "/old/x?y", "127.0.0.1:3005 /new/x?y"),
+        ("nginx", "/exact?y", "/run/app.sock:0 /there?y"),
+        ("nginx", "/admin", "nowhere"),
+    ],
+)
+def test_a_request_reaches_what_it_reached_before(
+    case: str, path: str, where: str
+) -> None:
+    config = load(CASES / case / "expected.toml", AnyVariable())
+    found = reached(config, path)
+    assert found == where
