@@ -14,24 +14,17 @@ import os
 import sys
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
-
-from msgspec.structs import replace
 
 from proxy import __version__, colour, process, usage
-from proxy.config.load import from_routes, load
-from proxy.config.model import Config
 from proxy.config.report import report
 from proxy.config.schema import schema
-from proxy.devtls import DevCertificate, dev_certificate
 from proxy.doctor.measuring.command import add_commands as add_doctor
 from proxy.errors import ConfigError
 from proxy.explain import command as explaining
 from proxy.migrate.command import add_commands as add_migration
-from proxy.server import Server
+from proxy.serving import add_config_arguments, add_serve, configuration
 from proxy.usage import Commands, add_command
 
-DEFAULT_CONFIG = "config.toml"
 COMMANDS = (
     "serve",
     "check",
@@ -79,29 +72,6 @@ def parser() -> argparse.ArgumentParser:
     add_schema(commands)
     add_completion(commands)
     return top
-
-
-def add_serve(commands: Commands) -> None:
-    serve = add_command(
-        commands,
-        "serve",
-        run_serve,
-        brief="run the proxy",
-        description="Run the proxy: by a configuration file, or by --route alone.",
-        epilog=usage.SERVE_EXAMPLES,
-    )
-    add_config_arguments(serve)
-    serve.add_argument(
-        "--watch",
-        action="store_true",
-        help="reload when the configuration file or the certificate changes",
-    )
-    serve.add_argument(
-        "--tls",
-        choices=["dev"],
-        help="dev: HTTPS with a certificate for this machine, made if need be; "
-        "prints how to trust it",
-    )
 
 
 def add_check(commands: Commands) -> None:
@@ -170,100 +140,6 @@ def add_completion(commands: Commands) -> None:
         epilog=usage.COMPLETION_EXAMPLES,
     )
     completion.add_argument("shell", choices=SHELLS)
-
-
-def add_config_arguments(command: argparse.ArgumentParser) -> None:
-    """What says which configuration to use."""
-    command.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"configuration file (default: ./{DEFAULT_CONFIG})",
-    )
-    command.add_argument(
-        "--route",
-        action="append",
-        default=[],
-        metavar="/PREFIX=TARGET",
-        help="a route without any file; the prefix is taken off the path and the "
-        "target's host is sent. May be repeated",
-    )
-    command.add_argument("--host", help="address to listen on")
-    command.add_argument("--port", type=int, help="port to listen on")
-    command.add_argument("--log-format", choices=["text", "json"], help="access log")
-
-
-def configuration(options: argparse.Namespace) -> Config:
-    """The configuration that the arguments ask for.
-
-    Raises:
-        ConfigError: with every fault.
-    """
-    overrides = {
-        key: value
-        for key, value in (
-            ("server.host", options.host),
-            ("server.port", options.port),
-            ("log.format", options.log_format),
-        )
-        if value is not None
-    }
-    if not options.route:
-        path = options.config or Path(DEFAULT_CONFIG)
-        return load(path, os.environ, overrides)
-    if options.config is not None:
-        raise ConfigError(["--config and --route exclude each other; use one of them"])
-    routes: dict[str, str] = {}
-    for text in options.route:
-        prefix, equals, target = text.partition("=")
-        if not equals or prefix in routes:
-            fault = "given twice" if equals else "write /prefix=http://host:port"
-            raise ConfigError([f"--route {text}: {fault}"])
-        routes[prefix] = target
-    return from_routes(routes, overrides)
-
-
-def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]:
-    """The configuration to serve by, and the certificate that `--tls dev` gave it.
-
-    Raises:
-        ConfigError: with every fault.
-    """
-    config = configuration(options)
-    if options.tls is None:
-        return config, None
-    if config.server.tls_certificate:
-        raise ConfigError(
-            ["--tls dev: [server] tls_certificate is set as well; use one of the two"]
-        )
-    made = dev_certificate(config.server.host, os.environ)
-    server = replace(
-        config.server, tls_certificate=str(made.certificate), tls_key=str(made.key)
-    )
-    return replace(config, server=server), made
-
-
-def run_serve(options: argparse.Namespace) -> int:
-    """`unbuffered serve`"""
-    process.set_up_logging()
-    config, made = serving(options)
-
-    def ready(server: Server) -> None:
-        if made is not None:
-            process.say(made.told(server.port))
-
-    if options.route:
-        if options.watch:
-            raise ConfigError(["--watch: with --route there is no file to watch"])
-        return process.run(process.serve(config, ready))
-    return process.run(
-        process.serve(
-            config,
-            ready,
-            read=lambda: serving(options)[0],
-            watch=(options.config or Path(DEFAULT_CONFIG)) if options.watch else None,
-        )
-    )
 
 
 def run_check(options: argparse.Namespace) -> int:

@@ -11,8 +11,8 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from proxy.config.certificate import certificate_context
 from proxy.config.model import Server as Settings
@@ -28,6 +28,7 @@ HANDSHAKE_SECONDS = 10.0  # for TLS with a client
 TLS_CLOSE_SECONDS = 2.0  # for a client to answer our close of TLS
 
 Factory = Callable[[], asyncio.Protocol]
+TLS: TypeAlias = dict[str, Any]  # what `create_server` has to know of it
 
 
 class Handshake(ssl.SSLObject):
@@ -65,20 +66,31 @@ class Listener:
         port: int = self.servers[0].sockets[0].getsockname()[1]
         return port
 
-    async def open(self, settings: Settings) -> None:
+    async def open(
+        self,
+        settings: Settings,
+        sockets: Sequence[socket.socket] = (),
+        tls: TLS | None = None,
+    ) -> None:
         """Listen as `settings` say, then no longer as before.
+
+        `sockets` listen there already, and are this listener's from now on; they
+        are not looked at where the address has not changed. `tls` is what
+        `tls_options` has made of the settings, if it was asked already.
 
         Raises:
             OSError: the address is in use or not ours; all is as it was.
             CertificateFault: so is it with a wrong certificate.
         """
-        tls = tls_options(settings)
+        tls = tls_options(settings) if tls is None else tls
         before, old = self.settings, self.servers
         if before is not None and is_same_address(before, settings):
             if not tls and not before.tls_certificate:
                 self.settings = settings
                 return
             self.servers = await self.take_over(tls)
+        elif sockets:
+            self.servers = await self.accept_from(sockets, tls)
         else:
             self.servers = [
                 await asyncio.get_running_loop().create_server(
@@ -95,19 +107,28 @@ class Listener:
         for server in old:
             server.close()
 
-    async def take_over(self, tls: dict[str, Any]) -> list[asyncio.Server]:
+    async def take_over(self, tls: TLS) -> list[asyncio.Server]:
         """New servers that accept from the sockets of the present ones too."""
+        twins = [
+            socket.fromfd(each.fileno(), each.family, each.type)
+            for server in self.servers
+            for each in server.sockets
+        ]
+        return await self.accept_from(twins, tls)
+
+    async def accept_from(
+        self, sockets: Sequence[socket.socket], tls: TLS
+    ) -> list[asyncio.Server]:
+        """Servers for sockets that are bound already."""
         loop = asyncio.get_running_loop()
         made: list[asyncio.Server] = []
         try:
-            for server in self.servers:
-                for each in server.sockets:
-                    twin = socket.fromfd(each.fileno(), each.family, each.type)
-                    made.append(
-                        await loop.create_server(
-                            self.factory, sock=twin, backlog=ACCEPTED_AT_ONCE, **tls
-                        )
+            for each in sockets:
+                made.append(
+                    await loop.create_server(
+                        self.factory, sock=each, backlog=ACCEPTED_AT_ONCE, **tls
                     )
+                )
         except BaseException:
             for server in made:
                 server.close()
@@ -132,8 +153,8 @@ def is_same_address(one: Settings, other: Settings) -> bool:
     return (one.host, one.port) == (other.host, other.port)
 
 
-def tls_options(settings: Settings) -> dict[str, Any]:
-    """What `create_server` has to know of TLS; nothing where it is not spoken.
+def tls_options(settings: Settings) -> TLS:
+    """TLS as `settings` say; nothing where it is not spoken.
 
     Raises:
         CertificateFault: a file has changed for the worse since the check.

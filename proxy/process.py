@@ -50,26 +50,30 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
-def set_up_logging() -> None:
-    """Events go to standard error, one line each; the access log to output."""
+def set_up_logging(who: str = "") -> None:
+    """Events go to standard error, one line each; the access log to output.
+
+    `who` tells of which process a line is, where there are several.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         logging.Formatter(
-            "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
+            f"%(asctime)s %(levelname)s {who}%(message)s", "%Y-%m-%dT%H:%M:%S%z"
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def banner(config: Config, port: int) -> str:
+def banner(config: Config, port: int, workers: int = 1) -> str:
     """What is served where, for the person who started it."""
     host = config.server.host
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if config.server.tls_certificate else "http"
     loop, _ = event_loop()
+    number = f"{workers} workers, " if workers > 1 else ""
     return (
         f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
-        f"({loop}, Python {sys.version.split()[0]}, process {os.getpid()})\n"
+        f"({loop}, Python {sys.version.split()[0]}, {number}process {os.getpid()})\n"
         f"{route_table(config)}\n"
         "Ctrl-C stops."
     )
@@ -135,14 +139,10 @@ async def drain(server: Server, signals: Signals) -> int:
     """Let open exchanges end for a while; a second signal ends them at once."""
     loop = asyncio.get_running_loop()
     seconds = server.config.server.drain_seconds
-    under_way = sum(client.exchange is not None for client in server.clients)
+    under_way = server.under_way
     drained = loop.create_task(server.stop(seconds))
     await asyncio.sleep(0)  # it has begun before anyone is told
-    if under_way and seconds:
-        say(
-            f"draining {counted(under_way, 'exchange')} for up to "
-            f"{seconds:g} s; once more to stop at once"
-        )
+    say_draining(under_way, seconds)
     again = loop.create_task(signals.stop())
     await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
     if not drained.done():
@@ -150,7 +150,20 @@ async def drain(server: Server, signals: Signals) -> int:
         await server.stop()
         return BY_SIGNAL + again.result()
     await cancelled([again])
-    cut = drained.result()
+    return say_cut(drained.result())
+
+
+def say_draining(under_way: int, seconds: float) -> None:
+    """What is waited for now, if anything is."""
+    if under_way and seconds:
+        say(
+            f"draining {counted(under_way, 'exchange')} for up to "
+            f"{seconds:g} s; once more to stop at once"
+        )
+
+
+def say_cut(cut: int) -> int:
+    """How it ended; the exit code."""
     if cut:
         say(f"{counted(cut, 'exchange')} cut before the end")
     return CUT if cut else OK

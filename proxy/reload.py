@@ -16,6 +16,7 @@ from pathlib import Path
 from proxy.config.certificate import CertificateFault
 from proxy.config.changes import changes
 from proxy.config.model import Config
+from proxy.config.workers import number_of_workers
 from proxy.errors import ConfigError
 from proxy.server import Observer, Server
 
@@ -54,6 +55,8 @@ class Reloader:
             config = self.read()
         except ConfigError as error:
             return refuse(error.faults)
+        if refusal := asks_for_restart(before, config):
+            return refuse([refusal])
         try:
             await server.reload(config)
         except CertificateFault as fault:
@@ -81,6 +84,16 @@ def refuse(faults: Sequence[str]) -> bool:
         log.error("%s", fault)
     log.error("configuration refused; the one before stays in force")
     return False
+
+
+def asks_for_restart(before: Config, after: Config) -> str:
+    """What no reload can change; "" if there is nothing of it."""
+    one, other = (
+        number_of_workers(config.server.workers) for config in (before, after)
+    )
+    if one == other:
+        return ""
+    return f"[server] workers: {other} instead of {one} takes a restart"
 
 
 class Watched:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -18,7 +19,7 @@ from proxy.drain import Drain
 from proxy.errors import Overloaded, ProxyError, RequestTimeout
 from proxy.forward import Forward
 from proxy.http1.head import RequestHead
-from proxy.listener import Listener
+from proxy.listener import TLS, Listener
 from proxy.policy.failure import Failure, failure_response
 from proxy.prepared import Prepared
 from proxy.timeline import Clock, Ending, Timeline, http_date, monotonic
@@ -41,8 +42,12 @@ class Server:
         *,
         observers: Sequence[Observer] = (),
         clock: Clock = monotonic,
+        number: int = 0,
+        siblings: tuple[str, ...] = (),
     ) -> None:
         self.config = config
+        self.number = number  # of this worker, among those that share the port
+        self.siblings = siblings  # Unix sockets on which the others serve the same
         self.observers = tuple(observers)
         self.deadlines = Deadlines(clock)
         self.prepared = Prepared(config, self.deadlines, self.ended)
@@ -53,14 +58,16 @@ class Server:
 
     # -- listening
 
-    async def start(self) -> None:
-        """Listen.
+    async def start(
+        self, sockets: Sequence[socket.socket] = (), tls: TLS | None = None
+    ) -> None:
+        """Listen; on `sockets`, if they do so already, and by `tls`, if it is known.
 
         Raises:
             OSError: the address is in use or not ours.
             CertificateFault: the certificate is not what it was at the check.
         """
-        await self.listener.open(self.config.server)
+        await self.listener.open(self.config.server, sockets, tls)
         self.admission.descriptors.watch(asyncio.get_running_loop())
 
     @property
@@ -68,14 +75,23 @@ class Server:
         """The port that is listened on; of use where 0 was configured."""
         return self.listener.port
 
-    async def reload(self, config: Config) -> None:
+    @property
+    def under_way(self) -> int:
+        """How many exchanges there are at the moment."""
+        return sum(client.exchange is not None for client in self.clients)
+
+    async def reload(
+        self, config: Config, sockets: Sequence[socket.socket] = ()
+    ) -> None:
         """Serve by another configuration; exchanges that run keep theirs.
+
+        `sockets` listen on its address, if that is another one.
 
         Raises:
             OSError, CertificateFault: it cannot listen; nothing has changed.
         """
         prepared = Prepared(config, self.deadlines, self.ended, self.prepared)
-        await self.listener.open(config.server)
+        await self.listener.open(config.server, sockets)
         before, self.prepared, self.config = self.prepared, prepared, config
         self.admission.limits = config.server
         before.close(prepared)

@@ -1,4 +1,4 @@
-"""What the process is told from outside: to end, and to read its files anew.
+"""What a process is told from outside: to end, and to read its files anew.
 
 SIGTERM and SIGINT ask for the end, the second of them for an end at once.
 SIGHUP asks for a reload, unless it tells that the terminal was closed.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 
 
 class Signals:
@@ -46,17 +47,54 @@ class Signals:
         number = getattr(signal, "SIGHUP", None)
         if number is None:
             return
-        # The kernel sends SIGHUP too when a terminal is closed, and then the
-        # program in it shall end. `nohup` says that it shall not.
-        in_terminal = signal.getsignal(number) != signal.SIG_IGN and has_terminal()
+        lost_terminal = terminal_watch(number)
 
         def hung_up(number: int) -> None:
-            if in_terminal and not has_terminal():
+            if lost_terminal():
                 self.stopped(number)
             else:
                 callback()
 
         self.listen(number, hung_up)
+
+
+class SignalSocket:
+    """Signals for a process without an event loop: bytes of a socket to wait for."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.reading, self.writing = socket.socketpair()
+        self.reading.setblocking(False)
+        self.writing.setblocking(False)
+        signal.set_wakeup_fd(self.writing.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, lambda number, frame: None)
+
+    def fileno(self) -> int:
+        """For what waits until there is something to `receive`."""
+        return self.reading.fileno()
+
+    def receive(self) -> list[int]:
+        """The numbers of the signals since the last look, in order."""
+        try:
+            return list(self.reading.recv(4096))
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        """Listen no more."""
+        signal.set_wakeup_fd(-1)
+        self.reading.close()
+        self.writing.close()
+
+
+def terminal_watch(number: int) -> Callable[[], bool]:
+    """What tells, at a SIGHUP, whether it came of a terminal that was closed.
+
+    The kernel sends one then too, and the program in the terminal shall end.
+    `nohup` says that it shall not.
+    """
+    in_terminal = signal.getsignal(number) != signal.SIG_IGN and has_terminal()
+    return lambda: in_terminal and not has_terminal()
 
 
 def has_terminal() -> bool:

@@ -49,6 +49,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.usage",
         "proxy.completing",
         "proxy.devtls",
+        "proxy.workers.",
+        "proxy.serving",
         "proxy.cli",
         "proxy.__main__",
     ),

@@ -70,6 +70,10 @@ def expected_type(kind: inspect.Type) -> str:
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     match kind:
+        case inspect.UnionType(
+            types=(inspect.IntType() as number, inspect.LiteralType() as word)
+        ):
+            return f"{expected_type(number)} or {expected_type(word)}"
         case inspect.BoolType() | inspect.UnionType():
             return "true or false"
         case inspect.IntType(ge=int(low), le=int(high)):

@@ -19,6 +19,7 @@ from proxy.config.model import Config, Log, Server
 from proxy.config.route import RouteOptions
 from proxy.config.routes import Options, read_options, read_routes, table_name
 from proxy.config.tables import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
+from proxy.config.workers import check_workers
 from proxy.errors import ConfigError
 
 PLAIN_TABLES: dict[str, type[Struct]] = {"server": Server, "log": Log}
@@ -82,6 +83,7 @@ def build(
     }
     override(reader, plain, overrides)
     read_certificate(reader, plain["server"])
+    check_workers(reader, plain["server"])
     defaults = read_options(reader, DEFAULTS, document.get(DEFAULTS, {}), RouteOptions)
     routes = read_routes(reader, document.get("routes", {}), defaults)
     if document.get("routes", {}) == {}:

@@ -17,6 +17,7 @@ from proxy.config.route import Route
 from proxy.config.units import Bytes, Seconds
 
 LogFormat: TypeAlias = Literal["text", "json"]
+Workers: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +31,13 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(description="Port to listen on. 0: any free one.", ge=0, le=65535),
     ] = 8080
+    workers: Annotated[
+        Workers,
+        Meta(
+            description="Processes that share the port, one event loop each. auto: "
+            "as many as there are processors to use."
+        ),
+    ] = 1
     trusted_proxies: Annotated[
         list[str],
         Meta(

@@ -125,11 +125,11 @@ def plain(annotation: Any) -> Schema:
     """What a key of a type takes; other than text also by a reference."""
     made = msgspec.json.schema(annotation)
     made.pop("description", None)
-    if "anyOf" in made:  # bool or None: TOML has no null
-        made = {"type": "boolean"}
-    if made.get("type") in ("string", "array", "object"):
+    # Several kinds are alternatives. TOML has no null.
+    kinds = [kind for kind in made.get("anyOf", [made]) if kind != {"type": "null"}]
+    if len(kinds) == 1 and made.get("type") in ("string", "array", "object"):
         return made
-    return {"anyOf": [made, REFERENCE]}
+    return {"anyOf": [*kinds, REFERENCE]}
 
 
 def default_of(each: msgspec.structs.FieldInfo) -> Any:

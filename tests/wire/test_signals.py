@@ -11,61 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.raw import Peer, Upstream, chunk, connect
+from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, Process
+from tests.support.raw import Upstream, chunk
 from tests.support.running import Table, document
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-
-GUARD = 20.0  # seconds; a process has to start
-ROOT = Path(__file__).parents[2]
-GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
-STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
-EVENTS, OTHER = STREAM % b"text/event-stream", STREAM % b"application/x-ndjson"
-
-
-class Process:
-    """`python -m proxy` with a configuration of the test."""
-
-    def __init__(self, path: Path, process: asyncio.subprocess.Process) -> None:
-        self.path = path
-        self.process = process
-        self.port = 0
-        self.clients: list[Peer] = []
-
-    async def line(self, part: str) -> str:
-        """The next line on standard error that has `part` in it."""
-        assert self.process.stderr is not None
-        async with asyncio.timeout(GUARD):
-            while data := await self.process.stderr.readline():
-                line = data.decode()
-                if part in line:
-                    return line
-        raise AssertionError(f"it ended without {part!r}")
-
-    async def client(self) -> Peer:
-        self.clients.append(await connect(self.port))
-        return self.clients[-1]
-
-    async def begin(self, upstream: Upstream, head: bytes) -> tuple[Peer, Peer]:
-        """A stream whose head the client has."""
-        client = await self.client()
-        await client.send(GET)
-        server = await upstream.request()
-        await server.send(head)
-        await client.read_head()
-        return client, server
-
-    async def ended(self) -> int:
-        async with asyncio.timeout(GUARD):
-            return await self.process.wait()
-
-    def write(self, routes: Mapping[str, Table], **server: object) -> None:
-        table = {"port": 0, **server}
-        text = document(routes, {"server": table, "log": {"access": False}})
-        other = self.path.with_suffix(".new")
-        other.write_text(text, "utf-8")
-        other.replace(self.path)
-
 
 Start = Callable[..., Awaitable[Process]]
 

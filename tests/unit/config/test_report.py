@@ -27,6 +27,7 @@ REPORT = """\
 [server]
   host                               "127.0.0.1"                   --host
   port                               8080                          config.toml, ${PORT} (default)
+  workers                            1                             default
   trusted_proxies                    []                            default
   head_timeout_seconds               30                            default
   body_timeout_seconds               60                            default

@@ -1,0 +1,185 @@
+"""A port for several processes: bound once, by the supervisor, which keeps it.
+
+Theory: with SO_REUSEPORT the kernel spreads new connections over all sockets
+that listen on a port. Each has a queue of its own, and what waits in it is
+reset when the socket is closed by the last process that has it.
+Practice: so there is one socket for each worker, and all of them are made and
+kept by the supervisor; workers inherit theirs. A worker that dies leaves its
+queue to the one that takes its place, and no worker ever binds anything.
+(net.ipv4.tcp_migrate_req would move a queue to another socket; it is off
+unless an administrator turns it on.) One socket for all would lose nothing
+either, but wakes every worker for every connection and spreads them unevenly,
+which streams do not make up for as short requests do.
+
+SO_REUSEPORT also lets any program of the same user join, unnoticed. Who comes
+first is found out by binding without it; later ones are kept out by `Guard`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from proxy.config.model import Server as Settings
+from proxy.listener import BACKLOG
+
+# Family, host, and what an IPv6 address has besides its port.
+Address: TypeAlias = tuple[socket.AddressFamily, str, tuple[int, ...]]
+
+
+class SharedPort:
+    """The listening sockets of all workers. `of(number)` is what one accepts from.
+
+    Raises:
+        OSError: the address is in use or not ours.
+    """
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        self.groups: list[list[socket.socket]] = []  # one for each address
+        self.guards: list[Guard] = []
+        try:
+            port = settings.port
+            for address in addresses(settings.host):
+                group, guard = bind_group(address, port, workers)
+                self.groups.append(group)
+                self.guards.append(guard)
+                port = self.port
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; of use where 0 was configured."""
+        port: int = self.groups[0][0].getsockname()[1]
+        return port
+
+    def of(self, number: int) -> list[socket.socket]:
+        """What one worker accepts from."""
+        return [group[number] for group in self.groups]
+
+    def leave(self, number: int) -> None:
+        """In a worker: close what is not its own."""
+        for guard in self.guards:
+            guard.close()
+        for group in self.groups:
+            for other, each in enumerate(group):
+                if other != number:
+                    each.close()
+
+    def close(self) -> None:
+        """Let go of the port, here; what workers inherited is theirs."""
+        for group in self.groups:
+            for each in group:
+                each.close()
+        for guard in self.guards:
+            guard.close()
+
+
+def addresses(host: str) -> list[Address]:
+    """What a host to listen on stands for, each once and in order."""
+    found = socket.getaddrinfo(
+        host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return list(
+        dict.fromkeys(
+            (family, str(where[0]), tuple(map(int, where[2:])))
+            for family, *_, where in found
+        )
+    )
+
+
+def bind_group(
+    address: Address, port: int, count: int
+) -> tuple[list[socket.socket], Guard]:
+    """`count` sockets that listen on one address, and the guard of it."""
+    guard = Guard(address, port)
+    group: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            group.append(bound(address, guard.port, share=True))
+        for each in group:
+            each.listen(BACKLOG)
+        guard.shut()
+    except BaseException:
+        guard.close()
+        for each in group:
+            each.close()
+        raise
+    return group, guard
+
+
+class Guard:
+    """A socket that is bound where the workers listen, and never listens.
+
+    Made first, it finds out whether anybody listens there, since it does not
+    offer to share. Shut, it is in the way of whoever binds later: two sockets may
+    have one address only if both say SO_REUSEADDR, or both SO_REUSEPORT.
+    """
+
+    def __init__(self, address: Address, port: int) -> None:
+        self.address = address
+        self.sock = bound(address, port, share=False)
+        self.port: int = self.sock.getsockname()[1]
+
+    def shut(self) -> None:
+        """Let nobody else in; best effort, on Linux."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        # Linux does not look at all sockets of a port as long as the last one to
+        # be bound said SO_REUSEPORT (inet_csk_get_port). One that did not, on an
+        # address of its own, has it look again, also when that one is closed.
+        with contextlib.suppress(OSError):
+            bound(elsewhere(self.address), self.port, share=False).close()
+
+    def close(self) -> None:
+        """Let go of the address."""
+        self.sock.close()
+
+
+def elsewhere(address: Address) -> Address:
+    """An address of this machine that is not this one and not part of it."""
+    _, host, _ = address
+    if host == "0.0.0.0":
+        return socket.AF_INET6, "::1", (0, 0)
+    return socket.AF_INET, "127.0.0.3" if host == "127.0.0.2" else "127.0.0.2", ()
+
+
+def bound(address: Address, port: int, *, share: bool) -> socket.socket:
+    """A socket that is bound, as the loop would bind it; told as it would tell."""
+    family, host, scope = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Connections of the last run that still wait for their end do not count.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port, *scope))
+    except OSError as fault:
+        sock.close()
+        reason = (fault.strerror or str(fault)).lower()
+        raise OSError(
+            fault.errno,
+            f"error while attempting to bind on address {(host, port)!r}: {reason}",
+        ) from None
+    return sock
+
+
+def open_private(paths: Sequence[str]) -> list[socket.socket]:
+    """Unix sockets that listen, one for each path."""
+    sockets: list[socket.socket] = []
+    try:
+        for path in paths:
+            sockets.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            sockets[-1].bind(path)
+            os.chmod(path, 0o600)
+            sockets[-1].listen(BACKLOG)
+    except BaseException:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets

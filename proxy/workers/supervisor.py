@@ -1,0 +1,278 @@
+"""Several workers under one supervisor: started, replaced, reloaded, stopped.
+
+The supervisor owns the port and the signals, checks configurations and serves
+nothing. It has no event loop: it waits for signals and for what its workers
+report. A worker that dies is replaced; one that dies again and again is
+replaced more and more slowly. A failure of the first workers to start is
+one of the whole.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from proxy.config.certificate import CertificateFault
+from proxy.config.model import Config
+from proxy.config.workers import number_of_workers
+from proxy.listener import TLS, tls_options
+from proxy.process import FAILED, banner, listening_fault, print_error, say
+from proxy.signals import SignalSocket, terminal_watch
+from proxy.timeline import monotonic
+from proxy.transport.descriptors import raise_limit
+from proxy.workers.channel import (
+    Channel,
+    Draining,
+    Ended,
+    Failed,
+    Message,
+    Reloaded,
+    Serving,
+)
+from proxy.workers.child import Child
+from proxy.workers.departure import Departure
+from proxy.workers.renewal import Renewal
+from proxy.workers.sharing import SharedPort, open_private
+from proxy.workers.worker import Assignment
+
+log = logging.getLogger("unbuffered")
+
+Read = Callable[[], Config]
+Ready = Callable[[int], None]
+
+
+def supervise(
+    config: Config,
+    ready: Ready,
+    read: Read | None = None,
+    watch: Path | None = None,
+) -> int:
+    """Serve by several workers until SIGINT or SIGTERM; returns the exit code.
+
+    `ready` is told the port once all of them serve. `read` reads the
+    configuration anew, at SIGHUP and when `watch` changes.
+    """
+    raise_limit()
+    number = number_of_workers(config.server.workers)
+    try:
+        tls = tls_options(config.server)
+        port = SharedPort(config.server, number)
+    except (OSError, CertificateFault) as fault:
+        print_error(f"cannot listen on {listening_fault(config, fault)}")
+        return FAILED
+    folder = ""
+    try:
+        folder = tempfile.mkdtemp(prefix="unbuffered-")  # its owner's alone
+        paths = tuple(os.path.join(folder, f"{each}.sock") for each in range(number))
+        private = open_private(paths)
+    except OSError as fault:
+        shutil.rmtree(folder, ignore_errors=True)
+        print_error(f"no place for the workers' sockets (see TMPDIR): {fault}")
+        return FAILED
+    try:
+        supervisor = Supervisor(config, port, tls, folder, paths, private, ready)
+        if read is not None:
+            supervisor.renewal = Renewal(supervisor, read, watch)
+        return supervisor.run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Supervisor:
+    """Looks after the workers. `run` returns the exit code."""
+
+    def __init__(
+        self,
+        config: Config,
+        port: SharedPort,
+        tls: TLS,
+        folder: str,
+        paths: tuple[str, ...],
+        private: Sequence[socket.socket],
+        ready: Ready,
+    ) -> None:
+        self.config = config
+        self.port = port
+        self.tls = tls  # read before, so that no worker depends on the files
+        self.folder = folder
+        self.paths = paths
+        self.private = private
+        self.ready = ready
+        self.children = [Child(number) for number in range(len(paths))]
+        self.renewal: Renewal | None = None
+        self.announced = False  # have all of them begun to serve?
+        self.departure = Departure(self)
+
+    # -- waiting
+
+    def run(self) -> int:
+        """Serve until a signal says stop."""
+        numbers: list[int] = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]
+        if self.renewal is not None:
+            self.lost_terminal = terminal_watch(signal.SIGHUP)
+            numbers.append(signal.SIGHUP)
+        self.signals = SignalSocket(numbers)
+        gc.collect()
+        gc.freeze()  # what is here now stays shared: no collector writes to it
+        for child in self.children:
+            self.start(child)
+        while self.living or not self.departure.begun:
+            self.turn()
+        self.signals.close()
+        return self.departure.status()
+
+    @property
+    def living(self) -> list[Child]:
+        """The workers that there are at the moment."""
+        return [child for child in self.children if child.pid]
+
+    def turn(self) -> None:
+        """Wait until something happens, and see to it."""
+        with selectors.PollSelector() as selector:
+            selector.register(self.signals, selectors.EVENT_READ)
+            for child in self.children:
+                if child.channel is not None:
+                    selector.register(child.channel, selectors.EVENT_READ, child)
+            ready = [key.data for key, _ in selector.select(self.patience())]
+        for number in self.signals.receive():
+            self.signalled(number)
+        for child in ready:
+            if child is not None:
+                self.listen(child)
+        self.on_time(monotonic())
+
+    def patience(self) -> float | None:
+        """How long to wait at most; None: for ever."""
+        if self.departure.begun:
+            ends = [self.departure.limit]
+        else:
+            ends = [child.due for child in self.children if not child.pid]
+            if self.renewal is not None:
+                ends += self.renewal.next_look
+        return max(min(ends) - monotonic(), 0.0) if ends else None
+
+    def on_time(self, now: float) -> None:
+        """See to what is due."""
+        if self.departure.begun:
+            self.departure.check(now)
+            return
+        for child in self.children:
+            if not child.pid and now >= child.due:
+                self.start(child)
+        if self.renewal is not None:
+            self.renewal.look(now)
+
+    # -- workers
+
+    def start(self, child: Child) -> None:
+        """Put a worker into its place."""
+        try:
+            child.start(self.assign, self.forget)
+        except OSError as fault:
+            words = f"worker {child.number} cannot be started: {fault.strerror}"
+            self.lost(child, words)
+
+    def assign(self, number: int, channel: Channel) -> Assignment:
+        """What a worker begins with."""
+        return Assignment(
+            number=number,
+            config=self.config,
+            channel=channel,
+            sockets=self.port.of(number),
+            tls=self.tls,
+            private=self.private[number],
+            paths=self.paths,
+            folder=self.folder,
+        )
+
+    def forget(self, number: int) -> None:
+        """In a worker: close what belongs to the supervisor and to other workers."""
+        self.signals.close()
+        self.port.leave(number)
+        for other, private in enumerate(self.private):
+            if other != number:
+                private.close()
+        for child in self.children:
+            if child.channel is not None:
+                child.channel.close()
+
+    def listen(self, child: Child) -> None:
+        """A worker has reported."""
+        for message in child.hear():
+            self.reported(child, message)
+
+    def reported(self, child: Child, message: Message) -> None:
+        """See to one report."""
+        match message:
+            case Serving():
+                child.serving = True
+                if not self.announced and all(c.serving for c in self.children):
+                    self.announced = True
+                    say(banner(self.config, self.port.port, len(self.children)))
+                    self.ready(self.port.port)
+                elif self.announced:
+                    log.info("worker %d serves as process %d", child.number, child.pid)
+            case Failed(reason):
+                if not self.announced:
+                    self.departure.fail(reason)
+                elif child.told:
+                    log.error("worker %d: %s", child.number, reason)
+            case Reloaded(faults):
+                if self.renewal is not None:
+                    self.renewal.answered(child, faults)
+            case Draining(exchanges):
+                self.departure.draining(child, exchanges)
+            case Ended(cut):
+                self.departure.cut += cut
+
+    def bury(self) -> None:
+        """Take leave of workers that have ended, and of orphans that came to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for child in self.living:
+                if child.pid == pid:
+                    self.buried(child, status)
+
+    def buried(self, child: Child, status: int) -> None:
+        """A worker has ended."""
+        self.listen(child)  # its last words
+        words = child.buried(status)
+        if self.departure.begun:
+            self.departure.buried(status, words)
+            return
+        if self.renewal is not None:
+            self.renewal.answered(child, ())
+        self.lost(child, words)
+
+    def lost(self, child: Child, words: str) -> None:
+        """A worker is missing: replace it, unless it is one of the first."""
+        if not self.announced:
+            self.departure.fail(words)
+        else:
+            delay = child.replace_later(monotonic())
+            if child.told:
+                then = f"in {delay:g} s" if delay else "now"
+                log.error("%s; another one takes its place %s", words, then)
+
+    def signalled(self, number: int) -> None:
+        """A signal has come."""
+        if number == signal.SIGCHLD:
+            self.bury()
+        elif number == signal.SIGHUP and not self.lost_terminal():
+            if self.renewal is not None and not self.departure.begun:
+                self.renewal.ask()
+        else:
+            self.departure.stop(number)

@@ -1,0 +1,196 @@
+"""One worker: a process with an event loop, a share of the port, and orders.
+
+Its supervisor is in `workers`. It takes orders from there alone: signals that
+a terminal or an init system sends to all processes of a group would come
+twice. When the supervisor is gone, however it went, the worker drains and
+ends; nobody else would tell it to.
+
+On a Unix socket of its own each worker serves the same as on the port, so that
+another one can ask it, and no one else, for what only it knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.config.certificate import CertificateFault
+from proxy.config.model import Config
+from proxy.listener import TLS
+from proxy.process import CUT, FAILED, OK, cancelled, listening_fault, observers
+from proxy.reload import cannot_listen
+from proxy.server import Server
+from proxy.transport.client import ClientConnection
+from proxy.workers.channel import (
+    Arrival,
+    Channel,
+    Cut,
+    Draining,
+    Ended,
+    Failed,
+    Message,
+    Reload,
+    Reloaded,
+    Serving,
+)
+
+log = logging.getLogger("unbuffered")
+
+LOOPBACK = b"127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker begins with. Its sockets are its own from then on."""
+
+    number: int
+    config: Config
+    channel: Channel
+    sockets: Sequence[socket.socket]
+    tls: TLS
+    private: socket.socket
+    paths: tuple[str, ...]  # of the private sockets of all workers, by number
+    folder: str  # where those are
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """The private sockets of the other workers."""
+        return self.paths[: self.number] + self.paths[self.number + 1 :]
+
+
+class Neighbour(ClientConnection):
+    """A client on the private socket: as one on this machine."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.address = LOOPBACK
+
+
+class Worker:
+    """Serves until it is told to stop; `run` returns the exit code."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.channel = assignment.channel
+        self.orders: asyncio.Queue[Arrival | None] = asyncio.Queue()
+        self.alone = False  # is the supervisor gone?
+        self.server = Server(
+            assignment.config,
+            observers=observers(assignment.config),
+            number=assignment.number,
+            siblings=assignment.siblings,
+        )
+
+    async def run(self) -> int:
+        """Start, obey, drain."""
+        loop = asyncio.get_running_loop()
+        given = self.assignment
+        try:
+            await self.server.start(given.sockets, given.tls)
+        except OSError as fault:
+            where = listening_fault(given.config, fault)
+            self.tell(Failed(f"cannot listen on {where}"))
+            return FAILED
+        neighbours = await loop.create_unix_server(self.neighbour, sock=given.private)
+        loop.add_reader(self.channel.fileno(), self.read)
+        self.tell(Serving())
+        last = await self.obey()
+        neighbours.close()
+        return await self.drain(last)
+
+    def neighbour(self) -> Neighbour:
+        """The protocol of a connection on the private socket."""
+        server = self.server
+        return Neighbour(server, server.deadlines, server.config.server)
+
+    # -- the supervisor
+
+    def tell(self, message: Message) -> None:
+        """Report. If the supervisor is gone, that is noticed elsewhere."""
+        with contextlib.suppress(OSError):
+            self.channel.send(message)
+
+    def read(self) -> None:
+        """Orders have come, or will never come again."""
+        try:
+            for arrival in self.channel.receive():
+                self.orders.put_nowait(arrival)
+        except EOFError:
+            asyncio.get_running_loop().remove_reader(self.channel.fileno())
+            self.orders.put_nowait(None)
+            self.orphaned()
+
+    async def obey(self) -> Message | None:
+        """Follow orders up to the last one; None if the supervisor is gone."""
+        while (arrival := await self.orders.get()) is not None:
+            order, sockets = arrival
+            if not isinstance(order, Reload):
+                return order
+            faults = await self.reload(order.config, sockets)
+            self.tell(Reloaded(faults))
+        return None
+
+    async def reload(
+        self, config: Config, sockets: Sequence[socket.socket]
+    ) -> tuple[str, ...]:
+        """Serve by another configuration; the faults if that is not possible."""
+        server, before = self.server, self.server.config
+        try:
+            await server.reload(config, sockets)
+        except (OSError, CertificateFault) as fault:
+            for each in sockets:
+                each.close()
+            if isinstance(fault, OSError):
+                return (cannot_listen(config, before, fault),)
+            return (f"[server] {fault.key}: {fault}",)
+        if config.log != before.log:
+            server.observers = tuple(observers(config))
+        return ()
+
+    # -- the end
+
+    async def drain(self, last: Message | None) -> int:
+        """Let open exchanges end for a while, unless told to end at once."""
+        loop = asyncio.get_running_loop()
+        seconds = self.server.config.server.drain_seconds
+        under_way = self.server.under_way
+        drained = loop.create_task(
+            self.server.stop(0 if isinstance(last, Cut) else seconds)
+        )
+        await asyncio.sleep(0)  # it has begun before anyone is told
+        self.tell(Draining(under_way))
+        if last is None:
+            log.warning("the supervisor is gone; this worker drains and ends")
+        hurried = loop.create_task(self.hurried())
+        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+        if drained.done():
+            await cancelled([hurried])
+            cut = drained.result()
+        else:
+            await cancelled([drained])
+            cut = await self.server.stop()
+        self.tell(Ended(cut))
+        if self.alone:
+            shutil.rmtree(self.assignment.folder, ignore_errors=True)
+        return CUT if cut else OK
+
+    async def hurried(self) -> None:
+        """Wait until it shall end at once."""
+        while True:
+            arrival = await self.orders.get()
+            if arrival is not None and isinstance(arrival[0], Cut):
+                return
+
+    def orphaned(self) -> None:
+        """Nobody gives orders any more: signals do again what they usually do."""
+        self.alone = True
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,425 @@
+"""Several workers: who answers, who is replaced, how all of them end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import select
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from proxy import __version__
+from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, Process
+from tests.support.raw import Peer, Upstream, chunk
+
+# What is tested has an event loop of its own in each process.
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["asyncio"]),
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
+
+UNKNOWN = GET.replace(b"/a/", b"/none/")
+
+
+class Workers(Process):
+    """A supervisor with its workers."""
+
+    async def begin_all(self, upstream: Upstream, head: bytes) -> list[list[Peer]]:
+        """A stream in each worker: its client and the upstream's end of it."""
+        streams = []
+        for path in sorted(self.path.parent.glob("unbuffered-*/*.sock")):
+            client = Peer(*await asyncio.open_unix_connection(path))
+            self.clients.append(client)
+            await client.send(GET)
+            server = await upstream.request()
+            await server.send(head)
+            await client.read_head()
+            streams.append([client, server])
+        return streams
+
+    async def replaced(self) -> tuple[int, int]:
+        """Wait until a worker has been replaced; its number and its process."""
+        line = await self.line("serves as process")
+        found = re.search(r"worker (\d+) serves as process (\d+)", line)
+        assert found
+        assert int(found[2]) in self.workers
+        return int(found[1]), int(found[2])
+
+    @property
+    def workers(self) -> list[int]:
+        return children(self.process.pid)
+
+
+def left_in(folder: Path) -> list[Path]:
+    """The places of private sockets in there."""
+    return list(folder.glob("unbuffered-*"))
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process has started, and not buried yet."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(path.parent.name))
+    return found
+
+
+Start = Callable[..., Awaitable[Workers]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
+    started: list[Workers] = []
+    path = tmp_path / "config.toml"
+
+    async def begin(
+        *arguments: str, temporary: str = str(tmp_path), **server: object
+    ) -> Workers:
+        file = Process(path, None)  # type: ignore[arg-type]  # to write it by
+        file.write({"/a": {"target": upstream.url}}, **{"workers": 2, **server})
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "proxy.cli", "serve", "--config", str(path), *arguments),
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": temporary},
+        )
+        started.append(Workers(path, process))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        for client in each.clients:
+            client.writer.transport.abort()
+        if each.process.returncode is None:
+            each.process.send_signal(signal.SIGTERM)
+            each.process.send_signal(signal.SIGTERM)
+        await each.ended()
+        assert each.process.stderr is not None
+        each.told += (await each.process.stderr.read()).decode()
+        assert "Traceback" not in each.told
+    assert left_in(tmp_path) == []
+
+
+@pytest.fixture
+async def workers(start: Start) -> Workers:
+    """Two workers that serve."""
+    process = await start()
+    await serving(process)
+    return process
+
+
+async def serving(process: Workers, scheme: str = "http") -> None:
+    banner = await process.line(f"Unbuffered {__version__} on {scheme}://")
+    assert "2 workers" in banner
+    process.port = int(banner.partition("127.0.0.1:")[2].partition("/")[0])
+    await process.line("Ctrl-C stops")
+
+
+# -- the port ---------------------------------------------------------------------
+
+
+async def test_requests_reach_more_than_one_worker(workers: Workers) -> None:
+    """With one of two dead, a part of forty connections is gone with it."""
+    clients = [await workers.client() for _ in range(40)]
+    for client in clients:
+        await client.send(UNKNOWN)
+        await client.read_head()
+    os.kill(workers.workers[0], signal.SIGKILL)
+    await workers.replaced()
+    left = 0
+    for client in clients:
+        try:
+            await client.send(UNKNOWN)
+            await client.read_head()
+            left += 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+    assert 0 < left < 40
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+async def test_a_second_proxy_on_the_port_is_refused(
+    workers: Workers, start: Start, number: str
+) -> None:
+    other = await start("--port", str(workers.port), "--workers", number)
+    line = await other.line("cannot listen on")
+    assert line.startswith(f"unbuffered: cannot listen on 127.0.0.1:{workers.port}: ")
+    assert "another program has this port" in line
+    assert await other.ended() == 1
+
+
+async def test_no_program_may_join_that_shares_the_port_itself(
+    workers: Workers,
+) -> None:
+    """SO_REUSEPORT alone would let any program of the same user in."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", workers.port))
+
+
+async def test_a_program_that_shares_the_port_is_another_program(start: Start) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        process = await start("--port", str(other.getsockname()[1]))
+        await process.line("another program has this port")
+        assert await process.ended() == 1
+
+
+# -- a worker that dies -----------------------------------------------------------
+
+
+async def test_a_killed_worker_is_replaced_and_the_others_streams_go_on(
+    workers: Workers, upstream: Upstream
+) -> None:
+    streams = await workers.begin_all(upstream, OTHER)
+    os.kill(workers.workers[0], signal.SIGKILL)
+    line = await workers.line("was killed by SIGKILL")
+    number, _ = await workers.replaced()
+    assert f"ERROR worker {number} (process " in line
+    assert line.endswith("; another one takes its place now\n")
+    (client, server) = streams.pop(number)
+    assert await client.read_rest() == b""
+    await server.closed()
+    ((client, server),) = streams
+    await server.send(chunk(b"unharmed"))
+    assert await client.read_chunk() == b"unharmed"
+
+
+async def test_connections_that_wait_for_a_worker_wait_for_the_next_one(
+    workers: Workers, upstream: Upstream
+) -> None:
+    stopped = workers.workers[0]
+    os.kill(stopped, signal.SIGSTOP)
+    clients = [await workers.client() for _ in range(20)]
+    os.kill(stopped, signal.SIGKILL)
+    await workers.replaced()
+    for client in clients:
+        await client.send(UNKNOWN)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_a_worker_that_dies_again_and_again_is_replaced_more_slowly(
+    workers: Workers,
+) -> None:
+    worker = workers.workers[0]
+    for delay in ("now", "in 0.25 s", "in 0.5 s"):
+        os.kill(worker, signal.SIGKILL)
+        line = await workers.line(f"process {worker}) was killed by SIGKILL")
+        assert line.endswith(f"; another one takes its place {delay}\n")
+        _, worker = await workers.replaced()
+
+
+async def test_workers_end_when_their_supervisor_is_killed(
+    workers: Workers, upstream: Upstream
+) -> None:
+    """Nothing is left behind, and a stream may end within the drain."""
+    streams = await workers.begin_all(upstream, OTHER)
+    processes = [os.pidfd_open(pid) for pid in workers.workers]
+    os.kill(workers.process.pid, signal.SIGKILL)
+    for _ in processes:
+        await workers.line("the supervisor is gone; this worker drains and ends")
+    with socket.socket() as successor:  # the port is free at once
+        successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        successor.bind(("127.0.0.1", workers.port))
+        successor.listen()
+    for client, server in streams:
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+    for process in processes:  # it can be read from once it has ended
+        ended, _, _ = await asyncio.to_thread(select.select, [process], [], [], GUARD)
+        assert ended
+        os.close(process)
+    assert left_in(workers.path.parent) == []
+
+
+# -- the start --------------------------------------------------------------------
+
+
+async def test_what_keeps_workers_from_starting_ends_the_whole(
+    start: Start, tmp_path: Path
+) -> None:
+    """A place without room for the workers' sockets, for one."""
+    (tmp_path / "long").mkdir()
+    deep = tmp_path / "long" / ("x" * 100)
+    deep.mkdir()
+    process = await start(temporary=str(deep))
+    await process.line("unbuffered: no place for the workers' sockets (see TMPDIR): ")
+    assert await process.ended() == 1
+    assert not list(deep.iterdir())
+
+
+# -- the end ----------------------------------------------------------------------
+
+
+async def test_a_signal_drains_all_workers(
+    workers: Workers, upstream: Upstream
+) -> None:
+    streams = await workers.begin_all(upstream, OTHER)
+    workers.process.send_signal(signal.SIGTERM)
+    await workers.line("draining 2 exchanges for up to 10 s; once more to stop")
+    with pytest.raises(ConnectionRefusedError):
+        await workers.client()
+    for client, server in streams:
+        await server.send(chunk(b"more"))
+        assert await client.read_chunk() == b"more"
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+    assert await workers.ended() == 0
+
+
+async def test_the_worst_end_of_a_worker_is_that_of_the_whole(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(drain_seconds=0.2)
+    await serving(process)
+    streams = await process.begin_all(upstream, OTHER)
+    process.process.send_signal(signal.SIGTERM)
+    await process.line("draining 2 exchanges")
+    await streams[0][1].send(b"0\r\n\r\n")
+    assert await streams[0][0].read_chunk() == b""
+    await process.line("1 exchange cut before the end")
+    assert await streams[1][0].read_rest() == b""
+    assert await process.ended() == 3
+
+
+async def test_ctrl_c_reaches_all_processes_and_counts_once(
+    workers: Workers, upstream: Upstream
+) -> None:
+    """A terminal sends SIGINT to the whole group of processes."""
+    streams = await workers.begin_all(upstream, EVENTS)
+    os.killpg(workers.process.pid, signal.SIGINT)
+    await workers.line("draining 2 exchanges")
+    for client, server in streams:
+        await server.send(chunk(b"data: x\n\n") + b"0\r\n\r\n")
+        assert await client.read_body() == b"data: x\n\n"
+    assert await workers.ended() == 0
+
+
+async def test_a_second_signal_ends_all_at_once(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(drain_seconds=1000)
+    await serving(process)
+    streams = await process.begin_all(upstream, OTHER)
+    os.killpg(process.process.pid, signal.SIGTERM)
+    await process.line("draining 2 exchanges")
+    os.killpg(process.process.pid, signal.SIGINT)
+    assert await process.ended() == 130
+    for client, server in streams:
+        assert await client.read_rest() == b""
+        await server.closed()
+
+
+# -- the reload -------------------------------------------------------------------
+
+
+async def test_a_hangup_reloads_all_workers_and_is_told_once(
+    workers: Workers, upstream: Upstream
+) -> None:
+    streams = await workers.begin_all(upstream, OTHER)
+    routes = {"/b": {"target": upstream.url}}
+    workers.write(routes, workers=2)
+    os.killpg(workers.process.pid, signal.SIGHUP)
+    line = await workers.line("configuration reloaded")
+    assert line.endswith("reloaded: route /a removed; route /b added\n")
+    workers.write({"/b": {"target": "no"}}, workers=2)
+    workers.process.send_signal(signal.SIGHUP)
+    assert '[routes."/b"] target: ' in await workers.line("ERROR")
+    assert "refused" in await workers.line("")
+    workers.write(routes, workers=3)
+    workers.process.send_signal(signal.SIGHUP)
+    line = await workers.line("ERROR")
+    assert line.endswith("[server] workers: 3 instead of 2 takes a restart\n")
+    for client, server in streams:
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+        await client.send(GET)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_all_workers_move_to_another_port_and_hold_it_when_replaced(
+    workers: Workers, upstream: Upstream
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    before = await workers.client()
+    workers.write({"/a": {"target": upstream.url}}, workers=2, port=port)
+    workers.process.send_signal(signal.SIGHUP)
+    await workers.line("configuration reloaded: [server] changed (port)")
+    with pytest.raises(ConnectionRefusedError):
+        await workers.client()
+    await before.send(UNKNOWN)
+    assert (await before.read_head()).startswith(b"HTTP/1.1 404 ")
+    workers.port = port
+    os.kill(workers.workers[0], signal.SIGKILL)
+    await workers.replaced()
+    for client in [await workers.client() for _ in range(10)]:
+        await client.send(UNKNOWN)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_one_worker_becomes_no_two_by_a_reload(start: Start) -> None:
+    process = await start(workers=1)
+    await process.line("Ctrl-C stops")
+    process.write({"/a": {"target": "http://127.0.0.1:1"}}, workers=2)
+    process.process.send_signal(signal.SIGHUP)
+    line = await process.line("ERROR")
+    assert line.endswith("[server] workers: 2 instead of 1 takes a restart\n")
+    await process.line("configuration refused; the one before stays in force")
+
+
+async def test_a_worker_is_replaced_whatever_has_become_of_the_certificate(
+    start: Start, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    pair = tmp_path / "pair.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pair)
+    process = await start(tls_certificate=str(pair))
+    await serving(process, "https")
+    pair.write_text("nothing")
+    for worker in process.workers:
+        os.kill(worker, signal.SIGKILL)
+        await process.replaced()
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", process.port, ssl=context
+    )
+    process.clients.append(client := Peer(reader, writer))
+    await client.send(UNKNOWN)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+# -- the private sockets ----------------------------------------------------------
+
+
+async def test_a_worker_answers_its_neighbours_as_it_does_the_port(
+    workers: Workers, upstream: Upstream
+) -> None:
+    [folder] = left_in(workers.path.parent)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for number in range(2):
+        path = folder / f"{number}.sock"
+        client = Peer(*await asyncio.open_unix_connection(path))
+        workers.clients.append(client)
+        await client.send(GET)
+        server = await upstream.request()
+        assert b"X-Forwarded-For: 127.0.0.1" in server.head_lines
