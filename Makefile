@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup fix check test cover demo bench reference docs
+.PHONY: setup fix check test cover demo bench reference docs examples e2e
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -34,3 +34,13 @@ reference: ## the parts of docs/ that are made from the code
 
 docs: ## the site, in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+
+NODE_FOLDERS = tests/e2e $(dir $(wildcard examples/*/package-lock.json))
+examples: ## the packages of examples/, for their end-to-end tests
+	set -e; for each in $(NODE_FOLDERS); do \
+	  npm ci --prefix $$each --ignore-scripts --no-audit --no-fund; done
+	python3 -m venv examples/.venv
+	examples/.venv/bin/pip install -q $(addprefix -r ,$(wildcard examples/*/requirements.txt))
+
+e2e: ## the examples and their dev servers in Chromium; needs `make examples`
+	$(PYTHON) -m pytest -m e2e

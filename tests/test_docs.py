@@ -27,6 +27,8 @@ from tests.support import reference
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("README.md")]
+# Of services, in the examples.
+ADDRESSES = ("_URL", "TARGET", "AI", "DEV_SERVER", "EVENTS", "LESSONS")
 FENCE = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 Check = Callable[[str], tuple[int, str]]
 
@@ -35,7 +37,7 @@ class AnyVariable(Mapping[str, str]):
     """An environment that has every variable."""
 
     def __getitem__(self, name: str) -> str:
-        return "http://localhost:1" if name.endswith(("_URL", "TARGET")) else "1"
+        return "http://localhost:1" if name.endswith(ADDRESSES) else "1"
 
     def __iter__(self) -> Iterator[str]:
         return iter(())

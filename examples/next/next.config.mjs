@@ -1,0 +1,12 @@
+// The rewrites point at Unbuffered. `compress` stays on, as it is by default.
+const unbuffered = process.env.UNBUFFERED ?? "http://localhost:8080";
+
+export default {
+  devIndicators: false,
+  async rewrites() {
+    return ["server1", "server2", "sse", "echo"].map((prefix) => ({
+      source: `/${prefix}/:path*`,
+      destination: `${unbuffered}/${prefix}/:path*`,
+    }));
+  },
+};

@@ -1,0 +1,11 @@
+import { defineConfig } from "vite";
+
+const unbuffered = process.env.UNBUFFERED ?? "http://localhost:8080";
+
+export default defineConfig({
+  server: {
+    port: Number(process.env.PORT ?? 5173),
+    strictPort: true,
+    proxy: { "/server1": { target: unbuffered } },
+  },
+});

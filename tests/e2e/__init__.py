@@ -1,0 +1,1 @@
+"""The examples with their real dev servers, in a real browser."""
