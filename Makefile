@@ -26,9 +26,6 @@ cover: ## tests with branch coverage
 demo: ## upstreams, proxy and page
 	$(PYTHON) -m proxy demo
 
-bench: ## how long until an upstream hears that its client has left
-	$(PYTHON) -m bench.disconnect
-
 reference: ## the parts of docs/ that are made from the code
 	$(PYTHON) -m tests.support.reference
 
@@ -44,3 +41,6 @@ examples: ## the packages of examples/, for their end-to-end tests
 
 e2e: ## the examples and their dev servers in Chromium; needs `make examples`
 	$(PYTHON) -m pytest -m e2e
+
+bench: ## Unbuffered beside its peers, on an idle machine; see bench/README.md
+	$(PYTHON) -m bench

@@ -1,8 +1,4 @@
-"""Running one measurement: a peer on one core, the load on another.
-
-Processor time is read from the scheduler's own account (nanoseconds, all
-threads and children), never taken from a clock on the wall.
-"""
+"""One measurement: a fresh process on one core, the load on another."""
 
 from __future__ import annotations
 
@@ -10,163 +6,163 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from bench.coded import write_blocks
+from bench.configs import Setting
+from bench.leaving import leave
+from bench.loads import Load, Outcome
 from bench.peers import Peer
+from bench.processes import (
+    HERE,
+    cores,
+    descriptors,
+    free_port,
+    last_line,
+    processor_seconds,
+    resident_bytes,
+    started,
+)
 
-HERE = Path(__file__).parent
-PROXY_CORE, LOAD_CORE = 0, 1
-GUARD = 60.0  # seconds for one measurement
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+FEED = b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def load_program(folder: Path) -> Path:
-    """The load generator, compiled from bench/load."""
+    """The load program, compiled from bench/load."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise SystemExit("no C compiler: apt-get install gcc")
+        raise SystemExit("no C compiler: apt-get install gcc libc6-dev")
     program = folder / "load"
-    subprocess.run(
-        [compiler, "-O2", "-o", str(program), str(HERE / "load" / "load.c")], check=True
-    )
+    sources = sorted(str(source) for source in (HERE / "load").glob("*.c"))
+    subprocess.run([compiler, "-O2", "-o", str(program), *sources], check=True)
     return program
 
 
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [pid]
-    for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in task.read_text().split()]
-    return found
+class Program:
+    """The load program, running one load. It is ready once it is entered."""
 
+    def __init__(self, path: Path, load: Load, setting: Setting) -> None:
+        words = [load.mode, setting.origin, setting.port]
+        words += [load.count, load.rate, load.seconds]
+        if load.coding:
+            file = setting.folder / "blocks"
+            write_blocks(file, load.coding, int(load.rate * load.seconds * 2) + 10)
+            words += [load.coding, file]
+        self.command = [str(path), *map(str, words)]
+        self.guard_seconds = load.guard
+        self.where = set.union(*cores()) if load.workers > 1 else cores()[1]
+        self.complaints = setting.folder / "load.log"
 
-def processor_seconds(pid: int) -> float:
-    """Time on a processor of a process with its threads and descendants."""
-    total = 0
-    for process in family(pid):
-        for account in Path(f"/proc/{process}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):
-                total += int(account.read_text().split()[0])
-    return total / 1e9
+    def __enter__(self) -> Program:
+        with self.complaints.open("wb") as file:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                preexec_fn=lambda: os.sched_setaffinity(0, self.where),
+            )
+        self.guard = threading.Timer(self.guard_seconds, self.process.kill)
+        self.guard.start()
+        try:
+            self.hear("READY")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
-
-def resident_bytes(pid: int) -> int:
-    """Memory held by a process and its descendants, shared pages counted once.
-
-    Proportional set size, since nginx's worker shares pages with its master.
-    """
-    total = 0
-    for process in family(pid):
+    def __exit__(self, *_: object) -> None:
+        self.guard.cancel()
         with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-    return total
+            self.tell("end")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2)
+        self.process.kill()
+        self.process.communicate()
+
+    def tell(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def hear(self, begin: str) -> str:
+        """The next line, which has to begin like that."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith(begin):
+            raise RuntimeError(last_line(self.complaints.read_text()))
+        return line
 
 
 @contextlib.contextmanager
-def started(peer: Peer, port: int, origin: int, folder: Path) -> Iterator[int]:
-    """A peer as a process of its own, ended by its process group."""
-    log = (folder / f"{peer.name.replace('/', '-')}.log").open("wb")
-    process = subprocess.Popen(
-        peer.command(port, origin, folder),
-        stdout=log,
-        stderr=log,
-        cwd=HERE.parent,
-        start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {PROXY_CORE}),
-    )
-    try:
-        wait_for(port, process)
-        yield process.pid
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+def watching(port: int) -> Iterator[None]:
+    """Somebody looks at the inspector: its feed is open and read."""
+    with socket.create_connection(("127.0.0.1", port), 5) as feed:
+        feed.sendall(FEED)
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        log.close()
+            status = feed.recv(65536).partition(b"\r\n")[0].decode("latin-1")
+        except TimeoutError:
+            status = "no answer"
+        if " 200 " not in f"{status} ":
+            raise RuntimeError(f"no inspector here: {status}")
+        feed.settimeout(None)
+        reader = threading.Thread(target=read_all, args=(feed,))
+        reader.start()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                feed.shutdown(socket.SHUT_RDWR)
+            reader.join()
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a port is listened on."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise RuntimeError(f"ended at once with status {process.returncode}")
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port)),
-        ):
-            return
-        time.sleep(0.05)
-    raise RuntimeError("does not listen after 30 s")
+def read_all(feed: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while feed.recv(1 << 20):
+            pass
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one run gave. `cpu` in seconds, `memory` in bytes grown since start."""
-
-    cpu: float
-    memory: int
-    load: dict[str, float]
-
-
-def measure(
-    program: Path, peer: Peer | None, mode: str, count: int, rate: float, seconds: float
-) -> Outcome:
+def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
     """One run against a fresh process; `peer` None: straight to the origin."""
-    origin = free_port()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        port, pid = origin, None
-        if peer is not None:
-            port = free_port()
-            pid = stack.enter_context(started(peer, port, origin, folder))
-        before = resident_bytes(pid) if pid else 0
-        words = (mode, origin, port, count, rate, seconds)
-        load = subprocess.Popen(
-            [str(program), *map(str, words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
+        origin = free_port()
+        port = free_port() if peer else origin
+        setting = Setting(
+            *(port, origin, Path(name), descriptors(), load.workers),
+            coded=bool(load.coding),
         )
-        assert load.stdin is not None
-        assert load.stdout is not None
-        stack.callback(load.kill)
-        guard = threading.Timer(GUARD, load.kill)
-        guard.start()
-        stack.callback(guard.cancel)
-        if load.stdout.readline() != "READY\n":
-            raise RuntimeError("the load could not connect")
+        pid = 0
+        if peer:
+            where = set.union(*cores()) if load.workers > 1 else cores()[0]
+            pid = stack.enter_context(started(peer, setting, where))
+        if load.mode == "leaving":
+            cpu, memory, told = 0.0, 0, leave(port, origin, load.count)
+        else:
+            cpu, memory, told = loaded(program, setting, load, pid)
+    return Outcome(cpu, memory, told, time.monotonic() - began)
+
+
+def loaded(
+    path: Path, setting: Setting, load: Load, pid: int
+) -> tuple[float, int, dict[str, float]]:
+    """Processor time, memory, and what the load program told."""
+    before = resident_bytes(pid) if pid else 0
+    with contextlib.ExitStack() as stack:
+        program = stack.enter_context(Program(path, load, setting))
+        if load.watched:
+            stack.enter_context(watching(setting.port))
         time.sleep(0.5)  # what connecting left behind is not the stream's cost
         memory = resident_bytes(pid) - before if pid else 0
         began = processor_seconds(pid) if pid else 0.0
-        load.stdin.write("go\n")
-        load.stdin.flush()
-        told = json.loads(load.stdout.readline())
+        program.tell("go")
+        told: dict[str, float] = json.loads(program.hear("{"))
         cpu = (processor_seconds(pid) if pid else 0.0) - began
-        load.stdin.write("end\n")
-        load.stdin.close()
-        load.wait(10)
-        return Outcome(cpu, memory, told)
+    return cpu, memory, told

@@ -4,6 +4,7 @@ The baseline: one task wake-up per piece. `python plain_aiohttp.py PORT ORIGIN`
 """
 
 import asyncio
+import logging
 import sys
 
 import aiohttp
@@ -24,11 +25,14 @@ async def main(port: int, origin: int) -> None:
             response = web.StreamResponse(status=answer.status)
             response.content_type = answer.content_type
             response.content_length = answer.content_length
+            if coding := answer.headers.get("Content-Encoding"):
+                response.headers["Content-Encoding"] = coding
             await response.prepare(request)
             async for piece in answer.content.iter_any():
                 await response.write(piece)
             return response
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     runner = web.ServerRunner(web.Server(forward))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()

@@ -1,0 +1,217 @@
+"""The peers' configurations: what each is told, and nothing it does not need.
+
+Alike for all: one route, no TLS, one access-log line per request where the
+proxy can write one, connections to the origin kept, nothing buffered. What is
+not said here is the proxy's default; docs/performance.md gives the reasons.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROXIES = HERE / "proxies"
+Command = list[str]
+Json = dict[str, object]
+HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+MANAGER = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager"
+    ".v3.HttpConnectionManager"
+)
+FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a peer listens, where it sends, and what else a run asks of it."""
+
+    port: int
+    origin: int
+    folder: Path  # for its configuration and its logs
+    descriptors: int  # how many a process may open
+    workers: int = 1
+    coded: bool = False  # the origin compresses
+
+    def write(self, name: str, text: str) -> str:
+        """The path of a configuration file, written."""
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+
+def nginx(setting: Setting) -> Command:
+    folder = setting.folder
+    reuse = " reuseport" if setting.workers > 1 else ""
+    text = f"""
+worker_processes {setting.workers}; daemon off; pid {folder}/nginx.pid;
+error_log {folder}/error.log; worker_rlimit_nofile {setting.descriptors};
+events {{ worker_connections {setting.descriptors - 100}; }}
+http {{
+  access_log {folder}/access.log;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  keepalive_timeout 75; keepalive_requests 1000000;
+  upstream origin {{ server 127.0.0.1:{setting.origin}; keepalive 64; }}
+  server {{
+    listen 127.0.0.1:{setting.port} backlog=4096{reuse};
+    location / {{
+      proxy_pass http://origin; proxy_http_version 1.1;
+      proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 1h;
+      gunzip on;
+    }}
+  }}
+}}
+"""
+    path = setting.write("nginx.conf", text)
+    return ["nginx", "-c", path, "-e", f"{folder}/error.log"]
+
+
+def unbuffered(setting: Setting) -> Command:
+    workers = f"workers = {setting.workers}\n" if setting.workers > 1 else ""
+    text = f"""[server]
+port = {setting.port}
+{workers}
+[routes."/"]
+target = "http://127.0.0.1:{setting.origin}"
+"""
+    path = setting.write("config.toml", text)
+    return [sys.executable, "-m", "proxy", "--config", path]
+
+
+def plain_aiohttp(setting: Setting) -> Command:
+    script = str(PROXIES / "plain_aiohttp.py")
+    return [sys.executable, script, str(setting.port), str(setting.origin)]
+
+
+def caddy(setting: Setting) -> Command:
+    """It takes as many cores as it is pinned to."""
+    text = f"""{{
+  admin off
+  auto_https off
+}}
+http://:{setting.port} {{
+  bind 127.0.0.1
+  log {{
+    output file {setting.folder}/caddy.log
+  }}
+  reverse_proxy 127.0.0.1:{setting.origin}
+}}
+"""
+    path = setting.write("Caddyfile", text)
+    return ["caddy", "run", "--config", path, "--adapter", "caddyfile"]
+
+
+def haproxy(setting: Setting) -> Command:
+    text = f"""
+global
+  nbthread {setting.workers}
+  maxconn {setting.descriptors // 2 - 100}
+  log stdout format raw daemon
+defaults
+  mode http
+  log global
+  option httplog
+  option http-no-delay
+  timeout connect 10s
+  timeout client 1h
+  timeout server 1h
+frontend front
+  bind 127.0.0.1:{setting.port} backlog 4096
+  default_backend origin
+backend origin
+  server origin 127.0.0.1:{setting.origin}
+"""
+    return ["haproxy", "-f", setting.write("haproxy.cfg", text), "-db"]
+
+
+def node(script: str, setting: Setting) -> Command:
+    path = str(PROXIES / script)
+    return ["node", path, str(setting.port), str(setting.origin)]
+
+
+def mitmproxy(setting: Setting) -> Command:
+    return [
+        *("mitmdump", "--mode", f"reverse:http://127.0.0.1:{setting.origin}"),
+        *("--listen-host", "127.0.0.1", "-p", str(setting.port)),
+        *("--set", "stream_large_bodies=1", "--set", "flow_detail=1"),
+        *("--set", f"confdir={setting.folder}"),
+    ]
+
+
+def envoy(setting: Setting) -> Command:
+    listener = {
+        "address": envoy_address(setting.port),
+        "filter_chains": [{"filters": [envoy_connections(setting)]}],
+    }
+    resources = {"listeners": [listener], "clusters": [envoy_cluster(setting.origin)]}
+    path = setting.write("envoy.json", json.dumps({"static_resources": resources}))
+    threads = str(setting.workers)
+    return ["envoy", "-c", path, "--concurrency", threads, "-l", "error"]
+
+
+def envoy_address(port: int) -> Json:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def envoy_connections(setting: Setting) -> Json:
+    route = {
+        "match": {"prefix": "/"},
+        "route": {"cluster": "origin", "timeout": "0s", "idle_timeout": "0s"},
+    }
+    log = {"@type": FILE_LOG, "path": f"{setting.folder}/access.log"}
+    filters = [envoy_decompressor(name) for name in ("gzip", "brotli", "zstd")]
+    router = {
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": f"{HTTP}.router.v3.Router"},
+    }
+    host = {"name": "all", "domains": ["*"], "routes": [route]}
+    return {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": {
+            "@type": MANAGER,
+            "stat_prefix": "bench",
+            "stream_idle_timeout": "0s",
+            "access_log": [{"name": "log", "typed_config": log}],
+            "route_config": {"virtual_hosts": [host]},
+            "http_filters": [*(filters if setting.coded else []), router],
+        },
+    }
+
+
+def envoy_decompressor(name: str) -> Json:
+    """For responses: its direction for requests is off."""
+    kind = f"type.googleapis.com/envoy.extensions.compression.{name}.decompressor.v3"
+    library = {
+        "name": name,
+        "typed_config": {"@type": f"{kind}.{name.capitalize()}"},
+    }
+    off = {"common_config": {"enabled": {"default_value": False, "runtime_key": "x"}}}
+    return {
+        "name": f"decompressor-{name}",
+        "typed_config": {
+            "@type": f"{HTTP}.decompressor.v3.Decompressor",
+            "decompressor_library": library,
+            "request_direction_config": off,
+            "response_direction_config": {},
+        },
+    }
+
+
+def envoy_cluster(origin: int) -> Json:
+    limits = dict.fromkeys(
+        ("max_connections", "max_pending_requests", "max_requests"), 20000
+    )
+    endpoint = {"endpoint": {"address": envoy_address(origin)}}
+    return {
+        "name": "origin",
+        "type": "STATIC",
+        "circuit_breakers": {"thresholds": [limits]},
+        "load_assignment": {
+            "cluster_name": "origin",
+            "endpoints": [{"lb_endpoints": [endpoint]}],
+        },
+    }

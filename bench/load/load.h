@@ -1,0 +1,86 @@
+/* Origin and client of a measurement, in one process on one core.
+ *
+ * The proxy under test stands between the two and has a core to itself. Both
+ * ends share one clock, so each event carries the time of its write and the
+ * client takes the latency when it reads it. One epoll loop, no allocation and
+ * no formatting per event: it has to cost less than any proxy it measures.
+ */
+#ifndef LOAD_H
+#define LOAD_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define MAX_CONNECTIONS 40000
+#define MAX_STREAMS 10000
+#define READ_BYTES (256 * 1024)
+#define GUARD_NS 60000000000ull
+#define GRACE_NS 5000000000ull /* for what is on its way at the end */
+
+enum kind { FREE, LISTENER, ORIGIN, CLIENT };
+enum mode { STREAMS, IDLE, LOCKSTEP, CODED, REQUESTS, BULK, MODES };
+
+struct connection {
+    enum kind kind;
+    int fd;
+    int stream;           /* its number: client n asks for /bench/n */
+    int head_done;        /* the other side's head has been read */
+    int coded;            /* the head has a Content-Encoding */
+    int kept;             /* bytes kept from the last read */
+    uint64_t left;        /* bulk: bytes still to write or to read */
+    uint64_t asked;       /* requests: when the request was written, ns */
+    char keep[160];       /* an event, or a head's end, may be split */
+};
+
+struct stream {
+    int origin;           /* descriptor, 0 while there is none */
+    uint32_t written;     /* coded: number of the last event */
+    uint64_t *times;      /* coded: when each was written, ns */
+};
+
+struct counts {
+    uint64_t sent, received, bytes, errors;
+    uint64_t held;        /* coded: events that waited for the next one */
+    uint64_t undecoded;   /* coded: reads of a body that is still coded */
+    uint64_t unreadable;  /* reads without a whole event, of one that should not be */
+    uint64_t late;        /* events written more than 1 ms after their time */
+    uint64_t late_most;   /* ns */
+};
+
+extern enum mode mode;
+extern int wanted, proxy_port, running, clients_ready, origins_ready;
+extern uint64_t body_bytes, interval; /* ns between two events of a stream */
+extern struct counts counts;
+extern struct connection table[MAX_CONNECTIONS];
+extern struct stream streams[MAX_STREAMS];
+extern char read_buffer[READ_BYTES + sizeof(((struct connection *)0)->keep) + 1];
+
+/* net.c */
+uint64_t now_ns(void);
+void fail(const char *what);
+struct connection *add(int fd, enum kind kind);
+void drop(struct connection *c);
+void write_all(struct connection *c, const char *data, size_t size);
+void watch_writable(struct connection *c, int writable);
+void listen_on(int port);
+int turn(int timeout_ms);
+
+/* origin.c */
+void read_blocks(const char *path, const char *coding);
+uint32_t block_count(void);
+void send_event(int stream);
+void write_bulk(struct connection *c);
+void read_origin(struct connection *c, ssize_t size);
+
+/* client.c */
+void make_room(void);
+void connect_client(int number);
+void ask(struct connection *c);
+void read_client(struct connection *c, ssize_t size);
+void forget_latencies(void);
+void sort_latencies(void);
+double percentile(double p);
+#endif

@@ -1,0 +1,149 @@
+/* The origin: what it answers, and its events. */
+#include "load.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct stream streams[MAX_STREAMS];
+static char bulk[READ_BYTES];
+static const char *coding_name;
+static char **blocks;
+static uint32_t *block_sizes, blocks_read;
+
+/* Chunks that were compressed before: a size of 4 bytes, then the chunk. */
+void read_blocks(const char *path, const char *coding)
+{
+    FILE *file = fopen(path, "rb");
+    uint32_t size, room = 100000;
+    if (!file)
+        fail(path);
+    coding_name = coding;
+    blocks = calloc(room, sizeof *blocks);
+    block_sizes = calloc(room, sizeof *block_sizes);
+    while (blocks_read < room && fread(&size, sizeof size, 1, file) == 1) {
+        blocks[blocks_read] = malloc(size);
+        block_sizes[blocks_read] = size;
+        if (fread(blocks[blocks_read++], 1, size, file) != size)
+            fail(path);
+    }
+    fclose(file);
+    for (int i = 0; i < wanted; i++)
+        streams[i].times = calloc(blocks_read, sizeof(uint64_t));
+}
+
+uint32_t block_count(void)
+{
+    return blocks_read;
+}
+
+static void send_block(struct connection *c, struct stream *stream, uint32_t number)
+{
+    stream->written = number;
+    stream->times[number] = now_ns();
+    write_all(c, blocks[number], block_sizes[number]);
+}
+
+/* One chunk of 64 bytes: "data: " and the time in 20 digits, filled up. */
+static void send_plain(struct connection *c)
+{
+    static char event[] =
+        "40\r\ndata: 00000000000000000000 "
+        "...................................\n\n\r\n";
+    uint64_t value = now_ns();
+    for (int i = 29; i >= 10; i--, value /= 10)
+        event[i] = '0' + value % 10;
+    write_all(c, event, sizeof event - 1);
+}
+
+void send_event(int number)
+{
+    struct stream *stream = &streams[number];
+    counts.sent++;
+    if (!stream->origin)
+        counts.errors++;
+    else if (mode != CODED)
+        send_plain(&table[stream->origin]);
+    else if (stream->written + 1 < blocks_read)
+        send_block(&table[stream->origin], stream, stream->written + 1);
+    else
+        counts.errors++;
+}
+
+void write_bulk(struct connection *c)
+{
+    while (c->left) {
+        size_t size = c->left < sizeof bulk ? c->left : sizeof bulk;
+        ssize_t done = write(c->fd, bulk, size);
+        if (done < 0) {
+            if (errno == EAGAIN)
+                watch_writable(c, 1);
+            else
+                drop(c);
+            return;
+        }
+        c->left -= done;
+    }
+    watch_writable(c, 0);
+}
+
+static void answer_small(struct connection *c)
+{
+    static const char small[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
+    write_all(c, small, sizeof small - 1);
+}
+
+static void answer_bulk(struct connection *c)
+{
+    char head[256];
+    int size = snprintf(head, sizeof head,
+                        "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n"
+                        "Content-Length: %llu\r\n\r\n",
+                        (unsigned long long)body_bytes);
+    write_all(c, head, size);
+    c->left = body_bytes;
+    write_bulk(c);
+}
+
+static void answer_stream(struct connection *c, int number)
+{
+    char head[256];
+    int size = snprintf(head, sizeof head,
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                        "Cache-Control: no-cache\r\n%s%s%s"
+                        "Transfer-Encoding: chunked\r\n\r\n",
+                        coding_name ? "Content-Encoding: " : "",
+                        coding_name ? coding_name : "", coding_name ? "\r\n" : "");
+    if (number < 0 || number >= wanted) {
+        counts.errors++;
+        return;
+    }
+    write_all(c, head, size);
+    c->stream = number;
+    if (!streams[number].origin)
+        origins_ready++;
+    streams[number].origin = c->fd;
+    /* Node's proxies send no head before the first piece of the body. */
+    if (mode == CODED)
+        send_block(c, &streams[number], 0);
+    else
+        send_plain(c);
+}
+
+void read_origin(struct connection *c, ssize_t size)
+{
+    static const char path[] = "GET /bench/";
+    /* Requests are small; all end in an empty line. */
+    if (size < 4 || memcmp(read_buffer + size - 4, "\r\n\r\n", 4))
+        return;
+    read_buffer[size] = 0;
+    if (mode == REQUESTS)
+        answer_small(c);
+    else if (mode == BULK)
+        answer_bulk(c);
+    else if (memcmp(read_buffer, path, sizeof path - 1) == 0)
+        answer_stream(c, atoi(read_buffer + sizeof path - 1));
+    else
+        counts.errors++;
+}

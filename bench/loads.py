@@ -1,0 +1,85 @@
+"""What is asked of a proxy, and what came of it. Knows no process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Load:
+    """One run of the load program. `mode` and numbers as in bench/load/main.c."""
+
+    mode: str
+    count: int
+    rate: float = 0
+    seconds: float = 0
+    coding: str = ""  # of the events, in mode `coded`
+    workers: int = 1  # two: on two cores, which the load program shares
+    watched: bool = False  # with the inspector's feed open
+    direct: bool = False  # also without a proxy, for comparison
+    once: bool = False  # in the first round only: slow, and not for a target
+    only: tuple[str, ...] = ()  # these peers; empty: all
+
+    def __str__(self) -> str:
+        """As it is told in progress lines and remarks."""
+        words = [self.mode, self.coding, f"{self.count:,}"]
+        if self.mode in ("streams", "coded"):
+            words.append(f"× {self.rate:g}/s")
+        words.append("two workers" if self.workers > 1 else "")
+        words.append("watched" if self.watched else "")
+        return " ".join(word for word in words if word)
+
+    @property
+    def guard(self) -> float:
+        """Seconds after which it is ended: 60 to connect, 60 for bodies."""
+        return self.seconds + 130
+
+    @property
+    def about(self) -> float:
+        """Seconds that one run takes, roughly: start, connect, run, end."""
+        slack = {"bulk": 3.0, "leaving": 3.0}.get(self.mode, 0.0)
+        return 2.0 + self.seconds + self.count * 0.0015 + slack
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run gave. Times in seconds, memory in bytes."""
+
+    cpu: float  # processor time of the proxy
+    memory: int  # grown since its start
+    told: dict[str, float]  # by the load program
+    wall: float = 0.0  # all in all, with start and end
+
+    @property
+    def pieces(self) -> float:
+        """Pieces or responses that came through; nan for none."""
+        return self.told["received"] or float("nan")
+
+
+def marks(load: Load, outcome: Outcome) -> list[str]:
+    """What is to be said beside a number of this run; empty: nothing."""
+    found = []
+    told = outcome.told
+    if told["errors"]:
+        found.append(f"{told['errors']:.0f} errors")
+    if load.mode in ("streams", "lockstep"):
+        missing = told["sent"] - told["received"]
+        if missing:
+            found.append(f"{missing:.0f} pieces not through 5 s after the end")
+    if load.mode in ("streams", "coded"):
+        found += pace_marks(load, outcome)
+    if told["busy"] > 0.9 and load.workers == 1:
+        found.append(f"the load program used {told['busy']:.0%} of its core")
+    return found
+
+
+def pace_marks(load: Load, outcome: Outcome) -> list[str]:
+    """Where the pace was not kept, by the proxy or by the load program."""
+    found = []
+    used = outcome.cpu / load.seconds
+    if used > 0.95:
+        found.append(f"saturated, {used:.0%} of its core: pieces queue up and join")
+    late = outcome.told["late"] / (outcome.told["sent"] or 1)
+    if late > 0.01:
+        found.append(f"{late:.0%} of the events were written over 1 ms late")
+    return found

