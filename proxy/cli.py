@@ -23,6 +23,7 @@ from proxy.errors import ConfigError
 from proxy.explain import command as explaining
 from proxy.migrate.command import add_commands as add_migration
 from proxy.serving import add_config_arguments, add_serve, configuration
+from proxy.top.command import add_commands as add_top
 from proxy.usage import Commands, add_command
 
 COMMANDS = (
@@ -31,6 +32,7 @@ COMMANDS = (
     "explain",
     "doctor",
     "origin",
+    "top",
     "import",
     "init",
     "demo",
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add_check(commands)
     add_explain(commands)
     add_doctor(commands, process.run)
+    add_top(commands, process.say)
     add_migration(commands, process.say)
     add_demo(commands)
     add_schema(commands)

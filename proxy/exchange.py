@@ -21,11 +21,12 @@ from proxy.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from proxy.http1.head import RequestHead
+from proxy.http1.head import RequestHead, ResponseHead
 from proxy.policy.balancing import Attempts
 from proxy.policy.failure import Failure, failure_event, failure_response
 from proxy.policy.limits import exceeded, unlimited
 from proxy.policy.routing import Destination
+from proxy.policy.timing import with_timing
 from proxy.prepared import Prepared, PreparedRoute
 from proxy.timeline import (
     OVER,
@@ -40,6 +41,7 @@ from proxy.timeline import (
 from proxy.transport.client import ClientConnection
 from proxy.transport.pool import Upstream
 from proxy.transport.relay import ResponseRelay
+from proxy.transport.tap import Tap
 from proxy.transport.upstream import UpstreamConnection
 from proxy.transport.watching import WatchedSink
 
@@ -58,9 +60,11 @@ class Exchange:
         "phase",
         "phase_began",
         "prepared",
+        "received",
         "repeatable",
         "request_bytes",
         "route",
+        "tap",
         "timeline",
         "upgrade",
         "upstream",
@@ -90,17 +94,30 @@ class Exchange:
         self.close_is_end = False  # of a response body to an HTTP/1.0 client
         self.event_stream = False  # it is one, and where it ends is ours to say
         self.watched: WatchedSink | None = None
+        self.received: ResponseHead | None = None
+        self.tap: Tap | None = None  # while somebody looks
 
     def enter(self, phase: Phase) -> None:
         """Move on to a phase and start its clock."""
         self.phase = phase
         self.phase_began = self.prepared.clock()
 
+    def answered(self, head: ResponseHead) -> ResponseHead:
+        """Note the upstream's response head; returns it as it goes on."""
+        timeline, now = self.timeline, self.prepared.clock()
+        timeline.head_received = timeline.silent_since = now
+        timeline.content_type = head.get(b"content-type")
+        self.received = head
+        if self.route is not None and self.route.route.server_timing:
+            head = with_timing(head, timeline)
+        return head
+
     def use(self, upstream: Upstream) -> None:
         """Be one of the open exchanges of a target, and of no other."""
         if self.upstream is not None:
             self.upstream.open -= 1
         self.upstream = upstream
+        self.timeline.upstream = upstream.condition.name
         upstream.open += 1
 
     def unreached(self, error: UpstreamError) -> None:
@@ -123,6 +140,9 @@ class Exchange:
         if self.upstream is not None:
             self.upstream.open -= 1
         self.timeline.end(self.prepared.clock(), ending, error)
+        self.timeline.heads = (self.head, self.received)
+        if self.tap is not None:
+            self.tap.over(self)
         self.client.exchange = None
         self.client.receiver = None
         self.client.feeder = None
@@ -207,9 +227,10 @@ class Exchange:
     def watch(self, *, at_beginning: bool) -> None:
         """Know from now on where the events of the response end."""
         relay = self.client.feeder
-        if self.event_stream and isinstance(relay, ResponseRelay):
-            if self.watched is None:
-                self.watched = WatchedSink(self.client, at_beginning=at_beginning)
+        if self.watched is not None or not self.event_stream:
+            return
+        if isinstance(relay, ResponseRelay):
+            self.watched = WatchedSink(self.client, at_beginning=at_beginning)
             relay.sink = self.watched
 
     def drain(self) -> None:

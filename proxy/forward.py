@@ -140,7 +140,7 @@ class Forward(Reaching):
             )
         else:
             relay = RequestRelay(client, connection, sent, timeline)
-        client.read_body(body, relay)
+        client.read_body(body, relay if self.tap is None else self.tap.request(relay))
         connection.flush_head()
 
     def request_sent(self, error: ProxyError | None) -> None:
@@ -163,8 +163,7 @@ class Forward(Reaching):
         route, connection = self.route, self.connection
         assert route is not None
         assert connection is not None
-        self.timeline.head_received = self.prepared.clock()
-        self.timeline.silent_since = self.timeline.head_received
+        head = self.answered(head)
         publishing = route.publishing
         if publishing is not None and publishing.concerns(head):
             assert self.upstream is not None
@@ -208,6 +207,8 @@ class Forward(Reaching):
             chunked and not delivery.codings and messages.takes_trailers(self.head)
         )
         timeline.status = head.status
+        timeline.stream = delivery.stream
+        timeline.coded = delivery.codings
         client.write_head(
             messages.client_response(
                 head,
@@ -234,7 +235,8 @@ class Forward(Reaching):
         self.event_stream = delivery.events and not sized
         if client.draining or route.route.on_upstream_failure == "event":
             self.watch(at_beginning=True)
-        connection.read_body(body, relay, keep_alive=messages.stays_in_step(head))
+        receiver = relay if self.tap is None else self.tap.response(relay)
+        connection.read_body(body, receiver, keep_alive=messages.stays_in_step(head))
         client.flush_head()
 
     def switch(
@@ -253,12 +255,12 @@ class Forward(Reaching):
             )
         self.enter(TUNNEL)
         self.timeline.status = 101
+        self.timeline.stream = True
         self.client.keep_alive = False
         self.client.write_head(messages.switching(head, route), chunked=False)
         self.client.flush_head()
-        Tunnel(
-            self.client, connection, self.relayed, self.timeline, self.prepared.clock
-        )
+        clock = self.prepared.clock
+        Tunnel(self.client, connection, self.relayed, self.timeline, clock, self.tap)
 
     # 7. The end.
 
@@ -301,6 +303,7 @@ class Forward(Reaching):
         ):
             assert self.upstream is not None
             self.connection = None
+            self.timeline.retries += 1
             self.connect(self.upstream, reuse=False)
             return
         self.fail(error)

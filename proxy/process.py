@@ -75,8 +75,17 @@ def banner(config: Config, port: int, workers: int = 1) -> str:
         f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
         f"({loop}, Python {sys.version.split()[0]}, {number}process {os.getpid()})\n"
         f"{route_table(config)}\n"
+        f"{inspector_line(config, port)}"
         "Ctrl-C stops."
     )
+
+
+def inspector_line(config: Config, port: int) -> str:
+    """Where the inspector is, for whoever may look."""
+    if config.inspector.enabled is False:
+        return ""
+    scheme = "https" if config.server.tls_certificate else "http"
+    return f"Inspector: {scheme}://localhost:{port}/_unbuffered/\n"
 
 
 async def serve(
@@ -118,9 +127,14 @@ async def serve(
 
 def observers(config: Config) -> list[Observer]:
     """Who wants to hear of ended exchanges."""
-    if not config.log.access:
-        return []
-    return [AccessLog(sys.stdout, config.log.format).ended]
+    wanted: list[Observer] = []
+    if config.log.access:
+        wanted.append(AccessLog(sys.stdout, config.log.format).ended)
+    if config.tracing.enabled:
+        from proxy.inspector.tracing import tracing
+
+        wanted.append(tracing().ended)
+    return wanted
 
 
 def listening_fault(config: Config, fault: OSError | CertificateFault) -> str:

@@ -62,6 +62,8 @@ class Reaching(Exchange):
 
     async def open(self, upstream: Upstream) -> None:
         """Open a connection; cancelled when the client leaves or time is up."""
+        if self.timeline.sought is None:
+            self.timeline.sought = self.phase_began
         try:
             connection = await upstream.connect()
         except UpstreamError as error:
@@ -85,6 +87,7 @@ class Reaching(Exchange):
         upstream.condition.failed(error, route.prefix, now, first=first)
         left = self.attempts.left(route.upstreams)
         again_at = None if left else self.attempts.again_at(error, now)
+        self.timeline.retries += bool(left) or again_at is not None
         if left:
             self.choose(route, left)
         elif again_at is not None:

@@ -63,7 +63,7 @@ class Reloader:
             return refuse([f"[server] {fault.key}: {fault}"])
         except OSError as fault:
             return refuse([cannot_listen(config, before, fault)])
-        if config.log != before.log:
+        if (config.log, config.tracing) != (before.log, before.tracing):
             server.observers = tuple(self.observers(config))
         log.info("configuration reloaded: %s", changes(before, config))
         return True

@@ -19,6 +19,7 @@ from proxy.drain import Drain
 from proxy.errors import Overloaded, ProxyError, RequestTimeout
 from proxy.forward import Forward
 from proxy.http1.head import RequestHead
+from proxy.inspector.inspector import PATH, Inspector
 from proxy.listener import TLS, Listener
 from proxy.policy.failure import Failure, failure_response
 from proxy.prepared import Prepared
@@ -52,9 +53,10 @@ class Server:
         self.deadlines = Deadlines(clock)
         self.prepared = Prepared(config, self.deadlines, self.ended)
         self.clients: set[ClientConnection] = set()
-        self.admission = Admission(config.server, self.clients, self.deadlines)
-        self.listener = Listener(self.accept)
         self.last: Drain | None = None  # set once the end has begun
+        self.admission = Admission(config.server, self.clients, self.deadlines)
+        self.inspector = Inspector(self)
+        self.listener = Listener(self.accept)
 
     # -- listening
 
@@ -94,6 +96,7 @@ class Server:
         await self.listener.open(config.server, sockets)
         before, self.prepared, self.config = self.prepared, prepared, config
         self.admission.limits = config.server
+        self.inspector.configure(config)
         before.close(prepared)
 
     async def stop(self, drain_seconds: float = 0.0) -> int:
@@ -108,6 +111,7 @@ class Server:
             async with asyncio.timeout(GONE_SECONDS):
                 await self.last.gone()
         self.prepared.close()
+        self.inspector.close()
         self.deadlines.stop()
         self.admission.descriptors.leave(asyncio.get_running_loop())
         return broken
@@ -124,6 +128,11 @@ class Server:
     ) -> None:
         await self.stop()
 
+    @property
+    def draining(self) -> bool:
+        """Has the end begun?"""
+        return self.last is not None
+
     # -- what client connections ask for
 
     def accept(self) -> ClientConnection:
@@ -137,6 +146,7 @@ class Server:
             client.drain()
         else:
             self.admission.opened(client)
+            self.inspector.watch.stir()
 
     def closed(self, client: ClientConnection) -> None:
         """A connection is gone."""
@@ -147,8 +157,12 @@ class Server:
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
         """Serve a request."""
+        if head.target.startswith(PATH) and self.inspector.serve(client, head):
+            return
         exchange = Forward(self.prepared, client, head)
         client.exchange = exchange
+        if self.inspector.live.tapping:
+            self.inspector.begun(exchange)
         try:
             self.admission.begin(client)
             exchange.start()
@@ -179,5 +193,6 @@ class Server:
 
     def tell(self, timeline: Timeline) -> None:
         """Tell all observers."""
+        self.inspector.ended(timeline)
         for observer in self.observers:
             observer(timeline)

@@ -59,24 +59,32 @@ class Timeline:
         "bytes_received",
         "bytes_sent",
         "client",
+        "coded",
         "connected",
+        "content_type",
         "ended",
         "ending",
         "error",
         "first_byte",
         "head_received",
+        "heads",
         "held_since",
         "last_piece",
         "longest_gap",
         "longest_hold",
         "method",
         "minor",
+        "number",
         "pieces",
+        "retries",
         "route",
         "silent_since",
+        "sought",
         "started",
         "status",
+        "stream",
         "target",
+        "upstream",
     )
 
     def __init__(self, started: float, client: bytes) -> None:
@@ -86,8 +94,16 @@ class Timeline:
         self.target = b""
         self.minor = 1
         self.status = 0  # as sent to the client; 0: nothing was sent
+        self.number = 0  # given by the inspector to what it shows
+        self.upstream: str | None = None  # the target that was chosen last
+        self.content_type: bytes | None = None  # of the response, as received
+        self.coded: tuple[str, ...] = ()  # the content codings that came off
+        self.stream = False  # as the delivery decision has it, or a tunnel
+        self.retries = 0  # attempts to reach an upstream that came to nothing
+        self.heads: object = None  # both, as received; for the inspector
         self.error: ProxyError | None = None
         self.started = started
+        self.sought: float | None = None  # a new connection, for the first time
         self.connected: float | None = None
         self.head_received: float | None = None
         self.first_byte: float | None = None

@@ -33,6 +33,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.forward",
     ),
     "observe": ("proxy.observe.",),
+    "inspector": ("proxy.inspector.",),
+    "top": ("proxy.top.",),
     "explain": ("proxy.explain.",),
     "doctor": (
         "proxy.doctor.",

@@ -15,7 +15,7 @@ from proxy.config.model import Config
 def changes(before: Config, after: Config) -> str:
     """Tables and keys that differ; routes added, removed and changed."""
     told = []
-    for name in ("server", "log"):
+    for name in ("server", "log", "inspector", "metrics", "tracing"):
         keys = differing(getattr(before, name), getattr(after, name))
         if keys:
             told.append(f"[{name}] changed ({', '.join(keys)})")

@@ -71,6 +71,10 @@ def expected_type(kind: inspect.Type) -> str:
         kind = kind.type
     match kind:
         case inspect.UnionType(
+            types=(inspect.BoolType(), inspect.LiteralType(values=values))
+        ):
+            return choice([*(quoted(str(value)) for value in values), "true", "false"])
+        case inspect.UnionType(
             types=(inspect.IntType() as number, inspect.LiteralType() as word)
         ):
             return f"{expected_type(number)} or {expected_type(word)}"

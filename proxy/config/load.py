@@ -15,14 +15,20 @@ from msgspec import Struct
 
 from proxy.config.certificate import read_certificate
 from proxy.config.faults import key_name, unknown
-from proxy.config.model import Config, Log, Server
+from proxy.config.model import Config, Inspector, Log, Metrics, Server, Tracing
 from proxy.config.route import RouteOptions
 from proxy.config.routes import Options, read_options, read_routes, table_name
 from proxy.config.tables import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
 from proxy.config.workers import check_workers
 from proxy.errors import ConfigError
 
-PLAIN_TABLES: dict[str, type[Struct]] = {"server": Server, "log": Log}
+PLAIN_TABLES: dict[str, type[Struct]] = {
+    "server": Server,
+    "log": Log,
+    "inspector": Inspector,
+    "metrics": Metrics,
+    "tracing": Tracing,
+}
 TABLES = (*PLAIN_TABLES, DEFAULTS, "routes")
 NO_ROUTES = 'none: write [routes."/sse"] with target = "http://localhost:8002"'
 
@@ -94,6 +100,9 @@ def build(
     return Config(
         server=Server(**values(plain["server"])),
         log=Log(**values(plain["log"])),
+        inspector=Inspector(**values(plain["inspector"])),
+        metrics=Metrics(**values(plain["metrics"])),
+        tracing=Tracing(**values(plain["tracing"])),
         routes={prefix: options.route(prefix) for prefix, options in routes.items()},
         sources=dict(sources(plain, routes)),
     )

@@ -17,6 +17,7 @@ from proxy.config.route import Route
 from proxy.config.units import Bytes, Seconds
 
 LogFormat: TypeAlias = Literal["text", "json"]
+Enabled: TypeAlias = bool | Literal["loopback"]
 Workers: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
 
 
@@ -124,6 +125,58 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     access: Annotated[bool, Meta(description="One line per exchange, at its end.")] = (
         True
     )
+    warnings: Annotated[
+        bool,
+        Meta(
+            description="Say when a stream stalls (stall_warning_seconds) or comes in "
+            "bursts, when a client is slow to read, and when a browser has no "
+            "connection left."
+        ),
+    ] = True
+
+
+class Inspector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[inspector]`: the page under /_unbuffered/."""
+
+    enabled: Annotated[
+        Enabled,
+        Meta(
+            description="Who may look. loopback: programs on this machine that "
+            "name it as Host. true: whoever reaches the listener. false: nobody."
+        ),
+    ] = "loopback"
+    bodies: Annotated[
+        bool,
+        Meta(
+            description="Show what passes, not only when and how much. Never to "
+            "clients of other machines."
+        ),
+    ] = True
+
+
+class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[metrics]`: /_unbuffered/metrics and /_unbuffered/health."""
+
+    enabled: Annotated[
+        Enabled,
+        Meta(
+            description="Who may read them. loopback: programs on this machine that "
+            "name it as Host. true: whoever reaches the listener. false: nobody, "
+            "and nothing is counted."
+        ),
+    ] = "loopback"
+
+
+class Tracing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tracing]`: OpenTelemetry."""
+
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Send a span for each exchange. Takes the extra otel and the "
+            "variables of OpenTelemetry (OTEL_EXPORTER_OTLP_ENDPOINT)."
+        ),
+    ] = False
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,5 +188,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     server: Server = Server()
     log: Log = Log()
+    inspector: Inspector = Inspector()
+    metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     routes: dict[str, Route] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)

@@ -25,6 +25,9 @@ def report(config: Config) -> str:
     tables: list[tuple[str, msgspec.Struct]] = [
         ("server", config.server),
         ("log", config.log),
+        ("inspector", config.inspector),
+        ("metrics", config.metrics),
+        ("tracing", config.tracing),
     ]
     tables += [(table_name(prefix), route) for prefix, route in config.routes.items()]
     sections = [

@@ -155,6 +155,20 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "0: a stream may be silent for ever."
         ),
     ] = 0.0
+    stall_warning_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="Silence of the upstream inside a stream after which the log "
+            "and the inspector say so. Nothing is cut. 0: never."
+        ),
+    ] = 0.0
+    server_timing: Annotated[
+        bool,
+        Meta(
+            description="Send Server-Timing with each response: how long the proxy "
+            "itself took, and how long it waited for the upstream."
+        ),
+    ] = False
     max_duration_seconds: Annotated[
         Seconds, Meta(description="The whole exchange, from its first byte.")
     ] = 0.0

@@ -19,7 +19,7 @@ import msgspec
 from proxy.config.environment import expand
 from proxy.config.faults import described, expected, key_name, quoted, unknown
 from proxy.config.foreign import in_seconds
-from proxy.config.model import Log, Server
+from proxy.config.model import Inspector, Log, Server
 from proxy.config.networks import parse_network
 from proxy.config.route import Route
 
@@ -49,6 +49,7 @@ KEYS_ELSEWHERE = {
     **dict.fromkeys(keys_of(Route), '[routes."/prefix"]'),
     **dict.fromkeys(keys_of(Server), "[server]"),
     **dict.fromkeys(keys_of(Log), "[log]"),
+    **dict.fromkeys(keys_of(Inspector), "[inspector]"),
 }
 
 

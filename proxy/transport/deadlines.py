@@ -8,6 +8,7 @@ time limits is not even looked at.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from proxy.timeline import Clock
@@ -29,6 +30,8 @@ class Deadlines:
         self.clock = clock
         self.waiting: set[Waiting] = set()
         self.timer: asyncio.TimerHandle | None = None
+        self.due = 0.0
+        self.lagged: Callable[[float], None] | None = None  # told how late it was
 
     def add(self, item: Waiting) -> None:
         """Have `item` checked from now on."""
@@ -42,10 +45,17 @@ class Deadlines:
 
     def schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        self.timer = loop.call_later(RESOLUTION, self.tick)
+        self.due = self.clock() + RESOLUTION
+        self.timer = loop.call_later(RESOLUTION, self.rang)
+
+    def rang(self) -> None:
+        """Called by the timer."""
+        if self.lagged is not None:
+            self.lagged(max(0.0, self.clock() - self.due))
+        self.tick()
 
     def tick(self) -> None:
-        """Check all; called by the timer, and by tests with a clock of their own."""
+        """Check all; called by tests with a clock of their own, too."""
         now = self.clock()
         for item in tuple(self.waiting):
             item.check(now)

@@ -17,6 +17,7 @@ from proxy.policy.sizes import body_too_large
 from proxy.stream.decoding import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
 from proxy.transport.connection import Connection
+from proxy.transport.tapping import TappedSink
 from proxy.transport.watching import WatchedSink
 
 # Told once, when the body has ended: None, or what broke it.
@@ -30,7 +31,7 @@ class Relay:
 
     def __init__(self, source: Connection, sink: Connection, done: Done) -> None:
         self.source = source
-        self.sink: Connection | WatchedSink = sink
+        self.sink: Connection | WatchedSink | TappedSink = sink
         self.done: Done | None = done
         sink.feeder = self
         if sink.blocked:  # by what was written before: its head, for one

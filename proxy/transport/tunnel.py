@@ -14,6 +14,7 @@ from proxy.http1.grammar import Fields
 from proxy.timeline import Clock, Timeline
 from proxy.transport.client import ClientConnection
 from proxy.transport.connection import Connection
+from proxy.transport.tap import Tap
 from proxy.transport.upstream import UpstreamConnection
 
 
@@ -73,14 +74,16 @@ class Tunnel:
         done: Callable[[ProxyError | None], None],
         timeline: Timeline,
         clock: Clock,
+        tap: Tap | None = None,
     ) -> None:
         self.done: Callable[[ProxyError | None], None] | None = done
         self.timeline = timeline
         self.clock = clock
         self.to_upstream = Direction(self, client, upstream)
         self.to_client = Direction(self, upstream, client)
-        upstream.become_tunnel(self.to_client)
-        client.become_tunnel(self.to_upstream)
+        there, back = self.to_upstream, self.to_client
+        upstream.become_tunnel(back if tap is None else tap.response(back))
+        client.become_tunnel(there if tap is None else tap.request(there))
 
     def passed(self, direction: Direction, size: int) -> None:
         """Account for a piece."""

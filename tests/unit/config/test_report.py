@@ -45,6 +45,17 @@ REPORT = """\
 [log]
   format                             "text"                        default
   access                             true                          default
+  warnings                           true                          default
+
+[inspector]
+  enabled                            "loopback"                    default
+  bodies                             true                          default
+
+[metrics]
+  enabled                            "loopback"                    default
+
+[tracing]
+  enabled                            false                         default
 
 [routes."/llm"]
   target                             "https://api.example.com/v1"  config.toml
@@ -70,6 +81,8 @@ REPORT = """\
   connect_retry_seconds              0                             default
   first_byte_timeout_seconds         600                           default
   idle_timeout_seconds               0.25                          config.toml [defaults]
+  stall_warning_seconds              0                             default
+  server_timing                      false                         default
   max_duration_seconds               0                             default
   on_upstream_failure                "abort"                       default
   upstream_keepalive_seconds         4                             default

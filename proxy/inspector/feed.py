@@ -1,0 +1,157 @@
+"""The feed of the list: all exchanges once, then what has changed.
+
+Looks four times a second, on the coarse clock, and at nothing while its client
+does not read: a slow inspector gets fewer updates, never more bytes waiting.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from proxy.inspector.answering import EVENT_STREAM, Answer, event
+from proxy.inspector.live import MOST_OPEN, Live
+from proxy.observe.rows import Row, identity, row, signature
+from proxy.timeline import Phase, Timeline, wall_clock
+
+COMMENT_SECONDS = 15.0  # of silence, after which a comment says that all is well
+
+
+class Source(Protocol):
+    """Who knows what the feed tells."""
+
+    live: Live
+
+    @property
+    def worker(self) -> int:
+        """The number of this worker."""
+
+    def state(self) -> object:
+        """What is the same for all exchanges."""
+
+    def warnings(self, now: float) -> list[dict[str, object]]:
+        """What a person should know."""
+
+
+class ListFeed:
+    """One client that looks at the list."""
+
+    def __init__(self, source: Source, answer: Answer) -> None:
+        self.source = source
+        self.answer = answer
+        self.live = source.live
+        self.clock = self.live.deadlines.clock
+        self.known: dict[Timeline, tuple[object, ...]] = {}
+        self.over: set[Timeline] = set()
+        self.seen: set[Timeline] = set()
+        self.warned: list[dict[str, object]] = []
+        self.heard = self.clock()
+        self.others: dict[str, list[Any]] = {}  # warnings of other workers
+
+    def start(self) -> None:
+        """Send all there is; the rest follows on the clock."""
+        answer = self.answer
+        answer.on_end = self.stop
+        answer.stream(EVENT_STREAM)
+        if answer.over:
+            return
+        self.live.look()
+        self.send(b"state", self.source.state())
+        self.update(self.clock(), first=True)
+        self.live.deadlines.add(self)
+
+    def stop(self) -> None:
+        """The client is gone, or the proxy is about to."""
+        self.live.deadlines.discard(self)
+        if self.answer.streams:
+            self.live.look_away()
+
+    def warned_elsewhere(self, worker: str, warnings: list[Any]) -> None:
+        """Another worker has something to say; told at the next look."""
+        self.others[worker] = warnings
+
+    def check(self, now: float) -> None:
+        """Called by the clock."""
+        if self.answer.blocked:
+            return
+        self.update(now)
+        if now - self.heard >= COMMENT_SECONDS:
+            self.heard = now
+            self.answer.write(b": all is well\n\n")
+
+    def update(self, now: float, *, first: bool = False) -> None:
+        """Send what has changed since the last time."""
+        epoch = wall_clock() - now
+        opened = self.open_rows(now, epoch)
+        ended = self.ended_rows(now, epoch)
+        gone = self.gone()
+        if first or opened or ended or gone:
+            self.send(
+                b"exchanges",
+                {
+                    "now": round(now + epoch, 3),
+                    "worker": self.source.worker,
+                    "open": opened,
+                    "ended": ended,
+                    "gone": gone,
+                },
+            )
+        warnings = self.source.warnings(now)
+        for others in self.others.values():
+            warnings = [*warnings, *others]
+        if first or warnings != self.warned:
+            self.warned = warnings
+            self.send(b"warnings", warnings)
+
+    def open_rows(self, now: float, epoch: float) -> list[Row]:
+        rows = []
+        self.seen.clear()
+        shown = len(self.known) - len(self.over)
+        for exchange in self.live.open():
+            timeline = exchange.timeline
+            before = self.known.get(timeline)
+            if before is None:
+                if shown >= MOST_OPEN:
+                    continue
+                shown += 1
+            self.seen.add(timeline)
+            is_now = signature(timeline, exchange.phase)
+            if is_now != before:
+                self.known[timeline] = is_now
+                rows.append(self.row(timeline, exchange.phase, now, epoch))
+        return rows
+
+    def ended_rows(self, now: float, epoch: float) -> list[Row]:
+        """Those that ended since the last look, the oldest first."""
+        fresh = []
+        for timeline in reversed(self.live.recent):
+            if timeline in self.over:
+                break
+            fresh.append(timeline)
+        rows = []
+        for timeline in reversed(fresh):
+            self.over.add(timeline)
+            self.known[timeline] = ()
+            rows.append(self.row(timeline, Phase.OVER, now, epoch))
+        return rows
+
+    def gone(self) -> list[str]:
+        """Those of which nothing is told any more, for want of room."""
+        gone: set[Timeline] = set()
+        if len(self.over) > len(self.live.recent):
+            gone = self.over.difference(self.live.recent)
+        if len(self.known) - len(self.over) > len(self.seen):  # ended, and forgotten
+            gone = gone.union(self.known.keys() - self.over - self.seen)
+        self.over -= gone
+        for timeline in gone:
+            del self.known[timeline]
+        return [identity(self.source.worker, timeline) for timeline in gone]
+
+    def row(self, timeline: Timeline, phase: Phase, now: float, epoch: float) -> Row:
+        self.live.number(timeline)
+        return row(timeline, phase, self.source.worker, now, epoch)
+
+    def send(self, name: bytes, content: object) -> None:
+        self.heard = self.clock()
+        self.answer.write(event(name, msgspec.json.encode(content)))

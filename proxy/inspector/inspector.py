@@ -1,0 +1,246 @@
+"""The inspector: what the proxy answers itself under /_unbuffered/.
+
+Owns who may look, and what is asked for. Costs next to nothing while nobody
+looks: a comparison for each request, and the account of each exchange, which
+exists anyway, kept a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection
+from typing import Protocol
+
+from proxy.config.model import Config
+from proxy.exchange import Exchange
+from proxy.http1.head import RequestHead
+from proxy.inspector.access import is_foreign, is_loopback, may_look
+from proxy.inspector.answering import EVENT_STREAM, JSON, Answer, refuse
+from proxy.inspector.assets import send_asset
+from proxy.inspector.feed import ListFeed
+from proxy.inspector.finding import Findings
+from proxy.inspector.gathering import OWN, Neighbour, fetch, owned, pass_on
+from proxy.inspector.live import Live
+from proxy.inspector.scraping import Scraping
+from proxy.inspector.state import state
+from proxy.inspector.viewing import PieceFeed, view
+from proxy.inspector.watch import Watch, bursts_of
+from proxy.observe.rows import identity
+from proxy.prepared import Prepared
+from proxy.timeline import Timeline, wall_clock
+from proxy.transport.client import ClientConnection
+from proxy.transport.deadlines import Deadlines
+
+log = logging.getLogger("unbuffered")
+
+PATH = b"/_unbuffered/"
+MOST_FEEDS = 32
+MOST_IDS = 100  # of exchanges that one warning names
+WARNING_SECONDS = 1.0
+FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
+EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
+
+
+class Server(Protocol):
+    """What is looked into."""
+
+    deadlines: Deadlines
+    config: Config
+    prepared: Prepared
+    number: int  # of this worker
+    siblings: tuple[str, ...]  # Unix sockets of the other workers
+
+    @property
+    def clients(self) -> Collection[ClientConnection]:
+        """All connections of clients."""
+
+    @property
+    def draining(self) -> bool:
+        """Does it take no more?"""
+
+
+class Inspector:
+    """The window into one server."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.live = Live(server.clients, server.deadlines)
+        self.scraping = Scraping(server, self.live)
+        self.watch = Watch(self.live)
+        self.started = wall_clock()
+        self.warned: list[dict[str, object]] = []
+        self.warned_at = float("-inf")
+        self.configure(server.config)
+
+    def configure(self, config: Config) -> None:
+        """Be as a configuration says; called again after a reload."""
+        self.settings = config.inspector
+        self.watch.on = config.log.warnings
+        self.own_names = frozenset({config.server.host.lower().encode()})
+        self.scraping.configure(config.metrics.enabled is not False)
+
+    # -- what the server tells
+
+    def ended(self, timeline: Timeline) -> None:
+        """An exchange is over."""
+        self.live.ended(timeline)
+        self.scraping.ended(timeline)
+
+    def begun(self, exchange: Exchange) -> None:
+        """An exchange begins, and somebody looks."""
+        self.live.begun(exchange)
+
+    def close(self) -> None:
+        """The server has stopped."""
+        self.watch.close()
+        self.live.close()
+
+    # -- what is asked
+
+    def serve(self, client: ClientConnection, head: RequestHead) -> bool:
+        """Answer a request below PATH; False: it goes the way of all others."""
+        path, _, query = head.target[len(PATH) :].decode("latin-1").partition("?")
+        config = self.server.config
+        machine = path in FOR_MACHINES
+        enabled = config.metrics.enabled if machine else config.inspector.enabled
+        if not may_look(enabled, client.address, head, self.own_names):
+            return False
+        answer = Answer(client, head)
+        try:
+            self.answer(answer, path, query.split("&"))
+        except Exception:
+            log.exception("internal error in the inspector")
+            answer.close()
+            client.abort()
+        return True
+
+    def answer(self, answer: Answer, path: str, query: list[str]) -> None:
+        """Find what a request asks for."""
+        if answer.head.method not in (b"GET", b"HEAD"):
+            refuse(answer, 405, "this is read only: GET or HEAD")
+        elif path == "":
+            self.file(answer, "index.html")
+        elif path.startswith("page/"):
+            self.file(answer, path.removeprefix("page/"))
+        elif is_foreign(answer.head):
+            refuse(answer, 403, "a page of another origin may not read this")
+        elif path == "feed":
+            self.feed(answer, own=OWN in query)
+        elif path == "metrics":
+            self.scraping.metrics(answer, own=OWN in query)
+        elif path == "health":
+            self.scraping.health(answer)
+        elif found := EXCHANGE.fullmatch(path):
+            worker, number, feed = found.groups()
+            self.exchange(answer, int(worker), int(number), query, feed is not None)
+        else:
+            refuse(answer, 404, "nothing of that name; the page is at /_unbuffered/")
+
+    def file(self, answer: Answer, name: str) -> None:
+        """A file of the page."""
+        if not send_asset(answer, name):
+            refuse(answer, 404, "the page has no such file")
+
+    def feed(self, answer: Answer, *, own: bool) -> None:
+        """The feed of the list; of all workers, unless only ours is asked for."""
+        if not self.has_room(answer):
+            return
+        feed = ListFeed(self, answer)
+        feed.start()
+        if own or answer.over:
+            return
+        for path in self.server.siblings:
+            neighbour = Neighbour(path, answer, feed.warned_elsewhere)
+            owned(answer, neighbour.run(f"/_unbuffered/feed?{OWN}"))
+
+    def exchange(
+        self, answer: Answer, worker: int, number: int, query: list[str], feed: bool
+    ) -> None:
+        """One exchange, or its feed; of another worker, if it is not ours."""
+        bodies = self.shows_bodies(answer.client) and "bodies=0" not in query
+        if worker != self.worker and self.server.siblings and OWN not in query:
+            target = f"/_unbuffered/exchanges/{worker}-{number}{'/feed' * feed}?{OWN}"
+            if not bodies:
+                target += "&bodies=0"
+            owned(answer, self.elsewhere(answer, target, feed=feed))
+            return
+        found = self.live.find(number) if worker == self.worker else None
+        if found is None:
+            refuse(answer, 404, "this exchange is not known any more")
+            return
+        timeline, exchange = found
+        if not feed:
+            answer.whole(200, JSON, view(self.live, worker, timeline, exchange))
+        elif self.has_room(answer):
+            PieceFeed(
+                self.live, worker, answer, timeline, exchange, bodies=bodies
+            ).start()
+
+    async def elsewhere(self, answer: Answer, target: str, *, feed: bool) -> None:
+        """Have the worker answer that knows an exchange."""
+
+        def begin() -> Answer:
+            answer.stream(EVENT_STREAM)
+            return answer
+
+        if feed and await pass_on(self.server.siblings, target, begin):
+            return
+        for path in () if feed else self.server.siblings:
+            found = await fetch(path, target)
+            if found is not None and found[0] == 200:
+                answer.whole(200, JSON, found[1])
+                return
+        if not answer.over:
+            refuse(answer, 404, "this exchange is not known any more")
+
+    def has_room(self, answer: Answer) -> bool:
+        """Is there room for one more feed? If not, says so."""
+        if self.live.lookers < MOST_FEEDS:
+            return True
+        refuse(answer, 503, f"{MOST_FEEDS} feeds are open already")
+        return False
+
+    def shows_bodies(self, client: ClientConnection) -> bool:
+        """Whatever is configured, bodies do not leave this machine."""
+        return self.settings.bodies and is_loopback(client.address)
+
+    # -- what the feed of the list asks
+
+    @property
+    def worker(self) -> int:
+        """The number of this worker."""
+        return self.server.number
+
+    def state(self) -> object:
+        """What is the same for all exchanges."""
+        workers = 1 + len(self.server.siblings)
+        return state(self.server.config, self.started, workers)
+
+    def warnings(self, now: float) -> list[dict[str, object]]:
+        """What a person should know; looked for once a second."""
+        if now - self.warned_at >= WARNING_SECONDS:
+            self.warned_at = now
+            self.warned = self.find(now)
+        return self.warned
+
+    def find(self, now: float) -> list[dict[str, object]]:
+        findings = Findings(now)
+        for exchange in self.live.open():
+            findings.look((exchange,))
+            bursts = bursts_of(exchange)
+            verdict = bursts.verdict() if bursts is not None else None
+            if verdict is not None:
+                findings.bursts(exchange, verdict)
+        return [
+            {
+                "kind": finding.kind,
+                "text": finding.text,
+                "ids": [
+                    identity(self.worker, timeline)
+                    for timeline in finding.timelines[:MOST_IDS]
+                    if self.live.number(timeline)
+                ],
+            }
+            for finding in findings.all()
+        ]

@@ -1,0 +1,206 @@
+"""One exchange: its fields, and its pieces as they pass.
+
+To open the feed of an exchange taps it: from then on each piece is told, after
+those that are recorded already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+
+import msgspec
+
+from proxy.exchange import Exchange
+from proxy.inspector.answering import EVENT_STREAM, Answer, event
+from proxy.inspector.heads import heads
+from proxy.inspector.live import Live
+from proxy.observe.recording import Piece
+from proxy.observe.rows import Row, row, signature
+from proxy.timeline import Phase, Timeline, wall_clock
+
+BATCH_SECONDS = 0.1  # at least, between two batches of pieces
+BATCH_BYTES = 256 * 1024  # of pieces in one batch
+COMMENT_SECONDS = 15.0
+
+
+def view(
+    live: Live, worker: int, timeline: Timeline, exchange: Exchange | None
+) -> bytes:
+    """All that is known of an exchange but its pieces, as JSON."""
+    told: dict[str, object] = {**present_row(live, worker, timeline, exchange)}
+    recording = live.budget.recordings.get(timeline)
+    told |= heads(timeline, exchange, recording and recording.heads)
+    return msgspec.json.encode(told)
+
+
+def present_row(
+    live: Live, worker: int, timeline: Timeline, exchange: Exchange | None
+) -> Row:
+    now = live.deadlines.clock()
+    phase = Phase.OVER if exchange is None else exchange.phase
+    return row(timeline, phase, worker, now, wall_clock() - now)
+
+
+class PieceFeed:
+    """One client that looks at one exchange."""
+
+    def __init__(
+        self,
+        live: Live,
+        worker: int,
+        answer: Answer,
+        timeline: Timeline,
+        exchange: Exchange | None,
+        *,
+        bodies: bool,
+    ) -> None:
+        self.live = live
+        self.worker = worker
+        self.answer = answer
+        self.timeline = timeline
+        self.exchange = exchange
+        self.bodies = bodies
+        self.clock = live.deadlines.clock
+        if exchange is not None:
+            self.recording = live.tap(exchange)
+        else:
+            self.recording = live.budget.record(timeline)
+            self.recording.ended = True
+        self.count = 0  # pieces that were told, or were gone before that
+        self.passed = 0  # their bytes
+        self.dropped = [0, 0]
+        self.told: tuple[object, ...] = ()
+        self.late: list[Piece] = []  # told before they were out
+        self.flushed = float("-inf")
+        self.heard = self.clock()
+        self.soon = False
+
+    def start(self) -> None:
+        """Send what is recorded; the rest follows as it passes."""
+        answer = self.answer
+        answer.on_end = self.stop
+        answer.stream(EVENT_STREAM)
+        if answer.over:
+            return
+        self.live.look()
+        self.recording.listeners.append(self.stirred)
+        self.live.deadlines.add(self)
+        self.flush()
+
+    def stop(self) -> None:
+        """The client is gone, or the exchange has been told in full."""
+        self.live.deadlines.discard(self)
+        if self.stirred in self.recording.listeners:
+            self.recording.listeners.remove(self.stirred)
+        if self.answer.streams:
+            self.live.look_away()
+
+    def stirred(self) -> None:
+        """A piece has passed: tell it in a turn of its own, if one is due."""
+        if self.soon or self.clock() - self.flushed < BATCH_SECONDS:
+            return
+        self.soon = True
+        asyncio.get_running_loop().call_soon(self.flush)
+
+    def check(self, now: float) -> None:
+        """Called by the clock: what came too soon after the last batch, and the row."""
+        self.flush()
+        if now - self.heard >= COMMENT_SECONDS and not self.answer.blocked:
+            self.heard = now
+            self.answer.write(b": all is well\n\n")
+
+    def flush(self) -> None:
+        """Send what is new, as far as the client reads."""
+        self.soon = False
+        while not self.answer.blocked:
+            self.flushed = now = self.clock()
+            self.skip_gone()
+            batch = self.take()
+            if batch:
+                self.send(b"pieces", batch)
+            self.send_late(now)
+            is_now = signature(self.timeline, self.phase)
+            if is_now != self.told:
+                self.told = is_now
+                epoch = wall_clock() - now
+                self.send(
+                    b"row", row(self.timeline, self.phase, self.worker, now, epoch)
+                )
+            if self.timeline.ended is None:
+                return
+            if self.count == self.recording.count:
+                epoch = wall_clock() - now
+                self.send(
+                    b"end", row(self.timeline, Phase.OVER, self.worker, now, epoch)
+                )
+                self.answer.end()
+                return
+
+    @property
+    def phase(self) -> Phase:
+        if self.exchange is None or self.timeline.ended is not None:
+            return Phase.OVER
+        return self.exchange.phase
+
+    def skip_gone(self) -> None:
+        """Tell of pieces that are recorded no more, and were not told."""
+        recording = self.recording
+        missed = recording.first - self.count
+        if missed > 0:
+            self.dropped[0] += missed
+            self.dropped[1] += recording.dropped_bytes - self.passed
+            self.count = recording.first
+            self.passed = recording.dropped_bytes
+            pieces, size = self.dropped
+            self.send(b"dropped", {"pieces": pieces, "bytes": size})
+
+    def take(self) -> list[dict[str, object]]:
+        """The next pieces, no more than fit into a batch."""
+        batch = []
+        size = 0
+        for piece in self.recording.since(self.count):
+            batch.append(self.shown(piece))
+            self.count += 1
+            self.passed += len(piece.data)
+            if piece.sent is None:
+                self.late.append(piece)
+            size += len(piece.data)
+            if size >= BATCH_BYTES:
+                break
+        return batch
+
+    def send_late(self, now: float) -> None:
+        """Tell when pieces went out that had to wait for a slow peer."""
+        self.settle(now)
+        out = [piece for piece in self.late if piece.sent is not None]
+        if out:
+            self.late = [piece for piece in self.late if piece.sent is None]
+            self.send(b"pieces", [self.shown(piece, data=False) for piece in out])
+
+    def settle(self, now: float) -> None:
+        """Note what has gone out, on both sides, since a peer has read on."""
+        exchange = self.exchange
+        if exchange is None or not self.recording.unsent:
+            return
+        if not exchange.client.blocked:
+            self.recording.sent("response", now)
+        if exchange.connection is not None and not exchange.connection.blocked:
+            self.recording.sent("request", now)
+
+    def shown(self, piece: Piece, *, data: bool = True) -> dict[str, object]:
+        started = self.timeline.started
+        told: dict[str, object] = {
+            "n": piece.n,
+            "side": piece.side,
+            "arrived": round(piece.arrived - started, 6),
+            "sent": None if piece.sent is None else round(piece.sent - started, 6),
+            "bytes": len(piece.data),
+        }
+        if data and self.bodies:
+            told["base64"] = b64encode(piece.data).decode("ascii")
+        return told
+
+    def send(self, name: bytes, content: object) -> None:
+        self.heard = self.clock()
+        self.answer.write(event(name, msgspec.json.encode(content)))

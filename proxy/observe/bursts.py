@@ -1,0 +1,64 @@
+"""Does a stream arrive in bursts? Then somebody before us holds it. Pure.
+
+What is held comes out at once: several events within a moment, then silence,
+then several events again. A model that pauses and goes on to write does not
+look like this: its events come one by one.
+"""
+
+from __future__ import annotations
+
+APART_SECONDS = 1.0  # of silence, between two bursts
+MOMENT_SECONDS = 0.1  # in which a burst is here
+FEWEST_EVENTS = 3  # of a burst; fewer may have happened at the same time
+FEWEST_BURSTS = 2
+
+
+class Bursts:
+    """What is known of one stream so far."""
+
+    __slots__ = ("bursts", "events", "first", "holds", "last", "size", "start")
+
+    def __init__(self) -> None:
+        self.first = 0.0  # when the first burst began
+        self.start = 0.0  # when the present one did
+        self.last: float | None = None
+        self.size = 0  # events of the present burst
+        self.bursts = 0  # before the present one
+        self.events = 0
+        self.holds = True  # nothing has spoken against it yet
+
+    def piece(self, now: float, events: int) -> None:
+        """A piece has come with so many events."""
+        if self.last is None:
+            self.first = self.start = now
+        elif now - self.last >= APART_SECONDS:
+            if self.size < FEWEST_EVENTS:
+                self.holds = False
+            self.bursts += 1
+            self.start = now
+            self.size = 0
+        elif now - self.start > MOMENT_SECONDS:
+            self.holds = False
+        self.last = now
+        self.size += events
+        self.events += events
+
+    @property
+    def decided(self) -> bool:
+        """Is there no use in looking on?"""
+        return not self.holds or self.verdict() is not None
+
+    def verdict(self) -> str | None:
+        """In words what was seen; None: it flows, or too little was seen."""
+        bursts = self.bursts + 1
+        if not self.holds or bursts < FEWEST_BURSTS or self.size < FEWEST_EVENTS:
+            return None
+        apart = (self.start - self.first) / self.bursts
+        return f"{self.events} events in {bursts} bursts {apart:.1f} s apart"
+
+
+def events_in(data: bytes, kind: str) -> int:
+    """How many events end in a piece."""
+    if kind == "ndjson":
+        return data.count(b"\n")
+    return data.count(b"\n\n") + data.count(b"\r\n\r\n") + data.count(b"\r\r")

@@ -1,0 +1,186 @@
+"""Counters of ended exchanges, and what the running ones add at a scrape.
+
+Streams stand apart from plain requests: a stream of an hour says nothing about
+how slow requests are. Labels are bounded: a route is its configured prefix,
+never a path; kinds, endings and classes of status are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.observe.exposition import Family, Kind
+from proxy.observe.histogram import (
+    DURATIONS,
+    FIRST_BYTES,
+    GAPS,
+    HOLDS,
+    LAGS,
+    Histogram,
+)
+from proxy.observe.rows import kind
+from proxy.timeline import Timeline
+
+FAMILIES: tuple[tuple[str, Kind, str], ...] = (
+    ("exchanges_open", "gauge", "Exchanges under way."),
+    ("exchanges_started_total", "counter", "Exchanges that have begun."),
+    (
+        "exchanges_ended_total",
+        "counter",
+        "Exchanges that are over, and how.",
+    ),
+    ("first_byte_seconds", "histogram", "From the request to the first body byte."),
+    ("longest_gap_seconds", "histogram", "Longest silence between two pieces."),
+    ("longest_hold_seconds", "histogram", "Longest time a piece was in the proxy."),
+    ("duration_seconds", "histogram", "From the request to the end."),
+    ("body_bytes_total", "counter", "Bytes of bodies, of open exchanges included."),
+    ("pieces_total", "counter", "Pieces of responses, of open exchanges included."),
+    ("decoded_total", "counter", "Responses that came compressed and were decoded."),
+    ("retries_total", "counter", "Attempts to reach an upstream that were repeated."),
+    ("loop_lag_seconds", "histogram", "How late the event loop's own timer was."),
+)
+NO_ROUTE = "-"  # what came was no request, or no route took it
+
+
+def label(timeline: Timeline) -> str:
+    """plain, or which kind of stream it is."""
+    if not timeline.stream:
+        return "plain"
+    found = kind(timeline)
+    return found if found in ("event-stream", "ndjson", "websocket") else "stream"
+
+
+class Series:
+    """What is counted for one route and one kind."""
+
+    __slots__ = (
+        "decoded",
+        "duration",
+        "endings",
+        "first_byte",
+        "gap",
+        "hold",
+        "pieces",
+        "received",
+        "retries",
+        "sent",
+    )
+
+    def __init__(self) -> None:
+        self.endings: dict[tuple[str, int], int] = {}
+        self.decoded: dict[tuple[str, ...], int] = {}
+        self.first_byte = Histogram(FIRST_BYTES)
+        self.gap = Histogram(GAPS)
+        self.hold = Histogram(HOLDS)
+        self.duration = Histogram(DURATIONS)
+        self.sent = self.received = self.pieces = self.retries = 0
+
+    def ended(self, timeline: Timeline) -> None:
+        """Count one exchange."""
+        key = (timeline.ending.value, timeline.status // 100)
+        self.endings[key] = self.endings.get(key, 0) + 1
+        self.sent += timeline.bytes_sent
+        self.received += timeline.bytes_received
+        self.pieces += timeline.pieces
+        self.retries += timeline.retries
+        first = timeline.first_byte or timeline.head_received
+        if first is not None:
+            self.first_byte.observe(first - timeline.started)
+        if timeline.pieces > 1:
+            self.gap.observe(timeline.longest_gap)
+        if timeline.pieces:
+            self.hold.observe(timeline.longest_hold)
+        self.duration.observe(timeline.duration)
+        if timeline.coded:
+            self.decoded[timeline.coded] = self.decoded.get(timeline.coded, 0) + 1
+
+
+class Metrics:
+    """All that one worker has counted."""
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[str | None, str], Series] = {}
+        self.lag = Histogram(LAGS)
+
+    def ended(self, timeline: Timeline) -> None:
+        """An exchange is over; an observer."""
+        key = (timeline.route, label(timeline))
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = Series()
+        series.ended(timeline)
+
+    def families(self, running: Iterable[Timeline]) -> list[Family]:
+        """Everything that is counted, the running exchanges included."""
+        told = {
+            name: Family(f"unbuffered_{name}", metric, text, [])
+            for name, metric, text in FAMILIES
+        }
+        passing, started = self.tell_running(running, told)
+        for (route, what), series in self.series.items():
+            labels = (("route", route or NO_ROUTE), ("kind", what))
+            for (ending, status), count in series.endings.items():
+                told["exchanges_ended_total"].add(
+                    count, *labels, ("ending", ending), ("status", f"{status}xx")
+                )
+                started[route] = started.get(route, 0) + count
+            for codings, count in series.decoded.items():
+                told["decoded_total"].add(
+                    count, *labels, ("coding", ", ".join(reversed(codings)))
+                )
+            told["retries_total"].add(series.retries, *labels)
+            series.first_byte.tell(told["first_byte_seconds"], *labels)
+            series.gap.tell(told["longest_gap_seconds"], *labels)
+            series.hold.tell(told["longest_hold_seconds"], *labels)
+            series.duration.tell(told["duration_seconds"], *labels)
+        self.tell_passed(passing, told)
+        for route, count in started.items():
+            told["exchanges_started_total"].add(count, ("route", route or NO_ROUTE))
+        self.lag.tell(told["loop_lag_seconds"])
+        return list(told.values())
+
+    def tell_running(
+        self, running: Iterable[Timeline], told: dict[str, Family]
+    ) -> tuple[dict[tuple[str | None, str], list[int]], dict[str | None, int]]:
+        """What is open, and what has passed of it so far.
+
+        An exchange whose response head has not come counts as open only: its
+        kind is not known, and a counter never goes back.
+        """
+        opened: dict[tuple[str | None, str], int] = {}
+        passing: dict[tuple[str | None, str], list[int]] = {}
+        started: dict[str | None, int] = {}
+        for timeline in running:
+            answered = timeline.status != 0
+            key = (timeline.route, label(timeline) if answered else "waiting")
+            opened[key] = opened.get(key, 0) + 1
+            started[timeline.route] = started.get(timeline.route, 0) + 1
+            if answered:
+                sums = passing.setdefault(key, [0, 0, 0])
+                sums[0] += timeline.bytes_sent
+                sums[1] += timeline.bytes_received
+                sums[2] += timeline.pieces
+        for (route, what), count in opened.items():
+            told["exchanges_open"].add(
+                count, ("route", route or NO_ROUTE), ("kind", what)
+            )
+        return passing, started
+
+    def tell_passed(
+        self,
+        passing: dict[tuple[str | None, str], list[int]],
+        told: dict[str, Family],
+    ) -> None:
+        """Bytes and pieces of ended and of running exchanges together."""
+        for key in {**self.series, **passing}:
+            sent, received, pieces = passing.get(key, (0, 0, 0))
+            series = self.series.get(key)
+            if series is not None:
+                sent += series.sent
+                received += series.received
+                pieces += series.pieces
+            route, what = key
+            labels = (("route", route or NO_ROUTE), ("kind", what))
+            told["body_bytes_total"].add(sent, *labels, ("direction", "sent"))
+            told["body_bytes_total"].add(received, *labels, ("direction", "received"))
+            told["pieces_total"].add(pieces, *labels)

@@ -1,0 +1,197 @@
+// From the pieces of an exchange to its events, whatever they are.
+//
+// Each event: {side, at, sent, piece, type, id, data, size, note, adds}, with
+// `bytes` where it is not text. A decoder's `push` gives a list or a promise of one.
+
+import { deltas } from "./deltas.js";
+import { EventStreamReader } from "./eventstream.js";
+import { Inflater } from "./inflate.js";
+import { NdjsonReader } from "./ndjson.js";
+import { asText, utf8Length } from "./plain.js";
+import { closeOf, FrameReader, isDeflated } from "./websocket.js";
+
+const READERS = {
+  "event-stream": { noun: "event", make: () => new TextEvents(new EventStreamReader(), sseEvent) },
+  ndjson: { noun: "object", make: () => new TextEvents(new NdjsonReader(), ndjsonEvent) },
+};
+
+/** {noun, response, request}: decoders of both sides; null where bytes stay bytes. */
+export function decodersFor(exchange) {
+  const fields = exchange.response?.sent ?? [];
+  if (exchange.kind === "websocket" && exchange.status === 101) {
+    const deflated = isDeflated(fields);
+    return {
+      noun: "frame",
+      response: new Frames(deflated),
+      request: new Frames(deflated),
+    };
+  }
+  const reader = READERS[exchange.kind];
+  if (!reader || codingOf(fields)) return { noun: null, response: null, request: null };
+  return { noun: reader.noun, response: reader.make(), request: null };
+}
+
+/** The content coding of a body as the client gets it, or "". */
+export function codingOf(fields) {
+  const found = fields.find(([name]) => name.toLowerCase() === "content-encoding");
+  return found && found[1].toLowerCase() !== "identity" ? found[1] : "";
+}
+
+class TextEvents {
+  #decoder = new TextDecoder();
+
+  constructor(reader, describe) {
+    this.reader = reader;
+    this.describe = describe;
+  }
+
+  push(piece) {
+    if (!piece.payload) return [missing(piece)];
+    const text = this.#decoder.decode(piece.payload, { stream: true });
+    return this.reader.push(text).map((read) => ({ ...origin(piece), ...this.describe(read) }));
+  }
+
+  /** What an end makes of the rest; `last` is the last piece. */
+  finish(last) {
+    if (this.reader.finish) {
+      return this.reader.finish().map((read) => ({ ...origin(last), ...this.describe(read) }));
+    }
+    const data = this.reader.unfinished();
+    if (data === "") return [];
+    const note = "no empty line ended it: a browser drops this event";
+    return [{ ...origin(last), type: "unfinished", id: "", data, size: utf8Length(data), note, adds: [] }];
+  }
+}
+
+function origin(piece) {
+  return { side: piece.side, at: piece.arrived, sent: piece.sent, piece: piece.index };
+}
+
+function missing(piece) {
+  return {
+    ...origin(piece),
+    type: "not recorded",
+    id: "",
+    data: "",
+    size: piece.bytes,
+    note: `${piece.bytes} bytes were not recorded; what follows may begin in the middle`,
+    adds: [],
+  };
+}
+
+function sseEvent(read) {
+  if (read.comment !== undefined) {
+    const { comment } = read;
+    return { type: "comment", id: "", data: comment, size: utf8Length(comment), note: null, adds: [] };
+  }
+  const notes = [];
+  if (!read.dispatched) notes.push("it has no data: a browser does not dispatch it");
+  if (read.cut) notes.push("longer than 1 MiB: cut here");
+  return {
+    type: read.type,
+    id: read.id,
+    data: read.data,
+    size: utf8Length(read.data),
+    retry: read.retry,
+    note: notes.join("; ") || null,
+    adds: added(read.data),
+  };
+}
+
+function ndjsonEvent({ data, fault }) {
+  const note = fault && (fault === "cut" ? "longer than 1 MiB: cut here" : `no JSON: ${fault}`);
+  const type = fault ? "line" : (typeOf(data) ?? "object");
+  return { type, id: "", data, size: utf8Length(data), note, adds: fault ? [] : added(data) };
+}
+
+function typeOf(data) {
+  const type = parsed(data)?.type;
+  return typeof type === "string" && type.length < 40 ? type : null;
+}
+
+function parsed(data) {
+  if (data[0] !== "{") return null;
+  try {
+    return JSON.parse(data);
+  } catch {
+    return null;
+  }
+}
+
+function added(data) {
+  const value = parsed(data);
+  return value ? deltas(value) : [];
+}
+
+/** WebSocket frames of one direction; payloads inflated where that was agreed on. */
+class Frames {
+  #reader = new FrameReader();
+  #message = null; // the fragments of a data message: {type, coded, parts}
+  #lost = false;
+
+  constructor(deflated) {
+    this.inflater = deflated ? new Inflater() : null;
+  }
+
+  async push(piece) {
+    // Where bytes are missing there is no telling where the next frame begins.
+    if (!piece.payload) this.#lost = true;
+    if (this.#lost) return [missing(piece)];
+    const events = [];
+    for (const frame of this.#reader.push(piece.payload)) {
+      events.push({ ...origin(piece), ...(await this.#event(frame)) });
+    }
+    return events;
+  }
+
+  finish() {
+    return [];
+  }
+
+  async #event(frame) {
+    const base = { type: frame.type, id: "", size: frame.bytes, adds: [], note: null };
+    if (frame.type === "close") {
+      const { code, reason } = closeOf(frame.payload);
+      return { ...base, data: code === null ? "" : `${code} ${reason}`.trim() };
+    }
+    if (frame.type === "ping" || frame.type === "pong") return content(base, frame.payload, false);
+    return this.#dataFrame(frame, base);
+  }
+
+  async #dataFrame(frame, base) {
+    if (frame.type !== "continuation") {
+      this.#message = { type: frame.type, coded: frame.coded, parts: [], cut: false };
+    }
+    const message = this.#message ?? { type: "binary", coded: false, parts: [], cut: false };
+    const note = fragmentNote(frame);
+    message.cut ||= frame.cut;
+    if (!message.coded) {
+      return { ...content(base, frame.payload, message.type === "text"), note };
+    }
+    message.parts.push(frame.payload);
+    if (!frame.final) return { ...base, data: "", note: `${note}, compressed` };
+    const inflated = message.cut ? null : await this.#inflate(message.parts);
+    if (!inflated) {
+      const failed = "compressed (permessage-deflate); it could not be inflated";
+      return { ...base, data: "", bytes: frame.payload, note: failed };
+    }
+    const told = `permessage-deflate: ${frame.bytes} bytes on the wire, ${inflated.length} inflated`;
+    return { ...content(base, inflated, message.type === "text"), note: told };
+  }
+
+  async #inflate(parts) {
+    if (!this.inflater) return null;
+    return this.inflater.inflate(new Uint8Array(await new Blob(parts).arrayBuffer()));
+  }
+}
+
+function fragmentNote(frame) {
+  if (frame.cut) return "longer than 1 MiB: cut here";
+  return frame.final && frame.type !== "continuation" ? null : frame.final ? "last fragment" : "fragment";
+}
+
+function content(base, payload, isText) {
+  const text = isText ? new TextDecoder().decode(payload) : asText(payload);
+  if (text === null) return { ...base, data: "", bytes: payload };
+  return { ...base, data: text, adds: added(text) };
+}

@@ -1,0 +1,200 @@
+// What this page keeps of one exchange: pieces, events, joined text. Bounded.
+
+import { decodersFor } from "./decoding.js";
+import { Joiner } from "./deltas.js";
+import { counted } from "./format.js";
+import { Kept } from "./kept.js";
+import { unbase64 } from "./plain.js";
+
+const MIB = 1024 * 1024;
+export const MOST = 100_000; // pieces, and events
+const PIECES_HEAVIEST = 64 * MIB; // bytes
+const EVENTS_HEAVIEST = 48 * MIB; // characters
+const REQUEST_KEPT = 2 * MIB; // bytes of a request body, for curl
+const AT_A_TIME = 500; // pieces decoded before the page may draw again
+
+export class Recording {
+  #decoders = null;
+  #waiting = [];
+  #busy = false;
+  #seen = { response: -1, request: -1 };
+  #last = { response: null, request: null };
+  #ended = false;
+  #exchange = null;
+  #unseen = Infinity; // pieces that passed before anybody looked, at most
+  #hasBodies = false;
+  #previous = { response: null, request: null }; // when the last event of a side arrived
+
+  /** `changed` is called after each part of the work. */
+  constructor(changed) {
+    this.changed = changed;
+    this.pieces = new Kept({
+      most: MOST,
+      heaviest: PIECES_HEAVIEST,
+      weigh: (piece) => piece.payload?.length ?? 0,
+    });
+    this.events = new Kept({
+      most: MOST,
+      heaviest: EVENTS_HEAVIEST,
+      weigh: (event) => event.data.length + (event.bytes?.length ?? 0),
+    });
+    this.joined = new Joiner();
+    this.dropped = { pieces: 0, bytes: 0 }; // by the proxy, untold
+    this.breaks = []; // seconds after which pieces are missing
+    this.request = { parts: [], size: 0, whole: true };
+    this.noun = null;
+    this.version = 0; // rises with whatever changes in the pieces
+  }
+
+  /** The exchange's kind is known: decode what has come, and what comes. */
+  describe(exchange) {
+    if (this.#decoders) return;
+    if (exchange.phase === "connecting" || exchange.phase === "waiting") return;
+    this.#exchange = exchange;
+    this.#decoders = decodersFor(exchange);
+    this.noun = this.#decoders.noun;
+    this.#work();
+  }
+
+  /** The proxy has no longer had pieces: what follows begins anew. */
+  lose(dropped) {
+    this.dropped = dropped;
+    const last = this.pieces.get(this.pieces.end - 1);
+    if (last) this.breaks.push(last.arrived);
+    this.#last = { response: null, request: null };
+    this.#previous = { response: null, request: null };
+    if (this.#exchange && this.pieces.end > 0) this.#decoders = decodersFor(this.#exchange);
+    this.changed();
+  }
+
+  /** A row came after the pieces: did some pass before anybody looked? */
+  compare(row) {
+    // Decoding makes other pieces of them, and a tunnel's are counted apart.
+    if (row.coded?.length || row.kind === "websocket") return;
+    const unseen = row.pieces - Math.max(0, this.#seen.response);
+    this.#unseen = Math.max(0, Math.min(this.#unseen, unseen));
+  }
+
+  /** Pieces as the feed has them; those that were seen before are passed over. */
+  receive(batch) {
+    for (const given of batch) {
+      if (given.n <= this.#seen[given.side]) {
+        this.#update(given);
+        continue;
+      }
+      this.#seen[given.side] = given.n;
+      const payload = given.base64 === undefined ? null : unbase64(given.base64);
+      const { base64, ...rest } = given;
+      this.#take({ ...rest, payload });
+    }
+    this.#work();
+  }
+
+  end() {
+    this.#ended = true;
+    this.#work();
+  }
+
+  #update({ n, side, sent }) {
+    for (let index = this.pieces.end - 1; index >= this.pieces.first; index -= 1) {
+      const piece = this.pieces.get(index);
+      if (piece.side === side && piece.n <= n) {
+        if (piece.n === n) piece.sent = sent;
+        this.version += 1;
+        return;
+      }
+    }
+  }
+
+  #take(piece) {
+    const before = this.#last[piece.side];
+    piece.gap = before ? piece.arrived - before.arrived : null;
+    piece.index = this.pieces.end;
+    this.#last[piece.side] = piece;
+    this.pieces.push(piece);
+    this.version += 1;
+    if (piece.side === "request") this.#keepRequest(piece);
+    this.#waiting.push(piece);
+  }
+
+  #keepRequest({ payload, bytes }) {
+    const { request } = this;
+    if (!payload || payload.length < bytes || request.size + bytes > REQUEST_KEPT) {
+      request.whole = false;
+    } else if (request.whole) {
+      request.parts.push(payload);
+      request.size += payload.length;
+    }
+  }
+
+  async #work() {
+    if (this.#busy) return;
+    this.#busy = true;
+    while (this.#decoders && this.#waiting.length) {
+      for (const piece of this.#waiting.splice(0, AT_A_TIME)) await this.#decode(piece);
+      this.changed();
+      // The page draws, and hears keys, between two parts of a long replay.
+      if (this.#waiting.length) await new Promise((resolve) => setTimeout(resolve));
+    }
+    this.#busy = false;
+    if (this.#ended && this.#decoders && this.#last.response) {
+      this.#ended = false;
+      this.#add(this.#decoders.response?.finish(this.#last.response) ?? []);
+    }
+    this.changed();
+  }
+
+  async #decode(piece) {
+    const decoder = this.#decoders[piece.side];
+    this.#hasBodies ||= piece.payload !== null;
+    if (!decoder || !this.#hasBodies) return;
+    const found = decoder.push(piece);
+    const events = found instanceof Promise ? await found : found;
+    piece.event = events.length ? this.events.end : undefined;
+    this.#add(events);
+  }
+
+  #add(events) {
+    for (const event of events) {
+      const before = this.#previous[event.side];
+      event.gap = before === null ? null : event.at - before;
+      event.index = this.events.end;
+      this.events.push(event);
+      event.adds.forEach((each) => this.joined.add(each));
+      this.#previous[event.side] = event.at;
+    }
+  }
+
+  /** How many pieces passed before anybody looked. */
+  get before() {
+    return Number.isFinite(this.#unseen) ? this.#unseen : 0;
+  }
+
+  /** Seconds before a piece or an event in which nothing came; null: not known. */
+  gapOf({ gap, at, arrived }) {
+    if (gap !== null) return gap;
+    return this.dropped.pieces || this.before ? null : (at ?? arrived);
+  }
+
+  /** What is missing, in words; nothing where all is here. */
+  missing() {
+    const told = [];
+    const { pieces, events, dropped, before } = this;
+    if (pieces.end && !this.#hasBodies) {
+      told.push("Bodies are not shown: [inspector] bodies is off, or you are not on this machine.");
+    }
+    if (before) {
+      told.push(`${counted(before, "piece")} passed before anybody looked.`);
+    }
+    if (dropped.pieces) {
+      told.push(`The proxy no longer had ${counted(dropped.pieces, "piece")}.`);
+    }
+    if (pieces.first) {
+      told.push(`This page has dropped the oldest ${counted(pieces.first, "piece")}.`);
+    }
+    if (events.first) {
+      told.push(`This page has dropped the oldest ${counted(events.first, this.noun)}.`);
+    }
+    return told.join(" ");
+  }
+}

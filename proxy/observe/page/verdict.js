@@ -1,0 +1,49 @@
+// A stream's account in one sentence: who was slow. Pure: a row in, words out.
+
+import { bytes, counted, duration } from "./format.js";
+
+const AT_ONCE = 0.0001; // seconds; less is the same turn of the event loop
+const NOTICED = 0.1; // seconds; a hold below it no person sees
+
+/** {kind, text}: "good", "wait" or "bad", and the sentence. */
+export function judge(row, stall) {
+  if (row.error) return { kind: "bad", text: capital(row.error) };
+  if (row.holding >= NOTICED) {
+    return {
+      kind: "bad",
+      text: `The client is slow: bytes have waited ${duration(row.holding)} for it to read.`,
+    };
+  }
+  if (row.phase === "connecting") return wait("Connecting to the upstream.");
+  if (row.phase === "waiting") return wait("Waiting for the upstream's first byte.");
+  if (!row.pieces) return { kind: "good", text: "No body was relayed." };
+  if (row.longest_hold >= NOTICED) {
+    return {
+      kind: "bad",
+      text: `The client was slow: up to ${duration(row.longest_hold)} until it took a piece.`,
+    };
+  }
+  return relayed(row, stall);
+}
+
+function relayed(row, stall) {
+  const within = row.longest_hold < AT_ONCE ? "at once" : `within ${duration(row.longest_hold)}`;
+  if (row.pieces === 1) return { kind: "good", text: `One piece, passed on ${within}.` };
+  const passed = `Every piece was passed on ${within}`;
+  if (row.longest_gap >= stall) {
+    return {
+      kind: "wait",
+      text: `${passed}; the gap of ${duration(row.longest_gap)} is the upstream's own.`,
+    };
+  }
+  const total = `${counted(row.pieces, "piece")}, ${bytes(row.bytes)}`;
+  return { kind: "good", text: `${passed}: ${total}.` };
+}
+
+function wait(text) {
+  return { kind: "wait", text };
+}
+
+function capital(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}

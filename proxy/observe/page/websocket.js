@@ -1,0 +1,101 @@
+// WebSocket frames (RFC 6455 §5) of one direction, read incrementally:
+// bytes in, frames out, unmasked. Knows nothing of compression.
+
+const OPCODES = {
+  0: "continuation",
+  1: "text",
+  2: "binary",
+  8: "close",
+  9: "ping",
+  10: "pong",
+};
+export const LONGEST = 1024 * 1024; // bytes of a payload that are kept
+
+export class FrameReader {
+  #head = new Uint8Array(14);
+  #have = 0; // bytes of the head
+  #frame = null;
+  #left = 0; // bytes of the payload that have not come
+  #kept = 0;
+
+  /** The frames that `piece` completes: {type, final, coded, masked, bytes, payload, cut}. */
+  push(piece) {
+    const frames = [];
+    let at = 0;
+    while (at < piece.length) {
+      at = this.#frame ? this.#payload(piece, at) : this.#headByte(piece, at);
+      if (this.#frame && this.#left === 0) frames.push(this.#finish());
+    }
+    return frames;
+  }
+
+  #headByte(piece, at) {
+    this.#head[this.#have++] = piece[at];
+    if (this.#have >= 2 && this.#have === headLength(this.#head)) this.#begin();
+    return at + 1;
+  }
+
+  #begin() {
+    const head = this.#head.slice(0, this.#have);
+    const view = new DataView(head.buffer);
+    const short = head[1] & 0x7f;
+    let length = short;
+    if (short === 126) length = view.getUint16(2);
+    else if (short === 127) length = Number(view.getBigUint64(2));
+    const masked = (head[1] & 0x80) !== 0;
+    this.#frame = {
+      type: OPCODES[head[0] & 0x0f] ?? `opcode ${head[0] & 0x0f}`,
+      final: (head[0] & 0x80) !== 0,
+      coded: (head[0] & 0x40) !== 0,
+      masked,
+      bytes: length,
+      payload: new Uint8Array(Math.min(length, LONGEST)),
+      cut: length > LONGEST,
+      key: masked ? head.slice(-4) : null,
+    };
+    this.#left = length;
+    this.#kept = 0;
+  }
+
+  #payload(piece, at) {
+    const taken = Math.min(this.#left, piece.length - at);
+    const { payload, key } = this.#frame;
+    const room = Math.min(taken, payload.length - this.#kept);
+    for (let index = 0; index < room; index += 1) {
+      const byte = piece[at + index];
+      payload[this.#kept] = key ? byte ^ key[this.#kept & 3] : byte;
+      this.#kept += 1;
+    }
+    this.#left -= taken;
+    return at + taken;
+  }
+
+  #finish() {
+    const { key, ...frame } = this.#frame;
+    this.#frame = null;
+    this.#have = 0;
+    return frame;
+  }
+}
+
+function headLength(head) {
+  const short = head[1] & 0x7f;
+  const extended = short === 126 ? 2 : short === 127 ? 8 : 0;
+  return 2 + extended + (head[1] & 0x80 ? 4 : 0);
+}
+
+/** Of a close frame: its code and its reason. */
+export function closeOf(payload) {
+  if (payload.length < 2) return { code: null, reason: "" };
+  const code = (payload[0] << 8) | payload[1];
+  return { code, reason: new TextDecoder().decode(payload.subarray(2)) };
+}
+
+/** Was permessage-deflate agreed on? Given the response's fields. */
+export function isDeflated(fields) {
+  return fields.some(
+    ([name, value]) =>
+      name.toLowerCase() === "sec-websocket-extensions" &&
+      /\bpermessage-deflate\b/i.test(value),
+  );
+}

@@ -1,0 +1,309 @@
+"""The inspector's pure modules beside its parsers, in the browser that runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.support.feed import modules_page, run
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+# One browser for all: nothing here leaves anything behind in its page.
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def page() -> AsyncIterator[Page]:
+    async with modules_page() as started:
+        yield started
+
+
+# -- answers in deltas
+
+
+NONE = "\N{EN DASH}"
+
+
+def chat(**delta: object) -> object:
+    return {"choices": [{"index": 0, "delta": delta}]}
+
+
+def block(index: int, **delta: object) -> object:
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def begun(index: int, **content: object) -> object:
+    return {"type": "content_block_start", "index": index, "content_block": content}
+
+
+CALL = {"index": 0, "function": {"name": "add", "arguments": '{"a":'}}
+REST = {"index": 0, "function": {"arguments": "1}"}}
+CHOICES = [{"index": 0, "text": "a"}, {"index": 1, "text": "b"}]
+ANSWERS: dict[str, tuple[list[object], list[list[str]]]] = {
+    "OpenAI chat": (
+        [
+            chat(role="assistant", content=""),
+            chat(reasoning_content="Hm"),
+            chat(content="Hel"),
+            chat(content="lo"),
+            chat(tool_calls=[CALL]),
+            chat(tool_calls=[REST]),
+            {"choices": [], "usage": {"total_tokens": 3}},
+        ],
+        [["reasoning", "Hm"], ["answer", "Hello"], ["call 1", 'add {"a":1}']],
+    ),
+    "OpenAI completions": (
+        [{"choices": CHOICES}],
+        [["answer", "a"], ["choice 2: answer", "b"]],
+    ),
+    "OpenAI responses": (
+        [
+            {"type": "response.created", "response": {}},
+            {"type": "response.reasoning_summary_text.delta", "delta": "Why"},
+            {"type": "response.output_text.delta", "delta": "Hel"},
+            {"type": "response.output_text.delta", "delta": "lo"},
+            {
+                "type": "response.function_call_arguments.delta",
+                "delta": "{}",
+                "output_index": 1,
+            },
+            {"type": "response.output_text.done", "text": "Hello"},
+        ],
+        [["reasoning", "Why"], ["answer", "Hello"], ["call 2", "{}"]],
+    ),
+    "Anthropic": (
+        [
+            {"type": "message_start", "message": {"content": []}},
+            begun(0, type="thinking", thinking=""),
+            block(0, type="thinking_delta", thinking="Let"),
+            begun(1, type="text", text=""),
+            block(1, type="text_delta", text="Hi"),
+            begun(2, type="tool_use", name="add"),
+            block(2, type="input_json_delta", partial_json="{}"),
+            {"type": "message_stop"},
+        ],
+        [["reasoning", "Let"], ["answer", "Hi"], ["call 3", "add {}"]],
+    ),
+    "Ollama": (
+        [
+            {"message": {"content": "a"}, "done": False},
+            {"response": "b", "done": False},
+        ],
+        [["answer", "ab"]],
+    ),
+    "Gemini": (
+        [{"candidates": [{"content": {"parts": [{"text": "a"}, {"text": "b"}]}}]}],
+        [["answer", "ab"]],
+    ),
+    "no model": ([{"value": 1}, [1], "text", None, {"type": "tick"}], []),
+}
+
+
+async def test_deltas_are_joined_into_the_running_text(page: Page) -> None:
+    read = await run(
+        page,
+        "deltas.js",
+        """return given.map((values) => {
+            const joined = new m.Joiner();
+            values.flatMap(m.deltas).forEach((each) => joined.add(each));
+            return joined.parts.map(({ channel, text }) => [channel, text]);
+        });""",
+        [values for values, _ in ANSWERS.values()],
+    )
+    told = dict(zip(ANSWERS, read, strict=True))
+    assert told == {name: expected for name, (_, expected) in ANSWERS.items()}
+
+
+async def test_running_text_is_bounded(page: Page) -> None:
+    read = await run(
+        page,
+        "deltas.js",
+        """const joined = new m.Joiner(10);
+        const channel = "answer";
+        for (const text of ["12345678", "90ab", "c"]) joined.add({ channel, text });
+        return [joined.parts[0].text, joined.dropped];""",
+    )
+    assert read == ["1234567890", 3]
+
+
+# -- fields, curl
+
+
+async def test_fields_are_compared_line_by_line(page: Page) -> None:
+    received = [["Host", "a"], ["Via", "1.1 x"], ["Via", "1.1 y"], ["Te", "trailers"]]
+    sent = [["host", "b"], ["Via", "1.1 y"], ["Via", "1.1 z"], ["X-New", "1"]]
+    rows = await run(
+        page,
+        "fields.js",
+        """return m.compare(...given).map(({ kind, name, before, after }) =>
+            [kind, name, before, after]);""",
+        [received, sent],
+    )
+    assert rows == [
+        ["changed", "Host", "a", "b"],
+        ["changed", "Via", "1.1 x", "1.1 z"],
+        ["same", "Via", "1.1 y", "1.1 y"],
+        ["removed", "Te", "trailers", None],
+        ["added", "X-New", None, "1"],
+    ]
+
+
+def words_of(command: str) -> list[str]:
+    """The arguments that a shell gives to curl."""
+    script = f"curl() {{ printf '%s\\0' \"$@\"; }}\n{command}\n"
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    return shell.stdout.decode().split("\0")[:-1]
+
+
+async def test_curl_is_one_command_for_a_shell(page: Page) -> None:
+    body = json.dumps({"text": "it's\n$HOME `x` \\ 你"}, ensure_ascii=False)
+    made = await run(
+        page,
+        "curl.js",
+        "return m.curl({ ...given, body: new TextEncoder().encode(given.body) });",
+        {
+            "method": "POST",
+            "target": "/v1/chat?a=[1]&token=****",
+            "origin": "http://localhost:8080",
+            "body": body,
+            "fields": [
+                ["Host", "localhost:8080"],
+                ["Content-Length", "40"],
+                ["Accept-Encoding", "gzip, br"],
+                ["Authorization", "Bearer ****"],
+                ["Cookie", "sid=****; theme=****"],
+                ["X-Stars", "*****"],
+                ["X-Empty", ""],
+                ["X-Quote", "'\"!"],
+            ],
+        },
+    )
+    assert words_of(made["command"]) == [
+        "-N", "-g",
+        "http://localhost:8080/v1/chat?a=[1]&token=****",
+        "-H", "Authorization: Bearer ****",
+        "-H", "Cookie: sid=****; theme=****",
+        "-H", "X-Stars: *****",
+        "-H", "X-Empty;",
+        "-H", "X-Quote: '\"!",
+        "--compressed",
+        "--data-raw", body,
+    ]  # fmt: skip
+    assert made["masked"] == ["the query", "Authorization", "Cookie"]
+    assert made["note"] is None
+
+
+async def test_curl_says_what_it_cannot_repeat(page: Page) -> None:
+    made = await run(
+        page,
+        "curl.js",
+        """return [
+            m.curl({ ...given, body: Uint8Array.of(0, 255) }),
+            m.curl({ ...given, body: null, bodyComplete: false }),
+        ].map(({ command, note }) => [command, note]);""",
+        {"method": "PUT", "target": "/", "origin": "http://h", "fields": []},
+    )
+    put = ["-N", "-X", "PUT", "http://h/"]
+    assert [(words_of(command), note) for command, note in made] == [
+        (
+            [*put, "--data-binary", "@request.bin"],
+            "the request body is binary: save it as request.bin",
+        ),
+        (put, "the request body was not recorded whole; it is left out"),
+    ]
+
+
+# -- bounds, numbers, words
+
+
+async def test_what_is_kept_is_bounded_by_count_and_by_weight(page: Page) -> None:
+    read = await run(
+        page,
+        "kept.js",
+        """const many = new m.Kept({ most: 100 });
+        for (let each = 0; each < 1000; each += 1) many.push(each);
+        const heavy = new m.Kept({ most: 100, heaviest: 50, weigh: (each) => each });
+        for (let each = 0; each < 30; each += 1) heavy.push(10);
+        return [
+            [many.size <= 100, many.end, many.get(999), many.get(0) ?? null],
+            many.get(many.first) === many.first,
+            [heavy.weight, heavy.size, heavy.end],
+        ];""",
+    )
+    assert read == [[True, 1000, 999, None], True, [40, 4, 30]]
+
+
+async def test_numbers_are_short_and_say_enough(page: Page) -> None:
+    read = await run(
+        page,
+        "format.js",
+        """return [
+            [null, 0, 0.0002, 0.34, 0.9996, 3.4219, 59.97, 11525].map(m.duration),
+            [null, 0, 999, 1000, 99_960, 1_234_567].map(m.bytes),
+        ];""",
+    )
+    assert read == [
+        [NONE, "0 ms", "0.2 ms", "340 ms", "1.00 s", "3.42 s", "0:59", "3:12:05"],
+        [NONE, "0 B", "999 B", "1.0 kB", "100 kB", "1.2 MB"],
+    ]  # fmt: skip
+
+
+async def test_verdict_names_who_was_slow(page: Page) -> None:
+    plain = {
+        "phase": "relaying", "pieces": 9, "bytes": 900, "longest_gap": 1.0,
+        "longest_hold": 0.0003, "holding": None, "error": None,
+    }  # fmt: skip
+    cases: list[tuple[dict[str, object], str, str]] = [
+        ({}, "good", "Every piece was passed on within 0.3 ms: 9 pieces, 900 B."),
+        ({"longest_gap": 7.0}, "wait", "the gap of 7.00 s is the upstream's own"),
+        ({"holding": 2.0}, "bad", "bytes have waited 2.00 s for it to read"),
+        ({"longest_hold": 2.0}, "bad", "The client was slow: up to 2.00 s"),
+        ({"phase": "waiting"}, "wait", "Waiting for the upstream's first byte."),
+        ({"error": "upstream 'x' broke"}, "bad", "Upstream 'x' broke."),
+    ]
+    verdicts = await run(
+        page,
+        "verdict.js",
+        "return given.map((row) => m.judge(row, 5));",
+        [plain | changes for changes, _, _ in cases],
+    )
+    for verdict, (_, kind, words) in zip(verdicts, cases, strict=True):
+        assert verdict["kind"] == kind
+        assert words in verdict["text"]
+
+
+async def test_gaps_and_ticks_of_the_drawing(page: Page) -> None:
+    read = await run(
+        page,
+        "scale.js",
+        """return [
+            m.gaps([1, 1.5, 6, 6.1], 2, 0, 9),
+            m.gaps([3, 4], 2, 0, null),
+            m.lanes([
+                { side: "response", arrived: 1, sent: 3 },
+                { side: "request", arrived: 2, sent: 2.5 },
+                { side: "response", arrived: 2, sent: null },
+            ]),
+            m.longestGap([1, 1.5, 6, 6.1]),
+            m.ticks(0, 10, 1000).at,
+            [0, 1, 2, 3].map((time) =>
+                m.nearest(5, 9, (index) => [0, 0.9, 2.6, 3][index - 5], time)),
+            m.nearest(0, 0, () => 0, 1),
+        ];""",
+    )
+    assert read == [
+        [[1.5, 6], [6.1, 9]],
+        [[0, 3]],
+        {"up": [1, 2, 2.5], "down": [2, 3]},
+        [1.5, 6],
+        list(range(11)),
+        [5, 6, 7, 8],
+        None,
+    ]

@@ -1,0 +1,106 @@
+"""Who may look, by a request alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.http1.head import RequestHead
+from proxy.inspector.access import Enabled, is_foreign, is_loopback, may_look
+
+OWN = frozenset({b"proxy.local", b"0.0.0.0"})
+
+
+def head(*fields: tuple[bytes, bytes], minor: int = 1) -> RequestHead:
+    return RequestHead(b"GET", b"/_unbuffered/", minor, list(fields))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"localhost",
+        b"LOCALHOST:8080",
+        b"app.localhost:8080",
+        b"127.0.0.1",
+        b"127.8.8.8:80",
+        b"[::1]:8080",
+        b"[::ffff:127.0.0.1]",
+        b"proxy.local:8080",
+        b"PROXY.local",
+    ],
+)
+def test_names_of_this_machine(host: bytes) -> None:
+    assert may_look("loopback", b"127.0.0.1", head((b"Host", host)), OWN)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"evil.example",
+        b"localhost.evil.example",
+        b"127.0.0.1.evil.example",
+        b"192.168.0.7",
+        b"unix",
+        b"",
+        b"localhost, evil.example",
+    ],
+)
+def test_other_names(host: bytes) -> None:
+    assert not may_look("loopback", b"127.0.0.1", head((b"Host", host)), OWN)
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        (b"127.0.0.1", True),
+        (b"::1", True),
+        (b"::ffff:127.0.0.1", True),
+        (b"unix", True),
+        (b"192.168.0.7", False),
+        (b"fe80::1%eth0", False),
+        (b"::ffff:192.168.0.7", False),
+        (b"", False),
+    ],
+)
+def test_addresses_of_this_machine(address: bytes, here: bool) -> None:
+    assert is_loopback(address) is here
+    assert may_look("loopback", address, head((b"Host", b"localhost")), OWN) is here
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        pytest.param(head(), id="no Host"),
+        pytest.param(head((b"Host", b"localhost"), minor=0), id="HTTP/1.0, as nginx"),
+        *(
+            pytest.param(head((b"Host", b"localhost"), (name, b"x")), id=name.decode())
+            for name in (b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP")
+        ),
+    ],
+)
+def test_what_came_through_another_proxy(request_head: RequestHead) -> None:
+    assert not may_look("loopback", b"127.0.0.1", request_head, OWN)
+
+
+@pytest.mark.parametrize(("enabled", "may"), [(True, True), (False, False)])
+def test_the_key_can_open_it_to_all_and_to_none(enabled: Enabled, may: bool) -> None:
+    foreign = head((b"Host", b"a"), (b"Via", b"1.1 x"), minor=0)
+    assert may_look(enabled, b"192.0.2.7", foreign, OWN) is may
+
+
+@pytest.mark.parametrize(
+    ("fields", "foreign"),
+    [
+        ([], False),
+        ([(b"Sec-Fetch-Site", b"same-origin")], False),
+        ([(b"Sec-Fetch-Site", b"none")], False),
+        ([(b"Sec-Fetch-Site", b"same-site")], True),
+        ([(b"Sec-Fetch-Site", b"cross-site")], True),
+        ([(b"Origin", b"http://localhost:8080")], False),
+        ([(b"Origin", b"http://localhost:3000")], True),
+        ([(b"Origin", b"null")], True),
+    ],
+)
+def test_pages_of_other_origins(
+    fields: list[tuple[bytes, bytes]], foreign: bool
+) -> None:
+    assert is_foreign(head((b"Host", b"localhost:8080"), *fields)) is foreign

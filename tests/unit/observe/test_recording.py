@@ -1,0 +1,75 @@
+"""What recordings hold, and that it is bounded."""
+
+from __future__ import annotations
+
+from proxy.observe.recording import OVERHEAD, PER_EXCHANGE, SLACK, Budget, Recording
+from proxy.timeline import Timeline
+
+
+def recording(budget: Budget) -> Recording:
+    return budget.record(Timeline(0.0, b"192.0.2.7"))
+
+
+def test_the_pieces_of_an_exchange_are_bounded_and_the_newest_stay() -> None:
+    budget = Budget()
+    one = recording(budget)
+    for number in range(1000):
+        one.piece("response", number, number, b"x" * 1024)
+    assert one.weight <= PER_EXCHANGE
+    assert one.weight == budget.weight
+    assert one.first + len(one.pieces) == one.count == 1000
+    assert one.dropped_bytes == 1024 * one.first
+    assert one.pieces[-1].n == 1000
+    assert next(one.since(0)) is one.pieces[0]
+    assert list(one.since(999)) == [one.pieces[-1]]
+    assert list(one.since(1000)) == []
+
+
+def test_a_single_piece_that_is_too_large_stays() -> None:
+    one = recording(Budget())
+    one.piece("response", 0, 0, bytes(2 * PER_EXCHANGE))
+    assert len(one.pieces) == 1
+
+
+def test_of_all_recordings_the_oldest_piece_goes_first() -> None:
+    budget = Budget(limit=10 * (OVERHEAD + 100))
+    idle, busy = recording(budget), recording(budget)
+    for number in range(5):
+        idle.piece("response", number, number, bytes(100))
+    for number in range(5):
+        busy.piece("response", number, number, bytes(100))
+    busy.piece("response", 5, 5, bytes(100))
+    assert (idle.first, busy.first) == (1, 0)
+    for number in range(100):
+        busy.piece("response", number, number, bytes(100))
+    assert len(idle.pieces) == 0
+    assert budget.weight <= budget.limit
+    assert budget.pieces == len(busy.pieces)
+
+
+def test_what_is_kept_of_pieces_that_are_gone_is_bounded_too() -> None:
+    budget = Budget()
+    idle, busy = recording(budget), recording(budget)
+    idle.piece("response", 0, 0, b"x")
+    for number in range(50_000):
+        busy.piece("response", number, number, b"x")
+    assert len(budget.order) <= 2 * budget.pieces + SLACK + 1
+
+
+def test_a_forgotten_recording_gives_back_its_room() -> None:
+    budget = Budget()
+    one = recording(budget)
+    one.piece("request", 0, 0, b"hello")
+    budget.forget(one.timeline)
+    assert (budget.weight, budget.pieces, budget.recordings) == (0, 0, {})
+    one.piece("request", 0, 0, b"hello")  # a tap that is about to be taken out
+    budget.clear()
+
+
+def test_a_piece_that_waits_for_its_peer_is_marked_when_it_is_out() -> None:
+    one = recording(Budget())
+    one.piece("response", 1.0, None, b"x")
+    one.piece("request", 1.0, None, b"y")
+    one.sent("response", 3.0)
+    assert [piece.sent for piece in one.pieces] == [3.0, None]
+    assert [piece.side for piece in one.unsent] == ["request"]

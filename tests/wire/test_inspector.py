@@ -1,0 +1,412 @@
+"""The inspector: the list and the pieces, live, and nothing when nobody looks."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+
+import pytest
+
+from proxy.exchange import Exchange
+from proxy.inspector.live import LINGER_SECONDS
+from proxy.transport.relay import ResponseRelay
+from proxy.transport.tapping import TappedReceiver
+from tests.conftest import ManualClock, StartProxy
+from tests.support.looking import asked, contents, looking, request
+from tests.support.raw import Peer, Upstream, became, chunk
+from tests.support.running import RunningProxy
+
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def stream(
+    running: RunningProxy, upstream: Upstream, head: bytes = STREAM, ask: bytes = GET
+) -> tuple[Peer, Peer]:
+    """An exchange whose response head is at the client."""
+    client, server = await running.begin(upstream, ask)
+    await server.send(head)
+    await client.read_head()
+    return client, server
+
+
+async def first_id(running: RunningProxy) -> str:
+    async with looking(running) as feed:
+        told = await feed.next("exchanges")
+        return str([*told["open"], *told["ended"]][-1]["id"])
+
+
+def receiver_of(exchange: Exchange) -> object:
+    """What takes the pieces of its response."""
+    assert exchange.connection is not None
+    return exchange.connection.receiver
+
+
+# -- the list
+
+
+async def test_the_list_says_all_first_and_then_what_has_changed(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client, server = await stream(running, upstream)
+    clock.advance(2)
+    async with looking(running) as feed:
+        state = await feed.next("state")
+        assert state["routes"] == [
+            {"prefix": "/", "targets": [upstream.url], "ws": False}
+        ]
+        (row,) = (await feed.rows()).values()
+        assert (
+            row["phase"],
+            row["kind"],
+            row["status"],
+            row["pieces"],
+            row["age"],
+        ) == (("relaying", "event-stream", 200, 0, 2.0))
+        assert (row["upstream"], row["route"], row["client"]) == (
+            upstream.url,
+            "/",
+            "127.0.0.1",
+        )
+        assert (await feed.next("warnings")) == []
+        running.tick()  # nothing has changed: nothing is sent
+        await server.send(chunk(b"data: 1\n\n"))
+        await client.read_payload(9)
+        running.tick()
+        row = (await feed.rows())["/x"]
+        assert (row["pieces"], row["bytes"], row["duration"]) == (1, 9, None)
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+        running.tick()
+        row = (await feed.rows())["/x"]
+        assert (row["phase"], row["ending"], row["duration"]) == ("over", "complete", 2)
+
+
+async def test_an_exchange_that_is_forgotten_is_told_to_be_gone(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await stream(running, upstream)
+    async with looking(running) as feed:
+        (row,) = (await feed.rows()).values()
+        await server.send(b"0\r\n\r\n")
+        await client.read_chunk()
+        running.server.inspector.live.recent.clear()
+        running.tick()
+        told = await feed.next("exchanges")
+        assert (told["open"], told["ended"], told["gone"]) == ([], [], [row["id"]])
+
+
+async def test_a_stalled_inspector_grows_nothing_and_delays_nobody(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await stream(running, upstream)
+    slow = await running.client(receive_bytes=4096)
+    await slow.send(request("feed"))
+    await slow.read_head()
+    (looker,) = (
+        each
+        for each in running.server.clients
+        if not isinstance(each.exchange, Exchange)
+    )
+    sock = looker.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    for _ in range(3000):
+        await server.send(chunk(b"data: 1\n\n"))
+        await client.read_chunk()
+        running.tick()
+        if looker.blocked:
+            break
+    assert looker.blocked
+    waiting = looker.transport.get_write_buffer_size()
+    for _ in range(20):
+        await server.send(chunk(b"data: 1\n\n"))
+        await client.read_chunk()
+        running.tick()
+    assert looker.transport.get_write_buffer_size() <= waiting
+
+
+# -- one exchange
+
+
+async def test_each_piece_is_told_with_its_bytes_on_both_sides(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    async with looking(running):  # so that exchanges are tapped from their start
+        post = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+        client, server = await stream(running, upstream, ask=post)
+        await server.read(5)
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            pieces = await feed.next("pieces")
+            assert contents(pieces, "request") == [b"hello"]
+            for event in (b"data: 1\n\n", b"data: 2\n\n"):
+                await server.send(chunk(event))
+                assert await client.read_chunk() == event
+                running.tick()
+                (piece,) = await feed.next("pieces")
+                assert contents([piece], "response") == [event]
+                assert piece["sent"] >= piece["arrived"] > 0
+            await server.send(b"0\r\n\r\n")
+            assert (await feed.next("end"))["ending"] == "complete"
+            assert await feed.peer.read_chunk() == b""
+
+
+async def test_a_running_exchange_is_tapped_from_the_look_on(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await stream(running, upstream)
+    await server.send(chunk(b"data: 1\n\n"))
+    await client.read_chunk()
+    ident = await first_id(running)
+    async with looking(running, f"exchanges/{ident}/feed") as feed:
+        assert (await feed.next("row"))["pieces"] == 1
+        await server.send(chunk(b"data: 2\n\n"))
+        await client.read_chunk()
+        running.tick()
+        assert contents(await feed.next("pieces"), "response") == [b"data: 2\n\n"]
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["from its start", "dialled in"])
+async def test_of_a_decoded_response_the_decoded_pieces_are_told(
+    proxy: StartProxy, upstream: Upstream, early: bool
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    head = STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    async with looking(running) as first:
+        if not early:
+            first.peer.close()
+        client, server = await stream(running, upstream, head)
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            await feed.next("row")
+            await server.send(chunk(gzip.compress(b"data: 1\n\n")))
+            await client.read_payload(9)
+            running.tick()
+            pieces = await feed.next("pieces")
+            assert b"".join(contents(pieces, "response")) == b"data: 1\n\n"
+
+
+async def test_a_tunnel_is_told_in_both_directions(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url, "ws": True}})
+    ask = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n"
+    switch = (
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n"
+        b"\r\nwelcome"
+    )
+    async with looking(running):
+        client, server = await stream(running, upstream, switch, ask)
+        assert await client.read(7) == b"welcome"
+        await client.send(b"hello")
+        assert await server.read(5) == b"hello"
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            pieces = await feed.next("pieces")
+            assert contents(pieces, "response") == [b"welcome"]
+            assert contents(pieces, "request") == [b"hello"]
+            assert (await feed.next("row"))["kind"] == "websocket"
+
+
+async def test_the_fields_are_shown_before_and_after_without_credentials(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy(
+        {"/api": {"target": upstream.url, "path_rewrite": {"^/api": ""}}}
+    )
+    ask = (
+        b"GET /api/x?key=SECRET1&a=1 HTTP/1.1\r\nHost: a\r\n"
+        b"Authorization: Bearer SECRET2\r\nCookie: sid=SECRET3\r\n"
+        b"X-Api-Key: SECRET4\r\nAccept-Encoding: gzip\r\n\r\n"
+    )
+    answered = STREAM.replace(
+        b"\r\n\r\n", b"\r\nSet-Cookie: sid=SECRET5; Path=/\r\nDate: now\r\n\r\n"
+    )
+    client, server = await stream(running, upstream, answered, ask)
+    sent = {tuple(line.decode().split(": ", 1)) for line in server.head_lines[1:]}
+    received = {tuple(line.decode().split(": ", 1)) for line in client.head_lines[1:]}
+    ident = await first_id(running)
+    status, body = await asked(running, f"exchanges/{ident}")
+    assert status == 200
+    assert b"SECRET" not in body
+    told = json.loads(body)
+    assert told["target"] == "/api/x?key=****&a=1"
+    assert told["request"]["line"] == "GET /x?key=****&a=1 HTTP/1.1"
+    assert ["Accept-Encoding", "gzip"] in told["request"]["received"]
+    # What we say was sent is what the peers got, but for what is masked.
+    shown = {tuple(field) for field in told["request"]["sent"]}
+    assert {n for n, _ in shown ^ sent} == {"Authorization", "Cookie", "X-Api-Key"}
+    shown = {tuple(field) for field in told["response"]["sent"]}
+    assert {n for n, _ in shown ^ received} == {"Set-Cookie"}
+
+
+async def test_bodies_can_be_switched_off(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, inspector={"bodies": False})
+    async with looking(running):
+        client, server = await stream(running, upstream)
+        await server.send(chunk(b"data: 1\n\n"))
+        await client.read_chunk()
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            (piece,) = await feed.next("pieces")
+            assert piece["bytes"] == 9
+            assert "base64" not in piece
+
+
+# -- nothing when nobody looks
+
+
+async def test_nothing_is_tapped_while_nobody_looks(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client, server = await stream(running, upstream)
+    exchange = await running.exchange()
+    async with looking(running) as feed:
+        await feed.next("warnings")
+        live = running.server.inspector.live
+        live.tap(exchange)
+        assert isinstance(receiver_of(exchange), TappedReceiver)
+        feed.peer.close()
+        await became(lambda: live.lookers == 0)
+    running.tick()
+    assert isinstance(receiver_of(exchange), TappedReceiver)  # a page may be reloaded
+    clock.advance(LINGER_SECONDS)
+    running.tick()
+    assert isinstance(receiver_of(exchange), ResponseRelay)
+    assert not live.budget.recordings
+    assert not live.tapping
+    await server.send(chunk(b"data: 1\n\n"))
+    assert await client.read_chunk() == b"data: 1\n\n"
+
+
+async def test_our_own_answers_are_in_no_log_and_in_no_list(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    async with looking(running) as feed:
+        await asked(running, "health")
+        told = await feed.next("exchanges")
+        assert told["open"] == told["ended"] == []
+    assert running.exchanges.empty()
+
+
+# -- who may look
+
+
+@pytest.mark.parametrize(
+    ("fields", "host"),
+    [
+        pytest.param("", "evil.example", id="a name that was bent to this machine"),
+        pytest.param("X-Forwarded-For: 1.2.3.4\r\n", "localhost", id="behind a proxy"),
+        pytest.param("Via: 1.1 x\r\n", "127.0.0.1", id="behind another one"),
+    ],
+)
+async def test_what_is_not_for_this_client_goes_the_way_of_all_requests(
+    proxy: StartProxy, upstream: Upstream, fields: str, host: str
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    for path in ("", "feed", "metrics", "health", "exchanges/0-1"):
+        client = await running.client()
+        await client.send(request(path, fields, host))
+        server = await upstream.request()
+        assert server.head_lines[0] == f"GET /_unbuffered/{path} HTTP/1.1".encode()
+        client.close()
+
+
+async def test_switched_off_it_does_not_exist(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy(
+        {"/api": {"target": upstream.url}},
+        inspector={"enabled": False},
+        metrics={"enabled": False},
+    )
+    for path in ("", "feed", "metrics", "health"):
+        status, body = await asked(running, path)
+        assert (status, b"no route for '/_unbuffered/" in body) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["Origin: http://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"],
+    ids=["by Origin", "by Fetch Metadata"],
+)
+async def test_a_page_of_another_origin_reads_nothing(
+    proxy: StartProxy, upstream: Upstream, fields: str
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    for path in ("feed", "metrics", "exchanges/0-1", "exchanges/0-1/feed"):
+        assert (await asked(running, path, fields))[0] == 403
+
+
+async def test_the_page_comes_with_its_guards(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(request(""))
+    head = await client.read_head()
+    assert b"Content-Type: text/html; charset=utf-8\r\n" in head
+    assert b"Content-Security-Policy: default-src 'none'; script-src 'self';" in head
+    assert b"X-Content-Type-Options: nosniff\r\n" in head
+    assert b"Access-Control" not in head
+    (tag,) = [line for line in client.head_lines if line.startswith(b"ETag: ")]
+    status, body = await asked(running, "", f"If-None-Match: {tag[6:].decode()}\r\n")
+    assert (status, body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../rows.py",
+        "..%2frows.py",
+        "/etc/passwd",
+        "../page/index.html",
+        "%2e%2e/rows.py",
+        "",
+        ".",
+        "x.html",
+    ],
+)
+async def test_nothing_but_the_page_is_served(
+    proxy: StartProxy, upstream: Upstream, name: str
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    assert (await asked(running, f"page/{name}"))[0] == 404
+
+
+async def test_only_reading_is_allowed_and_the_connection_stays(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(request("health").replace(b"GET", b"DELETE") + request("health"))
+    head = await client.read_head()
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nAllow: GET, HEAD\r\n" in head
+    await client.read_until(b"}}\n")
+    assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_drain_ends_the_feeds_at_once(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    async with looking(running) as feed:
+        await feed.next("warnings")
+        assert await running.server.stop(drain_seconds=60) == 0
+        while await feed.peer.read_chunk():
+            pass
+        await feed.peer.closed()

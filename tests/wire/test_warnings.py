@@ -1,0 +1,180 @@
+"""What the log and the banner say of streams that run."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from proxy.inspector.finding import Findings
+from tests.conftest import ManualClock, StartProxy
+from tests.support.looking import looking
+from tests.support.raw import Peer, Upstream, became, chunk
+from tests.support.running import RunningProxy
+
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+BROWSER = GET.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\nUser-Agent: B\r\n\r\n")
+
+
+async def stream(
+    running: RunningProxy, upstream: Upstream, ask: bytes = GET
+) -> tuple[Peer, Peer]:
+    client, server = await running.begin(upstream, ask)
+    await server.send(STREAM)
+    await client.read_head()
+    return client, server
+
+
+def look(running: RunningProxy) -> None:
+    """What the timer does every few seconds."""
+    watch = running.server.inspector.watch
+    findings = Findings(watch.clock())
+    watch.look(list(watch.live.open()), findings)
+    watch.told.tell(watch.conclude(findings), findings.now)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "unbuffered" and record.levelno >= logging.INFO
+    ]
+    caplog.clear()
+    return found
+
+
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "unbuffered")
+    return caplog
+
+
+async def send_burst(client: Peer, server: Peer) -> None:
+    events = b"".join(b"data: %d\n\n" % number for number in range(7))
+    await server.send(chunk(events))
+    await client.read_payload(len(events))
+
+
+async def test_bursts_of_the_upstream_are_told_in_the_log_and_in_the_banner(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client, server = await stream(running, upstream)
+    look(running)  # puts the probe in
+    await send_burst(client, server)
+    clock.advance(5)
+    await send_burst(client, server)
+    look(running)
+    verdict = "the upstream itself holds: 14 events in 2 bursts 5.0 s apart"
+    assert said(heard) == [f"route / ({upstream.url}): {verdict}"]
+    exchange = await running.exchange()
+    assert exchange.tap is None  # nothing is counted any more
+    async with looking(running) as feed:
+        assert (await feed.next("warnings")) == []
+        # From here on somebody looks, and new streams are watched from their start.
+        other, its_server = await stream(running, upstream)
+        await send_burst(other, its_server)
+        clock.advance(5)
+        await send_burst(other, its_server)
+        running.tick()
+        (warning,) = await feed.next("warnings")
+        assert warning["kind"] == "bursts"
+        assert warning["text"] == f"route / ({upstream.url}): {verdict}"
+        assert len(warning["ids"]) == 1
+
+
+async def test_a_stream_that_flows_is_not_accused(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client, server = await stream(running, upstream)
+    look(running)
+    for _ in range(14):
+        await server.send(chunk(b"data: 1\n\n"))
+        await client.read_chunk()
+        clock.advance(1)
+    look(running)
+    assert said(heard) == []
+
+
+async def test_a_stall_is_told_once_by_the_key_that_asks_for_it(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy(
+        {"/": {"target": upstream.url, "stall_warning_seconds": 30}}, clock=clock
+    )
+    await stream(running, upstream)
+    clock.advance(29)
+    look(running)
+    assert said(heard) == []
+    clock.advance(1)
+    for _ in range(30):  # while it goes on it is no news
+        look(running)
+        clock.advance(5)
+    assert said(heard) == [
+        f"stall: route / ({upstream.url}) has been silent for more than 30 s inside a "
+        "stream (stall_warning_seconds)"
+    ]
+
+
+async def test_a_client_that_does_not_read_is_told(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client = await running.client(receive_bytes=4096)
+    await client.send(GET)
+    server = await upstream.request()
+    await server.send(STREAM)
+    await client.read_head()
+    exchange = await running.exchange()
+    piece = chunk(bytes(64 * 1024))
+
+    def held() -> bool:
+        if not server.waiting:
+            server.writer.write(piece)
+        return exchange.timeline.held_since is not None
+
+    await became(held)
+    clock.advance(5)
+    look(running)
+    (line,) = said(heard)
+    assert line.startswith("client 127.0.0.1 is slow to read route / (")
+
+
+async def test_a_browser_without_a_connection_left_is_told(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    for _ in range(5):
+        await stream(running, upstream, BROWSER)
+    for _ in range(6):
+        await stream(running, upstream)  # of a program, which has no such limit
+    look(running)
+    assert said(heard) == []
+    await stream(running, upstream, BROWSER)
+    look(running)
+    look(running)
+    (line,) = said(heard)
+    assert line.startswith("a browser at 127.0.0.1 has 6 requests open to a: browsers")
+    async with looking(running) as feed:
+        (warning,) = await feed.next("warnings")
+        assert (warning["kind"], len(warning["ids"])) == ("connections", 6)
