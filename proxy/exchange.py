@@ -40,7 +40,6 @@ from proxy.timeline import (
 )
 from proxy.transport.client import ClientConnection
 from proxy.transport.pool import Upstream
-from proxy.transport.relay import ResponseRelay
 from proxy.transport.tap import Tap
 from proxy.transport.upstream import UpstreamConnection
 from proxy.transport.watching import WatchedSink
@@ -221,52 +220,6 @@ class Exchange:
         self.over(Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT, error)
         self.let_go()
         self.client.abort()
-
-    # -- the end of the process
-
-    def watch(self, *, at_beginning: bool) -> None:
-        """Know from now on where the events of the response end."""
-        relay = self.client.feeder
-        if self.watched is not None or not self.event_stream:
-            return
-        if isinstance(relay, ResponseRelay):
-            self.watched = WatchedSink(self.client, at_beginning=at_beginning)
-            relay.sink = self.watched
-
-    def drain(self) -> None:
-        """The proxy is about to shut down; this exchange has until then."""
-        self.watch(at_beginning=False)
-
-    def shut_down(self) -> bool:
-        """End an event stream at the next boundary, cut anything else at once.
-
-        To an EventSource the end of its stream is the sign to reconnect. True
-        if the client was left with half a response.
-        """
-        if self.watched is None:
-            self.cut()
-            return True
-        self.watched.call_at_boundary(self.end_between_events)
-        return False
-
-    def end_between_events(self) -> None:
-        """End the stream, if it is still between two events."""
-        watched = self.watched
-        if self.phase is OVER or watched is None:
-            return
-        if not watched.boundary.reached:  # more came in the same turn
-            watched.call_at_boundary(self.end_between_events)
-            return
-        self.over(
-            Ending.SHUT_DOWN, ShuttingDown("drain_seconds are over: ended at an event")
-        )
-        self.let_go()
-        self.client.send_end([])
-        self.client.next()
-
-    def cut(self) -> None:
-        """End it as it is."""
-        self.fail(ShuttingDown("the proxy is shutting down, drain_seconds are over"))
 
     @property
     def upstream_to_move(self) -> bool:

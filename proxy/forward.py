@@ -25,9 +25,8 @@ from proxy.errors import (
     MalformedResponse,
     MethodNotSupported,
     ProxyError,
-    UpstreamDisconnected,
-    UpstreamError,
 )
+from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import (
     Body,
     LengthBody,
@@ -48,6 +47,7 @@ from proxy.reaching import Reaching
 from proxy.stream.decoding import ContentDecoder
 from proxy.timeline import OVER, RELAYING, TUNNEL, WAITING, Ending, http_date
 from proxy.transport.relay import (
+    ChunkRelay,
     DecodingRelay,
     MeasuredRequestRelay,
     RequestRelay,
@@ -229,7 +229,11 @@ class Forward(Reaching):
                 connection, client, self.relayed, timeline, clock, decoder
             )
         else:
-            relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
+            between = (connection, client, self.relayed, timeline, clock)
+            if chunked and isinstance(body, ChunkedBody):
+                relay = ChunkRelay(*between, body)
+            else:
+                relay = ResponseRelay(*between)
             if trailers:
                 relay.trailers = route.response_rules.trailers
         self.event_stream = delivery.events and not sized
@@ -284,26 +288,3 @@ class Forward(Reaching):
             else:
                 connection.drop()
         client.next()
-
-    def upstream_failed(self, error: UpstreamError) -> None:
-        """The upstream broke before its response head was complete.
-
-        A kept connection may have been closed just as the request went out:
-        then the request is sent once more on a new one, if it may be repeated
-        (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
-        """
-        connection = self.connection
-        assert connection is not None
-        if (
-            isinstance(error, UpstreamDisconnected)
-            and connection.reused
-            and not connection.ahead
-            and not connection.informational
-            and self.repeatable
-        ):
-            assert self.upstream is not None
-            self.connection = None
-            self.timeline.retries += 1
-            self.connect(self.upstream, reuse=False)
-            return
-        self.fail(error)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from proxy.errors import ProxyError, UpstreamError
-from proxy.exchange import Exchange
+from proxy.departing import Departing
+from proxy.errors import ProxyError, UpstreamDisconnected, UpstreamError
 from proxy.policy import messages
 from proxy.policy.balancing import Attempts
 from proxy.prepared import PreparedRoute
@@ -20,7 +20,7 @@ from proxy.transport.pool import Upstream
 from proxy.transport.upstream import UpstreamConnection
 
 
-class Reaching(Exchange):
+class Reaching(Departing):
     """An exchange on its way to a connection."""
 
     __slots__ = ()
@@ -94,6 +94,29 @@ class Reaching(Exchange):
             self.phase_began = again_at
         else:
             self.fail(self.attempts.verdict(error, now))
+
+    def upstream_failed(self, error: UpstreamError) -> None:
+        """The upstream broke before its response head was complete.
+
+        A kept connection may have been closed just as the request went out:
+        then the request is sent once more on a new one, if it may be repeated
+        (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+        """
+        connection = self.connection
+        assert connection is not None
+        if (
+            isinstance(error, UpstreamDisconnected)
+            and connection.reused
+            and not connection.ahead
+            and not connection.informational
+            and self.repeatable
+        ):
+            assert self.upstream is not None
+            self.connection = None
+            self.timeline.retries += 1
+            self.connect(self.upstream, reuse=False)
+            return
+        self.fail(error)
 
     def check(self, now: float) -> None:
         """Try again when it is time to; else look at the time limits."""

@@ -29,6 +29,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.admission",
         "proxy.prepared",
         "proxy.exchange",
+        "proxy.departing",
         "proxy.reaching",
         "proxy.forward",
     ),

@@ -15,6 +15,8 @@ CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)
 CHUNK_LINE_SO_FAR = re.compile(
     rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]*+)?)?\r?)?"
 )
+# A chunk-size line as we write it ourselves: no leading zero, no capital.
+OWN_CHUNK_LINE = re.compile(rb"([1-9a-f][0-9a-f]{0,14})\r\n")
 MAX_CHUNK_LINE = 1024  # bytes, CRLF included; real extensions are a few dozen
 # Extensions cost work and carry nothing: 100,000 tiny chunks with long
 # extensions were a denial of service in Go (CVE-2023-39326) and Node.
@@ -36,6 +38,7 @@ class ChunkedBody:
     """
 
     __slots__ = (
+        "between",
         "complete",
         "error",
         "excess",
@@ -48,6 +51,7 @@ class ChunkedBody:
 
     def __init__(self) -> None:
         self.state = SIZE
+        self.between = True  # the next byte begins a chunk
         self.remaining = 0  # bytes of the present chunk still to come
         self.pending = b""  # an incomplete line or trailer section
         self.extensions = 0
@@ -61,7 +65,7 @@ class ChunkedBody:
         if self.pending:
             data = self.pending + data
             self.pending = b""
-        elif self.state == SIZE and self.error is None:
+        elif self.between:
             # What a stream is made of: one whole chunk, and nothing else.
             whole = CHUNK_LINE.match(data)
             if whole is not None and whole[2] is None:
@@ -99,6 +103,7 @@ class ChunkedBody:
             else:
                 self.read_trailers(data[position:])
                 break
+        self.between = self.state == SIZE and not self.pending and self.error is None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def begin_chunk(self, line: re.Match[bytes]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator
 
+from proxy.departing import Departing
 from proxy.exchange import Exchange
 from proxy.inspector.heads import heads_of, size_of
 from proxy.observe.recording import Budget, Recording
@@ -62,7 +63,7 @@ class Live:
         """The exchanges that are under way."""
         for client in self.clients:
             exchange = client.exchange
-            if isinstance(exchange, Exchange):
+            if isinstance(exchange, Departing):
                 yield exchange
 
     def number(self, timeline: Timeline) -> int:

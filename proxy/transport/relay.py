@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from proxy.errors import ContentCodingFailed, ProxyError
+from proxy.http1.chunked import OWN_CHUNK_LINE, ChunkedBody
 from proxy.http1.grammar import Fields
 from proxy.policy.sizes import body_too_large
 from proxy.stream.decoding import ContentDecoder, DecodingError
@@ -167,6 +168,56 @@ class ResponseRelay(Relay):
         self.timeline.hold_ends(now)
         self.timeline.silent_since = now
         self.source.resume_reading()
+
+
+class ChunkRelay(ResponseRelay):
+    """A chunked response body, to a client that gets it chunked too."""
+
+    __slots__ = ("body", "client")
+
+    def __init__(
+        self,
+        source: Connection,
+        sink: Connection,
+        done: Done,
+        timeline: Timeline,
+        clock: Clock,
+        body: ChunkedBody,
+    ) -> None:
+        super().__init__(source, sink, done, timeline, clock)
+        self.body = body
+        self.client = sink
+
+    def passes(self, data: bytes) -> bool:
+        """Send a read on as it is, if it is one whole chunk as we would write it.
+
+        A stream is made of such reads. It is `feed`, `piece` and `send_piece` in
+        one call: between two events a processor's caches forget the way, and
+        every call on it is paid for again.
+        """
+        if not self.body.between or self.sink is not self.client:
+            return False
+        line = OWN_CHUNK_LINE.match(data)
+        if line is None:
+            return False
+        size = int(line[1], 16)
+        if len(data) != line.end() + size + 2 or data[-2:] != b"\r\n":
+            return False
+        timeline, clock = self.timeline, self.clock
+        now = clock()
+        last = timeline.last_piece
+        if last is None:
+            timeline.first_byte = now
+        elif now - last > timeline.longest_gap:
+            timeline.longest_gap = now - last
+        timeline.last_piece = timeline.silent_since = now
+        timeline.pieces += 1
+        timeline.bytes_sent += size
+        self.client.transport.write(data)
+        hold = clock() - now
+        if hold > timeline.longest_hold:
+            timeline.longest_hold = hold
+        return True
 
 
 class DecodingRelay(ResponseRelay):

@@ -24,6 +24,7 @@ from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.policy.sizes import check_response_head
 from proxy.transport.connection import Connection, Receiver
 from proxy.transport.presence import Presence, unread
+from proxy.transport.relay import ChunkRelay
 
 MAX_INFORMATIONAL = 32  # 1xx responses before the final one
 
@@ -96,8 +97,10 @@ class UpstreamConnection(Connection):
     # -- the response, in
 
     def data_received(self, data: bytes) -> None:
-        if self.receiver is not None:
-            self.feed_body(data)
+        receiver = self.receiver
+        if receiver is not None:
+            if type(receiver) is not ChunkRelay or not receiver.passes(data):
+                self.feed_body(data)
         elif self.requester is not None and self.body is None:
             self.ahead = self.ahead + data if self.ahead else data
             self.read_heads()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.config.load import load
+from proxy.departing import Departing
 from proxy.exchange import Exchange
 from proxy.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
@@ -81,7 +82,7 @@ class RunningProxy:
             found[:] = [
                 client.exchange
                 for client in self.server.clients
-                if isinstance(client.exchange, Exchange)
+                if isinstance(client.exchange, Departing)
             ]
             return bool(found)
 
