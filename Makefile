@@ -30,7 +30,7 @@ reference: ## the parts of docs/ that are made from the code
 	$(PYTHON) -m tests.support.reference
 
 docs: ## the site, in build/site; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 NODE_FOLDERS = tests/e2e $(dir $(wildcard examples/*/package-lock.json))
 examples: ## the packages of examples/, for their end-to-end tests

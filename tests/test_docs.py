@@ -26,10 +26,10 @@ from tests.support import reference
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("README.md")]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("README*.md"))]
 # Of services, in the examples.
 ADDRESSES = ("_URL", "TARGET", "AI", "DEV_SERVER", "EVENTS", "LESSONS")
-FENCE = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 Check = Callable[[str], tuple[int, str]]
 
 
@@ -256,15 +256,53 @@ def left_well(self: object, status: int = 0, message: str | None = None) -> None
 
 # -- links ------------------------------------------------------------------------
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+
+
+def links(page: Path) -> list[str]:
+    """The links of a page to pages, files and folders of the repository."""
+    found = LINK.findall(FENCE.sub("", page.read_text("utf-8")))
+    return [each for each in found if "://" not in each]
+
 
 def anchor(heading: str) -> str:
     """How GitHub names a heading in links."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def test_links_within_the_reference_lead_somewhere() -> None:
-    text = FENCE.sub("", REFERENCE.read_text("utf-8"))
-    anchors = {anchor(found) for found in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
-    links = re.findall(r"\]\(#([^)]*)\)", text)
-    assert links
-    assert [link for link in links if link not in anchors] == []
+def anchors(page: Path) -> set[str]:
+    text = FENCE.sub("", page.read_text("utf-8"))
+    return {anchor(found) for found in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        place, _, heading = link.partition("#")
+        target = page.parent / place if place else page
+        assert target.exists(), link
+        assert not heading or heading in anchors(target), link
+
+
+@pytest.mark.parametrize(
+    "page", [each for each in PAGES if each.parent != ROOT], ids=lambda page: page.stem
+)
+def test_every_page_has_its_place_on_the_site_and_leads_to_no_other(page: Path) -> None:
+    """The site has docs/ alone; `make docs` says the same, later."""
+    docs = ROOT / "docs"
+    nav = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]
+    assert f": {page.relative_to(docs).as_posix()}\n" in nav
+    for link in links(page):
+        assert (page.parent / link.partition("#")[0]).resolve().is_relative_to(docs)
+
+
+def test_readmes_lead_to_the_same_pages_and_show_the_same_commands() -> None:
+    others = {CHINESE.name, ENGLISH.name}
+    assert set(links(ENGLISH)) - others == set(links(CHINESE)) - others
+
+    def uncommented(page: Path) -> list[str]:
+        return [re.sub(r" +# .*", "", content) for _, _, content in blocks(page)]
+
+    assert uncommented(ENGLISH) == uncommented(CHINESE)

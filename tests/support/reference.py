@@ -37,8 +37,9 @@ CLI_INTRO = """\
 Every command, as `--help` tells it. Colour is used on a terminal alone, and not where
 `NO_COLOR` is set ([no-color.org](https://no-color.org)).
 
-[`explain`](explain.md), [`schema` and `completion`](editors.md) have pages
-of their own.
+[`serve`](deploying.md), [`explain`](explain.md), [`doctor` and `origin`](doctor.md),
+[`top`](observability.md#unbuffered-top), [`import` and `init`](migrating.md),
+[`demo`](demo.md), [`schema` and `completion`](editors.md) have pages of their own.
 """
 
 
