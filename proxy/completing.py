@@ -6,7 +6,7 @@ import argparse
 
 import shtab
 
-FILES = {"config"}  # arguments that name a file
+FILES = {"config", "source", "output"}  # arguments that name a file or a folder
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:

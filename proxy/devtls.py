@@ -79,6 +79,7 @@ def dev_certificate(host: str, environ: Mapping[str, str]) -> DevCertificate:
     names = [*NAMES, *([host] if host not in (*NAMES, *WILDCARDS) else [])]
     if host in WILDCARDS:
         names.append(socket.gethostname())
+    names = [name for name in names if address(name) or is_host_name(name)]
     root = mkcert_root(environ)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -172,11 +173,25 @@ def loaded(authority: Path) -> Any:
     """
     files = authority, key_of(authority)
     try:
-        return imported().CA.from_pem(*(path.read_bytes() for path in files))
+        ca = imported().CA.from_pem(*(path.read_bytes() for path in files))
+        # Two first starts at once may have left the files of two authorities.
+        if not is_pair(ca):
+            raise ValueError
+        return ca
     except (ValueError, TypeError) as error:
         advice = "delete both to have a new authority made"
         message = f"--tls dev: {files[0]} and {files[1].name} cannot be used: {advice}"
         raise ConfigError([message]) from error
+
+
+def is_pair(ca: Any) -> bool:
+    """Is the key of an authority that of its certificate?"""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    certificate = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    key = load_pem_private_key(ca.private_key_pem.bytes(), None)
+    return certificate.public_key() == key.public_key()
 
 
 def is_good(certificate: Path, key: Path, authority: Path, names: list[str]) -> bool:
@@ -212,6 +227,17 @@ def address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(name)
     except ValueError:
         return None
+
+
+def is_host_name(name: str) -> bool:
+    """Can a certificate say it? Machines may be called my_machine."""
+    import idna
+
+    try:
+        idna.encode(name, uts46=True)
+    except idna.IDNAError:
+        return False
+    return True
 
 
 def private(path: Path, content: bytes, mode: int = 0o600) -> None:

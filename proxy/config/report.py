@@ -73,7 +73,20 @@ def shown(key: str, value: object, source: str) -> str:
     """A value as TOML writes it, or a mask."""
     if key.startswith("headers.") and (".set." in key or "${" in source):
         return MASK
+    if key.startswith("path_rewrite."):
+        return quoted(rewritten(str(value), source))
     return as_toml(value)
+
+
+def rewritten(replacement: str, source: str) -> str:
+    """What a rule writes. Keys of an API stand in queries: not from a variable."""
+    return without_query(replacement) if "${" in source else replacement
+
+
+def without_query(path: str) -> str:
+    """Its query masked."""
+    bare, mark, _ = path.partition("?")
+    return f"{bare}{mark}{MASK if mark else ''}"
 
 
 def as_toml(value: object) -> str:
@@ -103,8 +116,8 @@ def route_table(config: Config) -> str:
             prefix,
             ", ".join(target.text for target in route.targets),
             ", ".join(
-                f"{pattern} -> {replacement or quoted('')}"
-                for pattern, replacement in route.path_rewrite.items()
+                f"{pattern} -> {shown_rule(config, prefix, pattern) or quoted('')}"
+                for pattern in route.path_rewrite
             )
             or "-",
             " ".join(flag for flag in FLAGS if getattr(route, flag)) or "-",
@@ -113,6 +126,13 @@ def route_table(config: Config) -> str:
     ]
     widths = column_widths(rows)
     return "\n".join(aligned(row, widths) for row in rows)
+
+
+def shown_rule(config: Config, prefix: str, pattern: str) -> str:
+    """The replacement of a rule of a route, masked where that is due."""
+    place = f"{table_name(prefix)}.path_rewrite.{key_name(pattern)}"
+    replacement = config.routes[prefix].path_rewrite[pattern]
+    return rewritten(replacement, config.sources.get(place, DEFAULT))
 
 
 def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 from proxy.config.faults import described
 from proxy.config.tables import Entries, Entry, Reader
 from proxy.config.target import Target, parse_target
+
+ORIGIN = re.compile(r"\w+://[^/]*")
+WRITTEN_PATH = re.compile(r"\w+://[^/]*(/.*\$\{.*)", re.DOTALL)
 
 
 def read_targets(reader: Reader, table: str, raw: object) -> Entries:
@@ -41,8 +45,16 @@ def read_targets(reader: Reader, table: str, raw: object) -> Entries:
 def read_target(reader: Reader, table: str, key: str, raw: object) -> Entry | None:
     entry = reader.value(table, key, raw, str)
     if entry and reader.passes(table, key, parse_target, entry.value):
-        return replace(entry, value=parse_target(entry.value))
+        target = parse_target(entry.value)
+        return replace(entry, value=replace(target, text=shown(str(raw), entry.value)))
     return None
+
+
+def shown(raw: str, text: str) -> str:
+    """A target as it is told: a variable in its path by name, it may be a key."""
+    path = WRITTEN_PATH.fullmatch(raw)
+    origin = ORIGIN.match(text)
+    return f"{origin[0]}{path[1]}" if path and origin else text
 
 
 def same_place(target: Target, others: list[Target]) -> Target | None:

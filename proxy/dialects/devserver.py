@@ -16,9 +16,10 @@ from proxy.dialects.patterns import (
     is_choosy,
     prefixes_of_glob,
     prefixes_of_pattern,
+    reach_of,
     usable,
 )
-from proxy.dialects.targets import local_port
+from proxy.dialects.targets import CREDENTIALS, local_port
 from proxy.dialects.values import mark, number, shown, source, table
 
 TEXT_PREFIX = (
@@ -28,6 +29,11 @@ TEXT_PREFIX = (
 ANYWHERE = (
     "Vue CLI looks for a context anywhere in the path: '/api' took /v1/api as well. "
     "Here a prefix is where the path begins"
+)
+
+EXCEPT = (
+    "{place}: the context {context} kept paths from the target; the routes of the "
+    "others take them too"
 )
 
 
@@ -123,14 +129,19 @@ def add(
     prefixes, note = prefixes_of(dialect, text)
     snippet = source(context) if mark(context) else origin.line_of_key(text)
     place = origin.place(path, snippet)
+    if not prefixes and text.startswith("!") and reading.drafts:
+        reading.opened.append(EXCEPT.format(place=place, context=text))
+        return
     if not prefixes:
         what = f"the context {text!r}" if text else f"the context is {shown(context)}"
-        target = shown(options.get("target"))
+        target = CREDENTIALS.sub("", shown(options.get("target")).partition("?")[0])
         reading.lost.append(f"{place}: {what}: {note}; its target is {target}")
         return
     for prefix in prefixes:
         draft = Draft(prefix, place, context=text)
-        if text.endswith(("/", "*")) or is_choosy(text):
+        if dialect.patterns and text.startswith("^"):
+            draft.reach = reach_of(text)
+        elif text.endswith(("/", "*")):
             draft.reach = "segment"
         reading.drafts.append(draft)
         if note:
@@ -158,7 +169,7 @@ def prefixes_of(dialect: Dialect, context: str) -> tuple[list[str], str]:
     if dialect.patterns and context.startswith("^"):
         found = prefixes_of_pattern(context)
         if is_choosy(context):
-            note = f"the pattern {context} was narrower than this prefix"
+            note = f"the pattern {context} took one path; here also what is below it"
     elif dialect.globs and GLOB.search(context):
         found = prefixes_of_glob("**" if context == "*" else context)
         if context.endswith("/*") and context != "/*":

@@ -54,8 +54,9 @@ def settle_order(drafts: list[Draft]) -> None:
 class Reading:
     """Everything that one file says of proxying.
 
-    `ports` are taken on this machine; `dev_port` is the dev server's own, 0 where
-    there is none.
+    `opened`: what was closed there, and no route can keep closed. `ports` are taken
+    on this machine; `dev_port` is the dev server's own, 0 where there is none, and
+    `base` the path that its pages are below.
     """
 
     kind: str
@@ -63,8 +64,10 @@ class Reading:
     drafts: list[Draft] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
     ports: set[int] = field(default_factory=set)
     dev_port: int = 0
+    base: str = ""
 
     def notice(self, text: str) -> None:
         """Tell something once."""

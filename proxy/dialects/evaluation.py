@@ -11,7 +11,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,9 @@ NO_TYPESCRIPT = (
     "{name} is TypeScript, and nothing here can read it: install the project's "
     "packages (vite, esbuild or typescript is enough), or use Node.js 22.18 or newer"
 )
+
+INSTALL = "; install the project's packages and try again"
+NOT_FOUND = "MODULE_NOT_FOUND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,9 @@ def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
     if "error" in answer:
         missing = ", ".join(answer["missing"])
         without = f" (without {missing}, not installed here)" if missing else ""
+        advice = INSTALL if missing or NOT_FOUND in answer["code"] else ""
         raise Unreadable(
-            f"{path.name} cannot be evaluated{without}: {answer['error']}; "
-            "install the project's packages and try again"
+            f"{path.name} cannot be evaluated{without}: {answer['error']}{advice}"
         )
     return Evaluated(answer["found"], tuple(answer["missing"]))
 
@@ -72,19 +77,43 @@ def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
 def run(command: list[str], folder: Path, errors: Path, seconds: float) -> bool:
     """Run a command to its end, or to the end of its time; was it in time?
 
-    It leads a group of processes of its own, which is ended in any case.
+    It leads a group of processes of its own, which is ended in any case: by us, or
+    by itself once the other end of its pipe is closed, because we were killed.
     """
     environ = {"NODE_ENV": "development", **os.environ}
-    with errors.open("wb") as told:
+    with errors.open("wb") as told, pipe() as inherited:
         child = subprocess.Popen(
-            command,
+            [*command, *map(str, inherited)],
             cwd=folder,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=told,
             start_new_session=True,
+            pass_fds=inherited,
         )
+        return wait(child, seconds)
+
+
+@contextlib.contextmanager
+def pipe() -> Iterator[tuple[int, ...]]:
+    """The end of a pipe for a child; ours is open until the child has ended.
+
+    Windows hands on no descriptors: there is none.
+    """
+    if sys.platform == "win32":
+        yield ()
+        return
+    theirs, ours = os.pipe()
+    try:
+        yield (theirs,)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def wait(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for the end of a child for so long; then end it. Was it in time?"""
     try:
         child.wait(seconds)
     except subprocess.TimeoutExpired:

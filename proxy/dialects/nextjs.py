@@ -11,29 +11,42 @@ from collections.abc import Iterator
 from proxy.config.target import parse_target
 from proxy.dialects.draft import Draft, Origin, Reading, settle_order
 from proxy.dialects.patterns import escape, usable
-from proxy.dialects.targets import local_port
+from proxy.dialects.targets import CREDENTIALS, local_port, read_target
 from proxy.dialects.values import table
 
 OUTSIDE = re.compile(r"(https?://[^/?#]+)([^?#]*)")
 WHOLE_TAIL = re.compile(r"/(?::(?P<name>\w+)(?:\*|\+|\(\.\*\)\*?)|\(\.\*\))\Z")
 PARAMETER = re.compile(r":\w|[(){}*+?]")
 CONDITIONS = ("has", "missing")
+QUERY = "its destination has a query; write the route by hand"
+UNSET = (
+    "its destination is neither a path nor an address: is a variable of the "
+    "environment not set?"
+)
+LEFT_OUT = "the credentials in the address were left out"
+FALLBACK = (
+    "fallback was asked after pages and files. Where Unbuffered stands before Next.js, "
+    "a route comes first: keep it behind"
+)
 
 
 def read_next(reading: Reading, found: dict[str, object], origin: Origin) -> None:
     """Add a draft for every rewrite to an http address."""
     base = str(found.get("basePath") or "")
     for path, rewrite in rewrites(found.get("rewrites")):
-        destination = OUTSIDE.fullmatch(str(rewrite.get("destination", "")))
+        whole = str(rewrite.get("destination") or "")
+        destination = OUTSIDE.fullmatch(CREDENTIALS.sub("", whole))
         written = str(rewrite.get("source", ""))
         place = origin.place(path, origin.line_of_key(written))
         if destination is None:
-            if "://" in str(rewrite.get("destination")):
-                lost = "its destination has a query; write the route by hand"
+            if not whole.startswith("/"):  # within the application: none of ours
+                lost = UNSET if "://" not in whole else QUERY
                 reading.lost.append(f"{place}: {written}: {lost}")
-            continue  # within the application: none of ours
+            continue
         before = "" if rewrite.get("basePath") is False else base
         add(reading, before + written, destination, place)
+        if CREDENTIALS.search(whole) and reading.drafts:
+            reading.drafts[-1].notes.append(LEFT_OUT)
         conditions = [key for key in CONDITIONS if rewrite.get(key)]
         if conditions and reading.drafts and reading.drafts[-1].place == place:
             reading.drafts[
@@ -41,7 +54,10 @@ def read_next(reading: Reading, found: dict[str, object], origin: Origin) -> Non
             ].inactive = (
                 f"it depends on {' and '.join(conditions)}, which a route cannot"
             )
+    reading.base = base
     merge_twins(reading.drafts)
+    if any("fallback" in draft.place for draft in reading.active):
+        reading.notice(FALLBACK)
     settle_order(reading.drafts)
 
 
@@ -84,6 +100,7 @@ def add(reading: Reading, written: str, destination: re.Match[str], place: str) 
     reading.drafts.append(draft)
     reading.ports.add(local_port(target))
     try:
+        read_target(target)
         parse_target(target)
     except ValueError as fault:
         draft.inactive = str(fault)

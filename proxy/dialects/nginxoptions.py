@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from proxy.config.headers import check_field_name
 from proxy.dialects.draft import Draft
+from proxy.dialects.nginxserver import inherit
 from proxy.dialects.nginxsyntax import Directive
-from proxy.dialects.options import SECRET, Reference, variable_name
+from proxy.dialects.patterns import escape
+from proxy.dialects.references import SECRET, Reference, is_secret, variable_name
 
 # Nothing is buffered or cached here, and every hop is HTTP/1.1.
 NEEDLESS = {
@@ -19,19 +21,32 @@ NEEDLESS = {
     "proxy_headers_hash_bucket_size", "proxy_ssl_server_name", "proxy_socket_keepalive",
     "proxy_max_temp_file_size", "proxy_temp_file_write_size", "proxy_no_cache",
     "proxy_cache_bypass", "proxy_ssl_verify", "tcp_nodelay", "tcp_nopush", "location",
+    "set", "try_files", "root", "index",
 }  # fmt: skip
-OWN = {"connection", "upgrade", "x-forwarded-for", "x-forwarded-proto"}
-OWN |= {"x-forwarded-host", "accept-encoding"}
-PROTECTION = re.compile(r"auth_|allow$|deny$|internal$|limit_except$|satisfy$")
+OWN = {"connection", "upgrade", "accept-encoding"}
+FORWARDED = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
+PROTECTION = re.compile(
+    r"auth_(?!basic_user_file|delay|request_set|jwt_\w+_)|allow$|deny$|internal$|"
+    r"limit_except$|ssl_verify_client$|access_by_"
+)
+REFUSAL = re.compile(r"deny .*|internal|return [45]\d\d\b.*", re.DOTALL)
+# What a client says of itself without any secret: to test it protects nothing.
+CLAIMS = re.compile(
+    r"\$(http_user_agent|http_referer|invalid_referer|host|http_host|scheme)\b"
+)
+# Their values, or what they are compared with, may be secret.
+TELLING = re.compile(r"secure_link|_password|_secret|jwt_key")
+PARAMETER = re.compile(r"([?&][^=&\s]*=)[^&\s]+")
 PROTECTED = (
     "nginx protects it ({directive}), a route would not; take it over only if what is "
     "behind it may be open to all who reach Unbuffered"
 )
-HOST = {"$proxy_host": True, "$upstream_addr": True}
+SOME = "{where}: nginx refuses some requests, no route does"
 CLIENTS_HOST = ("$host", "$http_host", "$host:$server_port", "$host:$proxy_port")
-TIME = re.compile(r"(\d+)(ms|s|m|h|d|)")
+TIMES_IN = re.compile(r"\s*(\d+)(ms|[smhdwMy]|)")
 SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+SECONDS |= {"w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}
 BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 TIMES = {
     "proxy_connect_timeout": ("connect_timeout_seconds",),
@@ -39,42 +54,86 @@ TIMES = {
 }
 
 
+def told(directive: Directive) -> str:
+    """A directive in words, without what may be a secret."""
+    words = [PARAMETER.sub(r"\1…", word) for word in directive.words]
+    if TELLING.search(words[0]):
+        return f"{words[0]} …"
+    for position, word in enumerate(words[1:], 1):
+        if SECRET.search(word) and words[position + 1 :]:
+            return " ".join([*words[: position + 1], "…"])
+    return " ".join(words)
+
+
+def is_protection(directive: Directive) -> bool:
+    """Does it let in some clients only?"""
+    if directive.name == "if":
+        claims = CLAIMS.search(" ".join(directive.values))
+        return refuses(directive) and not claims
+    off = directive.values in (["off"], ["all"]) and directive.name != "deny"
+    return PROTECTION.match(directive.name) is not None and not off
+
+
+def refuses(directive: Directive) -> bool:
+    """Is it a refusal, or a condition that leads to one?"""
+    if directive.name == "if":
+        return any(refuses(each) for each in directive.block)
+    return REFUSAL.fullmatch(str(directive)) is not None
+
+
 class NginxOptions:
     """Fills a draft from its location and from what that inherits."""
 
     def __init__(
-        self, draft: Draft, location: Directive, above: list[Directive]
+        self, draft: Draft, block: list[Directive], above: list[Directive]
     ) -> None:
         self.draft = draft
-        own = {each.name for each in location.block}
-        # A level that has a directive inherits none of that name.
-        inherited = [each for each in above if each.name not in own]
-        self.directives = inherited + location.block
+        self.directives = inherit(above, block)
+        self.directives += [each for each in block if each not in self.directives]
+        self.rewrites: dict[str, str] = {}
+        self.opened: list[str] = []  # refusals that nobody relies on, and no route has
 
-    def read(self, place: str) -> None:
+    def read(self, path: str, names: list[str]) -> None:
+        """`path` is the location's own text, `names` are those of its server."""
         keys = self.draft.keys
-        self.fields()
+        self.path = path
+        self.fields(names)
         for directive in self.directives:
             if directive.name in TIMES:
                 self.time(directive)
-                continue
-            if directive.name in NEEDLESS or (
-                directive.name in READERS and READERS[directive.name](self, directive)
-            ):
-                continue
-            where = f"{place.partition(':')[0]}:{directive.line}"
-            self.draft.lost.append(f"{where}: {directive}")
-            if PROTECTION.match(directive.name) and directive.values != ["off"]:
-                self.draft.inactive = PROTECTED.format(directive=directive)
+            elif directive.name not in NEEDLESS:
+                self.other(directive)
+        if self.rewrites:  # they are tried before the path of proxy_pass
+            rules = keys.get("path_rewrite")
+            known = rules if isinstance(rules, dict) else {}
+            keys["path_rewrite"] = {**self.rewrites, **known}
         on = [d for d in self.directives if d.name == "proxy_buffering"]
         keys["held"] = not on or on[-1].values != ["off"]
-        if str(keys["target"]).startswith("https:"):
+        if str(keys["target"]).startswith(("https:", "['https:")):
             self.draft.notes.append(
                 "nginx does not check certificates unless proxy_ssl_verify is on; "
                 "here they are checked: verify and ca_file"
             )
 
-    def fields(self) -> None:
+    def other(self, directive: Directive) -> None:
+        reader = READERS.get(directive.name)
+        if reader is not None and reader(self, directive):
+            return
+        if is_protection(directive):
+            self.draft.inactive = PROTECTED.format(directive=told(directive))
+        elif PROTECTION.match(directive.name):  # auth_basic off
+            return
+        elif refuses(directive):
+            self.opened.append(
+                SOME.format(where=f"{directive.place}: {told(directive)}")
+            )
+            return
+        self.lose(directive)
+
+    def lose(self, directive: Directive) -> None:
+        self.draft.lost.append(f"{directive.place}: {told(directive)}")
+
+    def fields(self, names: list[str]) -> None:
         """`proxy_set_header`; Host is the target's, if nothing is said."""
         said: dict[str, str] = {}
         for directive in self.directives:
@@ -82,11 +141,15 @@ class NginxOptions:
                 said[directive.values[0].lower()] = directive.values[1]
                 self.field(*directive.values)
         host = said.get("host", "$proxy_host")
+        if host in ("$server_name", "${server_name}") and names:
+            host = names[0]
         if host not in CLIENTS_HOST:
             self.draft.keys["change_origin"] = True
-        if host not in (*CLIENTS_HOST, *HOST) and "$" not in host:
+        if "$" not in host:
             self.set_field("Host", host)
-        if "upgrade" in said:
+        elif host not in (*CLIENTS_HOST, "$proxy_host"):
+            self.draft.lost.append(f"Host: {host} is known to nginx only")
+        if said.get("upgrade"):
             self.draft.keys["ws"] = True
 
     def field(self, name: str, value: str) -> None:
@@ -95,8 +158,11 @@ class NginxOptions:
         if lower in OWN | {"host"} or value == passed_on:
             return
         if "$" in value:
+            if lower in FORWARDED:
+                return
             advice = "; read X-Forwarded-For" if lower == "x-real-ip" else ""
-            self.draft.lost.append(f"{name}: {value} is known to nginx only{advice}")
+            shown = "its value" if is_secret(name, value) else value
+            self.draft.lost.append(f"{name}: {shown} is known to nginx only{advice}")
         elif not value:
             removed = self.draft.keys.setdefault("headers.request.remove", [])
             assert isinstance(removed, list)
@@ -112,7 +178,7 @@ class NginxOptions:
             return
         known = self.draft.keys.setdefault(f"headers.{direction}.set", {})
         assert isinstance(known, dict)
-        if SECRET.search(name) and direction == "request":
+        if direction == "request" and is_secret(name, value):
             variable = variable_name(self.draft.prefix, name)
             known[name] = Reference(variable)
             self.draft.notes.append(
@@ -123,10 +189,14 @@ class NginxOptions:
             known[name] = value
 
     def time(self, directive: Directive) -> None:
-        found = TIME.fullmatch(directive.values[0]) if directive.values else None
-        for key in TIMES[directive.name] if found else ():
-            assert found is not None
-            self.draft.keys[key] = float(found[1]) * SECONDS[found[2]]
+        text = " ".join(directive.values)
+        parts = TIMES_IN.findall(text)
+        if not parts or TIMES_IN.sub("", text).strip():
+            self.lose(directive)
+            return
+        for key in TIMES[directive.name]:
+            seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+            self.draft.keys[key] = seconds
             self.draft.remarks[key] = str(directive)
 
     # -- one directive each; True: it is said by a key, or need not be said
@@ -180,15 +250,36 @@ class NginxOptions:
         if len(directive.values) != 3 or directive.values[2] != "break":
             return False
         pattern, replacement, _ = directive.values
-        if "path_rewrite" in self.draft.keys or "?" in replacement:
+        whole = whole_path(pattern, replacement, self.path)
+        if whole is None or not replacement.startswith("/") or "?" in replacement:
             return False
-        if re.search(r"\$[a-z_]", replacement):
+        if re.search(r"\$[a-z_{]", replacement):
             return False
-        # Here path and query are one text; a group that takes all takes both.
-        if pattern.endswith("$") and not pattern.endswith((".*)$", ".+)$")):
-            return False
-        self.draft.keys["path_rewrite"] = {pattern: replacement}
+        self.rewrites.setdefault(whole, replacement)
         return True
+
+
+REST = re.compile(r"\([^()]*\.[*+]\)\$?\Z")  # a last group that takes all there is
+
+
+def whole_path(pattern: str, replacement: str, path: str) -> str | None:
+    """The pattern, so that its match is the whole path, which nginx replaces.
+
+    nginx looks at the path, and appends the query afterwards. Here both are one
+    text: a last group that takes the rest takes the query, and has to stand last.
+    """
+    if not pattern.startswith("^"):
+        literal = pattern.startswith(escape(path)) or pattern.startswith(path)
+        pattern = f"^{pattern}" if literal else f"^[^?]*?{pattern}"
+    if REST.search(pattern):
+        groups = re.compile(r"(?<!\\)\((?!\?)").findall(pattern)
+        ends = replacement.endswith(f"${len(groups)}")
+        return pattern if ends else None
+    if ".*" in pattern or ".+" in pattern:
+        return None
+    if pattern.endswith("$"):
+        return f"{pattern[:-1]}(?=\\?|$)"
+    return f"{pattern}[^?]*"
 
 
 READERS: dict[str, Callable[[NginxOptions, Directive], bool]] = {

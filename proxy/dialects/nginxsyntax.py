@@ -30,6 +30,7 @@ class Directive:
     words: list[str]
     line: int
     block: list[Directive] = field(default_factory=list)
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -42,6 +43,10 @@ class Directive:
     def all(self, name: str) -> list[Directive]:
         """The directives of that name in its block."""
         return [each for each in self.block if each.name == name]
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
 
     def __str__(self) -> str:
         return " ".join(self.words)
@@ -69,7 +74,7 @@ def parse(text: str, name: str) -> list[Directive]:
             if word == "{":
                 raise Unreadable(f"{name}:{line}: a {{ without a directive before it")
         else:
-            directive = Directive(words, begun)
+            directive = Directive(words, begun, file=name)
             blocks[-1].append(directive)
             words = []
             if word == "{":

@@ -6,18 +6,17 @@ known here is named as lost, like a function.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from proxy.config.cookies import ANY, check_domain, check_path
 from proxy.config.headers import check_field_name, check_field_value
 from proxy.dialects.draft import Draft, Origin
+from proxy.dialects.references import Reference, is_secret, variable_name
 from proxy.dialects.rewriting import read_rewrite
 from proxy.dialects.targets import read_target
 from proxy.dialects.values import is_function, number, shown, source, table
 
-SECRET = re.compile(r"auth|cookie|token|secret|key|passw|credential|session", re.I)
 # No remark: they say where the entry applies, or nothing about a route.
 ELSEWHERE = {
     "context",
@@ -178,7 +177,7 @@ class Translation:
         known = self.draft.keys.setdefault("headers.request.set", {})
         assert isinstance(known, dict)
         for name, content in fields.items():
-            if SECRET.search(name) and content:
+            if is_secret(name, content):
                 variable = variable_name(self.draft.prefix, name)
                 self.draft.notes.append(
                     f"{name}: its value stays in the old file; "
@@ -248,25 +247,14 @@ class Translation:
         self.draft.keys["rewrite_origin"] = True
         self.draft.remarks["rewrite_origin"] = "here for every request, not only ws"
 
+    def called(self, value: object) -> None:
+        self.draft.notes.append(
+            "a function made this entry: as it is at the start; what it makes of each "
+            "request is not known"
+        )
+
     def xfwd(self, value: object) -> None:
         self.draft.notes.append("xfwd: X-Forwarded-* are always sent")
-
-
-class Reference(str):
-    """A value that the environment gives: `${NAME}`, after what stands before."""
-
-    variable: str
-
-    def __new__(cls, variable: str, before: str = "") -> Reference:
-        made = super().__new__(cls, f"{before}${{{variable}}}")
-        made.variable = variable
-        return made
-
-
-def variable_name(prefix: str, name: str) -> str:
-    """A name for the environment: `/api` and `auth` are `API_AUTH`."""
-    found = re.sub(r"[^A-Z0-9]+", "_", f"{prefix}_{name}".upper()).strip("_")
-    return f"PROXY_{found}" if found[:1].isdigit() or prefix == "/" else found
 
 
 Reader = Callable[[Translation, object], None]
@@ -289,6 +277,7 @@ READERS: dict[str, Reader] = {
     "proxyTimeout": lambda it, value: it.timeout(value, BOTH_LIMITS, "proxyTimeout"),
     "rewriteWsOrigin": Translation.ws_origin,
     "xfwd": Translation.xfwd,
+    "$called": Translation.called,
     **{
         name: lambda it, value, name=name: it.redirects(value, name)  # type: ignore[misc]
         for name in REDIRECTS

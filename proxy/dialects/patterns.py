@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from typing import Literal, TypeAlias
 
 from proxy.config.routes import check_prefix
+
+Reach: TypeAlias = Literal["text", "segment", "exact"]
 
 SPECIAL = re.compile(r"[.^$*+?{}\[\]\\|()]")
 GLOB = re.compile(r"[*?!{}\[\]]|[@+]\(")
@@ -18,6 +21,8 @@ GLOB_TAIL = re.compile(r"(?:/\*\*(?:/\*)?|/\*|\*\*)\Z")
 TAIL = re.compile(
     r"(?:/?\.\*|/?\(\.\*\)|/\?|/\.\+|/|\((?:\?:|\?=)?/\|\$\)|\((?:\?:)?/\.\*\)\?|\\b)?\$?\Z"
 )
+ANY_TEXT = (".*", "(.*)", "/?", "/?.*", "/?(.*)", "\\b")
+OPEN = (".*", ".+", "(.*)", "|$)", ")?")  # an end after these says nothing more
 LITERAL = re.compile(r"(?:[A-Za-z0-9_~%@:/-]|\\[.\-_~])+")
 PART = re.compile(rf"(?P<text>{LITERAL.pattern})|\((?:\?:)?(?P<choice>[^()]+)\)")
 NAMED_GROUP = re.compile(r"\(\?<(?=[A-Za-z_])")
@@ -76,10 +81,20 @@ def prefixes_of_pattern(pattern: str) -> list[str] | None:
     return ["".join(each) for each in product(*parts)]
 
 
-def is_choosy(pattern: str) -> bool:
-    """Does the pattern ask for an end, a slash or more, after its prefix?"""
+def reach_of(pattern: str) -> Reach:
+    """What a pattern asks for after its prefix: any text, a slash, or the end."""
     found = TAIL.search(pattern.replace(r"\/", "/"))
-    return found is not None and found[0].strip("/") not in ("", ".*", "(.*)")
+    tail = found[0] if found else ""
+    if tail.endswith("$") and tail[:-1].endswith(OPEN):
+        tail = tail[:-1]
+    if tail in ("$", "/$", "/?$", "\\b$"):
+        return "exact"
+    return "text" if tail in ("", *ANY_TEXT) else "segment"
+
+
+def is_choosy(pattern: str) -> bool:
+    """Does the pattern take one path only, and nothing below it?"""
+    return reach_of(pattern) == "exact"
 
 
 def to_python(pattern: str, flags: str = "") -> str | None:

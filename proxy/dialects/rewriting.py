@@ -114,6 +114,8 @@ def from_trials(value: object, context: str, prefix: str) -> dict[str, str] | No
     replacement = answers["/five"].removesuffix("/five")
     if any(each not in answered(replacement, rest) for rest, each in answers.items()):
         return None
+    if prefix == "/":  # the slash after it belongs to the rest
+        replacement = f"{replacement}/"
     if replacement == prefix:
         return {}
     return {f"^{escape(prefix)}": replacement.replace("$", "$$")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from proxy.dialects.devserver import DIALECTS, add
 from proxy.dialects.draft import Draft, Origin, Reading, settle_order
 from proxy.dialects.patterns import escape
@@ -13,39 +15,75 @@ UNKNOWN = (
     "which http-proxy-middleware it was is unknown (not installed): taken for one "
     "before 3, where the path of app.use stays; from 3 on it comes off"
 )
+ONE_METHOD = "{path} took one method and one path, which a route cannot say"
 
 
 def read_setup(reading: Reading, found: dict[str, object], origin: Origin) -> None:
     """Add the drafts of all middlewares."""
     uses = found.get("uses")
     version = str(found.get("version") or "")
-    strips = version.partition(".")[0].isdigit()
-    strips = strips and int(version.partition(".")[0]) >= STRIPS_FROM
+    major = version.partition(".")[0]
+    strips = major.isdigit() and int(major) >= STRIPS_FROM
     for use in uses if isinstance(uses, list) else []:
-        mount = use.get("mount")
         options = table(use.get("options"))
-        path = f"app.{use.get('method')}({mount!r})"
+        path = f"app.{use.get('method')}({use.get('mount')!r})"
         if not options:
             handler = use.get("handler")
             where = origin.place(path, source(handler))
             reading.lost.append(f"{where}: {shown(handler)}, no proxy")
             continue
-        context = options.get("pathFilter") or options.get("context")
-        mounted = mount != "/"
-        contexts = context or mount
-        for one in contexts if isinstance(contexts, list) else [contexts]:
-            before = len(reading.drafts)
-            bare = mounted and strips and not context
-            add(reading, DIALECTS["setup"], one, options, origin, path, bare)
-            for draft in reading.drafts[before:]:
-                if bare:
-                    strip(draft, draft.prefix)
-                elif mounted and context and context != mount:
-                    where = shown(mount)
-                    draft.notes.append(f"mounted at {where}: both had to match there")
-        if mounted and not version:
+        comes_off = strips and use.get("legacy") is not True
+        read_use(reading, table(use), origin, path, comes_off)
+        if use.get("mount") != "/" and not version:
             reading.notice(UNKNOWN)
     settle_order(reading.drafts)
+
+
+def read_use(
+    reading: Reading, use: dict[str, object], origin: Origin, path: str, strips: bool
+) -> None:
+    """Add the drafts of one middleware; `strips`: it does not see its mount."""
+    options = table(use.get("options"))
+    strips = strips and use.get("method") == "use"
+    for mount, context, bare in places(use, options, strips):
+        before = len(reading.drafts)
+        off = strips and mount != "/"
+        add(reading, DIALECTS["setup"], context, options, origin, path, off)
+        for draft in reading.drafts[before:]:
+            if bare and mount != "/":
+                draft.reach = "segment"  # Express compares whole segments
+            if off:
+                strip(draft, str(mount))
+            elif not bare and mount not in ("/", context):
+                note = f"mounted at {shown(mount)}: both had to match there"
+                draft.notes.append(note)
+            if use.get("method") != "use":
+                draft.reach = "exact"
+                draft.inactive = draft.inactive or ONE_METHOD.format(path=path)
+
+
+def places(
+    use: dict[str, object], options: dict[str, object], strips: bool
+) -> Iterator[tuple[object, object, bool]]:
+    """Each mount, the context there, and whether that is the mount alone.
+
+    A filter that does not see the mount is looked for behind it.
+    """
+    said, mounted = (
+        options.get("pathFilter") or options.get("context"),
+        use.get("mount"),
+    )
+    contexts = said if isinstance(said, list) else [said]
+    for mount in mounted if isinstance(mounted, list) else [mounted]:
+        for context in contexts:
+            if not context:
+                yield mount, mount, True
+            elif strips and mount != "/" and isinstance(context, str):
+                negated = "!" if context.startswith("!") else ""
+                inner = context.removeprefix("!").lstrip("/")
+                yield mount, f"{negated}{mount}/{inner}".rstrip("/"), False
+            else:
+                yield mount, context, False
 
 
 def strip(draft: Draft, mount: str) -> None:
@@ -55,8 +93,13 @@ def strip(draft: Draft, mount: str) -> None:
     moved = {}
     for pattern, replacement in rules.items():
         if not pattern.startswith("^/"):
-            draft.lost.append(f"the rule {pattern} = {replacement}: write it anew")
+            draft.lost.append(
+                f"{draft.place}: the rule {pattern} = {replacement}: write it anew"
+            )
             continue
-        moved[f"^{escape(mount)}{pattern[1:]}"] = replacement
-    draft.keys["path_rewrite"] = {**moved, f"^{escape(mount)}": ""}
+        optional = "?" if pattern == "^/" else ""  # the mount alone is its root
+        moved[f"^{escape(mount)}{pattern[1:]}{optional}"] = replacement
+    if "^/" not in rules:
+        moved[f"^{escape(mount)}"] = ""
+    draft.keys["path_rewrite"] = moved
     draft.remarks["path_rewrite"] = MOUNTED

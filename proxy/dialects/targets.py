@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from proxy.config.target import parse_target
 from proxy.dialects.values import mark, number, shown, table
 
-CREDENTIALS = re.compile(r"(?<=//)[^/@]*@")
+CREDENTIALS = re.compile(r"(?<=//)[^/?#]*@")
+# What JavaScript writes for a variable that is not set.
+UNSET = ("undefined", "null", "nan")
 LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0")
 
 
@@ -45,12 +47,17 @@ def read_target(value: object) -> tuple[str, list[str]]:
     if CREDENTIALS.search(text):
         text = CREDENTIALS.sub("", text)
         remarks.append("the credentials in the address were left out")
+    if urlsplit(text).hostname in UNSET:
+        raise ValueError(NOT_SET.format(text=CREDENTIALS.sub("", text)))
     bare, _, query = re.sub(r"#.*", "", text).partition("?")
     if query:
         remarks.append("the query of the address was left out")
     text = bare.rstrip("/") if urlsplit(bare).path == "/" else bare
     parse_target(text)
     return text, remarks
+
+
+NOT_SET = "the address is {text!r}: is a variable of the environment not set?"
 
 
 def missing(value: object) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from proxy.config.faults import key_name
 from proxy.config.model import Config
-from proxy.config.report import DEFAULT, MASK, as_toml
+from proxy.config.report import DEFAULT, as_toml, rewritten, without_query
 from proxy.config.routes import table_name
+from proxy.config.target import Target
 from proxy.errors import ClientError
 from proxy.explain.matching import Matching, matchings
 from proxy.explain.rehearsal import Rehearsal, Rehearsed
@@ -106,7 +108,8 @@ def of_route(
     sent = []
     for target, head_bytes in exchange.sent.items():
         head = parse_request_head(head_bytes)
-        path = without_query(text(head.target)) if secret else text(head.target)
+        path = as_written(target, text(head.target))
+        path = without_query(path) if secret else path
         sent.append(
             Sent(
                 target=str(target),
@@ -139,16 +142,17 @@ def rule_that_applies(
             table = table_name(route.prefix)
             key = f"path_rewrite.{key_name(pattern)}"
             source = config.sources.get(f"{table}.{key}", DEFAULT)
-            if "${" in source:
-                replacement = without_query(replacement)
-            return Setting(table, "path_rewrite", {pattern: replacement}, source)
+            told = {pattern: rewritten(replacement, source)}
+            return Setting(table, "path_rewrite", told, source)
     return None
 
 
-def without_query(path: str) -> str:
-    """Its query masked: keys of an API stand there, too."""
-    bare, mark, _ = path.partition("?")
-    return f"{bare}{mark}{MASK if mark else ''}"
+def as_written(target: Target, path: str) -> str:
+    """The path with the variables of the target's own by name: they may be keys."""
+    base = target.path.decode("ascii")
+    if "${" not in target.text or not path.startswith(base):
+        return path
+    return urlsplit(target.text).path.rstrip("/") + path[len(base) :]
 
 
 def upgrade(config: Config, exchange: Rehearsed, route: PreparedRoute) -> Upgrade:

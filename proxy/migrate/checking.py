@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from proxy.config.load import build
 from proxy.config.tables import Reader
 from proxy.dialects.draft import Draft
-from proxy.dialects.options import Reference
+from proxy.dialects.references import Reference
 from proxy.errors import ConfigError
 
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from textwrap import fill
 
 from proxy.dialects.draft import Reading, Unreadable
-from proxy.dialects.options import Reference
+from proxy.dialects.references import Reference, hide_parameters
+from proxy.dialects.values import table
 from proxy.migrate.checking import settle
-from proxy.migrate.finding import KNOWN, TITLES, candidates, kind_of
+from proxy.migrate.finding import KNOWN, TITLES, candidates, kind_of, parts
 from proxy.migrate.initial import initial
 from proxy.migrate.reading import read_file
 from proxy.migrate.steps import steps
 from proxy.migrate.survey import survey
-from proxy.migrate.writing import free_port, write
+from proxy.migrate.writing import OPENED, free_port, write
 
 OK, NOTHING, USAGE = 0, 1, 2
 CONFIG = "config.toml"
@@ -118,6 +119,7 @@ def import_(options: argparse.Namespace, say: Say) -> None:
     check_free(output, options.force)
     reading = read_folder(source, say) if source.is_dir() else read_one(source)
     for draft in reading.drafts:
+        hide_parameters(draft)
         settle(draft)
     if not reading.active:
         tell(reading, STDOUT, say)
@@ -157,7 +159,10 @@ def read_folder(folder: Path, say: Say) -> Reading:
     if found is None:
         if failures:
             raise Unreadable("\nunbuffered: ".join(failures))
-        raise Refused(f"{folder}: no proxying found; looked for {KNOWN}", NOTHING)
+        places = ", ".join(f"unbuffered import {part}" for part in parts(folder))
+        advice = f". It may be in one of its parts: {places}" if places else ""
+        message = f"{folder}: no proxying found; looked for {KNOWN}{advice}"
+        raise Refused(message, NOTHING)
     for failure in failures:
         say(f"unbuffered: {failure}")
     if others:
@@ -170,6 +175,10 @@ def tell(reading: Reading, output: str, say: Say) -> None:
     routes = ", ".join(draft.prefix for draft in reading.active) or "no route"
     where = "" if output == STDOUT else f" in {output}"
     say(f"{reading.file}: {routes}{where}")
+    if reading.opened and reading.active:
+        say(f"\n{OPENED}:")
+        for line in reading.opened:
+            say(f"  - {line}")
     lost = reading.lost + [line for draft in reading.drafts for line in draft.lost]
     lost += [f"{d.place}: {d.inactive}" for d in reading.drafts if d.inactive]
     for title, lines in (("not carried over", lost), ("noticed", reading.notices)):
@@ -189,11 +198,14 @@ def tell(reading: Reading, output: str, say: Say) -> None:
 
 def variables(reading: Reading) -> list[str]:
     """The variables that the routes refer to."""
-    fields = [each.keys.get("headers.request.set") for each in reading.active]
-    values = [
-        each for table in fields if isinstance(table, dict) for each in table.values()
+    tables = [
+        each.keys.get(key)
+        for each in reading.active
+        for key in ("headers.request.set", "path_rewrite")
     ]
-    return [each.variable for each in values if isinstance(each, Reference)]
+    values = [value for each in tables for value in table(each).values()]
+    found = [each.variable for each in values if isinstance(each, Reference)]
+    return [*dict.fromkeys(found)]
 
 
 def init(options: argparse.Namespace, say: Say) -> None:

@@ -40,6 +40,9 @@ PATTERNS = {
     "angular": re.compile(r"proxy.*\.(json|[cm]?js)", re.IGNORECASE),
     "nginx": re.compile(r".*\.(conf|nginx|nginxconf)|nginx.*"),
 }
+NGINX = re.compile(r"^\s*(?:server|location|upstream)\b[^{};]*\{", re.MULTILINE)
+# Where the parts of a project of several are.
+PARTS = ("*", "apps/*", "packages/*", "projects/*", "services/*")
 TITLES = {
     "vite": "Vite",
     "vue": "Vue CLI",
@@ -58,11 +61,19 @@ KNOWN = (
 
 
 def kind_of(path: Path) -> str:
-    """The kind of a file by its name; "" if the name says nothing."""
+    """The kind of a file by its name, or "" if the name says nothing.
+
+    nginx's files have any name, and are known by their text as well:
+    sites-enabled/default.
+    """
     for kind, pattern in PATTERNS.items():
         if pattern.fullmatch(path.name):
             return kind
-    return ""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return "nginx" if NGINX.search(text) else ""
 
 
 def candidates(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -72,7 +83,7 @@ def candidates(folder: Path) -> Iterator[tuple[str, Path]]:
         (kind, folder / name)
         for kind, names in NAMES.items()
         for name in names
-        if (folder / name).is_file()
+        if (folder / name).is_file() and (kind != "package" or has_proxy(folder / name))
     ]
     loose = [
         ("nginx", path)
@@ -80,6 +91,23 @@ def candidates(folder: Path) -> Iterator[tuple[str, Path]]:
         for path in sorted((folder / below).glob("*.conf"))
     ]
     yield from dict.fromkeys(named + found + loose)
+
+
+def parts(folder: Path) -> Iterator[Path]:
+    """The parts of a project that have files that may have a proxy block."""
+    for pattern in PARTS:
+        for part in sorted(folder.glob(pattern)):
+            hidden = part.name.startswith(".") or part.name == "node_modules"
+            if part.is_dir() and not hidden and any(True for _ in candidates(part)):
+                yield part
+
+
+def has_proxy(path: Path) -> bool:
+    """Every project has a package.json; few have `proxy` in it."""
+    try:
+        return '"proxy"' in path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def named_by_angular(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from proxy.config.routes import table_name
 from proxy.migrate.survey import Project, Service
-from proxy.migrate.writing import free_port
+from proxy.migrate.writing import free_port, one_line
 
 HEAD = """\
 # Unbuffered: routes by path, every piece of a stream at once.
@@ -60,7 +60,11 @@ def initial(project: Project) -> str:
 
 
 def filled(text: str, service: Service) -> str:
-    found = {"NAME": service.name, "PLACE": service.place, "PORT": str(service.port)}
+    found = {
+        "NAME": one_line(service.name),
+        "PLACE": one_line(service.place),
+        "PORT": str(service.port),
+    }
     return re.sub("NAME|PLACE|PORT", lambda name: found[name[0]], text)
 
 

@@ -14,6 +14,7 @@ SOCKET_WORDS = re.compile(
     re.IGNORECASE,
 )
 VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Za-z_]\w*)")
+LOADED = re.compile(r"\benv(?:\.|\[['\"])([A-Z_][A-Z0-9_]*)\b")  # of Vite's loadEnv
 NOT_OURS = {"NODE_ENV", "PORT", "HOST"}
 COMPRESSES = {"webpack", "vue", "next"}
 SOCKET_PATHS = {"webpack": "/ws", "vue": "/ws", "setup": "/ws", "package": "/ws"}
@@ -99,7 +100,10 @@ def notice_modules(reading: Reading, missing: Sequence[str]) -> None:
 
 def notice_variables(reading: Reading, origin: Origin) -> None:
     """Values from the environment are those of this moment."""
-    names = sorted(set(VARIABLE.findall(origin.text)) - NOT_OURS)
+    found = set(VARIABLE.findall(origin.text))
+    if "loadEnv" in origin.text:
+        found |= set(LOADED.findall(origin.text))
+    names = sorted(found - NOT_OURS)
     if names and reading.drafts:
         reading.notice(
             f"{origin.name} reads {', '.join(names)} from the environment; what is "

@@ -44,7 +44,7 @@ def read_file(path: Path, kind: str, name: str) -> Reading:
     reading = Reading(kind, name)
     origin = Origin(name, text)
     if kind == "nginx":
-        read_nginx(reading, origin)
+        read_nginx(reading, origin, path.resolve().parent)
         return reading
     reading.dev_port = PORTS[kind]
     if path.suffix == ".json":
@@ -79,6 +79,7 @@ def interpret(reading: Reading, found: dict[str, object], origin: Origin) -> Non
         path = "" if reading.kind == "angular" else path
         read_proxy(reading, server.get("proxy"), origin, path)
         reading.dev_port = dev_port(server, PORTS[reading.kind])
+        reading.base = str(found.get("base") or "")
     notice_compression(reading, found)
 
 

@@ -32,19 +32,20 @@ def steps(reading: Reading, port: int) -> list[str]:
 
 def snippet(reading: Reading, address: str) -> Iterator[str]:
     """The new proxy block."""
-    sockets = any(draft.keys.get("ws") for draft in reading.active)
-    ws = ", ws: true" if sockets else ""
-    contexts = [json.dumps(each, ensure_ascii=False) for each in ours(reading)]
+    ws = sockets(reading)
+    every = ", ws: true" if ws else ""
+    own = {c: ", ws: true" if c in ws else "" for c in ours(reading)}
+    contexts = {json.dumps(c, ensure_ascii=False): own[c] for c in own}
     # One list must not mix globs and plain texts.
     plain = ", ".join(dict.fromkeys(f"'{d.prefix}'" for d in reading.active))
     match reading.kind:
         case "vite":
             yield "proxy: {"
-            for context in contexts:
-                yield f"  {context}: {{ target: '{address}'{ws} }},"
+            for context, ws_there in contexts.items():
+                yield f"  {context}: {{ target: '{address}'{ws_there} }},"
             yield "}"
         case "webpack":
-            yield f"proxy: [{{ context: [{plain}], target: '{address}'{ws} }}]"
+            yield f"proxy: [{{ context: [{plain}], target: '{address}'{every} }}]"
         case "vue" if contexts:
             yield "proxy: {"
             for context in contexts:
@@ -57,28 +58,39 @@ def snippet(reading: Reading, address: str) -> Iterator[str]:
         case "angular" | "package":
             yield "{"
             entries = [
-                f'  {c}: {{ "target": "{address}"{json_ws(ws)} }}' for c in contexts
+                f'  {context}: {{ "target": "{address}"{json_ws(ws_there)} }}'
+                for context, ws_there in contexts.items()
             ]
             yield ",\n    ".join(entries)
             yield "}"
         case "setup":
             yield (
                 f"app.use(createProxyMiddleware([{plain}], "
-                f"{{ target: '{address}'{ws} }}))"
+                f"{{ target: '{address}'{every} }}))"
             )
             yield "// from http-proxy-middleware 3 on:"
             yield (
                 f"app.use(createProxyMiddleware({{ pathFilter: [{plain}], "
-                f"target: '{address}'{ws} }}))"
+                f"target: '{address}'{every} }}))"
             )
         case "next":
+            outside = ", basePath: false" if reading.base else ""
             for draft in reading.active:
                 path = draft.prefix.rstrip("/") + "/:path*"
-                yield f"{{ source: '{path}', destination: '{address}{path}' }},"
+                stage = "  // in fallback" if "fallback" in draft.place else ""
+                yield (
+                    f"{{ source: '{path}', destination: '{address}{path}'{outside} }},"
+                    f"{stage}"
+                )
 
 
 def json_ws(ws: str) -> str:
     return ', "ws": true' if ws else ""
+
+
+def sockets(reading: Reading) -> set[str]:
+    """The contexts that let WebSockets through."""
+    return {each.context for each in reading.active if each.keys.get("ws")}
 
 
 def ours(reading: Reading) -> list[str]:

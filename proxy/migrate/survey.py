@@ -6,6 +6,7 @@ Looks at files only; nothing is run and nothing is asked.
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -39,12 +40,32 @@ PYTHON_SERVERS = (
     ("uvicorn", "uvicorn", 8000),
     ("flask", "Flask", 5000),
 )
+WORKSPACES = ("apps", "packages", "services")
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-NO_HTTP = {5432, 3306, 6379, 27017, 5672, 9092, 11211, 1433, 2181}
-SERVICE = re.compile(r"  ([\w.-]+):\s*(?:#.*)?$")
+NO_HTTP = {
+    22,
+    25,
+    465,
+    587,
+    1025,
+    1883,
+    5432,
+    3306,
+    6379,
+    27017,
+    5672,
+    9092,
+    11211,
+    1433,
+    2181,
+}
+SERVICE = re.compile(r"  [\"']?([\w.-]+)[\"']?:\s*(?:#.*)?$")
+# In a line of its own, in a list on one line, or in the long form.
 PUBLISHED = re.compile(
-    r"\s+- *[\"']?(?:[\d.]+:)?(\d{2,5}):\d{2,5}(?:/tcp)?[\"']?\s*(?:#.*)?$"
+    r"(?:\s+- *|[\[,]\s*)[\"']?(?:[\d.]+:)?(?:\$\{\w+:?-)?(\d{2,5})\}?:\d{2,5}(?:/tcp)?"
+    r"(?=[\"'\s,\]]|$)|\s+published:\s*[\"']?(\d{2,5})\b"
 )
+PORTS = range(1, 65536)
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -76,8 +97,7 @@ class Project:
 def survey(folder: Path) -> Project:
     """Look at a project and at the folders directly in it."""
     project = Project()
-    below = sorted(each for each in folder.iterdir() if is_part(each))
-    for part in (folder, *below):
+    for part in (folder, *below(folder)):
         look_at_packages(project, folder, part)
         look_at_python(project, folder, part)
     for service in composed(folder):
@@ -91,15 +111,25 @@ def survey(folder: Path) -> Project:
     return project
 
 
+def below(folder: Path) -> list[Path]:
+    """The parts of a project: folders in it, and those of a workspace."""
+    found = [*folder.glob("*")]
+    for name in WORKSPACES:
+        found += (folder / name).glob("*")
+    return sorted(each for each in found if is_part(each))
+
+
 def is_part(path: Path) -> bool:
     hidden = path.name.startswith((".", "_")) or path.name == "node_modules"
-    return path.is_dir() and not hidden
+    return not hidden and os.access(path, os.R_OK | os.X_OK) and path.is_dir()
 
 
 def add(project: Project, service: Service) -> None:
     """Add a back end, unless its port is known."""
     known = [project.dev_server] if project.dev_server else []
-    if all(service.port != each.port for each in known + project.back_ends):
+    if service.port in PORTS and all(
+        service.port != each.port for each in known + project.back_ends
+    ):
         project.back_ends.append(service)
 
 
@@ -115,11 +145,16 @@ def look_at_packages(project: Project, folder: Path, part: Path) -> None:
         **table(package.get("devDependencies")),
     }
     scripts = {key: str(each) for key, each in table(package.get("scripts")).items()}
+    dev_server = False
     for name, title, port, command in DEV_SERVERS:
         if name in needs and project.dev_server is None:
             found = script_port(scripts, command) or configured_port(part, command)
-            project.dev_server = Service(title, found or port, place)
-            return
+            found = found if found in PORTS else port
+            project.dev_server = Service(title, found, place)
+            dev_server = True
+            break
+    if dev_server:  # what only a bundler needs is no server of the project
+        needs = table(package.get("dependencies"))
     for name, title in NODE_SERVERS:
         if name in needs:
             add(project, Service(title, script_port(scripts, "") or 3000, place))
@@ -199,9 +234,11 @@ def composed(folder: Path) -> Iterator[Service]:
             found = SERVICE.match(line)
             if found and inside:
                 service = found[1]
-            port = PUBLISHED.match(line)
-            if port and service and int(port[1]) not in NO_HTTP:
-                yield Service(service, int(port[1]), name)
+            bare = line.partition("#")[0]
+            for port in PUBLISHED.finditer(bare) if service and inside else ():
+                number = int(port[1] or port[2])
+                if number not in NO_HTTP:
+                    yield Service(service, number, name)
 
 
 def text_of(path: Path) -> str:

@@ -14,7 +14,9 @@ from proxy.migrate.checking import literal
 WIDTH = 86
 # In this order a route is read best.
 ORDER = ("target", "ws", "change_origin", "path_rewrite")
-PORTS = (8080, 8090, 8180, 8280, 8380)
+PORTS: tuple[int, ...] = (8080, 8090, 8180, 8280, 8380, *range(8081, 9081))
+
+OPENED = "WARNING, OPEN HERE AND CLOSED THERE"
 
 DEV_SERVER = """\
 # To open Unbuffered in the browser, before the dev server, take the # away:
@@ -25,7 +27,9 @@ DEV_SERVER = """\
 
 def has_room(reading: Reading) -> bool:
     """Can the dev server stand behind Unbuffered, at "/"?"""
-    return bool(reading.dev_port) and all(d.prefix != "/" for d in reading.active)
+    base = reading.base.rstrip("/")
+    taken = {draft.prefix for draft in reading.active}
+    return bool(reading.dev_port) and not taken & {"/", base}
 
 
 def write(reading: Reading, title: str) -> str:
@@ -33,7 +37,8 @@ def write(reading: Reading, title: str) -> str:
     blocks = [
         "\n".join(
             [
-                f"# From {reading.file} ({title}), by unbuffered import.",
+                f"# From {one_line(reading.file)} ({title}), by unbuffered import.",
+                *warning(reading),
                 *comments(reading.notices, "- "),
             ]
         ),
@@ -48,9 +53,17 @@ def write(reading: Reading, title: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def warning(reading: Reading) -> list[str]:
+    """What is open here and was closed there, before anything else."""
+    if not reading.opened:
+        return []
+    return ["#", f"# {OPENED}:", *comments(reading.opened, "- "), "#"]
+
+
 def free_port(taken: Iterable[int]) -> int:
     """A port that neither the dev server nor a target has."""
-    return next(port for port in PORTS if port not in set(taken))
+    known = set(taken)
+    return next((port for port in PORTS if port not in known), PORTS[0])
 
 
 def route(draft: Draft) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -158,6 +160,29 @@ def test_ctrl_c_ends_a_configuration_that_hangs_and_what_it_started(
     wait_for_end(int(pid.read_text()))
 
 
+EVALUATES = """
+import sys, pathlib
+from proxy.dialects.evaluation import evaluate
+evaluate("vite", pathlib.Path(sys.argv[1]))
+"""
+
+
+@needs_node
+@needs_proc
+def test_a_configuration_ends_when_who_waits_for_it_is_killed(tmp_path: Path) -> None:
+    path, pid = tmp_path / "vite.config.js", tmp_path / "pid"
+    path.write_text(
+        "require('fs').writeFileSync('pid.new', String(process.pid));"
+        "require('fs').renameSync('pid.new', 'pid'); for (;;) {}"
+    )
+    with subprocess.Popen([sys.executable, "-c", EVALUATES, str(path)]) as us:
+        deadline = time.monotonic() + GUARD
+        while not pid.exists() and time.monotonic() < deadline:
+            os.sched_yield()
+        us.kill()
+    wait_for_end(int(pid.read_text()))
+
+
 @needs_node
 def test_a_configuration_has_a_time_limit(tmp_path: Path) -> None:
     path = tmp_path / "vite.config.js"
@@ -171,7 +196,16 @@ def test_a_configuration_has_a_time_limit(tmp_path: Path) -> None:
     ("text", "told"),
     [
         pytest.param("throw new Error('no luck\\nat all')", "no luck", id="throws"),
-        pytest.param("process.exit(3)", "cannot be evaluated", id="exits"),
+        pytest.param("process.exit(3)", "it ended node (3)", id="exits"),
+        pytest.param(
+            "module.exports = new Promise(() => {})", "it came to no end", id="waits"
+        ),
+        pytest.param(
+            "setImmediate(() => { throw new Error('too late') });"
+            "module.exports = new Promise((done) => setTimeout(done, 9000))",
+            "too late",
+            id="throws later",
+        ),
         pytest.param("module.exports = {", "Unexpected end", id="syntax"),
         pytest.param("require('./gone')", "./gone", id="own file missing"),
     ],
@@ -229,3 +263,65 @@ def test_values_of_the_javascript_cannot_leave_their_line(
     assert check.status == 0
     assert '[routes."/b"]' in check.out
     assert '[routes."/evil"]' not in check.out
+
+
+NGINX = r"""
+server {
+  location / { proxy_pass http://localhost:3000; }
+  location ~ /\.git { deny all; }
+}
+"""
+
+
+def test_what_is_open_now_and_was_closed_is_the_first_thing_that_is_told(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "site.conf").write_text(NGINX)
+    outcome = run("import", "site.conf")
+    assert outcome.status == 0
+    for text in (outcome.err, (tmp_path / "config.toml").read_text()):
+        warning, rest = text.split("WARNING, OPEN HERE AND CLOSED THERE:")
+        assert len(warning.splitlines()) <= 3
+        assert r"site.conf:4: location ~ /\.git" in rest
+
+
+def test_sockets_are_let_through_where_they_were(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "proxy.conf.json").write_text(
+        '{ "/a": { "target": "http://h:1" }, "/b": { "target": "http://h:1", '
+        '"ws": true, }, } // and a comma'
+    )
+    outcome = run("import", "proxy.conf.json")
+    assert '"/a": { "target": "http://localhost:8080" },' in outcome.err
+    assert '"/b": { "target": "http://localhost:8080", "ws": true }' in outcome.err
+
+
+@needs_node
+def test_an_entry_whose_variable_is_not_set_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "vite.config.js").write_text(
+        "module.exports = { server: { proxy: { '/a': process.env.NOT_SET_AT_ALL,"
+        " '/b': 'http://localhost:2' } } }"
+    )
+    outcome = run("import", "vite.config.js")
+    assert "server.proxy['/a']: nothing (a variable" in outcome.err
+
+
+def test_a_file_of_nginx_is_known_by_its_text(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "default").write_text(NGINX)
+    assert run("import", "default", "-o", "-").status == 0
+
+
+def test_a_project_of_several_parts_names_them(
+    run: Run, tmp_path: Path, package: Path
+) -> None:
+    (tmp_path / "apps" / "web").mkdir(parents=True)
+    package.rename(tmp_path / "apps" / "web" / "package.json")
+    outcome = run("import", ".")
+    assert outcome.status == 1
+    assert "unbuffered import apps/web" in outcome.err
+
+
+def test_there_is_always_a_port(run: Run, tmp_path: Path) -> None:
+    listen = "".join(f"listen {port};" for port in (8080, 8090, 8180, 8280, 8380))
+    location = "location / { proxy_pass http://h:1; }"
+    (tmp_path / "a.conf").write_text(f"server {{ {listen} {location} }}")
+    assert "port = 8081" in run("import", "a.conf", "-o", "-").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ services:
     image: search
     ports:
       - "127.0.0.1:7700:7700" # http
+  "mail-1":
+    ports: ["8025:80", '1025:25'] # 1:1
+  long:
+    ports:
+      - target: 80
+        published: "8081"
+  variable:
+    ports:
+      - "${PORT:-3001}:3000"
 volumes:
   data:
 """
@@ -77,7 +87,32 @@ def package(needs: str, **scripts: str) -> str:
             ["FastAPI on port 8123 (api/pyproject.toml)"],
         ),
         ({"manage.py": ""}, ["Django on port 8000 (manage.py)"]),
-        ({"compose.yaml": COMPOSE}, ["search on port 7700 (compose.yaml)"]),
+        (
+            {"compose.yaml": COMPOSE},
+            [
+                "search on port 7700 (compose.yaml)",
+                "mail-1 on port 8025 (compose.yaml)",
+                "long on port 8081 (compose.yaml)",
+                "variable on port 3001 (compose.yaml)",
+            ],
+        ),
+        (
+            {"package.json": package("vite", dev="vite --port 99999")},
+            ["Vite on port 5173 (package.json)"],
+        ),
+        (
+            {
+                "apps/web/package.json": package("vite"),
+                "services/x\n[evil]/requirements.txt": "flask\n",
+            },
+            ["Vite on port 5173 (apps/web/package.json)",
+             "Flask on port 5000 (services/x\n[evil]/requirements.txt)"],
+        ),
+        (
+            {"package.json": json.dumps({"dependencies": {"express": "4", "vite": "8"},
+              "scripts": {"api": "node api --port 4100"}})},
+            ["Vite on port 5173 (package.json)", "Express on port 4100 (package.json)"],
+        ),
         ({"server/package.json": package("express", start="node . --port=4100")},
          ["Express on port 4100 (server/package.json)"]),
         ({"package.json": "{ broken", "pyproject.toml": "= broken"}, []),
@@ -93,7 +128,8 @@ def test_a_project_is_known_by_its_files(
     assert outcome.status == 0
     config = load(tmp_path / "config.toml", {})
     ports = {t.port for route in config.routes.values() for t in route.targets}
-    assert {int(line.split()[-2]) for line in seen} <= ports
+    named = {re.search(r"on port (\d+) ", line) for line in seen}
+    assert {int(found[1]) for found in named if found} <= ports
     assert config.server.port not in ports
 
 

@@ -38,6 +38,8 @@ def ask(shell: str, tmp_path: Path, text: str) -> str:
         pytest.param('unbuffered completion ""', set(SHELLS), id="choices"),
         pytest.param("unbuffered serve --wa", {"--watch"}, id="an option"),
         pytest.param("unbuffered check --config c", {"config.toml"}, id="a file"),
+        pytest.param("unbuffered import c", {"config.toml"}, id="a file to import"),
+        pytest.param("unbuffered init --output c", {"config.toml"}, id="a new file"),
     ],
 )
 def test_bash_completes(tmp_path: Path, words: str, found: set[str]) -> None:

@@ -218,3 +218,19 @@ def test_the_banner_says_https_and_how_to_trust_it(serving: Process) -> None:
     serving.read_errors(rf"curl --cacert .* https://localhost:{port}/")
     assert Path(authority).read_bytes().startswith(b"-----BEGIN CERTIFICATE")
     assert serving.stop() == 0
+
+
+@pytest.mark.parametrize("host", ["my_machine", "a" * 70])
+def test_a_name_that_no_certificate_can_say_is_left_out(
+    environ: dict[str, str], host: str
+) -> None:
+    made = dev_certificate(host, environ)
+    assert names(made.certificate) == {"localhost", "127.0.0.1", "::1"}
+
+
+def test_the_files_of_two_authorities_are_told(environ: dict[str, str]) -> None:
+    authority = dev_certificate("127.0.0.1", environ).authority
+    other = trustme.CA()
+    authority.write_bytes(other.cert_pem.bytes())
+    with pytest.raises(ConfigError, match="delete both"):
+        dev_certificate("other.example", environ)

@@ -2,18 +2,30 @@
 // writes what concerns its proxy to a file, as JSON. Functions arrive as
 // markers with their source; a rewriting function is also tried out.
 //
-//   node evaluate.mjs KIND CONFIG RESULT
+//   node evaluate.mjs KIND CONFIG RESULT [PIPE]
+//
+// PIPE is open for reading as long as somebody waits for the result.
 
 import child from 'node:child_process'
 import fs from 'node:fs'
 import module from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { load } from './modules.mjs'
 
 const MARK = '$unbuffered'
 const DEPTH = 12
-const [kind, file, result] = process.argv.slice(2)
+const [kind, file, result, pipe] = process.argv.slice(2)
+
+// Nobody waits any more: end the whole group, also when the configuration runs
+// in a circle. So it is watched by a thread of its own.
+const WATCH = `
+const { workerData: fd } = require('node:worker_threads')
+const pipe = new (require('node:net').Socket)({ fd, readable: true, writable: false })
+pipe.on('close', () => process.kill(0, 'SIGKILL')).on('error', () => {}).resume()
+`
+if (pipe) new Worker(WATCH, { eval: true, workerData: Number(pipe) }).unref()
 
 // A process that a configuration starts stays in our group, to end with us.
 const start = child.ChildProcess.prototype.spawn
@@ -43,7 +55,8 @@ function encode(value, depth = 0, above = []) {
   const inside = (each) => encode(each, depth + 1, [...above, value])
   if (Array.isArray(value)) return value.map(inside)
   if (!plain(value)) return mark('instance', { name: value.constructor?.name })
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, inside(v)]))
+  // JSON would leave out what is undefined: an entry whose variable is not set.
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, inside(v) ?? null]))
 }
 
 // What a rewriting function makes of some paths below a prefix.
@@ -71,9 +84,21 @@ async function tryOut(options, prefixes) {
 
 async function tryAll(proxy) {
   if (typeof proxy !== 'object' || proxy === null) return
+  if (Array.isArray(proxy)) await callEntries(proxy)
   for (const [key, options] of Object.entries(proxy)) {
     const context = options?.context ?? options?.path ?? options?.pathFilter ?? key
     await tryOut(options, [context].flat())
+  }
+}
+
+// webpack-dev-server calls an entry that is a function when it starts.
+async function callEntries(proxy) {
+  for (const [number, entry] of proxy.entries()) {
+    if (typeof entry !== 'function' || entry.stub) continue
+    try {
+      const found = await entry()
+      if (found?.target) proxy[number] = { ...found, $called: true }
+    } catch {} // it wants a request
   }
 }
 
@@ -130,7 +155,9 @@ const readers = {
     const found = []
     for (const { method, mount, handler } of uses) {
       const proxy = handler?.proxy
-      if (proxy) await tryOut(proxy.options, [proxy.options.pathFilter ?? mount].flat())
+      const strips = !proxy?.legacy && parseInt(seen.version) >= 3 && mount !== '/'
+      const seenFrom = strips ? '' : proxy?.options.pathFilter ?? mount
+      if (proxy) await tryOut(proxy.options, [seenFrom].flat())
       found.push({ method, mount, ...(proxy ?? { handler }) })
     }
     return { uses: found, version: seen.version }
@@ -144,21 +171,32 @@ const server = (found) =>
     'https', 'server', 'sockPath',
   ])
 
+const seen = { missing: new Set(), version: null }
+let written = false
+
 function write(answer) {
-  fs.writeFileSync(result, JSON.stringify(answer))
+  if (written) return
+  written = true
+  fs.writeFileSync(result, JSON.stringify({ ...answer, missing: [...seen.missing] }))
   process.exit(0)
 }
 
-const seen = { missing: new Set(), version: null }
-try {
-  const required = module.createRequire(pathToFileURL(path.resolve(file)))
-  const exported = await load(path.resolve(file), kind, required, seen)
-  const found = encode(await readers[kind](exported, seen))
-  write({ found, missing: [...seen.missing] })
-} catch (error) {
+const failed = (error) =>
   write({
     error: String(error?.message ?? error).split('\n')[0],
     code: String(error?.code ?? ''),
-    missing: [...seen.missing],
   })
+process.on('uncaughtException', failed)
+process.on('unhandledRejection', failed)
+process.on('exit', (status) => {
+  const waited = 'it came to no end: does it wait for a promise that nothing settles?'
+  failed(status ? `it ended node (${status})` : waited)
+})
+
+try {
+  const required = module.createRequire(pathToFileURL(path.resolve(file)))
+  const exported = await load(path.resolve(file), kind, required, seen)
+  write({ found: encode(await readers[kind](exported, seen)) })
+} catch (error) {
+  failed(error)
 }

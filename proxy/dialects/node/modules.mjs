@@ -108,18 +108,22 @@ export function stub(name) {
 
 function middleware(required, seen) {
   seen.version = versionFrom(required.resolve.paths('http-proxy-middleware'))
-  const create = (first, second) => {
+  const creating = (legacy) => (first, second) => {
     const bare = typeof first === 'object' && !Array.isArray(first) && !second
     const options = { ...(bare ? first : second) }
     if (typeof first === 'string' && !second) options.target = first
     else if (!bare) options.pathFilter = first
-    return Object.assign(() => {}, { proxy: { options } })
+    return Object.assign(() => {}, { proxy: { options, legacy } })
+  }
+  const create = creating(false)
+  const names = {
+    createProxyMiddleware: create,
+    default: create,
+    legacyCreateProxyMiddleware: creating(true),
   }
   return new Proxy(create, {
     get: (_, key) =>
-      ['createProxyMiddleware', 'legacyCreateProxyMiddleware', 'default'].includes(key)
-        ? create
-        : key === '__esModule' ? undefined : stub('http-proxy-middleware'),
+      names[key] ?? (key === '__esModule' ? undefined : stub('http-proxy-middleware')),
   })
 }
 

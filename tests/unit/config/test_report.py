@@ -153,3 +153,24 @@ def test_the_route_table_of_routes_without_a_file() -> None:
         "route  target                 path_rewrite  flags",
         '/sse   http://localhost:8002  ^/sse -> ""   change_origin',
     ]
+
+
+SECRETS = """
+    [routes."/a"]
+    target = ["https://api.example/bot${KEY}/x", "https://${HOST}/y"]
+    path_rewrite = { "^/a" = "/b?key=${KEY}" }
+"""
+
+
+def test_variables_in_a_path_are_told_by_name_and_those_of_a_query_are_masked(
+    read: Load,
+) -> None:
+    config = read(SECRETS, {"KEY": "hunter2", "HOST": "two.example"})
+    first, second = config.routes["/a"].targets
+    assert first.path == b"/bothunter2/x"
+    assert str(first) == "https://api.example/bot${KEY}/x"
+    assert str(second) == "https://two.example/y"
+    for told in (report(config), route_table(config)):
+        assert "hunter2" not in told
+        assert "https://api.example/bot${KEY}/x" in told
+        assert "/b?****" in told

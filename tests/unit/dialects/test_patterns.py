@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.dialects.patterns import (
-    is_choosy,
     prefixes_of_glob,
     prefixes_of_pattern,
+    reach_of,
     to_python,
 )
 from proxy.dialects.rewriting import from_source, read_rewrite
@@ -32,30 +32,33 @@ def test_a_glob_is_prefixes_or_nothing(glob: str, prefixes: list[str] | None) ->
 
 
 @pytest.mark.parametrize(
-    ("pattern", "prefixes", "choosy"),
+    ("pattern", "prefixes", "reach"),
     [
-        ("^/api", ["/api"], False),
-        ("^/api/.*", ["/api"], False),
-        ("^\\/api\\/.*$", ["/api"], True),
-        ("^/api(/.*)?$", ["/api"], True),
-        ("^/api(/|$)", ["/api"], True),
-        ("^/(a|b)/(.*)", ["/a", "/b"], False),
-        ("^/(?:a|b)-x/", ["/a-x", "/b-x"], False),
-        ("^/v1\\.2/", ["/v1.2"], False),
-        ("^/.*", ["/"], False),
-        ("^/v1.2/", None, False),
-        ("^/v[12]/", None, False),
-        ("/api", None, False),
-        ("^/(a|b.)/", None, False),
-        ("^/(?!api)", None, False),
+        ("^/api", ["/api"], "text"),
+        ("^/api.*$", ["/api"], "text"),
+        ("^/api/.*", ["/api"], "segment"),
+        ("^\\/api\\/.*$", ["/api"], "segment"),
+        ("^/api(/.*)?$", ["/api"], "segment"),
+        ("^/api(/|$)", ["/api"], "segment"),
+        ("^/api/?$", ["/api"], "exact"),
+        ("^/api$", ["/api"], "exact"),
+        ("^/(a|b)/(.*)", ["/a", "/b"], "segment"),
+        ("^/(?:a|b)-x/", ["/a-x", "/b-x"], "segment"),
+        ("^/v1\\.2/", ["/v1.2"], "segment"),
+        ("^/.*", ["/"], "segment"),
+        ("^/v1.2/", None, ""),
+        ("^/v[12]/", None, ""),
+        ("/api", None, ""),
+        ("^/(a|b.)/", None, ""),
+        ("^/(?!api)", None, ""),
     ],
 )
 def test_a_pattern_is_prefixes_or_nothing(
-    pattern: str, prefixes: list[str] | None, choosy: bool
+    pattern: str, prefixes: list[str] | None, reach: str
 ) -> None:
     assert prefixes_of_pattern(pattern) == prefixes
     if prefixes:
-        assert is_choosy(pattern) == choosy
+        assert reach_of(pattern) == reach
 
 
 @pytest.mark.parametrize(

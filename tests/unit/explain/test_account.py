@@ -197,3 +197,12 @@ def test_what_is_refused_is_told_in_the_words_of_the_answer(
     assert told.refused is not None
     assert (told.refused["status"], told.refused["message"]) == (status, message)
     assert told.sent == []
+
+
+def test_a_variable_in_the_path_of_a_target_is_told_by_name(account: Explain) -> None:
+    text = '[routes."/a"]\ntarget = "http://one/bot${KEY}"\n'
+    told = account(text, "GET", "/a/c", KEY="hunter2")
+    [sent] = told.sent
+    assert sent.line == "GET /bot${KEY}/a/c HTTP/1.1"
+    assert sent.url == "http://one/bot${KEY}/a/c"
+    assert "hunter2" not in repr(told)

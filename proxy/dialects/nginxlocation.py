@@ -1,0 +1,218 @@
+"""One location of nginx on its way to be a route."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from proxy.dialects.draft import Draft, Reading
+from proxy.dialects.nginxguard import Found, Refusal
+from proxy.dialects.nginxoptions import NginxOptions, is_protection, refuses
+from proxy.dialects.nginxserver import Place, Server, constants, filled
+from proxy.dialects.nginxsyntax import Directive
+from proxy.dialects.patterns import (
+    escape,
+    is_choosy,
+    prefixes_of_pattern,
+    reach_of,
+    usable,
+)
+from proxy.dialects.targets import CREDENTIALS, local_port
+from proxy.dialects.values import table
+
+UNIX = re.compile(r"(https?)://unix:([^:]+)(?::(.*))?")
+STICKY = ("ip_hash", "hash", "sticky", "sticky_cookie_insert")
+HELD = (
+    "proxy_buffering was on (it is by default): nginx held back streams. Nothing is "
+    "held here"
+)
+FILES = "try_files: files are not served here; all paths go to the target"
+HOST = "nginx sent Host: {name}, the name of its upstream; this is the target's own"
+
+
+class Location:
+    """Reads one location; `found` and `refusals` are what comes of it."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        server: Server,
+        place: Place,
+        upstreams: dict[str, Directive],
+        named: dict[str, Directive],
+    ) -> None:
+        self.reading = reading
+        self.server = server
+        self.place = place
+        self.location = place.location
+        self.upstreams = upstreams
+        self.where = f"{self.location.place}: {self.location}"
+        self.notes: list[str] = []
+        self.found: list[Found] = []
+        self.refusals: list[Refusal] = []  # of what is not open to all
+        self.block = self.location.block
+        self.name = ""  # of an `upstream`
+        self.follow(named)
+
+    def follow(self, named: dict[str, Directive]) -> None:
+        """`try_files $uri @app`: what `@app` does with the rest."""
+        tried = self.location.all("try_files")
+        last = tried[-1].values[-1] if tried and tried[-1].values else ""
+        if last in named and not self.location.all("proxy_pass"):
+            self.notes.append(FILES)
+            self.reading.notice(f"{self.where}: {FILES}")
+            self.block = [*self.block, *named[last].block]
+
+    def all(self, name: str) -> list[Directive]:
+        return [each for each in self.block if each.name == name]
+
+    def read(self) -> None:
+        if self.place.path.startswith("@"):
+            return  # reached by others only
+        passes = self.all("proxy_pass")
+        if not passes or self.all("return"):
+            self.pass_over()
+            return
+        prefixes = self.prefixes()
+        written = passes[0].values[0] if passes[0].values else ""
+        try:
+            targets, uri = self.targets(written)
+        except ValueError as fault:
+            self.lose(str(fault))
+            return
+        for prefix in prefixes:
+            draft = Draft(prefix, self.where, notes=[*self.notes])
+            draft.keys["target"] = targets[0] if len(targets) == 1 else targets
+            regex = self.place.modifier.startswith("~")
+            path = prefix if regex else self.place.path
+            draft.reach = reach_of(self.place.path) if regex else "text"
+            if uri is not None:
+                self.replace(draft, path, uri)
+            options = NginxOptions(draft, self.block, self.place.above)
+            options.read(path, self.server.names)
+            self.reading.drafts.append(draft)
+            self.found.append(Found(draft, self.place, self.narrow))
+            self.tell_host(draft)
+            if not draft.inactive:
+                self.reading.opened += options.opened
+            self.reading.ports |= {local_port(each) for each in targets}
+            if draft.keys.pop("held", False):
+                self.reading.notice(HELD)
+        if any(each.draft.inactive for each in self.found):
+            self.refusals.append(Refusal(self.place, self.where))
+
+    def tell_host(self, draft: Draft) -> None:
+        sets = table(draft.keys.get("headers.request.set"))
+        if self.name and draft.keys.get("change_origin") and "Host" not in sets:
+            draft.notes.append(HOST.format(name=self.name))
+
+    @property
+    def narrow(self) -> bool:
+        """Did it take less than a route of its prefix?"""
+        modifier, path = self.place.modifier, self.place.path
+        return modifier == "=" or (modifier.startswith("~") and is_choosy(path))
+
+    def lose(self, why: str) -> None:
+        self.reading.lost.append(f"{self.where}: {why}")
+
+    def pass_over(self) -> None:
+        """Say of a location without proxy_pass what it did, if it did anything."""
+        kinds = [each.name for each in self.block if each.name != "location"]
+        closed = any(is_protection(each) or refuses(each) for each in self.block)
+        if closed and "stub_status" not in kinds:
+            self.refusals.append(Refusal(self.place, self.where))
+            self.lose("it refuses; there is no such route")
+            return
+        for kind in ("root", "alias", "try_files", "return", "fastcgi_pass",
+                     "uwsgi_pass", "grpc_pass", "stub_status"):  # fmt: skip
+            if kind in kinds:
+                self.lose(f"{kind}: no upstream of HTTP; it stays with nginx")
+                return
+
+    def prefixes(self) -> list[str]:
+        """The prefixes that it stands for; none where it is more than those."""
+        modifier, path = self.place.modifier, self.place.path
+        found: list[str] | None = [path]
+        if modifier == "=":
+            self.notes.append(f"nginx took {path} alone; here also what is below it")
+        elif modifier.startswith("~"):
+            found = prefixes_of_pattern(path)
+            if self.narrow:
+                self.notes.append(f"the pattern {path} was narrower than this prefix")
+            if modifier == "~*":
+                self.notes.append(
+                    "nginx took it in any case of letters; a route does not"
+                )
+        usables = [usable(each) for each in found or []]
+        if not usables or not all(usables):
+            self.lose("no plain prefix; write the routes by hand")
+            return []
+        return usables
+
+    def targets(self, written: str) -> tuple[list[str], str | None]:
+        """The addresses, and the path that replaces the location's, if any.
+
+        Raises:
+            ValueError: says why it has none.
+        """
+        known = constants([*self.place.above, *self.block])
+        text = CREDENTIALS.sub("", filled(written, known))
+        unix = UNIX.fullmatch(text)
+        if unix:
+            return [f"unix:{unix[2]}"], unix[3]
+        bare = text.removesuffix("$request_uri")
+        parts = urlsplit(bare)
+        uri = bare.partition("://")[2].partition("/")
+        path = f"/{uri[2]}" if uri[1] else None
+        # With a variable, a path takes the place of the whole request's.
+        if "$" in bare or ("$" in written and path is not None):
+            shown = CREDENTIALS.sub("", written).partition("?")[0]
+            raise ValueError(
+                f"proxy_pass {shown}: its variables are known to nginx only"
+            )
+        if parts.netloc not in self.upstreams:
+            return [f"{parts.scheme}://{parts.netloc}"], path
+        return self.group(parts.scheme, self.upstreams[parts.netloc]), path
+
+    def group(self, scheme: str, upstream: Directive) -> list[str]:
+        """The servers of an `upstream` block."""
+        found = []
+        for server in upstream.all("server"):
+            address, *parameters = server.values
+            if parameters:
+                self.notes.append(f"server {address}: without {' '.join(parameters)}")
+            if "backup" in parameters or "down" in parameters:
+                continue
+            if not address.startswith("unix:"):
+                # Port 80 is the default there, whatever the scheme.
+                port = ":80" if scheme == "https" and not has_port(address) else ""
+                address = f"{scheme}://{address}{port}"
+            found.append(address)
+        name = upstream.values[0]
+        if not found:
+            raise ValueError(f"the upstream {name} has no servers")
+        for directive in upstream.block:
+            if directive.name in STICKY and len(found) > 1:
+                self.notes.append(
+                    f"{directive}: there a client stays with one server; here "
+                    "the one with the fewest open exchanges is asked"
+                )
+        self.name = name
+        return list(dict.fromkeys(found))
+
+    def replace(self, draft: Draft, path: str, uri: str) -> None:
+        """proxy_pass with a path: it comes in place of the location's text."""
+        if uri == path:
+            return
+        optional = "?" if path.endswith("/") and path != "/" else ""
+        draft.keys["path_rewrite"] = {
+            f"^{escape(path)}{optional}": uri.replace("$", "$$")
+        }
+        if uri.endswith("/") and not path.endswith("/") and path != "/":
+            draft.remarks["path_rewrite"] = (
+                "as nginx does it: two slashes come out of it; is that meant?"
+            )
+
+
+def has_port(address: str) -> bool:
+    return re.search(r":\d+\Z", address) is not None
