@@ -111,6 +111,19 @@ def run(planned: Sequence[Step]) -> dict[Key, Outcome | str]:
     return outcomes
 
 
+def without_files(words: Sequence[str]) -> list[str]:
+    """Arguments without where the results are written."""
+    kept, words = [], list(words)
+    while words:
+        word = words.pop(0)
+        name, given, _ = word.partition("=")
+        if name not in ("--json", "--plot"):
+            kept.append(word)
+        elif not given and words:
+            words.pop(0)
+    return kept
+
+
 def main() -> int:
     options = arguments()
     rows = wanted_rows(options)
@@ -127,7 +140,7 @@ def main() -> int:
     names = [DIRECT, *versions]
     result = Result(
         taken=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        command=shlex.join(["python", "-m", "bench", *without_files(sys.argv[1:])]),
         rounds=options.rounds,
         seconds=options.seconds,
         took_seconds=round(time.monotonic() - began),

@@ -1,4 +1,4 @@
-"""Measurements beside each other: variants of one request, hops of one chain.
+"""Measurements beside each other: the variants of one request.
 
 Pure. What one recording only makes likely, a second one without the hold
 makes certain: the events did exist earlier.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from proxy.doctor.diagnosis import diagnose
 from proxy.doctor.record import Recording
-from proxy.doctor.shape import HELD, delays, shape_of
+from proxy.doctor.shape import delays, shape_of
 from proxy.doctor.units import units_of
 from proxy.doctor.verdict import Kind, Verdict, seconds
 
@@ -64,21 +64,24 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     """The verdict on a request, with what its variants add to it."""
     verdict = base.verdict
     told = [case for case in others if case.verdict.told]
+    free = [
+        case
+        for case in told
+        if not case.verdict.held and (not verdict.held or is_freer(base, case))
+    ]
     if not verdict.held:
-        return compare_unheld(verdict, told)
-    free = [case for case in told if not case.verdict.held]
+        if not (free and kept_all(base, free[0])):
+            return compare_unheld(verdict, told)
+        verdict = nothing_but(base, free[0])
     evidence = list(verdict.evidence)
     reasons = []
     for case in free:
-        what = difference(base.recording, case.recording)
-        value = base.recording.method
-        if what == "accept":
-            value = base.recording.asked("accept") or ""
-        reasons.append(DIFFERENCES.get(what, "not always").format(value=value))
+        reasons.append(reason(base.recording, case.recording))
         evidence.append(f"{case.label}: {first_sentence(case.verdict)}")
     alike = [case.label for case in told if case.verdict.held]
     if alike:
-        evidence.append(f"held in the same request {', '.join(alike)} too")
+        how = "cut" if verdict.kind is Kind.CUT else "held"
+        evidence.append(f"{how} in the same request {', '.join(alike)} too")
     hold = verdict.hold
     for case in free:
         late = lateness(base.recording, case.recording)
@@ -91,9 +94,56 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
         verdict,
         line=line,
         evidence=tuple(evidence),
-        sure=verdict.sure or bool(free),
+        sure=verdict.sure or bool(free and base.verdict.held),
         hold=hold,
     )
+
+
+def is_freer(base: Case, other: Case) -> bool:
+    """Does the difference show, or is it the breath of a back end?
+
+    Two answers that only just are, and are not, in bursts show nothing.
+    """
+    here, there = shape_of(base.recording), shape_of(other.recording)
+    late = lateness(base.recording, other.recording)
+    if late and base.verdict.kind is not Kind.CUT:
+        return max(late) > 2 * here.allowed
+    return base.verdict.kind not in (Kind.BURSTS, Kind.RHYTHM) or (
+        len(there.bursts) >= 2 * len(here.bursts)
+    )
+
+
+def reason(base: Recording, other: Recording) -> str:
+    """When it is held, where another request is not."""
+    what = difference(base, other)
+    value = base.method
+    if what == "accept":
+        value = base.asked("accept") or ""
+    return DIFFERENCES.get(what, "not always").format(value=value)
+
+
+def kept_all(base: Case, free: Case) -> bool:
+    """Did nothing come, or all of it late and at once, while the other streamed?"""
+    first = free.recording.arrivals[0].at if free.recording.arrivals else None
+    if first is None:
+        return False
+    if base.verdict.kind is Kind.SILENT:
+        return first < base.recording.ended
+    shape = shape_of(base.recording)
+    late = (shape.first_byte or 0.0) - first > shape.allowed
+    return base.recording.status == 200 and shape.at_once and late
+
+
+def nothing_but(base: Case, free: Case) -> Verdict:
+    """Held to the end, seen only beside a request that is not."""
+    recording = base.recording
+    when = seconds(recording.ended)
+    came = first_sentence(free.verdict).removeprefix("it streams: ")
+    if base.verdict.kind is Kind.SILENT:
+        line = f"Held: nothing came within {when}, while {free.label} {came}."
+    else:
+        line = f"Held to the end: all of it came at once, after {when}."
+    return Verdict(Kind.AT_THE_END, line, base.verdict.evidence)
 
 
 def compare_unheld(verdict: Verdict, told: Sequence[Case]) -> Verdict:
@@ -108,96 +158,6 @@ def compare_unheld(verdict: Verdict, told: Sequence[Case]) -> Verdict:
 def first_sentence(verdict: Verdict) -> str:
     """A verdict as a part of a sentence."""
     return verdict.line[:1].lower() + verdict.line[1:].rstrip(".")
-
-
-# -- hops -------------------------------------------------------------------------
-
-
-def compare_hops(cases: Sequence[Case]) -> tuple[Verdict, list[Case], int | None]:
-    """The verdict on a chain; its hops with what each adds; who holds first.
-
-    Hops are given from the browser's side to the back end's. The last one is
-    the reference: what it does itself cannot be told from the back end.
-    """
-    measured = [own_hold(case, cases, index) for index, case in enumerate(cases)]
-    unanswered = [case for case in cases if not case.verdict.told]
-    holder = next(
-        (
-            index
-            for index in reversed(range(len(measured)))
-            if holds_itself(measured, index)
-        ),
-        None,
-    )
-    if holder is None:
-        return no_holder(cases, unanswered), measured, None
-    return held_at(measured, holder), measured, holder
-
-
-def own_hold(case: Case, cases: Sequence[Case], index: int) -> Case:
-    """A hop with its own hold: what came later here than one hop further back."""
-    if index == len(cases) - 1:
-        return replace(case, added=case.hold)
-    late = lateness(case.recording, cases[index + 1].recording)
-    return replace(case, added=max(late) if late else None)
-
-
-def holds_itself(cases: Sequence[Case], index: int) -> bool:
-    """Does the hold begin at this hop?"""
-    case = cases[index]
-    if index == len(cases) - 1:
-        return case.verdict.held
-    behind = cases[index + 1]
-    if not (case.verdict.told and behind.verdict.told):
-        return case.verdict.held and not behind.verdict.held
-    if case.added is not None and case.verdict.kind not in (Kind.CUT, Kind.HEAD_LATE):
-        return case.added > HELD + 2 * (case.recording.connected or 0.0)
-    return case.verdict.held and case.verdict.kind is not behind.verdict.kind
-
-
-def no_holder(cases: Sequence[Case], unanswered: Sequence[Case]) -> Verdict:
-    """A chain in which no hop holds, or some could not be measured."""
-    if unanswered:
-        first = unanswered[0]
-        return replace(
-            first.verdict, line=f"{first.recording.url}: {first.verdict.line}"
-        )
-    return Verdict(
-        Kind.STREAMS,
-        f"It streams through all {len(cases)} hops.",
-        sure=all(case.verdict.sure for case in cases),
-        hold=max((case.added or 0.0 for case in cases), default=None),
-    )
-
-
-def held_at(cases: Sequence[Case], index: int) -> Verdict:
-    """The hold begins here."""
-    case = cases[index]
-    where = case.recording.url
-    if index == len(cases) - 1:
-        line = (
-            f"The hold begins at {where} or behind it: {first_sentence(case.verdict)}."
-        )
-        more = ("no hop further back was measured; add one with --via",)
-        return replace(
-            case.verdict, line=line, evidence=(*case.verdict.evidence, *more)
-        )
-    behind = cases[index + 1]
-    own = f", {seconds(case.added)} by itself" if case.added else ""
-    verdict = case.verdict
-    if not verdict.held:  # late beside the next hop, though its shape shows nothing
-        verdict = Verdict(Kind.DELAYED, f"Held: up to {seconds(case.added or 0)} late.")
-    return replace(
-        verdict,
-        line=f"The hold begins at {where}{own}: {first_sentence(verdict)}.",
-        evidence=(
-            *verdict.evidence,
-            f"{behind.recording.url}, one hop further back: "
-            f"{first_sentence(behind.verdict)}",
-        ),
-        sure=behind.verdict.told,
-        hold=case.added if case.added is not None else verdict.hold,
-    )
 
 
 def lateness(here: Recording, there: Recording) -> list[float]:
@@ -217,63 +177,3 @@ def lateness(here: Recording, there: Recording) -> list[float]:
     if shape_of(here).kind == "pieces":
         return []
     return [max(unit.at - twin.at, 0.0) for unit, twin in same]
-
-
-# -- the programs of the test origin ----------------------------------------------
-
-
-def compare_programs(cases: Sequence[Case]) -> Verdict:
-    """The verdict on a chain through which the test origin was asked."""
-    told = [case for case in cases if case.verdict.told]
-    if not told:
-        return cases[0].verdict
-    held = [case for case in told if case.verdict.held]
-    lost = [case for case in cases if not case.verdict.told]
-    evidence = [f"{case.label}: {first_sentence(case.verdict)}" for case in lost]
-    if not held:
-        longest = max(case.hold or 0.0 for case in told)
-        return Verdict(
-            Kind.STREAMS,
-            f"It streams: nothing was held in {len(told)} streams, "
-            f"{seconds(longest)} at most on the way.",
-            tuple(evidence),
-            sure=True,
-            hold=longest,
-        )
-    serious = [case for case in held if case.verdict.kind is not Kind.HEAD_LATE]
-    worst = max(serious or held, key=lambda case: case.hold or 0.0)
-    only = pattern_of(told, serious or held)
-    line = worst.verdict.line.rstrip(".")
-    return replace(
-        worst.verdict,
-        line=f"{line}{f'; {only}' if only else ''}.",
-        evidence=(
-            f"{len(held)} of {len(told)} streams were held",
-            *worst.verdict.evidence,
-            *evidence,
-        ),
-        sure=True,
-    )
-
-
-def pattern_of(told: Sequence[Case], held: Sequence[Case]) -> str:
-    """What all the held ones have in common and no free one has."""
-    free = [case for case in told if case not in held]
-
-    def splits(claim: object) -> bool:
-        assert callable(claim)
-        return all(map(claim, held)) and free != [] and not any(map(claim, free))
-
-    if splits(lambda case: bool(case.recording.coding)):
-        return "only what a hop compresses"
-    if splits(lambda case: case.recording.asked("accept-encoding") != "identity"):
-        return DIFFERENCES["accept-encoding"]
-    for method in ("GET", "POST"):
-        if splits(lambda case, m=method: case.recording.method == m):
-            return f"only for {method}"
-    types = {case.recording.type for case in held}
-    if len(types) == 1 and splits(lambda case: case.recording.type in types):
-        return f"only for {types.pop()}"
-    if splits(lambda case: case.recording.get("content-length") is not None):
-        return "only with a Content-Length"
-    return ""

@@ -1,8 +1,8 @@
 """A cure: lines for one product, and the reason for them.
 
 `tested` names the version against which the lines were tried in this project
-(`tests/products/`); the others are what is written of the product, and are
-marked as not tried.
+(`tests/products/`). The others are marked as not tried; `source` is where it
+was looked up, and without one it is from memory.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Cure:
     reason: str
     coded: bool | None = None
     tested: str = ""
+    source: str = ""
 
 
 FLUSH_HEAD = (

@@ -63,18 +63,11 @@ DEV = (
     Cure(
         "angular",
         HELD,
-        "proxy.conf.js",
-        "module.exports = {\n"
-        "  '/api': {\n"
-        "    target: 'http://localhost:8000',\n"
-        "    configure: (proxy) => {\n"
-        "      proxy.on('proxyRes', (answer) => {\n"
-        "        answer.headers['cache-control'] = 'no-cache, no-transform';\n"
-        "      });\n"
-        "    },\n"
-        "  },\n"
-        "};",
-        "`no-transform` forbids every compressor on the way to touch the response",
+        "angular.json, in the build options of development",
+        '"optimization": false',
+        "the older server, made of webpack's, compresses when this is on "
+        "(angular-cli #21720); the newer one is Vite's, which passes events on",
+        source="angular-cli #21720",
     ),
     Cure(
         "angular",
@@ -99,6 +92,7 @@ DEV = (
         "module.exports = { compress: false };",
         "Next.js compresses what goes through its rewrites; or send "
         "`Cache-Control: no-transform` from the route",
+        source="its documentation, compress",
     ),
     Cure(
         "next",
@@ -106,6 +100,7 @@ DEV = (
         "next.config.js",
         "module.exports = { experimental: { proxyTimeout: 3_600_000 } };",
         "rewrites give up after 30 s by default; the value is in milliseconds",
+        source="next.js #36586 and #40289",
     ),
     Cure(
         "express",
@@ -149,18 +144,31 @@ DEV = (
         "    )",
         "under ASGI a generator that is not async is read to its end first; under WSGI "
         "an async one is",
+        tested="Django 5.2 under uvicorn",
     ),
     Cure(
         "uvicorn",
         ANY,
-        "the application",
+        "the shell",
+        'pip install --upgrade "starlette>=1.5"',
+        "GZipMiddleware flushes after each piece from 1.5 on; before, it did not, and "
+        "before 0.46 it took event streams too",
+        coded=True,
+        tested="Starlette 1.10",
+    ),
+    Cure(
+        "uvicorn",
+        ANY,
+        "the application, to see whether a middleware holds",
         "app.user_middleware = [\n"
         "    each for each in app.user_middleware\n"
-        "    if each.cls not in (GZipMiddleware, BaseHTTPMiddleware)\n"
+        "    if not issubclass(each.cls, BaseHTTPMiddleware)\n"
         "]",
-        "uvicorn streams; the middleware of the application does not: GZipMiddleware "
-        "of Starlette before 0.46 compresses event streams, and whoever reads the body "
-        "in a middleware holds it. A blocking call in an async generator stops all",
+        "uvicorn and StreamingResponse stream; a middleware that joins "
+        "`body_iterator` has the whole body first. A blocking call in an async "
+        "generator stops all",
+        coded=False,
+        tested="uvicorn 0.54, Starlette 1.10",
     ),
     Cure(
         "gunicorn",
@@ -168,12 +176,15 @@ DEV = (
         "the command",
         "gunicorn app:app --worker-class gthread --threads 64",
         "a sync worker serves one stream at a time: others wait for its end",
+        source="its documentation, design",
     ),
     Cure(
         "gunicorn",
         CUT,
         "the command",
-        "gunicorn app:app --worker-class gthread --threads 64 --timeout 0",
-        "the arbiter kills a sync worker that is busy for 30 s",
+        "gunicorn app:app --worker-class gthread --threads 64",
+        "the arbiter kills a sync worker that is at one request for longer than "
+        "--timeout, 30 s by default, whether it sends or not; threads may take longer",
+        tested="gunicorn 27.0",
     ),
 )

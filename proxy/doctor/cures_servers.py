@@ -37,6 +37,7 @@ SERVERS = (
         "annotations of the Ingress",
         'nginx.ingress.kubernetes.io/proxy-buffering: "off"',
         "somebody has switched buffering on, here or in the ConfigMap",
+        source="its documentation, annotations",
     ),
     Cure(
         "ingress-nginx",
@@ -44,6 +45,17 @@ SERVERS = (
         "annotations of the Ingress",
         'nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"',
         "it gives up after 60 s of silence",
+        source="its documentation, miscellaneous",
+    ),
+    Cure(
+        "apache",
+        (Kind.FIRST_LATE, Kind.AT_THE_END),
+        "httpd.conf, if mod_security is loaded",
+        "SecResponseBodyMimeTypesClear\n"
+        "SecResponseBodyMimeType text/plain text/html text/xml",
+        "ModSecurity reads a response of these types up to SecResponseBodyLimit "
+        "(512 KiB) before it lets any of it go: leave text/event-stream out",
+        tested="ModSecurity 2.9 in Apache 2.4",
     ),
     Cure(
         "apache",
@@ -52,8 +64,7 @@ SERVERS = (
         'SetEnvIf Request_URI "^/api" no-gzip no-brotli\n'
         'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
         "mod_proxy_http passes events on, also through mod_deflate; FastCGI and AJP "
-        "buffer without flushpackets, and a filter such as mod_security reads the "
-        "whole body",
+        "buffer without flushpackets",
     ),
     Cure(
         "apache",
@@ -143,16 +154,17 @@ SERVERS = (
         CUT,
         "static configuration",
         "entryPoints:\n  web:\n    transport:\n      respondingTimeouts:\n"
-        "        writeTimeout: 0s\n        idleTimeout: 0s",
-        "a limit on the time of a whole response cuts a stream",
+        "        writeTimeout: 0s",
+        "0s is the default: somebody has set a limit on the time of a whole response",
     ),
     Cure(
         "cloudflare",
         ANY,
         "the back end's response, and how the tunnel is started",
         "Content-Type: text/event-stream\nCache-Control: no-cache, no-transform",
-        "only event streams pass unbuffered. A Quick Tunnel (trycloudflare.com) "
-        "collects every answer to a GET: use a named tunnel, or POST",
+        "other types may be collected. A Quick Tunnel (trycloudflare.com) collects "
+        "every answer to a GET (cloudflared #1449): use a named tunnel, or POST",
+        source="cloudflared #199 and #1449",
     ),
     Cure(
         "cloudflare",
@@ -160,6 +172,7 @@ SERVERS = (
         "the back end",
         ": ping  (a comment, every 30 s)",
         "it gives up after 100 s of silence, and only Enterprise plans can change it",
+        source="its documentation, error 524",
     ),
     Cure(
         "aws-alb",
@@ -169,6 +182,7 @@ SERVERS = (
         "  --attributes Key=idle_timeout.timeout_seconds,Value=3600",
         "it cuts after 60 s of silence; it never buffers responses of HTTP targets, "
         "but those of Lambda targets",
+        source="its documentation, edit-load-balancer-attributes",
     ),
     Cure(
         "aws-alb",
@@ -176,6 +190,7 @@ SERVERS = (
         "the target group",
         "# a target of type instance or ip, not lambda",
         "a Lambda target answers with a whole body; HTTP targets are streamed",
+        source="its documentation, lambda-functions",
     ),
     Cure(
         "aws-api-gateway",
@@ -185,8 +200,10 @@ SERVERS = (
         "  type: http_proxy\n"
         "  responseTransferMode: STREAM\n"
         "  timeoutInMillis: 900000",
-        "it collects whole bodies unless the mode is STREAM, which only REST APIs with "
-        "proxy integrations have; HTTP APIs cannot stream",
+        "it collects whole bodies, for 29 s at most, unless the mode is STREAM, which "
+        "only REST APIs with proxy integrations have. A stream ends after 15 minutes, "
+        "or 5 of silence (30 s at an edge-optimised endpoint)",
+        source="its documentation, response-transfer-mode",
     ),
     Cure(
         "iis",

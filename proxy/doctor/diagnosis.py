@@ -12,17 +12,26 @@ from statistics import median
 
 from proxy.doctor.fingerprints import fingerprint
 from proxy.doctor.record import Recording
-from proxy.doctor.shape import HELD, Shape, block_size, shape_of
+from proxy.doctor.shape import HELD, PROMPT, Shape, block_size, rhythm, shape_of
+from proxy.doctor.unjudged import (
+    ENOUGH,
+    document,
+    few,
+    nothing_came,
+    too_quick,
+    unanswered,
+)
 from proxy.doctor.verdict import Kind, Verdict, counted, seconds
 
-ENOUGH = 4  # events; fewer have no shape
-WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
+DELAYED_ACK = 0.04  # seconds; that of Linux
+SEEN = 3  # events with a mark; the quickest is the measure of the others
 # Silences after which products give up by default, in seconds.
 TIMERS = {
     15: "Envoy's route time-out is 15 s, from the request on",
     29: "AWS API Gateway ends every request after 29 s",
-    30: "Next.js rewrites and Heroku end after 30 s, gunicorn's workers too",
-    60: "nginx (proxy_read_timeout), AWS ALB and many others wait 60 s",
+    30: "Next.js rewrites give up after 30 s; gunicorn kills a sync worker then",
+    55: "Heroku's router waits 55 s",
+    60: "nginx (proxy_read_timeout), Apache, AWS ALB and many others wait 60 s",
     100: "Cloudflare waits 100 s",
     120: "IIS/ARR waits 120 s",
     300: "Envoy's stream_idle_timeout is 300 s",
@@ -43,51 +52,12 @@ def judged(shape: Shape) -> Verdict:
     """A stream that was answered and not cut."""
     if not shape.units:
         return nothing_came(shape)
-    if shape.timed:
+    if shape.timed and len(shape.holds) >= SEEN:
         return by_known_times(shape)
     return by_shape(shape)
 
 
-# -- what is no stream at all -----------------------------------------------------
-
-
-def unanswered(recording: Recording) -> Verdict | None:
-    """No response, or not the one that was asked for."""
-    if not recording.answered:
-        fault = recording.fault or "no response head came"
-        return Verdict(Kind.NO_ANSWER, f"Could not measure: {fault}.", sure=True)
-    status = recording.status
-    location = recording.get("location")
-    if 300 <= status < 400 and location:
-        return Verdict(
-            Kind.NO_STREAM,
-            f"Could not measure: status {status}, it redirects to {location}. "
-            "Give that URL if it is meant.",
-            sure=True,
-        )
-    if status >= 400 or status in (101, 204, 304):
-        body = recording.content[:200].decode("utf-8", "replace")
-        said = " ".join(body.split())
-        return Verdict(
-            Kind.NO_STREAM,
-            f"Could not measure: the answer has status {status}, it is no stream.",
-            (f"it says: {said}",) if said else (),
-            sure=True,
-        )
-    return None
-
-
-def nothing_came(shape: Shape) -> Verdict:
-    """A head and no content."""
-    recording = shape.recording
-    if recording.ending == "complete":
-        return Verdict(Kind.NO_STREAM, "Could not measure: the body is empty.")
-    waited = seconds(recording.ended - (recording.head or 0.0))
-    return Verdict(
-        Kind.SILENT,
-        f"Could not tell: a head came, and then nothing for {waited}.",
-        ("the back end may be silent for longer: --max-time gives it more",),
-    )
+# -- what ended before its end --------------------------------------------------
 
 
 def ended_early(shape: Shape) -> Verdict | None:
@@ -108,18 +78,23 @@ def ended_early(shape: Shape) -> Verdict | None:
     after = round(silence)
     for timer in (silence, recording.ended):
         for known, who in TIMERS.items():
-            if abs(timer - known) < max(0.6, 0.02 * known):
+            if near(timer, known):
                 after = known
                 evidence.append(who)
     broken = silence < 1
     how = "broken off" if broken else f"cut after {seconds(silence)} of silence"
     return Verdict(
         Kind.CUT,
-        f"Cut: the stream was {how}, {counted(len(shape.events), 'event')} in.",
+        f"Cut: the stream was {how}, {counted(len(shape.shown), shape.noun)} in.",
         tuple(dict.fromkeys(evidence)),
         sure=missing,
         timer=None if broken and after not in TIMERS else silence,
     )
+
+
+def near(seconds: float, timer: int) -> bool:
+    """Is it that time-out?"""
+    return abs(seconds - timer) < max(0.6, 0.02 * timer)
 
 
 # -- with known times -------------------------------------------------------------
@@ -211,22 +186,24 @@ def delayed(shape: Shape) -> Verdict:
 
 def by_shape(shape: Shape) -> Verdict:
     """A stream whose timing at the origin nobody knows."""
-    events = shape.events
-    first = shape.first_byte or 0.0
-    if len(events) < ENOUGH and not is_block_of_bytes(shape):
+    if (unfit := document(shape)) is not None:
+        return unfit
+    if len(shape.shown) < ENOUGH and not is_block_of_bytes(shape):
         return few(shape)
-    if shape.at_once and first < WAIT:
-        return Verdict(
-            Kind.TOO_QUICK,
-            f"Could not tell: all {counted(len(events), 'event')} were there after "
-            f"{seconds(shape.recording.arrivals[-1].at)}.",
-            ("a stream this short looks the same held and free; ask for a longer one",),
-        )
+    unfit = too_quick(shape)
+    if unfit is not None:
+        return unfit
     pattern = fingerprint(shape)
     if pattern is not None:
         return pattern
-    evidence = []
-    head = shape.recording.head or 0.0
+    return streaming(shape)
+
+
+def streaming(shape: Shape) -> Verdict:
+    """Nothing speaks against it; what is odd is told."""
+    fault = shape.recording.fault
+    evidence = [*([fault] if fault else []), *together(shape), *limit_reached(shape)]
+    head, first = shape.recording.head or 0.0, shape.first_byte or 0.0
     if head > 1.0 and first - head < 0.05:
         evidence.append(
             f"the head came with the first event, after {seconds(head)}: either the "
@@ -234,29 +211,41 @@ def by_shape(shape: Shape) -> Verdict:
         )
     return Verdict(
         Kind.STREAMS,
-        f"It streams: {counted(len(events), 'event')} came in "
-        f"{counted(len(shape.bursts), 'arrival')}.",
+        f"It streams: {came_in(shape)}.",
         tuple(evidence),
     )
+
+
+def came_in(shape: Shape) -> str:
+    """How many came in how many arrivals; pieces are arrivals themselves."""
+    count = counted(len(shape.shown), shape.noun)
+    if shape.kind == "pieces":
+        return f"{count} came over {seconds(shape.bursts[-1].at)}"
+    return f"{count} came in {counted(len(shape.bursts), 'arrival')}"
+
+
+def together(shape: Shape) -> list[str]:
+    """What came together too quickly to be called held."""
+    interval = rhythm(shape)
+    per_burst = len(shape.events) / max(len(shape.bursts), 1)
+    if interval is None or interval >= PROMPT or per_burst < 1.5:
+        return []
+    said = f"about {per_burst:.0f} came together every {seconds(interval)}"
+    if abs(interval - DELAYED_ACK) < 0.005:
+        return [f"{said}: the time of a delayed acknowledgement (TCP_NODELAY is off "
+                "somewhere), or the back end's own pace"]  # fmt: skip
+    return [f"{said}: the back end's own pace, or a hop that hardly holds"]
+
+
+def limit_reached(shape: Shape) -> list[str]:
+    """A clean end, at a moment when products give up by default."""
+    recording = shape.recording
+    if recording.ending != "complete" or shape.silence < 10:
+        return []
+    known = [who for timer, who in TIMERS.items() if near(shape.silence, timer)]
+    after = f"it ended after {seconds(shape.silence)} of silence"
+    return [f"{after}: {who}" for who in known]
 
 
 def is_block_of_bytes(shape: Shape) -> bool:
     return block_size(shape) is not None
-
-
-def few(shape: Shape) -> Verdict:
-    """Too little to say anything about."""
-    events = len(shape.events)
-    first = shape.first_byte or 0.0
-    evidence = [f"at least {ENOUGH} are needed to see a shape"]
-    if shape.recording.ending == "stopped":
-        evidence.append("--max-time gives it longer")
-    if shape.at_once and events > 1 and first >= WAIT:
-        evidence.append(
-            f"they came together, after {seconds(first)}: that may be a hold"
-        )
-    return Verdict(
-        Kind.TOO_FEW,
-        f"Could not tell: only {counted(events, 'event')} came.",
-        tuple(evidence),
-    )

@@ -5,7 +5,18 @@ Each looks at a shape and gives a verdict, or None where it is not its own.
 
 from __future__ import annotations
 
-from proxy.doctor.shape import Shape, block_size, cut_inside, first_late, rhythm
+from statistics import median
+
+from proxy.doctor.shape import (
+    PROMPT,
+    Shape,
+    after_backlog,
+    block_size,
+    cut_inside,
+    first_late,
+    rhythm,
+)
+from proxy.doctor.unjudged import WAIT
 from proxy.doctor.verdict import Kind, Verdict, counted, seconds, size
 
 
@@ -19,10 +30,10 @@ def fingerprint(shape: Shape) -> Verdict | None:
 
 def at_the_end(shape: Shape) -> Verdict | None:
     """Everything in one go: a whole body was collected, or a compressor waited."""
-    if not shape.at_once or len(shape.events) < 2:
+    if not shape.at_once or len(shape.shown) < 2:
         return None
     recording = shape.recording
-    when = seconds(recording.arrivals[0].at)
+    when = seconds(shape.bursts[0].at)
     evidence = [
         f"nothing for {when}, then {size(recording.size)} in "
         f"{counted(len(recording.arrivals), 'read')}"
@@ -38,7 +49,7 @@ def at_the_end(shape: Shape) -> Verdict | None:
         )
     return Verdict(
         Kind.AT_THE_END,
-        f"Held to the end: all {counted(len(shape.events), 'event')} came at once, "
+        f"Held to the end: all {counted(len(shape.shown), shape.noun)} came at once, "
         f"after {when}.",
         tuple(evidence),
         hold=span_of(shape),
@@ -59,10 +70,11 @@ def blocks(shape: Shape) -> Verdict | None:
     several = len(shape.bursts) - 1
     if not shape.recording.coding and 2 * inside < several:
         return None
+    came = counted(len(shape.shown), shape.noun)
     return Verdict(
         Kind.BLOCKS,
-        f"Held in blocks of {size(block)}: {counted(len(shape.events), 'event')} came "
-        f"in {counted(len(shape.bursts), 'arrival')}.",
+        f"Held in blocks of {size(block)}: {came} came in "
+        f"{counted(len(shape.bursts), 'arrival')}.",
         (
             f"{inside} of {several} arrivals end in the middle of an event: it is the "
             "buffer that decides, not the event",
@@ -81,12 +93,13 @@ def listed(numbers: list[int]) -> str:
 def first_bytes(shape: Shape) -> Verdict | None:
     """Only the beginning is held: a buffer that opens once it was full."""
     count = first_late(shape)
-    if count is None:
+    # What is there at once is what the back end had to tell, and no hold.
+    if count is None or (not shape.timed and shape.bursts[0].at < WAIT):
         return None
     together = len(shape.bursts[0].units)
     return Verdict(
         Kind.FIRST_LATE,
-        f"Held at the beginning: the first {counted(together, 'event')} "
+        f"Held at the beginning: the first {counted(together, shape.noun)} "
         f"({size(count)}) came together, the others one by one.",
         (f"the first arrival came after {seconds(shape.bursts[0].at)}",),
         size=count,
@@ -100,12 +113,15 @@ def regular(shape: Shape) -> Verdict | None:
     if interval is None:
         return None
     per_burst = len(shape.events) / len(shape.bursts)
-    if per_burst < 1.5 and not shape.timed:
-        return None
+    if not shape.timed:
+        late = after_backlog(shape, WAIT)
+        several = sum(len(burst.units) > 1 for burst in late)
+        if per_burst < 1.5 or 2 * several < len(late) or interval < PROMPT:
+            return None
     return Verdict(
         Kind.RHYTHM,
         f"Held in a fixed rhythm: every {seconds(interval)} about "
-        f"{per_burst:.0f} events come together.",
+        f"{per_burst:.0f} {shape.noun}s come together.",
         ("a hop flushes by a timer, or waits for acknowledgements (Nagle)",),
         timer=interval,
         hold=span_of(shape),
@@ -114,15 +130,17 @@ def regular(shape: Shape) -> Verdict | None:
 
 def bursts(shape: Shape) -> Verdict | None:
     """Several at a time, by no rule that shows."""
-    if 2 * shape.merged < len(shape.events) or len(shape.bursts) < 2:
-        return None
-    per_burst = len(shape.events) / len(shape.bursts)
-    if per_burst < 2:
+    late = after_backlog(shape, WAIT)
+    counts = [len(burst.units) for burst in late]
+    merged = sum(count for count in counts if count > 1)
+    if len(late) < 2 or 2 * merged < sum(counts) or sum(counts) < 2 * len(late):
         return None
     gap = max(shape.gaps)
+    if median(shape.gaps) < PROMPT and not shape.timed:
+        return None
     return Verdict(
         Kind.BURSTS,
-        f"Held: {counted(len(shape.events), 'event')} came in "
+        f"Held: {counted(len(shape.shown), shape.noun)} came in "
         f"{counted(len(shape.bursts), 'burst')}, up to {seconds(gap)} apart.",
         (f"{shape.merged} events came together with another one",),
         hold=span_of(shape),

@@ -14,7 +14,8 @@ Ending = Literal[
     "complete",  # the body ended as its framing says
     "cut",  # the connection closed, or broke, before that
     "stopped",  # we had seen enough, or the person had (Ctrl-C)
-    "no answer",  # no response head came
+    "no answer",  # no response head came, and none will
+    "no head",  # nor did it while we waited
 ]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from proxy.doctor.comparison import (
-    Case,
-    case_of,
+from proxy.doctor.chain import (
     compare_hops,
     compare_programs,
-    compare_variants,
+    from_the_origin,
+    not_reached,
 )
+from proxy.doctor.comparison import Case, case_of, compare_variants
 from proxy.doctor.cure import Cure
 from proxy.doctor.cures import cures_for
 from proxy.doctor.products import Sign, recognise
@@ -61,15 +61,22 @@ def judge_hops(recordings: list[Recording], product: str = "") -> Result:
 
 
 def judge_through(
-    direct: Recording, recordings: list[Recording], product: str = ""
+    direct: Recording,
+    recordings: list[Recording],
+    product: str = "",
+    missed: str = "",
 ) -> Result:
     """The programs of the test origin, asked through a chain.
 
     `direct`: one of them without the chain; what is late there is our own.
+    `missed`: where the test origin waited, if no request came there.
     """
     slack = max(shape_of(direct).holds, default=0.0)
-    cases = tuple(case_of(each, slack) for each in recordings)
+    cases = tuple(from_the_origin(case_of(each, slack)) for each in recordings)
     verdict = compare_programs(cases)
+    # One that runs elsewhere is as good: its events say when they were sent.
+    if missed and recordings[0].answered and not verdict.told:
+        verdict = not_reached(verdict, missed)
     holder = next((case for case in cases if case.verdict.kind is verdict.kind), None)
     return with_cures("through", verdict, cases, holder or cases[0], None, product)
 

@@ -16,6 +16,7 @@ from proxy.doctor.units import Unit, format_of, units_of
 
 TOGETHER = 0.006  # seconds; reads no further apart came together
 HELD = 0.1  # seconds; a shorter hold is not told from a busy machine's
+PROMPT = 0.075  # seconds; at such intervals models speak of themselves
 KIB = 1024
 BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB)
 SLACK = 16  # bytes by which a block may differ: a chunk's own frame
@@ -50,6 +51,19 @@ class Shape:
         return tuple(each for each in self.units if not each.comment)
 
     @property
+    def shown(self) -> tuple[Unit, ...]:
+        """What a verdict counts: events, or comments where nothing else came."""
+        return self.events or self.units
+
+    @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        if not self.events and self.units:
+            return "comment"
+        nouns = {"pieces": "piece", "lines": "line", "lines of JSON": "line"}
+        return nouns.get(self.kind, "event")
+
+    @property
     def timed(self) -> bool:
         """Do the events say when they were sent?"""
         return bool(self.holds) and len(self.holds) >= len(self.events) - 1
@@ -76,8 +90,8 @@ class Shape:
 
     @property
     def first_byte(self) -> float | None:
-        arrivals = self.recording.arrivals
-        return arrivals[0].at if arrivals else None
+        """When content came first; a compressor's own head is none."""
+        return self.bursts[0].at if self.bursts else None
 
     @property
     def silence(self) -> float:
@@ -95,11 +109,10 @@ class Shape:
     @property
     def at_once(self) -> bool:
         """Did all come in one go?"""
-        arrivals = self.recording.arrivals
-        if not arrivals:
+        if not self.bursts:
             return False
-        span = arrivals[-1].at - arrivals[0].at
-        return span <= max(0.05, 0.02 * arrivals[-1].at)
+        last = self.bursts[-1].until
+        return last - self.bursts[0].at <= max(0.05, 0.02 * last)
 
 
 def raw_delays(units: tuple[Unit, ...]) -> dict[int, float]:
@@ -141,6 +154,8 @@ def bursts_of(recording: Recording, units: tuple[Unit, ...]) -> tuple[Burst, ...
         by_arrival.setdefault(unit.arrival, []).append(unit)
     bursts: list[Burst] = []
     for index, each in enumerate(recording.arrivals):
+        if not each.data:
+            continue
         inside = tuple(by_arrival.get(index, ()))
         between = each.data.endswith((b"\n", b"\r"))
         if bursts and each.at - bursts[-1].until <= TOGETHER:
@@ -173,6 +188,12 @@ def is_multiple(size: int, block: int) -> bool:
     """Is it that many bytes, or twice as many, with a chunk's frame of slack?"""
     off = size % block
     return size >= block - SLACK and min(off, block - off) <= SLACK
+
+
+def after_backlog(shape: Shape, soon: float) -> tuple[Burst, ...]:
+    """The bursts without what was there at once: a back end's history, no hold."""
+    bursts = shape.bursts
+    return bursts[1:] if bursts and bursts[0].at < soon else bursts
 
 
 def cut_inside(shape: Shape) -> int:

@@ -58,12 +58,14 @@ def units_of(recording: Recording) -> tuple[Unit, ...]:
 
 def format_of(recording: Recording) -> str:
     """event stream, lines of JSON, lines, or pieces."""
+    if is_coded(recording):
+        return "pieces"
     if recording.type == "text/event-stream":
         return "event stream"
     if recording.type in JSON_LINES:
         return "lines of JSON"
     content = recording.content
-    if not content or is_coded(recording):
+    if not content:
         return "pieces"
     if content.startswith((b"data:", b"event:", b"id:", b":", b"retry:")):
         return "event stream"

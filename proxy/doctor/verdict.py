@@ -78,7 +78,9 @@ def seconds(value: float) -> str:
 
 
 def size(value: int) -> str:
-    """A size for a person: 780 bytes, 4 KiB, 15.2 KiB."""
-    if value < 2048 and value % 1024:
+    """A size for a person: 780 bytes, 4 KiB, 15.2 KiB, 1.5 MiB."""
+    if value < 2048 and (value % 1024 or not value):
         return f"{value} bytes"
+    if value >= 1024 * 1024:
+        return f"{value / 1024 / 1024:.1f} MiB"
     return f"{value / 1024:.0f} KiB" if value % 1024 == 0 else f"{value / 1024:.1f} KiB"

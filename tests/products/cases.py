@@ -11,9 +11,35 @@ from proxy.doctor.verdict import Kind
 
 GZIP = "gzip on; gzip_types text/event-stream; gzip_min_length 1; gzip_proxied any;"
 STEADY = "steady&count=10"
+QUICK = "steady&count=12&every=0.12"
 FAST = "fast&count=120"
 LATE = "late&count=8&every=0.1&quiet=1.5"
 SILENT = "silent&silent=4"
+SECURITY = """
+SecRuleEngine On
+SecResponseBodyAccess {access}
+SecResponseBodyLimit {limit}
+SecResponseBodyLimitAction ProcessPartial
+"""
+READ = "SecResponseBodyMimeType text/event-stream"
+FIRST = SECURITY.format(access="On", limit=1000)
+POSTED = SECURITY.format(access="Off", limit=1000) + (
+    'SecRule REQUEST_METHOD "@streq POST" '
+    '"id:1,phase:1,pass,nolog,ctl:responseBodyAccess=On"'
+)
+WHOLE = """
+class Whole(BaseHTTPMiddleware):
+    async def dispatch(self, request, call_next):
+        answer = await call_next(request)
+        body = b"".join([piece async for piece in answer.body_iterator])
+        return Response(body, headers=dict(answer.headers))
+
+app.add_middleware(Whole)
+"""
+BLOCKING = """
+def events(request):
+    return StreamingHttpResponse(blocking(), content_type="text/event-stream")
+"""
 ENVOY = "type.googleapis.com/envoy.extensions"
 COMPRESSOR = f"""
 - name: envoy.filters.http.compressor
@@ -78,6 +104,17 @@ CASES = (
     Case("haproxy-cut", "haproxy", SILENT, Kind.CUT, base="option http-no-delay",
          fault="timeout server 2s"),
     Case("apache-cut", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2"),
+    Case("apache-first-bytes", "apache-security", QUICK, Kind.FIRST_LATE,
+         base=FIRST, fault=READ, recognised="apache"),
+    Case("apache-post", "apache-security", QUICK, Kind.FIRST_LATE,
+         base=POSTED, fault=READ, method="POST", recognised="apache"),
+    Case("apache-at-the-end", "apache-security", QUICK, Kind.AT_THE_END,
+         base=SECURITY.format(access="On", limit=100_000), fault=READ,
+         recognised="apache"),
+    Case("uvicorn-middleware", "uvicorn", QUICK, Kind.AT_THE_END, base=WHOLE),
+    Case("django-blocking", "django", QUICK, Kind.AT_THE_END, fault=BLOCKING),
+    Case("gunicorn-cut", "gunicorn", "silent&silent=2", Kind.CUT,
+         fault="gunicorn app:app --timeout 1"),
     Case("envoy-cut", "envoy", SILENT, Kind.CUT, fault="timeout: 2s"),
     Case("express-compression", "express", STEADY, Kind.AT_THE_END, coded=True,
          fault="app.use(compression());", place="{}---"),
@@ -93,10 +130,14 @@ CASES = (
 FREE = (
     Case("nginx-unbuffered-gzip", "nginx", STEADY, Kind.STREAMS,
          base=f"proxy_buffering off; {GZIP}", coded=True),
+    Case("apache-get", "apache-security", QUICK, Kind.STREAMS,
+         base=f"{POSTED}\n{READ}"),
     Case("apache-deflate", "apache", STEADY, Kind.STREAMS,
          base="SetOutputFilter DEFLATE", coded=True),
     Case("caddy-gzip", "caddy", STEADY, Kind.STREAMS, base="encode gzip",
          place="{}---"),
+    Case("uvicorn-gzip", "uvicorn", "ndjson&count=10&every=0.1", Kind.STREAMS,
+         base="app.add_middleware(GZipMiddleware)", coded=True),
     Case("envoy-compressor", "envoy", STEADY, Kind.STREAMS, base=COMPRESSOR,
          place="---{}", coded=True),
     Case("vite-steady", "vite", STEADY, Kind.STREAMS),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 from proxy.doctor.record import dump
@@ -31,6 +32,11 @@ def version(case: Case) -> str:
             r'"version": "([^"]+)"', (folder / "package.json").read_text()
         )
         return f"{folder.name} {found[1] if found else '?'}"
+    if needs.startswith("python:"):
+        names = needs.removeprefix("python:").split("+")
+        return ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    if needs.startswith("/"):
+        needs = "apache2"
     flag = "version" if needs == "caddy" else "--version" if needs == "envoy" else "-v"
     shown = subprocess.run([program(needs) or needs, flag], capture_output=True)
     return f"{needs} {(shown.stdout + shown.stderr).decode().splitlines()[0]}".strip()

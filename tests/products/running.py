@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +21,17 @@ from typing import BinaryIO
 
 HERE = Path(__file__).parent
 PEERS = Path(os.environ.get("PEERS", HERE.parents[1] / "bench" / "proxies"))
+APACHE = "/usr/lib/apache2/modules"
 START_SECONDS = 60.0  # webpack on a busy machine
 Command = Callable[[int, int, str, Path], list[str]]
 
 
 @dataclass(frozen=True)
 class Product:
-    """`command(port, origin, lines, folder)`; `needs`: a program or node module."""
+    """`command(port, origin, lines, folder)`.
+
+    `needs`: a program, `node:` and a module, `python:` and modules, or a file.
+    """
 
     name: str
     needs: str
@@ -41,6 +47,13 @@ class Product:
             if not module.is_dir():
                 return f"{module.name} is not installed: npm ci in bench/proxies"
             return None
+        if self.needs.startswith("/"):
+            found = Path(self.needs).exists()
+            return None if found else f"{Path(self.needs).stem} is not installed"
+        if self.needs.startswith("python:"):
+            name = self.needs.removeprefix("python:")
+            found = all(importlib.util.find_spec(each) for each in name.split("+"))
+            return None if found else f"{name} is not installed: group products"
         return None if program(self.needs) else f"{self.needs} is not installed"
 
 
@@ -86,12 +99,13 @@ def haproxy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 
 
 def apache(port: int, origin: int, lines: str, folder: Path) -> list[str]:
-    modules = "/usr/lib/apache2/modules"
     names = ["mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate",
              "headers", "setenvif", "buffer", "brotli",
              "substitute"]  # fmt: skip
+    if "SecRuleEngine" in lines:
+        names += ["unique_id", "security2"]
     loads = "\n".join(
-        f"LoadModule {name}_module {modules}/mod_{name}.so" for name in names
+        f"LoadModule {name}_module {APACHE}/mod_{name}.so" for name in names
     )
     (folder / "httpd.conf").write_text(
         f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
@@ -171,6 +185,70 @@ def devserver(kind: str) -> Command:
     return command
 
 
+STARLETTE = """
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from tests.products.applications import ask, generate, media_type
+
+async def events(request):
+    ask(request.url.query)
+    return StreamingResponse(generate(), media_type=media_type())
+
+app = Starlette(routes=[Route("/api/events", events)])
+"""
+DJANGO = """
+from django.conf import settings
+settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="x")
+from django.core.asgi import get_asgi_application
+from django.http import StreamingHttpResponse
+from django.urls import path
+from tests.products.applications import ask, blocking, generate
+"""
+DJANGO_URLS = """
+import inspect
+
+async def asked(request):
+    ask(request.META["QUERY_STRING"])
+    answer = events(request)
+    return await answer if inspect.isawaitable(answer) else answer
+
+urlpatterns = [path("api/events", asked)]
+app = get_asgi_application()
+"""
+WSGI = """
+from tests.products.applications import ask, blocking, media_type
+
+def app(environ, start_response):
+    ask(environ["QUERY_STRING"])
+    start_response("200 OK", [("Content-Type", media_type())])
+    return blocking()
+"""
+
+
+def uvicorn(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    return asgi(port, f"{STARLETTE}\n{lines}\n", folder)
+
+
+def django(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    return asgi(port, f"{DJANGO}\n{lines}\n{DJANGO_URLS}", folder)
+
+
+def asgi(port: int, text: str, folder: Path) -> list[str]:
+    (folder / "app.py").write_text(text)
+    return [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port),
+            "--app-dir", str(folder), "--log-level", "warning"]  # fmt: skip
+
+
+def gunicorn(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: the command, from which its options are taken."""
+    (folder / "app.py").write_text(WSGI)
+    return [sys.executable, "-m", *lines.split(), "--bind", f"127.0.0.1:{port}",
+            "--chdir", str(folder), "--log-level", "error"]  # fmt: skip
+
+
 PRODUCTS = {
     each.name: each
     for each in (
@@ -178,9 +256,13 @@ PRODUCTS = {
         Product("caddy", "caddy", caddy),
         Product("haproxy", "haproxy", haproxy),
         Product("apache", "apache2", apache),
+        Product("apache-security", f"{APACHE}/mod_security2.so", apache),
         Product("envoy", "envoy", envoy),
         Product("express", "node:compression", express),
         Product("http-proxy-3", "node:http-proxy-3", http_proxy),
+        Product("uvicorn", "python:uvicorn+starlette", uvicorn),
+        Product("django", "python:uvicorn+django", django),
+        Product("gunicorn", "python:gunicorn", gunicorn),
         Product("vite", "node:vite", devserver("vite")),
         Product(
             "webpack-dev-server",
@@ -219,7 +301,7 @@ async def started(
         stdout=output,
         stderr=output,
         cwd=folder,
-        env={**os.environ, "PEERS": str(PEERS)},
+        env={**os.environ, "PEERS": str(PEERS), "PYTHONPATH": str(HERE.parents[1])},
     )
     try:
         async with asyncio.timeout(START_SECONDS):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import gzip
+import io
 import json
 from collections.abc import AsyncIterator
 
@@ -16,7 +19,7 @@ from proxy.doctor.measuring.fetch import Limits, Response, fetch
 from proxy.doctor.measuring.origin import Origin
 from proxy.doctor.units import units_of
 from tests.conftest import StartProxy
-from tests.support.ports import ClosedPort
+from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, chunk, connect
 from tests.unit.doctor.recordings import sent
 
@@ -94,7 +97,13 @@ async def answered(upstream: Upstream, answer: bytes, *, reset: bool = False) ->
                      id="short"),
         pytest.param(CHUNKED + b"4\r\nabcd\r\nzz\r\n", "cut", "chunk-size",
                      id="broken"),
-        pytest.param(b"hello", "no answer", "was closed before", id="no http"),
+        pytest.param(b"hello", "no answer", "no HTTP: 'hello'", id="no http"),
+        pytest.param(b"", "no answer", "closed it without an answer; is it https",
+                     id="nothing"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nCont", "no answer", "within the response",
+                     id="half a head"),
+        pytest.param(b"\0\0\0\x04\0\0\0\0\0", "no answer", "in HTTP/2", id="HTTP/2"),
+        pytest.param(b"\x15\x03\x03\0\x02\x02\x28", "no answer", "in TLS", id="TLS"),
         pytest.param(b"HTTP/9\r\n\r\n", "no answer", "status line", id="not ours"),
     ],
 )  # fmt: skip
@@ -169,6 +178,36 @@ async def test_nobody_listens() -> None:
     with ClosedPort() as closed:
         recording = await fetch(Ask(f"http://{closed.address}/"), Limits(5.0))
     assert recording.fault == f"nothing listens at {closed.address}"
+
+
+async def test_no_head_in_time_is_not_the_same_as_no_answer(
+    upstream: Upstream,
+) -> None:
+    async def serve() -> None:
+        await (await upstream.connection()).read_head()
+
+    recording, _ = await asyncio.gather(fetch(Ask(upstream.url), Limits(0.2)), serve())
+    assert recording.ending == "no head"
+    assert recording.connected is not None
+
+
+async def test_a_stop_is_heard_while_connecting() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, stop.set)
+    with BlackHole() as hole:
+        recording = await fetch(Ask(hole.url), Limits(60, 60), stop=stop)
+    assert recording.fault == "stopped before a connection stood"
+
+
+async def test_https_where_none_is_spoken(upstream: Upstream) -> None:
+    async def serve() -> None:
+        peer = await upstream.connection()
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.close()
+
+    url = upstream.url.replace("http://", "https://")
+    recording, _ = await asyncio.gather(fetch(Ask(url), Limits(5.0)), serve())
+    assert recording.fault.endswith("is it http:// there?")
 
 
 # -- the test origin --------------------------------------------------------------
@@ -263,3 +302,56 @@ async def test_a_post_is_not_repeated_unasked(upstream: Upstream) -> None:
     )
     assert status == 2
     assert upstream.unexpected == 0
+
+
+async def test_two_hops_at_one_address_do_not_disturb_each_other(
+    upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two paths of one server, one of which is done before the other begins."""
+
+    async def serve() -> None:
+        peers = [await upstream.connection() for _ in range(2)]
+        heads = [await peer.read_head() for peer in peers]
+        gone, stream = peers if heads[0].startswith(b"GET /gone") else peers[::-1]
+        await gone.send(b"HTTP/1.1 502 x\r\nContent-Length: 0\r\n\r\n")
+        await gone.read_to_close()
+        await stream.send(CHUNKED)
+        for number in range(1, 7):
+            await stream.send(chunk(sent(number, 6, 0.0)))
+        await stream.send(chunk(b""))
+
+    one, two = f"{upstream.url}/gone", f"{upstream.url}/stream"
+    status, _ = await asyncio.gather(doctor("--via", one, "--via", two), serve())
+    said = capsys.readouterr()
+    assert (status, said.err) == (2, "")
+    assert f"{one}: Could not measure: the answer has status 502" in said.out
+
+
+async def test_a_chain_that_does_not_end_at_the_port_is_told(
+    proxy: StartProxy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ClosedPort() as place:
+        port = place.port
+    with ClosedPort() as elsewhere:
+        running = await proxy({"/sse": {"target": elsewhere.url}})
+        chain = f"{running.url}/sse/events"
+        assert await doctor("--through", chain, "--port", str(port), "-q") == 2
+    said = capsys.readouterr().out
+    assert f"reached the test origin at 127.0.0.1:{port}" in said
+    assert "status 502" in said
+
+
+class Full(io.StringIO):
+    """A disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_report_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ClosedPort() as closed, contextlib.redirect_stdout(Full()):
+        assert await doctor(f"http://{closed.address}/") == 2
+    said = "unbuffered: cannot write the report: no space left on device\n"
+    assert capsys.readouterr().err == said

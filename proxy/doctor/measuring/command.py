@@ -10,11 +10,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from errno import EADDRINUSE
 from typing import Any
 
 from proxy.doctor.measuring.asking import Ask, AskError, check_url
 from proxy.doctor.measuring.curl import Command, read_curl
 from proxy.doctor.measuring.origin import Origin, overview
+from proxy.doctor.measuring.reaching import reason
 from proxy.doctor.measuring.session import Plan, Session, with_origin
 from proxy.doctor.products import NAMES
 from proxy.doctor.result import NOT_MEASURED, Result
@@ -117,7 +119,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         AskError: what is wrong with them.
     """
     words = [*([options.url] if options.url else []), *options.curl]
-    if words and words[0].partition(" ")[0] in ("curl", "curl.exe"):
+    if words and "curl" in " ".join(words)[:12].replace(".exe", "").split():
         ask = read_curl(words)
     else:
         ask = asked(options, words)
@@ -185,8 +187,9 @@ async def examine(plan: Plan, options: argparse.Namespace) -> int:
         return fail(str(fault), NOT_MEASURED)
     except OSError as fault:
         where = f"{options.host}:{options.port}"
-        reason = fault.strerror or fault
-        return fail(f"cannot listen on {where}: {reason}", NOT_MEASURED)
+        taken = "; stop your back end first" if fault.errno == EADDRINUSE else ""
+        why = f"cannot listen on {where}: {reason(fault)}{taken}"
+        return fail(why, NOT_MEASURED)
     finally:
         ticking.cancel()
         progress.clear()
@@ -194,7 +197,10 @@ async def examine(plan: Plan, options: argparse.Namespace) -> int:
             loop.remove_signal_handler(signal.SIGINT)
     if stop.is_set():
         progress.note("stopped; this is what was seen until then")
-    show(result, options)
+    try:
+        show(result, options)
+    except OSError as fault:  # a full disk
+        return fail(f"cannot write the report: {reason(fault)}", NOT_MEASURED)
     return result.status
 
 
@@ -230,7 +236,8 @@ class Progress:
             return
         self.clear()
         columns = shutil.get_terminal_size().columns
-        line = f"{text}  (Ctrl-C: verdict now)"[: columns - 1]
+        hint = "  (Ctrl-C: verdict now)"
+        line = f"{text}{hint if len(text + hint) < columns else ''}"[: columns - 1]
         self.written = len(line)
         self.write(line)
 
@@ -267,7 +274,7 @@ async def serve_origin(host: str, port: int) -> int:
     try:
         port = await origin.start(host, port)
     except OSError as fault:
-        return fail(f"cannot listen on {host}:{port}: {fault.strerror}", FAILED)
+        return fail(f"cannot listen on {host}:{port}: {reason(fault)}", FAILED)
     shown = f"[{host}]" if ":" in host else host
     note(f"Test origin on http://{shown}:{port}/  Ctrl-C stops.\n\n{overview()}")
     await stop.wait()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
-import shlex
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from proxy.doctor.measuring.asking import Ask, AskError, check_url
+from proxy.doctor.measuring.pasted import curl_words, words_of
 
 # Options that take a value, by their short names.
 SHORT = {
     "X": "request", "H": "header", "d": "data", "A": "user-agent", "e": "referer",
     "b": "cookie", "u": "user", "m": "max-time", "o": "output", "w": "write-out",
     "T": "upload-file", "F": "form", "x": "proxy", "c": "cookie-jar", "r": "range",
-    "D": "dump-header", "E": "cert",
+    "D": "dump-header", "E": "cert", "y": "speed-time", "Y": "speed-limit",
 }  # fmt: skip
 # Options that change nothing for us, and whether they take a value.
 IGNORED = {
@@ -24,13 +25,22 @@ IGNORED = {
     "output": 1, "write-out": 1, "connect-timeout": 1, "http2-prior-knowledge": 0,
     "cookie-jar": 1, "dump-header": 1, "ssl-no-revoke": 0, "no-progress-meter": 0,
     "progress-bar": 0, "path-as-is": 0, "retry": 1, "ipv4": 0, "ipv6": 0, "http3": 0,
+    "fail-with-body": 0, "location-trusted": 0, "http1.0": 0, "tlsv1": 0,
+    "tlsv1.0": 0, "tlsv1.1": 0, "tlsv1.2": 0, "tlsv1.3": 0, "tls-max": 1,
+    "tcp-nodelay": 0, "keepalive-time": 1, "no-keepalive": 0, "speed-time": 1,
+    "speed-limit": 1, "expect100-timeout": 1, "retry-delay": 1, "retry-max-time": 1,
+    "retry-all-errors": 0, "retry-connrefused": 0, "stderr": 1, "trace-time": 0,
+    "trace": 1, "trace-ascii": 1, "no-alpn": 0, "http2-upgrade": 0, "raw": 0,
+    "max-redirs": 1, "no-fail": 0, "styled-output": 0, "silent-errors": 0,
 }  # fmt: skip
 FLAGS = {"s": "silent", "N": "no-buffer", "v": "verbose", "i": "include",
          "S": "show-error", "L": "location", "f": "fail", "k": "insecure",
          "G": "get", "I": "head", "g": "globoff", "#": "progress-bar",
          "4": "ipv4", "6": "ipv6"}  # fmt: skip
+PSEUDO = re.compile(r":(authority|method|path|scheme|protocol)\s*:")  # of HTTP/2
 DATA = {"data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "json"}
 NAMED = {"user-agent": "User-Agent", "referer": "Referer", "cookie": "Cookie"}
+FRAMING = ("content-length", "transfer-encoding")  # follow from the body
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -40,14 +50,10 @@ def read_curl(words: Sequence[str]) -> Ask:
     Raises:
         AskError: an option that cannot be done here, or no URL.
     """
-    # Pasted as one quoted text, or with the shell's line ends left in it.
-    if len(words) == 1:
-        words = shlex.split(words[0].replace("\\\n", " "))
-    words = [word for word in words if word.strip("\\\r\n ")]
-    if words and words[0] in ("curl", "curl.exe"):
-        words = words[1:]
+    # Pasted as one quoted text, or as the words that a shell made of it.
+    found = words_of(words[0]) if len(words) == 1 else list(words)
     command = Command()
-    for name, value in options(list(words)):
+    for name, value in options(curl_words(found)):
         command.take(name, value)
     return command.ask()
 
@@ -67,7 +73,10 @@ def options(words: list[str]) -> Iterator[tuple[str, str]]:
         word = value()
         if word.startswith("--"):
             name, equals, text = word[2:].partition("=")
-            if name in DATA | set(SHORT.values()) | {"url"} or IGNORED.get(name):
+            if name in DATA | set(SHORT.values()) | {
+                "url",
+                "oauth2-bearer",
+            } or IGNORED.get(name):
                 yield name, text if equals else value()
             else:
                 yield name, ""
@@ -104,17 +113,27 @@ class Command:
         elif name == "header":
             self.header(value)
         elif name in NAMED:
+            if name == "cookie" and "=" not in value:
+                raise AskError(
+                    f"-b {value}: a cookie file is not read; -b 'NAME=VALUE'"
+                )
             self.fields.append((NAMED[name], value))
         elif name in DATA:
             self.body(name, value)
         elif name == "user":
             coded = base64.b64encode(value.encode()).decode()
             self.fields.append(("Authorization", f"Basic {coded}"))
+        elif name == "oauth2-bearer":
+            self.fields.append(("Authorization", f"Bearer {value}"))
         else:
             self.flag(name)
 
     def header(self, value: str) -> None:
         """`Name: value`; one without a value takes the field away."""
+        if PSEUDO.match(value):
+            return  # Chrome copies those too
+        if value.startswith("@"):
+            raise AskError(f"-H {value}: a file of fields is not read; name each")
         name, colon, text = value.partition(":")
         if not colon:
             name = value.rstrip(";")
@@ -127,6 +146,8 @@ class Command:
         """A piece of the body, as `-d` and its kin have it."""
         if name == "data-urlencode":
             before, equals, after = value.partition("=")
+            if not equals and "@" in value:
+                raise AskError(f"--data-urlencode {value}: files are not read; --data")
             value = f"{before}{equals}{quote(after)}" if equals else quote(value)
         elif value.startswith("@") and name != "data-raw":
             path = Path(value[1:])
@@ -171,6 +192,6 @@ class Command:
         names = {name.lower() for name, _ in self.fields}
         if self.data and "content-type" not in names:
             self.fields.append(("Content-Type", self.kind))
-        fields = [each for each in self.fields if each[0].lower() != "content-length"]
+        fields = [each for each in self.fields if each[0].lower() not in FRAMING]
         method = self.method or ("POST" if self.data else "GET")
         return Ask(self.url, method, tuple(fields), body, self.insecure)

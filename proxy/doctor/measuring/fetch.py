@@ -8,14 +8,13 @@ kernel handed them over. What went wrong is told, and what came before it kept.
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Literal, cast
 from urllib.parse import urljoin, urlsplit
 
 from proxy.doctor.measuring.asking import Ask, AskError, check_url
+from proxy.doctor.measuring.reaching import connect, no_answer, unreachable
 from proxy.doctor.record import Arrival, Ending, Recording, Redirect
 from proxy.errors import MalformedResponse, ProxyError
 from proxy.http1.framing import Body, response_body
@@ -145,8 +144,8 @@ class Response(asyncio.Protocol):
         if self.over.done() or self.transport is None:
             return
         if self.body is None:
-            reset = "was reset" if error else "was closed"
-            self.end("no answer", f"the connection {reset} before a response head")
+            reset = error is not None
+            self.end("no answer", no_answer(self.ask, self.pending, reset=reset))
             return
         missing = self.body.end()
         if error is not None:
@@ -232,60 +231,40 @@ def followed(ask: Ask, status: int, location: str) -> Ask | None:
 
 async def run(response: Response, limits: Limits, stop: asyncio.Event | None) -> None:
     """Connect, and wait for the end of the response, of the time, or of patience."""
-    ask = response.ask
+    patience = asyncio.ensure_future((stop or asyncio.Event()).wait())
     try:
-        async with asyncio.timeout(limits.connect):
-            await connect(ask, response)
-    except (OSError, TimeoutError) as fault:
-        response.end("no answer", unreachable(ask, fault, limits.connect))
-        return
-    patience = asyncio.ensure_future(stop.wait()) if stop is not None else None
-    waiting = {response.over, *([patience] if patience else [])}
-    try:
-        await asyncio.wait(
-            waiting, timeout=limits.whole, return_when=asyncio.FIRST_COMPLETED
-        )
+        if await reached(response, limits, patience):
+            await asyncio.wait(
+                {response.over, patience},
+                timeout=limits.whole,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
     finally:
-        if patience is not None:
-            patience.cancel()
+        patience.cancel()
+        if response.head is None and response.pending:
+            response.end("no answer", "the response head began and did not end")
         if response.head is None:
-            waited = response.clock() - response.began
-            response.end("no answer", f"no response head within {waited:.1f} s")
+            response.end("no head")
         response.end("stopped")
 
 
-async def connect(ask: Ask, response: Response) -> None:
-    """A connection for this request alone, its small writes sent at once."""
-    scheme, host, port = ask.place
-    context = None
-    if scheme == "https":
-        context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
-        if ask.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-    await asyncio.get_running_loop().create_connection(
-        lambda: response,
-        host,
-        port,
-        ssl=context,
-        server_hostname=host if context else None,
-    )
-
-
-def unreachable(ask: Ask, fault: OSError | TimeoutError, seconds: float) -> str:
-    """Why no connection stands, for the person who gave the URL."""
-    _, host, port = ask.place
-    where = f"{host}:{port}"
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        return f"{where}: {fault.verify_message}; --insecure takes any certificate"
-    if isinstance(fault, ssl.SSLError):
-        reason = (fault.reason or str(fault)).replace("_", " ").lower()
-        return f"{where}: no TLS ({reason}); is it http:// there?"
-    if isinstance(fault, socket.gaierror):
-        return f"{host}: no such host"
-    if isinstance(fault, TimeoutError):
-        return f"{where}: no connection within {seconds:g} s"
-    if isinstance(fault, ConnectionRefusedError) or "Connect call failed" in str(fault):
-        return f"nothing listens at {where}"
-    return f"{where}: {fault.strerror or fault}"
+async def reached(
+    response: Response, limits: Limits, patience: asyncio.Future[Literal[True]]
+) -> bool:
+    """Connect; False where that failed, or the person did not wait for it."""
+    ask = response.ask
+    connecting = asyncio.ensure_future(connect(ask, response))
+    try:
+        async with asyncio.timeout(limits.connect):
+            either: set[asyncio.Future[Any]] = {connecting, patience}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                response.end("no answer", "stopped before a connection stood")
+                return False
+            connecting.result()
+    except (OSError, TimeoutError) as fault:
+        response.end("no answer", unreachable(ask, fault, limits.connect))
+        return False
+    finally:
+        connecting.cancel()
+    return True

@@ -39,6 +39,7 @@ class Origin:
         self.clock = clock
         self.server: asyncio.Server | None = None
         self.open: set[asyncio.Task[None]] = set()
+        self.asked = 0  # requests
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port."""
@@ -80,6 +81,7 @@ class Origin:
         """One exchange; True if the connection serves another."""
         head = parse_request_head(await reader.readuntil(b"\r\n\r\n"))
         asked = self.clock()
+        self.asked += 1
         if b"100-continue" in head.members(b"expect"):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         await read_body(head, reader)

@@ -24,6 +24,7 @@ from proxy.doctor.programs import PROGRAMS, Program
 from proxy.doctor.record import Recording
 from proxy.doctor.result import Result, judge_hops, judge_one, judge_through
 from proxy.doctor.shape import shape_of
+from proxy.doctor.verdict import Kind
 from proxy.timeline import monotonic
 
 ENOUGH_EVENTS = 40  # that came one by one: it streams, and goes on streaming
@@ -50,10 +51,11 @@ class Plan:
     in_turn: bool = False  # hops one after the other
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Under:
     """A request that is under way."""
 
+    label: str
     since: float
     reads: int = 0
     size: int = 0
@@ -65,7 +67,7 @@ class Session:
     def __init__(self, progress: Tell, stop: asyncio.Event) -> None:
         self.progress = progress
         self.stop = stop
-        self.open: dict[str, Under] = {}
+        self.open: list[Under] = []
 
     # -- one URL
 
@@ -88,10 +90,13 @@ class Session:
     def worth_comparing(self, plan: Plan, result: Result) -> bool:
         """Is there a question left, and may it be asked?"""
         recording = result.cases[0].recording
-        if not recording.answered or recording.status >= 300 or self.stop.is_set():
+        if recording.status >= 300 or self.stop.is_set():
+            return False
+        if not (recording.answered or recording.ending == "no head"):
             return False
         if plan.compare == "auto":
-            return result.status != 0 and plan.ask.method in SAFE
+            page = result.verdict.kind is Kind.NO_STREAM
+            return result.status != 0 and not page and plan.ask.method in SAFE
         return plan.compare == "all"
 
     # -- several hops
@@ -117,15 +122,24 @@ class Session:
 
     # -- through a chain, from the test origin
 
-    async def through(self, plan: Plan, silence: float, origin: str) -> Result:
-        """All programs of the test origin through the chain, at the same time."""
+    async def through(
+        self, plan: Plan, silence: float, origin: Origin, url: str
+    ) -> Result:
+        """All programs of the test origin, at `url`, through the chain, at once."""
         asks = through_asks(plan.ask, silence)
-        direct = program_ask(Ask(f"{origin}/"), PROGRAMS["steady"], silence)
+        direct = program_ask(Ask(f"{url}/"), PROGRAMS["steady"], silence)
         limit = max(plan.max_time, silence + 15)
-        straight, *recordings = await asyncio.gather(
-            *(self.measure(ask, limit) for ask in (replace(direct, label=""), *asks))
-        )
-        result = judge_through(straight, recordings, plan.product)
+        beside = asyncio.ensure_future(self.measure(replace(direct, label=""), limit))
+        try:
+            recordings = await asyncio.gather(
+                *(self.measure(ask, limit) for ask in asks)
+            )
+            played = any(each.status == 200 for each in recordings)
+            straight = await beside if played else Recording(direct.url)
+        finally:
+            beside.cancel()
+        missed = urlsplit(url).netloc if origin.asked <= 1 else ""  # our own
+        result = judge_through(straight, recordings, plan.product, missed)
         if result.verdict.held and not result.signs:
             index = result.cases.index(result.holder)
             recordings[index] = await self.probed(recordings[index], plan)
@@ -138,18 +152,18 @@ class Session:
         self, ask: Ask, seconds: float, *, watch: bool = False
     ) -> Recording:
         """One request."""
-        label = ask.label or "listening"
-        self.open[label] = Under(monotonic())
+        under = Under(ask.label or "listening", monotonic())
+        self.open.append(under)
 
         def seen(response: Response) -> bool:
-            self.open[label].reads = len(response.arrivals)
-            self.open[label].size = response.size
+            under.reads = len(response.arrivals)
+            under.size = response.size
             return watch and enough(response)
 
         try:
             return await fetch(ask, Limits(seconds), seen, self.stop)
         finally:
-            self.open.pop(label, None)
+            self.open.remove(under)
 
     async def tick(self) -> None:
         """Progress, a few times a second, also while nothing comes."""
@@ -157,10 +171,10 @@ class Session:
             await asyncio.sleep(TICK)
             if not self.open:
                 continue
-            waited = monotonic() - min(each.since for each in self.open.values())
-            reads = sum(each.reads for each in self.open.values())
-            size = sum(each.size for each in self.open.values())
-            names = ", ".join(self.open)
+            waited = monotonic() - min(each.since for each in self.open)
+            reads = sum(each.reads for each in self.open)
+            size = sum(each.size for each in self.open)
+            names = ", ".join(each.label for each in self.open)
             if len(self.open) > 2:
                 names = f"{len(self.open)} streams"
             self.progress(f"{names}: {waited:.1f} s, {reads} reads, {size} bytes")
@@ -238,6 +252,6 @@ async def with_origin(
     port = await origin.start(host, port)
     here = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     try:
-        return await session.through(plan, silence, url_at(here, port))
+        return await session.through(plan, silence, origin, url_at(here, port))
     finally:
         await origin.stop()

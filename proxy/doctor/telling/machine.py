@@ -39,6 +39,8 @@ def as_json(result: Result, *, events: bool = False) -> str:
                     "where": cure.where,
                     "lines": cure.lines,
                     "reason": cure.reason,
+                    "tried_with": cure.tested or None,
+                    "source": cure.source or None,
                 }
                 for cure in result.cures
             ],

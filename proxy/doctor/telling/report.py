@@ -66,7 +66,7 @@ def report(
     events: bool = False,
 ) -> str:
     """The whole report."""
-    page = Page(max(width, 50), colour=colour, plain=plain)
+    page = Page(max(width, 40), colour=colour, plain=plain)
     page.wrap(result.verdict.line, "", style=style_of(result))
     if result.verdict.held and not result.verdict.sure:
         page.wrap(unsure(result), "")
@@ -108,7 +108,8 @@ def draw(page: Page, result: Result) -> None:
         for case in result.cases
         if case.recording.answered
     ]
-    if not rows:
+    page_or_error = result.verdict.kind is Kind.NO_STREAM and result.mode != "hops"
+    if not rows or page_or_error:
         return
     page.add()
     for line in timeline(rows, page.width, plain=page.plain):
@@ -142,7 +143,8 @@ def hops(page: Page, result: Result) -> None:
         if case.added is None:
             added = "its own hold is not known"
         else:
-            added = f"adds {seconds(case.added)}"
+            more = " or more" if case.verdict.kind is Kind.SILENT else ""
+            added = f"adds {seconds(case.added)}{more}"
         line = f"  {case.recording.url:{width}}  {case.verdict.kind.value}; {added}"
         held = case is result.holder and result.verdict.held
         page.add(line, RED if held else PLAIN)
@@ -179,10 +181,11 @@ def measured(recording: Recording) -> list[str]:
     if len(recording.arrivals) > 1:
         gaps = [after.at - before.at for before, after in pairwise(recording.arrivals)]
         times.append(f"longest gap {seconds(max(gaps))}")
-    events = counted(len(shape.events), "event")
+    events = counted(len(shape.shown), shape.noun)
     arrivals = counted(len(shape.bursts), "arrival")
     merged = f" ({shape.merged} came together with another)" if shape.merged else ""
-    times.append(f"{events} in {arrivals}{merged}")
+    pieces = shape.kind == "pieces"
+    times.append(events if pieces else f"{events} in {arrivals}{merged}")
     times.append(size(recording.size))
     found.append(", ".join(times))
     fields = [
@@ -245,5 +248,14 @@ def write_cure(page: Page, cure: Cure, how: str) -> None:
     for line in cure.lines.splitlines():
         page.add(f"      {line}", GREEN)
     page.add()
-    tested = f" (tried with {cure.tested})" if cure.tested else ""
-    page.wrap(f"{cure.reason}{tested}", "  ")
+    page.wrap(f"{cure.reason}{standing(cure)}", "  ")
+
+
+def standing(cure: Cure) -> str:
+    """How far the lines can be relied upon."""
+    if cure.tested:
+        return f" (tried with {cure.tested})"
+    if not cure.product:
+        return ""
+    where = f"from {cure.source}" if cure.source else "from memory; look it up"
+    return f" (not tried; {where})"

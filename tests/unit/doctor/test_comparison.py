@@ -140,3 +140,99 @@ def test_of_two_hops_that_hold_the_one_nearest_the_back_end_is_named() -> None:
     result = judge_hops(chain)
     assert result.holder.recording.url == "http://b/"
     assert [case.added for case in result.cases] == [2.0, 3.0, None]
+
+
+# -- a stream that never ends and never comes ---------------------------------------
+
+
+def silent(**changes: object) -> Recording:
+    """Connected, asked, and no head in all the time."""
+    recording = Recording("http://a/", request=BROWSER, connected=0.001,
+                          ending="no head", ended=8.0)  # fmt: skip
+    return replace(recording, **changes)  # type: ignore[arg-type]
+
+
+def test_nothing_beside_a_variant_that_streams_is_a_hold() -> None:
+    other = free(request=IDENTITY, label="without compression")
+    result = judge_one([silent(), other])
+    assert result.status == 1
+    assert result.verdict.line == (
+        "Held: nothing came within 8.0 s, while without compression 6 events came in "
+        "6 arrivals; only when the client accepts compression."
+    )
+    assert not result.verdict.sure  # the back end may have had nothing to say
+
+
+def test_nothing_alone_is_no_verdict() -> None:
+    assert judge_one([silent(), silent(label="without compression")]).status == 2
+
+
+def test_text_without_events_is_held_beside_a_variant_that_streams() -> None:
+    plain = (("Content-Type", "text/plain"),)
+    words = [b"word " * 9] * 8
+    late = recorded((3.0, b"".join(words)), fields=plain)
+    flow = recorded(*((n * 0.4, word) for n, word in enumerate(words)), fields=plain)
+    verdict = judge_one([replace(late, request=BROWSER),
+                         replace(flow, request=IDENTITY)]).verdict  # fmt: skip
+    assert verdict.line.startswith("Held to the end: all of it came at once, after 3.0")
+
+
+def test_two_answers_in_slightly_other_bursts_differ_in_nothing() -> None:
+    """The one only just is in bursts, the other only just is not."""
+    gaps = [0.0, *([0.08] * 19)]
+    at = [sum(gaps[: n + 1]) for n in range(20)]
+    bursty = recorded(*((t, event(n) * 2) for n, t in enumerate(at) if n != 7))
+    smooth = recorded(*((t, event(n) * (1 + n % 3 % 2)) for n, t in enumerate(at)))
+    base = replace(bursty, request=BROWSER)
+    verdict = judge_one([base, replace(smooth, request=IDENTITY)]).verdict
+    assert verdict.held
+    assert "only when" not in verdict.line
+    assert not verdict.sure
+
+
+def test_a_hop_that_gives_nothing_of_what_comes_behind_it_holds() -> None:
+    result = judge_hops([silent(), free(url="http://back/")])
+    assert result.status == 1
+    assert result.holder.recording.url == "http://a/"
+    assert result.verdict.sure
+    assert result.verdict.line == (
+        "The hold begins at http://a/: nothing came within 8.0 s, while 6 events came "
+        "one hop further back."
+    )
+
+
+def test_behind_a_hop_that_was_not_measured_nothing_is_certain() -> None:
+    gone = Recording("http://gone/", fault="nothing listens at gone:80")
+    verdict = judge_hops([held(url="http://a/"), gone]).verdict
+    assert verdict.line.startswith("The hold begins at http://a/ or behind it:")
+    assert not verdict.sure
+
+
+# -- whose answer it was ------------------------------------------------------------
+
+
+def test_a_stream_that_is_not_the_origins_is_not_judged() -> None:
+    result = judge_through(direct(), [free(label="steady"), free(label="fast")])
+    assert result.status == 2
+    assert "not that of the test origin" in result.verdict.line
+
+
+def test_a_chain_that_ends_elsewhere_is_told_where_it_should() -> None:
+    missed = "127.0.0.1:8002"
+    result = judge_through(direct(), [recorded(status=404)], missed=missed)
+    assert result.status == 2
+    assert result.verdict.line.endswith(f"reached the test origin at {missed}.")
+    assert any("status 404" in each for each in result.verdict.evidence)
+
+
+def test_streams_that_could_not_be_measured_are_counted() -> None:
+    line = judge_through(direct(), [direct(), recorded(status=405)]).verdict.line
+    assert "nothing was held in 1 stream," in line
+    assert line.endswith("; 1 could not be measured.")
+
+
+def test_a_real_product_that_holds_only_a_post() -> None:
+    get = replace(trace("apache-get"), label="as GET")
+    verdict = judge_one([trace("apache-post"), get]).verdict
+    assert verdict.kind is Kind.FIRST_LATE
+    assert verdict.line.endswith("; only for POST.")

@@ -56,6 +56,56 @@ def test_lines_that_a_browser_broke_are_joined() -> None:
     )
 
 
+JSON = (("accept", "text/event-stream"), ("content-type", "application/json"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            f"""curl '{URL}' \\
+  -H 'accept: text/event-stream' \\
+  -H 'content-type: application/json' \\
+  --data-raw $'{{"q": "it\\'s \\u0021\\n \\xe9"}}' \\
+  --compressed""",
+            id="bash",
+        ),
+        pytest.param(
+            f"""curl ^"{URL}^" ^
+  -H ^"accept: text/event-stream^" ^
+  -H ^"content-type: application/json^" ^
+  --data-raw ^"^{{^\\^"q^\\^": ^\\^"it's ^!^
+
+ é^\\^"^}}^" --compressed""",
+            id="cmd",
+        ),
+        pytest.param(
+            f"""$ curl.exe '{URL}' `
+  -H 'accept: text/event-stream' `
+  -H 'content-type: application/json' --http2 -sSN `
+  -d '{{"q": "it'"'"'s !\n é"}}' 2>/dev/null | head -3""",
+            id="PowerShell, with a prompt and a pipe",
+        ),
+    ],
+)
+def test_a_command_is_read_as_its_shell_would(text: str) -> None:
+    assert read_curl([text]) == Ask(URL, "POST", JSON, '{"q": "it\'s !\n é"}'.encode())
+
+
+def test_an_empty_body_is_a_body() -> None:
+    assert read_curl(["curl", "--data", "", URL]).method == "POST"
+
+
+def test_what_http2_and_the_framing_add_is_left_out() -> None:
+    words = ["curl", URL, "-H", ":authority: x", "-H", "Transfer-Encoding: chunked"]
+    assert read_curl([*words, "-H", "Content-Length: 9"]) == Ask(URL)
+
+
+def test_a_bearer_token() -> None:
+    ask = read_curl(["curl", URL, "--oauth2-bearer", "abc"])
+    assert ask.fields == (("Authorization", "Bearer abc"),)
+
+
 def test_a_body_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "body"
     path.write_bytes(b"one\ntwo")
@@ -73,12 +123,21 @@ def test_a_body_from_a_file(tmp_path: Path) -> None:
         pytest.param(f"curl {URL} -H", "needs a value", id="no value"),
         pytest.param(f"curl {URL} -d @/nowhere/x", "No such file", id="no file"),
         pytest.param("curl ftp://x/", "http://host:port", id="scheme"),
+        pytest.param(f"curl {URL} -b jar.txt", "cookie file is not", id="cookie file"),
+        pytest.param(f"curl {URL} -H @file", "a file of fields", id="field file"),
+        pytest.param(f"curl {URL} --data-urlencode a@b", "files are not", id="encoded"),
+        pytest.param(f"curl '^{URL}^'", "copied for Windows' cmd", id="cmd in bash"),
         pytest.param(f"curl {URL} -H ': x'", "write 'Name: value'", id="field"),
     ],
 )
 def test_what_cannot_be_done_is_told(command: str, said: str) -> None:
     with pytest.raises(AskError, match=said):
         read_curl(shlex.split(command))
+
+
+def test_half_a_command_is_told() -> None:
+    with pytest.raises(AskError, match="was all of the command copied"):
+        read_curl([f"curl '{URL}"])
 
 
 def test_a_request_is_completed_as_a_browser_sends_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.doctor.diagnosis import diagnose
@@ -29,6 +31,14 @@ KNOWN = {
     "haproxy-gzip": Kind.DELAYED,
     "haproxy-cut": Kind.CUT,
     "apache-cut": Kind.CUT,
+    "apache-first-bytes": Kind.FIRST_LATE,
+    "apache-post": Kind.FIRST_LATE,
+    "apache-at-the-end": Kind.AT_THE_END,
+    "apache-get": Kind.STREAMS,
+    "uvicorn-middleware": Kind.AT_THE_END,
+    "uvicorn-gzip": Kind.STREAMS,
+    "django-blocking": Kind.AT_THE_END,
+    "gunicorn-cut": Kind.CUT,
     "envoy-cut": Kind.CUT,
     "express-compression": Kind.AT_THE_END,
     "http-proxy-3-head": Kind.HEAD_LATE,
@@ -192,3 +202,152 @@ def test_a_head_that_came_with_a_late_first_event_is_told_and_not_judged() -> No
 def test_pieces_of_another_size_are_no_blocks() -> None:
     """A size that no buffer has, though each piece ends inside an event."""
     assert diagnose(blocks(5000)).kind is not Kind.BLOCKS
+
+
+# -- what looks like a hold and is none, and what is none to judge ------------------
+
+GZIP = (("Content-Type", "text/event-stream"), ("Content-Encoding", "gzip"))
+
+
+def of_type(media_type: str, **more: str) -> tuple[tuple[str, str], ...]:
+    fields = {"Content-Type": media_type, **more}
+    return tuple((name.replace("_", "-"), value) for name, value in fields.items())
+
+
+def history(size: int) -> Recording:
+    """What has happened before, at once, and then what happens."""
+    first = (0.001, b"".join(map(event, range(size))))
+    return recorded(first, *((0.3 * n, event(n)) for n in range(1, 13)))
+
+
+def tokens(every: float) -> Recording:
+    """A model that sends one to three tokens at a time."""
+    return recorded(*((n * every, event(n) * (1 + n % 3)) for n in range(60)))
+
+
+@pytest.mark.parametrize(
+    ("recording", "line"),
+    [
+        pytest.param(history(10), "22 events came in 13 arrivals", id="history"),
+        pytest.param(history(40), "52 events came in 13 arrivals", id="long history"),
+        pytest.param(tokens(0.05), "120 events came in 60 arrivals", id="tokens"),
+        pytest.param(
+            recorded(*((n * 0.5, b": ping\n\n") for n in range(8))),
+            "8 comments came in 8 arrivals", id="comments",
+        ),
+        pytest.param(
+            recorded(*((n * 0.2, b'{"a": 1}\n') for n in range(8)),
+                     fields=of_type("application/x-ndjson")),
+            "8 lines came in 8 arrivals", id="lines",
+        ),
+        pytest.param(
+            recorded(*((n * 0.3, bytes([200, n])) for n in range(8)),
+                     fields=of_type("application/octet-stream")),
+            "8 pieces came over 2.1 s", id="pieces",
+        ),
+    ],
+)  # fmt: skip
+def test_what_streams_though_it_looks_odd(recording: Recording, line: str) -> None:
+    verdict = diagnose(recording)
+    assert verdict.line == f"It streams: {line}."
+    assert not verdict.sure
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind", "line", "hint"),
+    [
+        pytest.param(
+            recorded(*((n * 0.2, b"data: x\n") for n in range(8))),
+            Kind.TOO_FEW, "64 bytes came in 8 arrivals, but no event was complete",
+            "ends with an empty line", id="events that never end",
+        ),
+        pytest.param(
+            recorded((1.0, b"<html>" * 9), (1.01, b"<p>" * 9),
+                     fields=of_type("text/html; charset=utf-8")),
+            Kind.NO_STREAM, "an HTML page (text/html)", "is the path", id="page",
+        ),
+        pytest.param(
+            recorded((1.5, b'{"a": 1}'), fields=of_type("application/json")),
+            Kind.NO_STREAM, "one JSON document", '"stream": true', id="document",
+        ),
+        pytest.param(
+            recorded(*((n * 0.02, b"x" * 9000) for n in range(30)),
+                     fields=of_type("application/zip", Content_Length="270000")),
+            Kind.TOO_QUICK, "263.7 KiB came within 0.58 s", "", id="download",
+        ),
+        pytest.param(
+            recorded((3.0, b"no event"), (3.0, b"in it"), fields=of_type("text/plain")),
+            Kind.TOO_FEW, "only 2 pieces", "may be a hold", id="pieces at once",
+        ),
+        pytest.param(
+            recorded((0.1, b"notgzip"), fields=GZIP,
+                     fault="content coding broken: incorrect header"),
+            Kind.NO_STREAM, "but the body is not that", "incorrect", id="coding",
+        ),
+        pytest.param(
+            recorded(status=405, fields=(("Allow", "POST"),)),
+            Kind.NO_STREAM, "status 405", "--data", id="405",
+        ),
+        pytest.param(
+            recorded(status=401), Kind.NO_STREAM, "status 401", "-H 'Authorization",
+            id="401",
+        ),
+        pytest.param(
+            recorded(status=502), Kind.NO_STREAM, "status 502", "could not reach",
+            id="502",
+        ),
+        pytest.param(
+            recorded(status=302), Kind.NO_STREAM, "status 302, with no Location.", "",
+            id="no location",
+        ),
+        pytest.param(
+            Recording("http://x/", ending="no head", ended=20.0),
+            Kind.SILENT, "nothing came within 20.0 s, not even a response head",
+            "--via", id="no head",
+        ),
+        pytest.param(
+            recorded((0.1, sent(1, 9, 0.0)), ended=5.0, ending="stopped"),
+            Kind.TOO_FEW, "only 1 event", "", id="one event with a mark",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_judged_says_what_to_do(
+    recording: Recording, kind: Kind, line: str, hint: str
+) -> None:
+    verdict = diagnose(recording)
+    assert verdict.kind is kind, verdict
+    assert line in verdict.line
+    assert hint in " ".join(verdict.evidence)
+
+
+def test_a_compressors_own_head_is_no_content() -> None:
+    """It comes at once; the rest, all of it, at the end."""
+    rest = b"".join(sent(number, 6, number * 0.5) for number in range(1, 7))
+    held = recorded((0.01, b""), (3.5, rest), fields=GZIP)
+    assert diagnose(held).kind is Kind.AT_THE_END
+    alone = recorded((0.01, b""), fields=GZIP, ending="stopped", ended=9.0)
+    alone = replace(alone, arrivals=(replace(alone.arrivals[0], size=10),))
+    verdict = diagnose(alone)
+    assert verdict.kind is Kind.SILENT
+    assert "10 bytes of gzip came" in verdict.evidence[0]
+
+
+def test_a_coding_that_nobody_here_can_take_off_leaves_pieces() -> None:
+    fault = "content coding compress cannot be read here"
+    fields = (("Content-Type", "text/event-stream"), ("Content-Encoding", "compress"))
+    pieces = [(n * 0.3, bytes([31, 157, n])) for n in range(8)]
+    verdict = diagnose(recorded(*pieces, fields=fields, fault=fault))
+    assert verdict.line == "It streams: 8 pieces came over 2.1 s."
+    assert fault in verdict.evidence
+
+
+def test_a_rhythm_too_quick_to_be_called_held_is_told() -> None:
+    pairs = recorded(*((n * 0.04, event(n) * 2) for n in range(40)))
+    [said] = diagnose(pairs).evidence
+    assert "delayed acknowledgement" in said
+
+
+def test_a_clean_end_at_a_known_time_out_is_told() -> None:
+    arrivals = [(n * 0.2, event(n)) for n in range(8)]
+    [said] = diagnose(recorded(*arrivals, ended=61.4)).evidence
+    assert said.startswith("it ended after 60.0 s of silence: nginx")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from proxy.doctor.record import Recording
 from proxy.doctor.result import judge_one
 from proxy.doctor.telling.drawing import timeline
@@ -36,6 +38,20 @@ def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
     text = report(judge_one([unmarked(trace("nginx-blocks"))]))
     assert "Likely, not certain" in text
     assert "--through" in text
+
+
+@pytest.mark.parametrize(
+    ("product", "said"),
+    [
+        pytest.param("nginx", "(tried with nginx 1.22)", id="tried"),
+        pytest.param("next", "(not tried; from its documentation, compress)",
+                     id="looked up"),
+        pytest.param("iis", "(not tried; from memory; look it up)", id="memory"),
+    ],
+)  # fmt: skip
+def test_a_cure_says_how_far_it_can_be_relied_upon(product: str, said: str) -> None:
+    text = report(judge_one([trace("nginx-at-the-end")], product), 110)
+    assert said in " ".join(text.split())
 
 
 def test_no_colour_is_written_unless_asked_for() -> None:
