@@ -128,17 +128,17 @@ CASES = (
 
 # What people suspect, and what passes every event on when it was sent.
 FREE = (
-    Case("nginx-unbuffered-gzip", "nginx", STEADY, Kind.STREAMS,
+    Case("nginx-unbuffered-gzip", "nginx", QUICK, Kind.STREAMS,
          base=f"proxy_buffering off; {GZIP}", coded=True),
     Case("apache-get", "apache-security", QUICK, Kind.STREAMS,
          base=f"{POSTED}\n{READ}"),
-    Case("apache-deflate", "apache", STEADY, Kind.STREAMS,
+    Case("apache-deflate", "apache", QUICK, Kind.STREAMS,
          base="SetOutputFilter DEFLATE", coded=True),
-    Case("caddy-gzip", "caddy", STEADY, Kind.STREAMS, base="encode gzip",
+    Case("caddy-gzip", "caddy", QUICK, Kind.STREAMS, base="encode gzip",
          place="{}---"),
     Case("uvicorn-gzip", "uvicorn", "ndjson&count=10&every=0.1", Kind.STREAMS,
          base="app.add_middleware(GZipMiddleware)", coded=True),
-    Case("envoy-compressor", "envoy", STEADY, Kind.STREAMS, base=COMPRESSOR,
+    Case("envoy-compressor", "envoy", QUICK, Kind.STREAMS, base=COMPRESSOR,
          place="---{}", coded=True),
-    Case("vite-steady", "vite", STEADY, Kind.STREAMS),
+    Case("vite-steady", "vite", QUICK, Kind.STREAMS),
 )  # fmt: skip

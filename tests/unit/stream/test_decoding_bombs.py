@@ -54,10 +54,18 @@ def test_a_step_that_nobody_asks_for_is_not_computed(
     name: str, bombs: dict[str, bytes]
 ) -> None:
     """A slow client holds one step, not the whole bomb."""
-    steps = ContentDecoder(CODINGS[name][0]).decode(bombs[name])
-    assert tracemalloc.get_traced_memory()[1] < STEP
-    assert len(next(steps)) <= LONGEST_STEP
-    assert tracemalloc.get_traced_memory()[1] < BOUND
+    unasked, asked = [], []
+    # What other threads of the process allocate meanwhile only adds to a peak.
+    for _ in range(5):
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        steps = ContentDecoder(CODINGS[name][0]).decode(bombs[name])
+        unasked.append(tracemalloc.get_traced_memory()[1] - before)
+        assert len(next(steps)) <= LONGEST_STEP
+        asked.append(tracemalloc.get_traced_memory()[1] - before)
+        del steps
+    assert min(unasked) < STEP
+    assert min(asked) < BOUND
 
 
 def drained(data: bytes) -> bytes:
