@@ -28,7 +28,7 @@ class Service:
     """How a back end is started, and what it says when it serves."""
 
     command: Callable[[], list[str | Path]]
-    ready: str = "Application startup complete"
+    ready: str = "Uvicorn running on"
 
 
 def uvicorn(app: str) -> Service:
