@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -123,3 +124,7 @@ async def site(way: Way, page: Page) -> AsyncIterator[Site]:
         await page.close()
     finally:
         await backend.kill()
+
+
+# Dev servers look at their files, since notices of the kernel may be used up.
+os.environ.setdefault("CHOKIDAR_USEPOLLING", "true")
