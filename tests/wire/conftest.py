@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -20,3 +21,18 @@ def pytest_asyncio_loop_factories(
     except ImportError:  # Windows
         return factories
     return {"uvloop": uvloop.new_event_loop, **factories}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups_reach_programs() -> Iterator[None]:
+    """What nohup ignores, a program that a test starts would ignore too.
+
+    A handler, unlike the deafness that it replaces, ends where a program begins.
+    """
+    number = getattr(signal, "SIGHUP", None)  # Windows has none
+    if number is None or signal.getsignal(number) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(number, lambda *_: None)
+    yield
+    signal.signal(number, signal.SIG_IGN)

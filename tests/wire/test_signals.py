@@ -175,8 +175,9 @@ async def test_a_terminal_that_is_closed_is_the_end(
     while b"Ctrl-C stops.\r\n" not in received:
         received += await asyncio.to_thread(os.read, terminal, 4096)
     os.close(terminal)
-    async with asyncio.timeout(GUARD):
-        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    guard = asyncio.get_running_loop().call_later(GUARD, os.kill, child, signal.SIGKILL)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    guard.cancel()
     assert os.waitstatus_to_exitcode(status) == 0
 
 
