@@ -15,8 +15,6 @@ CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)
 CHUNK_LINE_SO_FAR = re.compile(
     rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]*+)?)?\r?)?"
 )
-# A chunk-size line as we write it ourselves: no leading zero, no capital.
-OWN_CHUNK_LINE = re.compile(rb"([1-9a-f][0-9a-f]{0,14})\r\n")
 MAX_CHUNK_LINE = 1024  # bytes, CRLF included; real extensions are a few dozen
 # Extensions cost work and carry nothing: 100,000 tiny chunks with long
 # extensions were a denial of service in Go (CVE-2023-39326) and Node.
@@ -177,3 +175,19 @@ def last_chunk(trailers: Fields) -> bytes:
         return LAST_CHUNK
     lines = b"".join(b"%b: %b\r\n" % field for field in trailers)
     return b"0\r\n" + lines + b"\r\n"
+
+
+def whole_chunk_lines(longest: int) -> list[bytes | None]:
+    """By the length of a whole chunk, up to `longest` bytes: how it begins.
+
+    A chunk as `chunk` writes it tells its length twice, by all its bytes and by
+    its first line. So for each length there is one such line; or none, where a
+    size of one more digit makes the length jump by two.
+    """
+    lines: list[bytes | None] = [None] * (longest + 1)
+    for size in range(1, longest):
+        line = b"%x\r\n" % size
+        whole = len(line) + size + 2
+        if whole <= longest:
+            lines[whole] = line
+    return lines

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from proxy.errors import ContentCodingFailed, ProxyError
-from proxy.http1.chunked import OWN_CHUNK_LINE, ChunkedBody
+from proxy.http1.chunked import ChunkedBody, whole_chunk_lines
 from proxy.http1.grammar import Fields
 from proxy.policy.sizes import body_too_large
 from proxy.stream.decoding import ContentDecoder, DecodingError
@@ -20,6 +20,10 @@ from proxy.timeline import Clock, Timeline
 from proxy.transport.connection import Connection
 from proxy.transport.tapping import TappedSink
 from proxy.transport.watching import WatchedSink
+
+# Events are short; to read and write what is longer costs more than the way between.
+SHORT = 4096  # bytes, of a whole chunk
+LINES = whole_chunk_lines(SHORT)
 
 # Told once, when the body has ended: None, or what broke it.
 Done: TypeAlias = Callable[[ProxyError | None], None]
@@ -195,13 +199,11 @@ class ChunkRelay(ResponseRelay):
         one call: between two events a processor's caches forget the way, and
         every call on it is paid for again.
         """
-        if not self.body.between or self.sink is not self.client:
+        length = len(data)
+        if length > SHORT or not self.body.between or self.sink is not self.client:
             return False
-        line = OWN_CHUNK_LINE.match(data)
-        if line is None:
-            return False
-        size = int(line[1], 16)
-        if len(data) != line.end() + size + 2 or data[-2:] != b"\r\n":
+        line = LINES[length]
+        if line is None or not (data.startswith(line) and data.endswith(b"\r\n")):
             return False
         timeline, clock = self.timeline, self.clock
         now = clock()
@@ -212,7 +214,7 @@ class ChunkRelay(ResponseRelay):
             timeline.longest_gap = now - last
         timeline.last_piece = timeline.silent_since = now
         timeline.pieces += 1
-        timeline.bytes_sent += size
+        timeline.bytes_sent += length - len(line) - 2
         self.client.transport.write(data)
         hold = clock() - now
         if hold > timeline.longest_hold:

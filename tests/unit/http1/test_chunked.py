@@ -17,6 +17,7 @@ from proxy.http1.chunked import (
     ChunkedBody,
     chunk,
     last_chunk,
+    whole_chunk_lines,
 )
 from proxy.http1.grammar import Fields
 
@@ -272,3 +273,17 @@ def test_chunks_on_the_wire() -> None:
     assert chunk(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
     assert last_chunk([]) == END
     assert last_chunk([(b"A", b"b"), (b"C", b"")]) == b"0\r\nA: b\r\nC: \r\n\r\n"
+
+
+def test_a_whole_chunk_is_known_by_its_length() -> None:
+    lines = whole_chunk_lines(300)
+    whole = {
+        len(written): written for n in range(1, 300) if (written := chunk(b"x" * n))
+    }
+    told = {length: line for length, line in enumerate(lines) if line is not None}
+    assert told.keys() == {length for length in whole if length <= 300}
+    assert all(whole[length].startswith(line) for length, line in told.items())
+    assert [lines[length] for length in (0, 5, 6, 20, 21, 22, 261, 262, 263)] == [
+        *(None, None, b"1\r\n", b"f\r\n", None, b"10\r\n"),
+        *(b"ff\r\n", None, b"100\r\n"),
+    ]

@@ -74,6 +74,9 @@ async def test_its_bytes_and_its_account_are_those_of_the_long_way() -> None:
         pytest.param([b"5\r\nhello"], b"5\r\nhello\r\n", b"5\r\nhello\r\n",
                      id="where a CRLF is due"),
         pytest.param([], b"0\r\n\r\n", b"0\r\n\r\n", id="the last chunk"),
+        pytest.param([], b"f\r\n" + b"x" * 16 + b"\r\n", b"f\r\n" + b"x" * 15 + b"\r\n",
+                     id="as long as no chunk is"),
+        pytest.param([], b"\n" + b"x" * 18 + b"\r\n", b"", id="and without a line"),
     ],
 )  # fmt: skip
 async def test_only_a_whole_chunk_where_one_is_due_goes_that_way(
