@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup fix check test cover demo bench reference docs examples e2e
+.PHONY: setup fix check test cover demo bench compiled test-compiled reference docs examples e2e
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -41,6 +41,16 @@ examples: ## the packages of examples/, for their end-to-end tests
 
 e2e: ## the examples and their dev servers in Chromium; needs `make examples`
 	$(PYTHON) -m pytest -m e2e
+
+# A copy, since the compiled modules come to lie beside the sources and go before them.
+compiled: ## the project with its core compiled, in build/compiled; needs a C compiler
+	rm -rf build/compiled && mkdir -p build/compiled
+	git ls-files -z -co --exclude-standard | xargs -0 tar cf - | tar xf - -C build/compiled
+	cd build/compiled && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 \
+	  $(abspath $(PYTHON)) -m pip wheel -q --no-deps -w build/wheel .
+
+test-compiled: ## the tests of what is compiled, on what `make compiled` made
+	cd build/compiled && $(abspath $(PYTHON)) -m pytest tests/test_compiled.py tests/unit tests/wire
 
 bench: ## Unbuffered beside its peers, on an idle machine; see bench/README.md
 	$(PYTHON) -m bench

@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROXIES = HERE / "proxies"
+COMPILED = HERE.parent / "build" / "compiled"
 Command = list[str]
 Json = dict[str, object]
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
@@ -80,6 +81,17 @@ target = "http://127.0.0.1:{setting.origin}"
 """
     path = setting.write("config.toml", text)
     return [sys.executable, "-m", "proxy", "--config", path]
+
+
+def compiled(setting: Setting) -> Command:
+    """By a path of its own, which the folder that it starts in does not precede."""
+    path = f"PYTHONPATH={COMPILED}"
+    return ["env", "PYTHONSAFEPATH=1", path, *unbuffered(setting)]
+
+
+def bare_uvloop(setting: Setting) -> Command:
+    script = str(PROXIES / "bare_uvloop.py")
+    return [sys.executable, script, str(setting.port), str(setting.origin)]
 
 
 def plain_aiohttp(setting: Setting) -> Command:

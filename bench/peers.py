@@ -21,6 +21,8 @@ from bench.configs import PROXIES, Command, Setting
 DIRECT = "direct"  # no proxy at all
 BASE = "nginx"
 OURS = "unbuffered"
+COMPILED = "unbuffered compiled"  # the same with its core compiled
+BOTH = (OURS, COMPILED)
 APT = "apt-get install "
 NPM = "npm ci --prefix bench/proxies"
 
@@ -58,6 +60,12 @@ def node_package(name: str) -> Callable[[], str]:
     return ask
 
 
+def compiled_version() -> str:
+    """Of what `make compiled` made, where it did."""
+    made = any(configs.COMPILED.glob("proxy/forward.*.so"))
+    return version("unbuffered") if made else ""
+
+
 def python_package(name: str) -> Callable[[], str]:
     return lambda: version(name)
 
@@ -70,6 +78,8 @@ def node_peer(name: str) -> Peer:
 PEERS = (
     Peer(BASE, configs.nginx, says("nginx", "-v"), APT + "nginx-light"),
     Peer(OURS, configs.unbuffered, python_package("unbuffered")),
+    Peer(COMPILED, configs.compiled, compiled_version, "make compiled"),
+    Peer("bare uvloop", configs.bare_uvloop, python_package("uvloop")),
     Peer("haproxy", configs.haproxy, says("haproxy", "-v"), APT + "haproxy"),
     Peer(
         *("envoy", configs.envoy, says("envoy", "--version")),

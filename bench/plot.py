@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.peers import OURS
+from bench.peers import BOTH
 from bench.results import Result, RowResult
 from bench.svg import Point, bar, document, dot, line, path, text
 from bench.table import number
@@ -27,7 +27,7 @@ GROWTH_HEIGHT = 330.0
 
 
 def kind_of(peer: str, base: str) -> str:
-    return "-ours" if peer == OURS else "-base" if peer == base else ""
+    return "-ours" if peer in BOTH else "-base" if peer == base else ""
 
 
 def bounds(rows: Sequence[RowResult]) -> tuple[float, float]:
@@ -61,7 +61,7 @@ def panel(
     parts.append(text(left, top + 15, f"× {base}, logarithmic; {better}", "quiet"))
     y = top + 24
     for peer, cell in row["cells"].items():
-        kind = "ours" if peer == OURS else ""
+        kind = "ours" if peer in BOTH else ""
         parts.append(text(start - 8, y + 13, peer, f"end {kind}"))
         if cell["ratio"] is None:
             parts.append(text(place(1) + 5, y + 13, short(cell["words"]), "quiet"))
@@ -73,7 +73,7 @@ def panel(
             star = "*" if cell["marks"] else ""
             end = max(place(ratio), place(1)) + 5
             parts.append(text(end, y + 13, f"{ratio:.2f}{star}", kind))
-        if peer == OURS and row["target"] and cell["ratio"]:
+        if peer in BOTH and row["target"] and cell["ratio"]:
             x = place(row["target"])
             parts.append(line((x, y), (x, y + LINE - 2), "target"))
         y += LINE
@@ -136,7 +136,7 @@ def growth(rows: Sequence[RowResult], base: str, top: float) -> list[str]:
         lost = "" if len(points) == len(counts) else f", to {points[-1][0]:,}"
         ends.append((steps[-1][1], f"{peer} {number(points[-1][1])}{lost}"))
     for y, words in spaced(ends, 14):
-        kind = "ours" if words.startswith(f"{OURS} ") else "quiet"
+        kind = "ours" if words.startswith(BOTH) else "quiet"
         parts.append(text(right + 8, y + 4, words, kind))
     return parts
 

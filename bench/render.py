@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
-from bench.peers import OURS
+from bench.peers import BOTH
 from bench.plot import plot
 from bench.results import Cell, Result, RowResult, met
 from bench.rows import GROUPS
@@ -47,17 +47,23 @@ def ratio_text(cell: Cell) -> str:
 
 
 def targets(result: Result) -> str:
-    """Ours in every row that has a target."""
+    """Ours, in both forms, in every row that has a target."""
     lines = []
     for row in result["rows"]:
-        cell = row["cells"].get(OURS)
-        if row["target"] is None or cell is None:
-            continue
-        done = met(row, OURS)
-        verdict = "not measured" if done is None else "met" if done else "missed"
-        ratio = ratio_text(cell) or cell["words"]
-        lines.append([row["name"], f"≤ {row['target']:g}", ratio, verdict])
-    return markdown(["measure", "target", f"ratio to {result['base']}", ""], lines)
+        if row["target"] is not None:
+            told = [target_text(row, peer) for peer in BOTH]
+            lines.append([row["name"], f"≤ {row['target']:g}", *told])
+    return markdown([f"× {result['base']}", "target", *BOTH], lines)
+
+
+def target_text(row: RowResult, peer: str) -> str:
+    """The ratio, and whether it is what it should be."""
+    cell = row["cells"].get(peer)
+    if cell is None:
+        return "not measured"
+    done = met(row, peer)
+    verdict = "not measured" if done is None else "met" if done else "missed"
+    return f"{ratio_text(cell) or cell['words']}: {verdict}"
 
 
 def without_shared(names: Sequence[str]) -> list[str]:
@@ -78,7 +84,7 @@ def group_table(rows: Sequence[RowResult], base: str) -> str:
     head = ["", *(f"{name} ({unit})" for name, unit in zip(names, units, strict=True))]
     lines = []
     for peer in peers:
-        name = f"**{peer}**" if peer == OURS else peer
+        name = f"**{peer}**" if peer in BOTH else peer
         cells = [row["cells"].get(peer) for row in rows]
         lines.append([name, *(cell_text(cell, peer, base) for cell in cells)])
     return markdown(head, lines)

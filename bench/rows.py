@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.loads import Load, Outcome
+from bench.peers import BOTH
 
 Value = float | str  # a number, or in words why there is none
 CODINGS = ("gzip", "br", "zstd")
@@ -143,7 +144,7 @@ def growth_rows(seconds: float, most: int) -> list[Row]:
 
 
 def worker_rows(seconds: float) -> list[Row]:
-    able = ("nginx", "unbuffered", "haproxy", "envoy", "caddy")
+    able = ("nginx", *BOTH, "haproxy", "envoy", "caddy")
     small = Load("requests", 64, 0, seconds, workers=2, once=True, only=able)
     lockstep = Load("lockstep", 200, 0, seconds, workers=2, once=True, only=able)
     name = "two workers, "

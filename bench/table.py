@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.peers import BOTH
 from bench.results import Cell, Result, RowResult, met
 from bench.rows import GROUPS
 
@@ -50,7 +51,7 @@ def row_lines(row: RowResult, base: str) -> Iterator[str]:
             ratio = f"{cell['ratio']['median']:6.2f} × {base}"
             if len(cell["values"]) > 1:
                 ratio += f"  ({low:.2f} to {high:.2f})"
-        said = met(row, peer) if peer == "unbuffered" else None
+        said = met(row, peer) if peer in BOTH else None
         note = "" if said is None else f"  {SIGN[said]}"
         value = value_text(cell)
         shown = f"{value:>12}" if cell["value"] else f"  {value}"

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from proxy import __version__
+from proxy import __version__, forward
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.report import route_table
@@ -41,6 +41,12 @@ def event_loop() -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
     except ImportError:
         return "asyncio", asyncio.new_event_loop
     return f"uvloop {version('uvloop')}", uvloop.new_event_loop
+
+
+def form() -> str:
+    """In which form the way of a request is run (docs/deploying.md)."""
+    file = forward.__file__ or ""
+    return "" if file.endswith((".py", ".pyc")) else ", compiled"
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
@@ -70,10 +76,11 @@ def banner(config: Config, port: int, workers: int = 1) -> str:
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if config.server.tls_certificate else "http"
     loop, _ = event_loop()
+    python = f"Python {sys.version.split()[0]}{form()}"
     number = f"{workers} workers, " if workers > 1 else ""
     return (
         f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
-        f"({loop}, Python {sys.version.split()[0]}, {number}process {os.getpid()})\n"
+        f"({loop}, {python}, {number}process {os.getpid()})\n"
         f"{route_table(config)}\n"
         f"{inspector_line(config, port)}"
         "Ctrl-C stops."

@@ -234,8 +234,9 @@ def test_the_table_gives_value_ratio_spread_verdict_and_remark(result: Result) -
 def test_a_page_is_filled_between_its_markers_and_nowhere_else(result: Result) -> None:
     page = "a\n<!-- bench:targets -->\nold\n<!-- /bench -->\nz\n"
     once = render.filled(page, result)
-    assert once.startswith("a\n<!-- bench:targets -->\n\n| measure |")
-    assert "| processor time | ≤ 1 | 0.80 (0.70 to 0.90) | met |" in once
+    assert once.startswith("a\n<!-- bench:targets -->\n\n| × nginx | target |")
+    told = "0.80 (0.70 to 0.90): met | not measured |"
+    assert f"| processor time | ≤ 1 | {told}" in once
     assert once.endswith("<!-- /bench -->\nz\n")
     assert "old" not in once
     assert render.filled(once, result) == once
@@ -287,7 +288,7 @@ def test_every_peer_is_told_both_ports_and_how_to_get_it(
     )
     assert "40001" in said
     assert "40002" in said
-    assert peer.how_to_get or peer.name in (OURS, "plain aiohttp")
+    assert peer.how_to_get or peer.name in (OURS, "plain aiohttp", "bare uvloop")
 
 
 def test_our_own_configuration_is_valid(tmp_path: Path) -> None:

@@ -90,13 +90,9 @@ class RequestHead(Head):
 
     def again(self, method: bytes, target: bytes) -> RequestHead:
         """A head with the same fields, byte for byte."""
-        head = RequestHead.__new__(RequestHead)
-        head.method = method
-        head.target = target
-        head.minor = self.minor
+        head = RequestHead(method, target, self.minor, [], self.section)
         head.fields = self.fields
         head.index = self.index
-        head.section = self.section
         head.written = self.written
         return head
 
