@@ -8,13 +8,14 @@ before the last one lets go of it, and no connection is refused.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from proxy.config.certificate import certificate_context
+from proxy.config.certificate import CertificateFault, certificate_context
 from proxy.config.model import Server as Settings
 
 log = logging.getLogger("unbuffered")
@@ -26,6 +27,14 @@ BACKLOG = 4096
 ACCEPTED_AT_ONCE = 1
 HANDSHAKE_SECONDS = 10.0  # for TLS with a client
 TLS_CLOSE_SECONDS = 2.0  # for a client to answer our close of TLS
+
+REASONS = {
+    errno.EADDRINUSE: "another program has this port; end it, or choose another "
+    "with --port",
+    errno.EADDRNOTAVAIL: "no address of this machine",
+    errno.EACCES: "permission denied; most systems keep ports below 1024 for programs "
+    "with a privilege",
+}
 
 Factory = Callable[[], asyncio.Protocol]
 TLS: TypeAlias = dict[str, Any]  # what `create_server` has to know of it
@@ -146,6 +155,14 @@ def deepen(server: asyncio.Server) -> None:
     for each in server.sockets:
         with socket.fromfd(each.fileno(), each.family, each.type) as twin:
             twin.listen(BACKLOG)
+
+
+def listening_fault(settings: Settings, fault: OSError | CertificateFault) -> str:
+    """Where it cannot listen, and why."""
+    reason = str(fault)
+    if isinstance(fault, OSError):
+        reason = REASONS.get(fault.errno or 0) or (fault.strerror or reason).lower()
+    return f"{settings.host}:{settings.port}: {reason}"
 
 
 def is_same_address(one: Settings, other: Settings) -> bool:

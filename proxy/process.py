@@ -22,6 +22,7 @@ from proxy import __version__, forward
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.report import route_table
+from proxy.listener import listening_fault
 from proxy.observe.accesslog import AccessLog
 from proxy.reload import Reloader
 from proxy.server import Observer, Server
@@ -116,7 +117,7 @@ async def serve(
     try:
         await server.start()
     except (OSError, CertificateFault) as fault:
-        print_error(f"cannot listen on {listening_fault(config, fault)}")
+        print_error(f"cannot listen on {listening_fault(config.server, fault)}")
         return FAILED
     say(banner(config, server.port))
     if ready is not None:
@@ -142,18 +143,6 @@ def observers(config: Config) -> list[Observer]:
 
         wanted.append(tracing().ended)
     return wanted
-
-
-def listening_fault(config: Config, fault: OSError | CertificateFault) -> str:
-    """Where it cannot listen, and why."""
-    reason = str(fault)
-    if isinstance(fault, OSError):
-        reason = fault.strerror or reason
-        if "address already in use" in str(fault).lower():
-            reason = (
-                "another program has this port; end it, or choose another with --port"
-            )
-    return f"{config.server.host}:{config.server.port}: {reason}"
 
 
 async def drain(server: Server, signals: Signals) -> int:

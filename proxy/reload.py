@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from proxy.config.changes import changes
 from proxy.config.model import Config
 from proxy.config.workers import number_of_workers
 from proxy.errors import ConfigError
+from proxy.listener import listening_fault
 from proxy.server import Observer, Server
 
 log = logging.getLogger("unbuffered")
@@ -128,10 +130,8 @@ def condition(file: Path | str) -> tuple[int, ...] | None:
 
 def cannot_listen(config: Config, before: Config, fault: OSError) -> str:
     """Why the listener could not be moved."""
-    server = config.server
-    line = (
-        f"cannot listen on {server.host}:{server.port}: {fault.strerror or str(fault)}"
-    )
-    if server.port == before.server.port:
-        line += "; another host on the same port takes a restart"
+    port = config.server.port
+    line = f"cannot listen on {listening_fault(config.server, fault)}"
+    if fault.errno == errno.EADDRINUSE and port == before.server.port:
+        line += "; if it is this one: another host on the same port takes a restart"
     return line

@@ -148,7 +148,7 @@ def elsewhere(address: Address) -> Address:
 
 
 def bound(address: Address, port: int, *, share: bool) -> socket.socket:
-    """A socket that is bound, as the loop would bind it; told as it would tell."""
+    """A socket that is bound, as the loop would bind it."""
     family, host, scope = address
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -159,13 +159,9 @@ def bound(address: Address, port: int, *, share: bool) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port, *scope))
-    except OSError as fault:
+    except BaseException:
         sock.close()
-        reason = (fault.strerror or str(fault)).lower()
-        raise OSError(
-            fault.errno,
-            f"error while attempting to bind on address {(host, port)!r}: {reason}",
-        ) from None
+        raise
     return sock
 
 

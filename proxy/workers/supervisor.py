@@ -23,8 +23,8 @@ from pathlib import Path
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.workers import number_of_workers
-from proxy.listener import TLS, tls_options
-from proxy.process import FAILED, banner, listening_fault, print_error, say
+from proxy.listener import TLS, listening_fault, tls_options
+from proxy.process import FAILED, banner, print_error, say
 from proxy.signals import SignalSocket, terminal_watch
 from proxy.timeline import monotonic
 from proxy.transport.descriptors import raise_limit
@@ -66,7 +66,7 @@ def supervise(
         tls = tls_options(config.server)
         port = SharedPort(config.server, number)
     except (OSError, CertificateFault) as fault:
-        print_error(f"cannot listen on {listening_fault(config, fault)}")
+        print_error(f"cannot listen on {listening_fault(config.server, fault)}")
         return FAILED
     folder = ""
     try:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
-from proxy.listener import TLS
-from proxy.process import CUT, FAILED, OK, cancelled, listening_fault, observers
+from proxy.listener import TLS, listening_fault
+from proxy.process import CUT, FAILED, OK, cancelled, observers
 from proxy.reload import cannot_listen
 from proxy.server import Server
 from proxy.transport.client import ClientConnection
@@ -96,7 +96,7 @@ class Worker:
         try:
             await self.server.start(given.sockets, given.tls)
         except OSError as fault:
-            where = listening_fault(given.config, fault)
+            where = listening_fault(given.config.server, fault)
             self.tell(Failed(f"cannot listen on {where}"))
             return FAILED
         neighbours = await loop.create_unix_server(self.neighbour, sock=given.private)

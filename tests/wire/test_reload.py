@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from proxy.config.load import load
+from proxy.config.load import from_routes, load
 from proxy.config.model import Config
-from proxy.reload import Reloader, Watched
+from proxy.reload import Reloader, Watched, cannot_listen
 from proxy.timeline import Ending
-from tests.conftest import ManualClock, StartProxy
+from tests.conftest import Complaints, ManualClock, StartProxy
 from tests.support.raw import Upstream, became, chunk, connect
 from tests.support.running import RunningProxy, Table, document
 
@@ -211,21 +213,58 @@ async def test_the_listener_moves(
 
 
 async def test_a_port_that_is_taken_is_refused(
-    proxy: StartProxy,
-    upstream: Upstream,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path, complaints: Complaints
 ) -> None:
     running = await proxy({"/a": {"target": upstream.url}})
     file = File(tmp_path / "config.toml", running)
-    monkeypatch.setattr(logging.getLogger("unbuffered"), "disabled", True)
     before = running.port
     taken = {"port": upstream.port}
     assert not await file.reload({"/b": {"target": "http://h:1"}}, server=taken)
     assert running.port == before
+    assert complaints.heard == [
+        f"cannot listen on 127.0.0.1:{upstream.port}: another program has this port; "
+        "end it, or choose another with --port",
+        "configuration refused; the one before stays in force",
+    ]
+    complaints.heard.clear()
     client, server = await running.begin(upstream, GET)  # by the route of before
     await server.send(OK)
     assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("host", "fault", "told"),
+    [
+        pytest.param(
+            "0.0.0.0",
+            OSError(errno.EADDRINUSE, "error while attempting to bind"),
+            "another program has this port; end it, or choose another with --port; "
+            "if it is this one: another host on the same port takes a restart",
+            id="perhaps our own socket is in the way",
+        ),
+        pytest.param(
+            "203.0.113.7",
+            OSError(errno.EADDRNOTAVAIL, "error while attempting to bind"),
+            "no address of this machine",
+            id="an address of another machine",
+        ),
+        pytest.param(
+            "nowhere.invalid",
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "name or service not known",
+            id="a name of nothing",
+        ),
+    ],
+)
+def test_why_another_host_is_not_listened_on_is_told(
+    host: str, fault: OSError, told: str
+) -> None:
+    before, after = (
+        from_routes({"/": "http://h:1"}, {"server.host": each, "server.port": 8080})
+        for each in ("127.0.0.1", host)
+    )
+    line = cannot_listen(after, before, fault)
+    assert line == f"cannot listen on {host}:8080: {told}"
 
 
 async def test_limits_of_the_listener_change_for_new_connections(
