@@ -62,6 +62,7 @@ class SignalSocket:
     """Signals for a process without an event loop: bytes of a socket to wait for."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
+        self.lost_terminal = terminal_watch(signal.SIGHUP)
         self.reading, self.writing = socket.socketpair()
         self.reading.setblocking(False)
         self.writing.setblocking(False)

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
-from collections.abc import Sequence
+import tempfile
 from typing import TypeAlias
 
 from proxy.config.model import Server as Settings
@@ -165,17 +166,37 @@ def bound(address: Address, port: int, *, share: bool) -> socket.socket:
     return sock
 
 
-def open_private(paths: Sequence[str]) -> list[socket.socket]:
-    """Unix sockets that listen, one for each path."""
-    sockets: list[socket.socket] = []
-    try:
-        for path in paths:
-            sockets.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            sockets[-1].bind(path)
-            os.chmod(path, 0o600)
-            sockets[-1].listen(BACKLOG)
-    except BaseException:
-        for each in sockets:
+class PrivateSockets:
+    """Unix sockets that listen, one for each worker, in a folder of their own.
+
+    Raises:
+        OSError: there is no place for them.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.folder = tempfile.mkdtemp(prefix="unbuffered-")  # its owner's alone
+        self.paths = tuple(
+            os.path.join(self.folder, f"{number}.sock") for number in range(workers)
+        )
+        self.sockets: list[socket.socket] = []
+        try:
+            for path in self.paths:
+                self.sockets.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                self.sockets[-1].bind(path)
+                os.chmod(path, 0o600)
+                self.sockets[-1].listen(BACKLOG)
+        except BaseException:
+            self.remove()
+            raise
+
+    def leave(self, number: int) -> None:
+        """In a worker: close what is not its own."""
+        for other, each in enumerate(self.sockets):
+            if other != number:
+                each.close()
+
+    def remove(self) -> None:
+        """Nobody is to be found there any more."""
+        for each in self.sockets:
             each.close()
-        raise
-    return sockets
+        shutil.rmtree(self.folder, ignore_errors=True)

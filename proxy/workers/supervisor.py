@@ -13,11 +13,8 @@ import gc
 import logging
 import os
 import selectors
-import shutil
 import signal
-import socket
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.config.certificate import CertificateFault
@@ -25,7 +22,7 @@ from proxy.config.model import Config
 from proxy.config.workers import number_of_workers
 from proxy.listener import TLS, listening_fault, tls_options
 from proxy.process import FAILED, banner, print_error, say
-from proxy.signals import SignalSocket, terminal_watch
+from proxy.signals import SignalSocket
 from proxy.timeline import monotonic
 from proxy.transport.descriptors import raise_limit
 from proxy.workers.channel import (
@@ -40,13 +37,15 @@ from proxy.workers.channel import (
 from proxy.workers.child import Child
 from proxy.workers.departure import Departure
 from proxy.workers.renewal import Renewal
-from proxy.workers.sharing import SharedPort, open_private
+from proxy.workers.sharing import PrivateSockets, SharedPort
 from proxy.workers.worker import Assignment
 
 log = logging.getLogger("unbuffered")
 
 Read = Callable[[], Config]
 Ready = Callable[[int], None]
+
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]  # of this process, of a worker
 
 
 def supervise(
@@ -68,22 +67,20 @@ def supervise(
     except (OSError, CertificateFault) as fault:
         print_error(f"cannot listen on {listening_fault(config.server, fault)}")
         return FAILED
-    folder = ""
+    # From here on a signal ends it in order: there will be something to tidy up.
+    signals = SignalSocket(ENDING if read is None else [*ENDING, signal.SIGHUP])
     try:
-        folder = tempfile.mkdtemp(prefix="unbuffered-")  # its owner's alone
-        paths = tuple(os.path.join(folder, f"{each}.sock") for each in range(number))
-        private = open_private(paths)
+        private = PrivateSockets(number)
     except OSError as fault:
-        shutil.rmtree(folder, ignore_errors=True)
         print_error(f"no place for the workers' sockets (see TMPDIR): {fault}")
         return FAILED
     try:
-        supervisor = Supervisor(config, port, tls, folder, paths, private, ready)
+        supervisor = Supervisor(config, port, tls, private, signals, ready)
         if read is not None:
             supervisor.renewal = Renewal(supervisor, read, watch)
         return supervisor.run()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        private.remove()
 
 
 class Supervisor:
@@ -94,19 +91,17 @@ class Supervisor:
         config: Config,
         port: SharedPort,
         tls: TLS,
-        folder: str,
-        paths: tuple[str, ...],
-        private: Sequence[socket.socket],
+        private: PrivateSockets,
+        signals: SignalSocket,
         ready: Ready,
     ) -> None:
         self.config = config
         self.port = port
         self.tls = tls  # read before, so that no worker depends on the files
-        self.folder = folder
-        self.paths = paths
         self.private = private
+        self.signals = signals
         self.ready = ready
-        self.children = [Child(number) for number in range(len(paths))]
+        self.children = [Child(number) for number in range(len(private.paths))]
         self.renewal: Renewal | None = None
         self.announced = False  # have all of them begun to serve?
         self.departure = Departure(self)
@@ -115,11 +110,6 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until a signal says stop."""
-        numbers: list[int] = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]
-        if self.renewal is not None:
-            self.lost_terminal = terminal_watch(signal.SIGHUP)
-            numbers.append(signal.SIGHUP)
-        self.signals = SignalSocket(numbers)
         gc.collect()
         gc.freeze()  # what is here now stays shared: no collector writes to it
         for child in self.children:
@@ -188,18 +178,16 @@ class Supervisor:
             channel=channel,
             sockets=self.port.of(number),
             tls=self.tls,
-            private=self.private[number],
-            paths=self.paths,
-            folder=self.folder,
+            private=self.private.sockets[number],
+            paths=self.private.paths,
+            folder=self.private.folder,
         )
 
     def forget(self, number: int) -> None:
         """In a worker: close what belongs to the supervisor and to other workers."""
         self.signals.close()
         self.port.leave(number)
-        for other, private in enumerate(self.private):
-            if other != number:
-                private.close()
+        self.private.leave(number)
         for child in self.children:
             if child.channel is not None:
                 child.channel.close()
@@ -214,12 +202,7 @@ class Supervisor:
         match message:
             case Serving():
                 child.serving = True
-                if not self.announced and all(c.serving for c in self.children):
-                    self.announced = True
-                    say(banner(self.config, self.port.port, len(self.children)))
-                    self.ready(self.port.port)
-                elif self.announced:
-                    log.info("worker %d serves as process %d", child.number, child.pid)
+                self.serves(child)
             case Failed(reason):
                 if not self.announced:
                     self.departure.fail(reason)
@@ -232,6 +215,17 @@ class Supervisor:
                 self.departure.draining(child, exchanges)
             case Ended(cut):
                 self.departure.cut += cut
+
+    def serves(self, child: Child) -> None:
+        """A worker accepts connections; that is no news once the end has begun."""
+        if self.departure.begun:
+            return
+        if self.announced:
+            log.info("worker %d serves as process %d", child.number, child.pid)
+        elif all(each.serving for each in self.children):
+            self.announced = True
+            say(banner(self.config, self.port.port, len(self.children)))
+            self.ready(self.port.port)
 
     def bury(self) -> None:
         """Take leave of workers that have ended, and of orphans that came to us."""
@@ -271,7 +265,7 @@ class Supervisor:
         """A signal has come."""
         if number == signal.SIGCHLD:
             self.bury()
-        elif number == signal.SIGHUP and not self.lost_terminal():
+        elif number == signal.SIGHUP and not self.signals.lost_terminal():
             if self.renewal is not None and not self.departure.begun:
                 self.renewal.ask()
         else:
