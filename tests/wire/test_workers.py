@@ -76,6 +76,13 @@ def children(parent: int) -> list[int]:
     return found
 
 
+async def dead(process: int) -> None:
+    """Wait for the end of a process; its descriptor can be read from then."""
+    ended, _, _ = await asyncio.to_thread(select.select, [process], [], [], GUARD)
+    assert ended
+    os.close(process)
+
+
 Start = Callable[..., Awaitable[Workers]]
 
 
@@ -232,10 +239,12 @@ async def test_workers_end_when_their_supervisor_is_killed(
 ) -> None:
     """Nothing is left behind, and a stream may end within the drain."""
     streams = await workers.begin_all(upstream, OTHER)
+    supervisor = os.pidfd_open(workers.process.pid)
     processes = [os.pidfd_open(pid) for pid in workers.workers]
     os.kill(workers.process.pid, signal.SIGKILL)
     for _ in processes:
         await workers.line("the supervisor is gone; this worker drains and ends")
+    await dead(supervisor)  # they may hear of it while it still lets go of things
     with socket.socket() as successor:  # the port is free at once
         successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         successor.bind(("127.0.0.1", workers.port))
@@ -243,10 +252,8 @@ async def test_workers_end_when_their_supervisor_is_killed(
     for client, server in streams:
         await server.send(b"0\r\n\r\n")
         assert await client.read_chunk() == b""
-    for process in processes:  # it can be read from once it has ended
-        ended, _, _ = await asyncio.to_thread(select.select, [process], [], [], GUARD)
-        assert ended
-        os.close(process)
+    for process in processes:
+        await dead(process)
     assert left_in(workers.path.parent) == []
 
 
