@@ -112,7 +112,7 @@ async def serve(
     server = Server(config, observers=observers(config))
     reloader = None
     if read is not None:
-        reloader = Reloader(server, read, observers)
+        reloader = Reloader(server, read, observers, watch)
         signals.on_hangup(reloader.ask)
     try:
         await server.start()
@@ -127,7 +127,7 @@ async def serve(
     if reloader is not None:
         tasks.append(loop.create_task(reloader.run()))
         if watch is not None:
-            tasks.append(loop.create_task(reloader.watch(watch)))
+            tasks.append(loop.create_task(reloader.watch()))
     await signals.stop()
     await cancelled(tasks)
     return await drain(server, signals)

@@ -33,10 +33,18 @@ Observers = Callable[[Config], Sequence[Observer]]
 class Reloader:
     """Gives a server its configuration anew, one reload after the other."""
 
-    def __init__(self, server: Server, read: Read, observers: Observers) -> None:
+    def __init__(
+        self,
+        server: Server,
+        read: Read,
+        observers: Observers,
+        path: Path | None = None,
+    ) -> None:
         self.server = server
         self.read = read
         self.observers = observers
+        self.path = path  # of what is watched
+        self.watched = Watched(watched_files(path, server.config))
         self.asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -70,14 +78,12 @@ class Reloader:
         log.info("configuration reloaded: %s", changes(before, config))
         return True
 
-    async def watch(self, path: Path) -> None:
+    async def watch(self) -> None:
         """Reload when the file, or the certificate, has changed; until cancelled."""
-        watched = Watched()
         while True:
-            server = self.server.config.server
-            if watched.changed([path, server.tls_certificate, server.tls_key]):
-                self.ask()
             await asyncio.sleep(POLL_SECONDS)
+            if self.watched.changed(watched_files(self.path, self.server.config)):
+                self.ask()
 
 
 def refuse(faults: Sequence[str]) -> bool:
@@ -99,25 +105,37 @@ def asks_for_restart(before: Config, after: Config) -> str:
 
 
 class Watched:
-    """Files that may change. Looks at size and time, as `make` does."""
+    """Files that may change. Looks at size and time, as `make` does.
 
-    def __init__(self) -> None:
-        self.known: object = None
-        self.seen: object = None
+    `files` is what is in force; a change since this moment is one.
+    """
+
+    def __init__(self, files: Sequence[Path | str]) -> None:
+        self.known = self.seen = conditions(files)
 
     def changed(self, files: Sequence[Path | str]) -> bool:
         """Have they changed, and are they at rest again since the last look?
 
         An editor writes a file in several steps; half a file is no news.
         """
-        state = [condition(file) for file in files if file]
+        state = conditions(files)
         at_rest, self.seen = state == self.seen, state
-        if self.known is None:
-            self.known = state
         if state == self.known or not at_rest or None in state:
             return False
         self.known = state
         return True
+
+
+def watched_files(path: Path | None, config: Config) -> list[Path | str]:
+    """The file of a configuration, and those that it names; none without the first."""
+    if path is None:
+        return []
+    return [path, config.server.tls_certificate, config.server.tls_key]
+
+
+def conditions(files: Sequence[Path | str]) -> list[tuple[int, ...] | None]:
+    """What changes with the content of any of them."""
+    return [condition(file) for file in files if file]
 
 
 def condition(file: Path | str) -> tuple[int, ...] | None:

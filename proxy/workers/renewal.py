@@ -23,8 +23,9 @@ from proxy.reload import (
     asks_for_restart,
     cannot_listen,
     refuse,
+    watched_files,
 )
-from proxy.timeline import monotonic
+from proxy.timeline import Clock, monotonic
 from proxy.workers.channel import Reload
 from proxy.workers.child import Child
 from proxy.workers.sharing import SharedPort
@@ -51,13 +52,18 @@ class Renewal:
     """One reload after the other."""
 
     def __init__(
-        self, workers: Workers, read: Callable[[], Config], watch: Path | None
+        self,
+        workers: Workers,
+        read: Callable[[], Config],
+        watch: Path | None = None,
+        clock: Clock = monotonic,
     ) -> None:
         self.workers = workers
         self.read = read
         self.watch = watch
-        self.watched = Watched()
-        self.looked = 0.0
+        self.clock = clock
+        self.watched = Watched(watched_files(watch, workers.config))
+        self.looked = clock()
         self.asked = False
         self.waiting: set[int] = set()  # workers that have not answered yet
         self.limit = 0.0  # when that is no reason to wait any more
@@ -67,23 +73,24 @@ class Renewal:
 
     def ask(self) -> None:
         """Reload now, or when the reload that is under way has ended."""
-        self.asked = bool(self.waiting) and monotonic() < self.limit
+        self.asked = bool(self.waiting)
         if not self.asked:
             self.reload()
 
     @property
-    def next_look(self) -> Sequence[float]:
-        """When the files are looked at next; nothing if they are not watched."""
-        return () if self.watch is None else (self.looked + POLL_SECONDS,)
+    def due(self) -> list[float]:
+        """When there is something to do without being asked."""
+        look = [] if self.watch is None else [self.looked + POLL_SECONDS]
+        return [*look, self.limit] if self.waiting else look
 
-    def look(self, now: float) -> None:
-        """Reload if the files have changed."""
-        if self.watch is None or now < self.looked + POLL_SECONDS:
-            return
-        self.looked = now
-        server = self.workers.config.server
-        if self.watched.changed([self.watch, server.tls_certificate, server.tls_key]):
-            self.ask()
+    def on_time(self, now: float) -> None:
+        """Wait no longer for what does not answer; reload if files have changed."""
+        if self.waiting and now >= self.limit:
+            self.give_up()
+        if self.watch is not None and now >= self.looked + POLL_SECONDS:
+            self.looked = now
+            if self.watched.changed(watched_files(self.watch, self.workers.config)):
+                self.ask()
 
     # -- how
 
@@ -109,7 +116,7 @@ class Renewal:
         workers.config, workers.tls = config, tls
         self.news = changes(before, config)
         self.waiting = {child.number for child in workers.living}
-        self.limit = monotonic() + ANSWER_SECONDS
+        self.limit = self.clock() + ANSWER_SECONDS
         for child in workers.living:
             sockets = workers.port.of(child.number) if moved else ()
             child.tell(Reload(config), sockets)
@@ -125,6 +132,20 @@ class Renewal:
         if child.number in self.waiting:
             self.waiting.discard(child.number)
             self.conclude()
+
+    def give_up(self) -> None:
+        """Workers that have not answered may do so later, or be stuck for good."""
+        for child in self.workers.living:
+            if child.number in self.waiting:
+                log.error(
+                    "worker %d (process %d) has not reloaded within %g s; if it does "
+                    "nothing at all, kill it, and another one takes its place",
+                    child.number,
+                    child.pid,
+                    ANSWER_SECONDS,
+                )
+        self.waiting.clear()
+        self.conclude()
 
     def conclude(self) -> None:
         """Tell that all have reloaded; begin the next, if one was asked for."""

@@ -146,7 +146,7 @@ class Supervisor:
         else:
             ends = [child.due for child in self.children if not child.pid]
             if self.renewal is not None:
-                ends += self.renewal.next_look
+                ends += self.renewal.due
         return max(min(ends) - monotonic(), 0.0) if ends else None
 
     def on_time(self, now: float) -> None:
@@ -158,7 +158,7 @@ class Supervisor:
             if not child.pid and now >= child.due:
                 self.start(child)
         if self.renewal is not None:
-            self.renewal.look(now)
+            self.renewal.on_time(now)
 
     # -- workers
 

@@ -290,9 +290,8 @@ def write(path: Path, text: str, age: int) -> None:
 
 def test_a_change_is_seen_once_the_file_is_at_rest(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    watched = Watched()
     write(path, "one", 1)
-    assert not watched.changed([path, ""])
+    watched = Watched([path, ""])
     assert not watched.changed([path, ""])
     write(path, "t", 2)
     assert not watched.changed([path, ""])
@@ -305,9 +304,8 @@ def test_a_change_is_seen_once_the_file_is_at_rest(tmp_path: Path) -> None:
 def test_a_file_that_is_away_is_no_change_and_its_return_is_one(tmp_path: Path) -> None:
     """Some editors delete a file before they write it."""
     path = tmp_path / "config.toml"
-    watched = Watched()
     write(path, "one", 1)
-    assert not watched.changed([path])
+    watched = Watched([path])
     path.unlink()
     assert not watched.changed([path])
     assert not watched.changed([path])
@@ -320,8 +318,7 @@ def test_a_certificate_is_watched_too(tmp_path: Path) -> None:
     path, certificate = tmp_path / "config.toml", tmp_path / "cert.pem"
     write(path, "one", 1)
     write(certificate, "one", 1)
-    watched = Watched()
-    assert not watched.changed([path, str(certificate)])
+    watched = Watched([path, str(certificate)])
     write(certificate, "two", 2)
     assert not watched.changed([path, str(certificate)])
     assert watched.changed([path, str(certificate)])

@@ -1,0 +1,118 @@
+"""Reloading by a supervisor: workers that answer, and workers that do not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.config.load import from_routes
+from proxy.config.model import Config
+from proxy.listener import TLS
+from proxy.reload import POLL_SECONDS
+from proxy.workers.channel import Channel, Reload, channels
+from proxy.workers.child import Child
+from proxy.workers.renewal import ANSWER_SECONDS, Renewal
+from proxy.workers.sharing import SharedPort
+from tests.conftest import ManualClock
+
+
+def routes(*prefixes: str) -> Config:
+    """A configuration with these routes."""
+    return from_routes(dict.fromkeys(prefixes, "http://h:1"), {"server.workers": "2"})
+
+
+class TwoWorkers:
+    """Two workers as their supervisor has them; the test is at the other ends."""
+
+    def __init__(self, port: SharedPort) -> None:
+        self.config = routes("/a")
+        self.port = port
+        self.tls: TLS = {}
+        self.children = [Child(0), Child(1)]
+        self.ends: list[Channel] = []
+        for child in self.children:
+            child.pid = 1000 + child.number
+            child.channel, end = channels()
+            self.ends.append(end)
+
+    @property
+    def living(self) -> list[Child]:
+        return self.children
+
+    def ordered(self) -> list[list[str]]:
+        """The routes of what each worker was told to serve by."""
+        found = []
+        for end in self.ends:
+            ((order, _),) = end.receive()
+            assert isinstance(order, Reload)
+            found.append([*order.config.routes])
+        return found
+
+
+@pytest.fixture
+def workers() -> Iterator[TwoWorkers]:
+    port = SharedPort(from_routes({"/": "http://h:1"}, {"server.port": 0}).server, 2)
+    two = TwoWorkers(port)
+    yield two
+    port.close()
+    for child, end in zip(two.children, two.ends, strict=True):
+        end.close()
+        child.hear()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "unbuffered")
+    return caplog
+
+
+def test_a_reload_is_told_when_all_have_answered(
+    workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    renewal = Renewal(workers, lambda: routes("/b"), clock=clock)
+    renewal.ask()
+    assert workers.ordered() == [["/b"], ["/b"]]
+    renewal.answered(workers.children[0], ())
+    assert log.messages == []
+    renewal.answered(workers.children[1], ())
+    assert log.messages == ["configuration reloaded: route /a removed; route /b added"]
+
+
+def test_a_worker_that_is_stuck_is_told_and_delays_no_later_reload_for_ever(
+    workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    wanted = iter(["/b", "/c"])
+    renewal = Renewal(workers, lambda: routes(next(wanted)), clock=clock)
+    renewal.ask()
+    workers.ordered()
+    renewal.answered(workers.children[0], ())
+    renewal.ask()  # while worker 1 owes an answer
+    assert renewal.due == [clock.now + ANSWER_SECONDS]
+    clock.advance(ANSWER_SECONDS)
+    renewal.on_time(clock.now)
+    assert log.messages == [
+        "worker 1 (process 1001) has not reloaded within 10 s; if it does nothing at "
+        "all, kill it, and another one takes its place",
+        "configuration reloaded: route /a removed; route /b added",
+    ]
+    assert workers.ordered() == [["/c"], ["/c"]]
+
+
+def test_a_file_that_has_changed_since_it_was_read_is_read_again(
+    workers: TwoWorkers, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Also where that was before the first look."""
+    path = tmp_path / "config.toml"
+    path.write_text("one")
+    renewal = Renewal(workers, lambda: routes("/b"), path, clock)
+    path.write_text("another")
+    os.utime(path, ns=(1, 1))
+    for _ in range(2):  # it has to be at rest
+        assert renewal.due == [clock.now + POLL_SECONDS]
+        clock.advance(POLL_SECONDS)
+        renewal.on_time(clock.now)
+    assert workers.ordered() == [["/b"], ["/b"]]
