@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType
@@ -17,6 +20,25 @@ from tests.support.running import RunningProxy, Table, start_proxy
 
 PROXY = Path(package.__file__).parent
 StartProxy = Callable[..., Awaitable[RunningProxy]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep bytecode with pytest's cache where none is wanted beside the sources.
+
+    Tests start some sixty processes; each would compile the proxy anew.
+    """
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if sys.dont_write_bytecode and cache is not None:
+        sys.pycache_prefix = str(cache.mkdir("bytecode"))
+        sys.dont_write_bytecode = False
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage look at what tests make, not at the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 class ManualClock:

@@ -6,8 +6,10 @@ Plain functions: the process has a loop of its own, whatever the test runs on.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import runpy
 import select
 import signal
 import socket
@@ -239,10 +241,21 @@ def test_every_fault_of_a_configuration_is_told(run: Run, tmp_path: Path) -> Non
         pytest.param(["--nonsense"], id="flag"),
     ],
 )
-def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
-    process = run("proxy", *arguments)
-    assert process.process.wait(GUARD) == 2
-    process.read_errors(r"unbuffered.*: .+\n")
+def test_wrong_usage_ends_with_2(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["unbuffered", *arguments])
+    root = logging.getLogger()  # which `serve` sets up for itself
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("proxy", run_name="__main__")
+    assert ended.value.code == 2
+    assert re.search(r"unbuffered.*: .+\n", capsys.readouterr().err)
 
 
 def test_check_prints_every_value_and_no_secret(

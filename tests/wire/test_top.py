@@ -26,6 +26,7 @@ async def run_top(url: str) -> tuple[int | None, str, str]:
     return process.returncode, output.decode(), errors.decode()
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # it has an event loop of its own
 async def test_into_a_pipe_it_prints_what_there_is(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
@@ -43,6 +44,7 @@ async def test_into_a_pipe_it_prints_what_there_is(
     assert "event-stream" in line
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])
 async def test_what_is_no_proxy_is_refused_in_words(upstream: Upstream) -> None:
     asked = asyncio.ensure_future(run_top(upstream.url))
     server = await upstream.request()
