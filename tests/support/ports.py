@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from types import TracebackType
+from typing import Self
 
-from tests.support.raw import Upstream
+from tests.support.raw import GUARD, Upstream
 
 
 class ClosedPort:
@@ -19,7 +21,7 @@ class ClosedPort:
         self.sock.bind((host, port))
         self.port: int = self.sock.getsockname()[1]
 
-    def __enter__(self) -> ClosedPort:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -51,12 +53,13 @@ class BlackHole(ClosedPort):
     def __init__(self) -> None:
         super().__init__()
         self.sock.listen(0)
-        self.fillers = []
-        for _ in range(2):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(self.sock.getsockname())
-            self.fillers.append(filler)
+        self.fillers = [socket.create_connection(self.sock.getsockname(), GUARD)]
+        queued, _, _ = select.select([self.sock], [], [], GUARD)
+        assert queued
+        # Linux has no place for a second one; other systems may have.
+        self.fillers.append(socket.socket())
+        self.fillers[1].setblocking(False)
+        self.fillers[1].connect_ex(self.sock.getsockname())
 
     def __exit__(
         self,
