@@ -85,6 +85,13 @@ class NoRoute(ClientError):
     type = "destination_not_found"
 
 
+class LoopDetected(ClientError):
+    """The route's target has sent it back to us, again and again (RFC 5842 §7.2)."""
+
+    status = 508
+    type = "proxy_loop_detected"
+
+
 class ClientDisconnected(ClientError):
     """The client left; 499 is what nginx and Caddy log. It is never sent."""
 

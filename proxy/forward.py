@@ -39,6 +39,7 @@ from proxy.http1.head import ResponseHead
 from proxy.policy import messages
 from proxy.policy.delivery import Delivery, decide
 from proxy.policy.forwarded import public_address
+from proxy.policy.loops import check_loop
 from proxy.policy.rewrite import check_rewritten
 from proxy.policy.routing import destination
 from proxy.policy.sizes import check_body
@@ -84,6 +85,7 @@ class Forward(Reaching):
         try:
             self.route = route = self.prepared.router.match(where.path)
             self.timeline.route = route.prefix
+            check_loop(head, route.route)
             check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
         except ClientError as error:

@@ -28,6 +28,8 @@ ADVICE = {
     "or raise connect_retry_seconds.",
     "tls_protocol_error": "Check the scheme and the port of the target.",
     "tls_certificate_error": "Check the target's certificate and its https address.",
+    "proxy_loop_detected": "Give this path a route of its own, "
+    "or take it out of the target's proxy settings.",
     "destination_not_found": "Add a route for this path, or correct the address.",
 }
 

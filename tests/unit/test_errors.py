@@ -74,6 +74,7 @@ STATUS_AND_TYPE = {
     "MethodNotSupported": (501, "http_request_error"),
     "VersionNotSupported": (505, "http_request_error"),
     "NoRoute": (404, "destination_not_found"),
+    "LoopDetected": (508, "proxy_loop_detected"),
     "ClientDisconnected": (499, "client_disconnected"),
     "ClientStalled": (408, "connection_write_timeout"),
     "UpstreamError": (502, "http_protocol_error"),
@@ -108,7 +109,7 @@ def test_a_failure_has_its_status_and_its_type(name: str) -> None:
 def test_the_side_at_fault_tells_the_class_of_the_status(name: str) -> None:
     kind = ALL[name]
     if issubclass(kind, ClientError):
-        assert 400 <= kind.status < 500 or kind.status in (501, 505)
+        assert 400 <= kind.status < 500 or kind.status in (501, 505, 508)
     elif issubclass(kind, UpstreamError):
         status = 504 if issubclass(kind, UpstreamTimeout) else 502
         assert kind.status == (503 if kind is UpstreamUnavailable else status)
