@@ -33,7 +33,7 @@ def test_configuration_of_an_example_loads(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=shown)
-def test_npm_packages_are_pinned_and_come_from_no_registry_by_name(path: Path) -> None:
+def test_npm_packages_are_pinned_by_their_bytes_whatever_registry(path: Path) -> None:
     manifest = json.loads(path.read_text("utf-8"))
     lock = json.loads(path.with_name("package-lock.json").read_text("utf-8"))
     kinds = ("dependencies", "devDependencies", "optionalDependencies")
@@ -44,8 +44,9 @@ def test_npm_packages_are_pinned_and_come_from_no_registry_by_name(path: Path) -
             assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     root = lock["packages"][""]
     assert {kind: root[kind] for kind in kinds if kind in root} == direct
-    for package in lock["packages"].values():
+    for place, package in lock["packages"].items():
         assert "resolved" not in package
+        assert place == "" or package["integrity"].startswith("sha512-")
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=shown)
