@@ -31,9 +31,10 @@ class Ending(Enum):
 class Stream:
     """One request, and the response that the test writes to it."""
 
-    def __init__(self, request: web.Request, body: bytes) -> None:
+    def __init__(self, request: web.Request, body: bytes, guard: float) -> None:
         self.path = request.path
         self.body = body
+        self.guard = guard
         self.left = asyncio.Event()
         self._pieces: asyncio.Queue[bytes | Ending] = asyncio.Queue()
 
@@ -51,7 +52,7 @@ class Stream:
 
     async def client_left(self) -> None:
         """Wait until the client has closed this stream."""
-        async with asyncio.timeout(GUARD_SECONDS):
+        async with asyncio.timeout(self.guard):
             await self.left.wait()
 
     async def answer(
@@ -85,7 +86,8 @@ class Stream:
 class PageUpstream:
     """Serves the page, and a `Stream` for each request to a controlled path."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: float = GUARD_SECONDS) -> None:
+        self.guard = guard
         self.port = 0
         self.holding_port = 0
         # Set, `/open` answers with it instead of a stream.
@@ -101,13 +103,13 @@ class PageUpstream:
 
     async def requested(self, path: str) -> Stream:
         """The next request to `path`, waiting for it."""
-        async with asyncio.timeout(GUARD_SECONDS):
+        async with asyncio.timeout(self.guard):
             return await self._requested[path].get()
 
     async def _stream(
         self, request: web.Request, content_type: str, *, hold: bool = False
     ) -> web.StreamResponse:
-        stream = Stream(request, await request.read())
+        stream = Stream(request, await request.read(), self.guard)
         self._requested[request.path].put_nowait(stream)
         try:
             return await stream.answer(request, content_type, hold)

@@ -9,12 +9,14 @@ from aiohttp import WSMsgType, web
 
 from tests.browser.controlled import PageUpstream
 
+GUARD_SECONDS = 30  # a held byte deadlocks the test; a dev server builds meanwhile
+
 
 class Backend(PageUpstream):
     """All three services of the examples, on one port that stays the same."""
 
     def __init__(self, port: int) -> None:
-        super().__init__()
+        super().__init__(GUARD_SECONDS)
         self.port = port
         self._runner: web.AppRunner | None = None
         self._open: set[asyncio.Transport] = set()

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
 from tests.browser.conftest import ARGUMENTS, find_browser
-from tests.e2e.backend import Backend
+from tests.e2e.backend import GUARD_SECONDS, Backend
 from tests.e2e.programs import Program
 from tests.e2e.sites import Pair, start
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, WebSocket
 
-GUARD_SECONDS = 15  # a held byte deadlocks the test; a dev server builds meanwhile
-LOAD_SECONDS = 30  # a dev server builds a page when it is asked for it
 HERE = Path(__file__).parent
 # The browser is bound to the loop that it was started in.
 ONE_LOOP = pytest.mark.asyncio(loop_scope="package")
@@ -50,6 +49,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], P
         yield get
 
 
+def is_of_the_page(socket: WebSocket) -> bool:
+    """Does the application use it? Else the dev server does."""
+    return urlsplit(socket.url).path == "/echo"
+
+
 @dataclass
 class Site:
     """A page in the browser, and the back end behind it."""
@@ -60,10 +64,21 @@ class Site:
     folder: Path
     unbuffered: Program
     sockets: list[WebSocket] = field(default_factory=list)
+    greeted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> None:
-        self.page.on("websocket", lambda socket: self.sockets.append(socket))
+        self.page.on("websocket", self._socket)
         await self.page.goto(self.url)
+
+    def _socket(self, socket: WebSocket) -> None:
+        self.sockets.append(socket)
+        if not is_of_the_page(socket):
+            socket.on("framereceived", lambda _: self.greeted.set())
+
+    async def is_hot(self) -> None:
+        """The dev server has greeted the page: it tells it of edits from now on."""
+        async with asyncio.timeout(GUARD_SECONDS):
+            await self.greeted.wait()
 
     async def connect(self, means: str) -> None:
         await self.page.get_by_test_id(f"means-{means}").check()
@@ -107,7 +122,6 @@ async def browser() -> AsyncIterator[Browser]:
 async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(locale="en-US")
     context.set_default_timeout(GUARD_SECONDS * 1000)
-    context.set_default_navigation_timeout(LOAD_SECONDS * 1000)
     yield await context.new_page()
     await context.close()
 
@@ -124,7 +138,3 @@ async def site(way: Way, page: Page) -> AsyncIterator[Site]:
         await page.close()
     finally:
         await backend.kill()
-
-
-# Dev servers look at their files, since notices of the kernel may be used up.
-os.environ.setdefault("CHOKIDAR_USEPOLLING", "true")

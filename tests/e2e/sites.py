@@ -73,6 +73,8 @@ def start(name: str, place: Path) -> Iterator[Pair]:
             "PORT": str(dev.port),
             "UNBUFFERED": front_url,
             "NEXT_TELEMETRY_DISABLED": "1",
+            # Vite looks at its files: notices of the kernel may be used up.
+            "CHOKIDAR_USEPOLLING": "true",
         }
         with (
             unbuffered(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 
-from tests.browser.controlled import GUARD_SECONDS
+from tests.e2e.backend import GUARD_SECONDS
 from tests.e2e.needs import EXAMPLES, modules, node, python
 from tests.e2e.programs import Program
 from tests.e2e.sites import unbuffered

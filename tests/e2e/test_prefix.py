@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.controlled import GUARD_SECONDS
+from tests.e2e.backend import GUARD_SECONDS
 from tests.e2e.conftest import Site
-from tests.e2e.test_streams import every_way
+from tests.e2e.test_streams import WAYS, every_way
 
 
 @every_way
@@ -28,7 +29,11 @@ async def test_login_redirects_under_the_prefix_and_its_cookie_comes_back(
     assert cookie["path"] == "/server2"
 
 
-@pytest.mark.parametrize("way", ["webpack-before"], indirect=True)
+# A rewrite of Next.js has the same Host as a request from before it, and what is
+# told once is not told again: one of the two ways would see the line of the other.
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if way != "next-behind"], indirect=True
+)
 async def test_six_streams_of_one_page_are_warned_of(site: Site) -> None:
     """The seventh request waits in the browser, and nothing in the page says why."""
     await site.page.evaluate(
@@ -38,4 +43,5 @@ async def test_six_streams_of_one_page_are_warned_of(site: Site) -> None:
         stream = await site.backend.requested("/events")
         stream.send_event("open")
     await site.page.evaluate("void fetch('/server2/account')")
-    await asyncio.to_thread(site.unbuffered.wait_for, "requests open to", GUARD_SECONDS)
+    line = f"requests open to {urlsplit(site.url).netloc}:"
+    await asyncio.to_thread(site.unbuffered.wait_for, line, GUARD_SECONDS)

@@ -53,6 +53,16 @@ async def test_each_message_is_shown_before_the_next_is_sent(site: Site) -> None
         await read_in_lock_step(site, means)
 
 
+@pytest.mark.parametrize("way", ["webpack-behind", "next-behind"], indirect=True)
+async def test_all_else_is_compressed_by_the_dev_server(site: Site) -> None:
+    """So `compress` is on where the messages come one by one."""
+    codings = ("gzip", "br")
+    async with site.page.expect_response(
+        lambda response: response.headers.get("content-encoding") in codings
+    ):
+        await site.page.reload()
+
+
 @pytest.mark.parametrize("way", VUE, indirect=True)
 async def test_each_token_of_an_answer_is_shown_before_the_next_is_sent(
     site: Site,
