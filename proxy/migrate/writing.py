@@ -18,6 +18,10 @@ PORTS: tuple[int, ...] = (8080, 8090, 8180, 8280, 8380, *range(8081, 9081))
 
 OPENED = "WARNING, OPEN HERE AND CLOSED THERE"
 
+# A rewrite has our own host as Host, and that of the page in X-Forwarded-Host.
+NEXT_IS_TRUSTED = (
+    'trusted_proxies = ["127.0.0.1", "::1"] # Next.js: redirects stay at the page'
+)
 DEV_SERVER = """\
 # To open Unbuffered in the browser, before the dev server, take the # away:
 # [routes."/"]
@@ -44,6 +48,8 @@ def write(reading: Reading, title: str) -> str:
         ),
         f"[server]\nport = {free_port(reading.ports)}",
     ]
+    if reading.kind == "next":
+        blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
     if reading.lost:
         lines = ["# NOT CARRIED OVER:", *comments(reading.lost, "- ")]
         blocks.append("\n".join(lines))
