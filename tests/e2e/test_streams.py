@@ -63,6 +63,14 @@ async def test_all_else_is_compressed_by_the_dev_server(site: Site) -> None:
         await site.page.reload()
 
 
+@pytest.mark.parametrize("way", ["vite-before", "next-before"], indirect=True)
+async def test_a_refused_stream_is_no_ended_one(site: Site) -> None:
+    await site.page.route("**/sse/events", lambda route: route.fulfill(status=503))
+    for means in MEANS:
+        await site.connect(means)
+        await expect(site.page.get_by_test_id("state")).to_have_text("error")
+
+
 @pytest.mark.parametrize("way", VUE, indirect=True)
 async def test_each_token_of_an_answer_is_shown_before_the_next_is_sent(
     site: Site,

@@ -27,7 +27,7 @@ export default function Page() {
       socket.current.send(text);
       return;
     }
-    socket.current = new WebSocket(`ws://${location.host}/echo`);
+    socket.current = new WebSocket(`${location.origin.replace("http", "ws")}/echo`);
     socket.current.onopen = () => socket.current.send(text);
     socket.current.onmessage = ({ data }) => setEchoes((before) => [...before, data]);
   }

@@ -34,7 +34,8 @@ function readXhr(url, { onState, onMessage }) {
     seen = request.responseText.length;
   };
   request.onerror = () => onState("error");
-  request.onload = request.onabort = () => onState("closed");
+  request.onload = () => onState(request.status === 200 ? "closed" : "error");
+  request.onabort = () => onState("closed");
   request.open("GET", url);
   request.send();
   return () => request.abort();
@@ -44,7 +45,8 @@ function readFetch(url, { onState, onMessage }) {
   const abort = new AbortController();
   const follow = async () => {
     const response = await fetch(url, { signal: abort.signal });
-    onState(response.ok ? "open" : "error");
+    if (!response.ok) throw new Error(`${response.status}`);
+    onState("open");
     const feed = messagesOf(onMessage);
     for await (const text of texts(response)) feed(text);
   };
