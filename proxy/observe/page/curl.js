@@ -14,7 +14,7 @@ const LEFT_OUT = new Set([
   "accept-encoding",
 ]);
 const FOR_UPGRADE = new Set(["connection"]);
-const MASKED = /(?:^|[ =])\*{4}(?=$|[;,&#\s])/; // as the proxy masks credentials
+const MASKED = /(?:^|[ =./-])\*{4}(?=$|[;,&#>"@\s])/; // as the proxy masks credentials
 
 /**
  * {command, masked, note}: `masked` names the fields whose values are not those
