@@ -240,3 +240,71 @@ async def test_message_that_cannot_be_inflated_is_said_to_be_so(page: Page) -> N
     assert read == [
         ["text", "compressed (permessage-deflate); it could not be inflated"]
     ]
+
+
+JOIN = """const [fields, pieces] = given;
+const sent = [["Upgrade", "websocket"], ...fields];
+const kind = { kind: "websocket", status: 101, response: { sent } };
+const { response } = m.decodersFor(kind, true);
+const found = [];
+for (const each of pieces) {
+    const payload = Uint8Array.from(atob(each), (one) => one.charCodeAt(0));
+    const piece = { side: "response", arrived: 1, sent: 1, index: 0, payload };
+    for (const { type, data } of await response.push(piece)) found.push([type, data]);
+}
+return found;"""
+
+
+async def test_tunnel_joined_inside_a_frame_is_read_from_the_next_one_on(
+    page: Page,
+) -> None:
+    large = frame(1, b"words " * 30_000)
+    pieces = [large[70_000:140_000], large[140_000:], frame(1, b"a"), frame(2, b"b")]
+    read = await run(
+        page, "decoding.js", JOIN, [[], [encoded(each) for each in pieces]]
+    )
+    assert read == [["unread", ""], ["unread", ""], ["text", "a"], ["binary", "b"]]
+
+
+async def test_length_inside_a_frame_swallows_nothing_that_follows(page: Page) -> None:
+    """The last bytes of a frame may look like the head of a very long one."""
+    pieces = [b"\x82\x7f" + b"\0\0\1" * 20, frame(1, b"a") + frame(9, b"b")]
+    read = await run(
+        page, "decoding.js", JOIN, [[], [encoded(each) for each in pieces]]
+    )
+    assert read == [["unread", ""], ["text", "a"], ["ping", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("head", "fault"),
+    [
+        (b"\x83\x00", "there is no opcode 3"),
+        (b"\x91\x00", "a bit is set that no extension has asked for"),
+        (b"\xc1\x00", "a bit is set that no extension has asked for"),
+        (b"\x81\x80", "it is masked"),
+        (b"\x09\x00", "a ping is short and whole"),
+        (b"\x88\x7e", "a close is short and whole"),
+        (b"\x81\x7e", None),
+    ],
+)
+async def test_what_begins_no_frame(page: Page, head: bytes, fault: str | None) -> None:
+    """RFC 6455 §5.2, §5.5."""
+    read = await run(
+        page,
+        "websocket.js",
+        """const reader = new m.FrameReader({ masked: false, coded: false });
+        reader.push(Uint8Array.from(atob(given), (each) => each.charCodeAt(0)));
+        return reader.fault;""",
+        encoded(head),
+    )
+    assert read == fault
+
+
+async def test_other_upgrades_are_no_frames(page: Page) -> None:
+    read = await run(
+        page,
+        "decoding.js",
+        """const response = { sent: [["Upgrade", "chat"]] };
+        return m.decodersFor({ kind: "websocket", status: 101, response });""",
+    )
+    assert read == {"noun": None, "response": None, "request": None}

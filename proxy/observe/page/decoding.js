@@ -8,22 +8,27 @@ import { EventStreamReader } from "./eventstream.js";
 import { Inflater } from "./inflate.js";
 import { NdjsonReader } from "./ndjson.js";
 import { asText, utf8Length } from "./plain.js";
-import { closeOf, FrameReader, isDeflated } from "./websocket.js";
+import { closeOf, FrameReader, isDeflated, isWebSocket } from "./websocket.js";
 
 const READERS = {
   "event-stream": { noun: "event", make: () => new TextEvents(new EventStreamReader(), sseEvent) },
   ndjson: { noun: "object", make: () => new TextEvents(new NdjsonReader(), ndjsonEvent) },
 };
 
-/** {noun, response, request}: decoders of both sides; null where bytes stay bytes. */
-export function decodersFor(exchange) {
+/**
+ * {noun, response, request}: decoders of both sides; null where bytes stay bytes.
+ *
+ * `joined`: the first piece may begin anywhere.
+ */
+export function decodersFor(exchange, joined = false) {
   const fields = exchange.response?.sent ?? [];
   if (exchange.kind === "websocket" && exchange.status === 101) {
-    const deflated = isDeflated(fields);
+    if (!isWebSocket(fields)) return { noun: null, response: null, request: null };
+    const coded = isDeflated(fields);
     return {
       noun: "frame",
-      response: new Frames(deflated),
-      request: new Frames(deflated),
+      response: new Frames({ masked: false, coded }, joined),
+      request: new Frames({ masked: true, coded }, joined),
     };
   }
   const reader = READERS[exchange.kind];
@@ -125,23 +130,42 @@ function added(data) {
 
 /** WebSocket frames of one direction; payloads inflated where that was agreed on. */
 class Frames {
-  #reader = new FrameReader();
+  #reader = null;
   #message = null; // the fragments of a data message: {type, coded, parts}
-  #lost = false;
 
-  constructor(deflated) {
-    this.inflater = deflated ? new Inflater() : null;
+  constructor(rules, joined) {
+    this.rules = rules;
+    this.inflater = rules.coded ? new Inflater() : null;
+    if (!joined) this.#reader = new FrameReader(rules);
   }
 
   async push(piece) {
-    // Where bytes are missing there is no telling where the next frame begins.
-    if (!piece.payload) this.#lost = true;
-    if (this.#lost) return [missing(piece)];
-    const events = [];
-    for (const frame of this.#reader.push(piece.payload)) {
-      events.push({ ...origin(piece), ...(await this.#event(frame)) });
+    if (!piece.payload) {
+      this.#reader = null;
+      return [missing(piece)];
     }
+    const frames = this.#reader ? this.#reader.push(piece.payload) : this.#join(piece.payload);
+    const events = [];
+    for (const frame of frames) events.push({ ...origin(piece), ...(await this.#event(frame)) });
+    if (this.#reader === null || this.#reader.fault) events.push(this.#unread(piece));
     return events;
+  }
+
+  // Where bytes are missing there is no telling where the next frame begins: with
+  // the next piece that is whole frames, since most are sent by themselves.
+  #join(payload) {
+    const reader = new FrameReader(this.rules);
+    const frames = reader.push(payload);
+    if (!reader.isBetween) return [];
+    this.#reader = reader;
+    return frames;
+  }
+
+  #unread(piece) {
+    const why = this.#reader?.fault ?? "it was joined inside a frame";
+    this.#reader = null;
+    const note = `these bytes were not read as frames: ${why}`;
+    return { ...origin(piece), type: "unread", id: "", data: "", bytes: piece.payload, size: piece.bytes, note, adds: [] };
   }
 
   finish() {

@@ -16,16 +16,24 @@ const RESPONSES = {
 
 /** The text that `value` adds to an answer; nothing where it is no delta. */
 export function deltas(value) {
+  try {
+    return found(value);
+  } catch {
+    return []; // it has the names of one, but not its shape
+  }
+}
+
+function found(value) {
   if (value === null || typeof value !== "object") return [];
-  const found = [];
+  const parts = [];
   const add = (channel, text) => {
-    if (typeof text === "string" && text !== "") found.push({ channel, text });
+    if (typeof text === "string" && text !== "") parts.push({ channel, text });
   };
   if (Array.isArray(value.choices)) value.choices.forEach((each) => choice(each, add));
   else if (typeof value.type === "string") typed(value, add);
   else if (Array.isArray(value.candidates)) value.candidates.forEach((each) => gemini(each, add));
   else ollama(value, add);
-  return found;
+  return parts;
 }
 
 function choice(given, add) {
@@ -44,7 +52,7 @@ function choice(given, add) {
 }
 
 function typed(value, add) {
-  if (value.type in RESPONSES) {
+  if (Object.hasOwn(RESPONSES, value.type)) {
     const index = value.output_index ? ` ${value.output_index + 1}` : "";
     add(`${RESPONSES[value.type]}${index}`, value.delta);
   } else if (value.type === "content_block_start") {

@@ -51,7 +51,7 @@ export class Recording {
     if (this.#decoders) return;
     if (exchange.phase === "connecting" || exchange.phase === "waiting") return;
     this.#exchange = exchange;
-    this.#decoders = decodersFor(exchange);
+    this.#decoders = decodersFor(exchange, exchange.whole === false || this.dropped.pieces > 0);
     this.noun = this.#decoders.noun;
     this.#work();
   }
@@ -63,7 +63,7 @@ export class Recording {
     if (last) this.breaks.push(last.arrived);
     this.#last = { response: null, request: null };
     this.#previous = { response: null, request: null };
-    if (this.#exchange && this.pieces.end > 0) this.#decoders = decodersFor(this.#exchange);
+    if (this.#exchange) this.#decoders = decodersFor(this.#exchange, true);
     this.changed();
   }
 

@@ -1,5 +1,5 @@
 // WebSocket frames (RFC 6455 §5) of one direction, read incrementally:
-// bytes in, frames out, unmasked. Knows nothing of compression.
+// bytes in, frames out, unmasked. Knows nothing of compression but its bit.
 
 const OPCODES = {
   0: "continuation",
@@ -18,11 +18,23 @@ export class FrameReader {
   #left = 0; // bytes of the payload that have not come
   #kept = 0;
 
+  /** `masked`: must they be (§5.1)? null: either. `coded`: may RSV1 be set? */
+  constructor({ masked = null, coded = true } = {}) {
+    this.masked = masked;
+    this.coded = coded;
+    this.fault = null; // what cannot begin a frame; nothing more is read
+  }
+
+  /** Does the next frame begin with the next byte? */
+  get isBetween() {
+    return this.fault === null && this.#frame === null && this.#have === 0;
+  }
+
   /** The frames that `piece` completes: {type, final, coded, masked, bytes, payload, cut}. */
   push(piece) {
     const frames = [];
     let at = 0;
-    while (at < piece.length) {
+    while (at < piece.length && this.fault === null) {
       at = this.#frame ? this.#payload(piece, at) : this.#headByte(piece, at);
       if (this.#frame && this.#left === 0) frames.push(this.#finish());
     }
@@ -31,7 +43,8 @@ export class FrameReader {
 
   #headByte(piece, at) {
     this.#head[this.#have++] = piece[at];
-    if (this.#have >= 2 && this.#have === headLength(this.#head)) this.#begin();
+    if (this.#have === 2) this.fault = faultOf(this.#head, this);
+    if (this.fault === null && this.#have >= 2 && this.#have === headLength(this.#head)) this.#begin();
     return at + 1;
   }
 
@@ -78,6 +91,16 @@ export class FrameReader {
   }
 }
 
+/** Why these two bytes begin no frame (§5.2, §5.5), or null. */
+function faultOf([first, second], { masked, coded }) {
+  const opcode = first & 0x0f;
+  if (!(opcode in OPCODES)) return `there is no opcode ${opcode}`;
+  if (first & (coded ? 0x30 : 0x70)) return "a bit is set that no extension has asked for";
+  if (masked === !(second & 0x80)) return masked ? "it is not masked" : "it is masked";
+  if (opcode >= 8 && ((first & 0xc0) !== 0x80 || (second & 0x7f) > 125)) return `a ${OPCODES[opcode]} is short and whole`;
+  return null;
+}
+
 function headLength(head) {
   const short = head[1] & 0x7f;
   const extended = short === 126 ? 2 : short === 127 ? 8 : 0;
@@ -98,4 +121,10 @@ export function isDeflated(fields) {
       name.toLowerCase() === "sec-websocket-extensions" &&
       /\bpermessage-deflate\b/i.test(value),
   );
+}
+
+/** Is it a WebSocket, and not another protocol? Given the response's fields. */
+export function isWebSocket(fields) {
+  const found = fields.find(([name]) => name.toLowerCase() === "upgrade");
+  return !found || found[1].toLowerCase() === "websocket";
 }
