@@ -22,6 +22,9 @@ from proxy.timeline import Phase, Timeline, wall_clock
 BATCH_SECONDS = 0.1  # at least, between two batches of pieces
 BATCH_BYTES = 256 * 1024  # of pieces in one batch
 COMMENT_SECONDS = 15.0
+# A piece that waits is looked at again after so long, and then after a tenth of the
+# time it has waited: how long it was held is told to within a tenth.
+SETTLE_SECONDS = 0.005
 
 
 def view(
@@ -72,6 +75,7 @@ class PieceFeed:
         self.dropped = [0, 0]
         self.told: tuple[object, ...] = ()
         self.late: list[Piece] = []  # told before they were out
+        self.settling: asyncio.TimerHandle | None = None
         self.flushed = float("-inf")
         self.heard = self.clock()
         self.soon = False
@@ -91,6 +95,8 @@ class PieceFeed:
     def stop(self) -> None:
         """The client is gone, or the exchange has been told in full."""
         self.live.deadlines.discard(self)
+        if self.settling is not None:
+            self.settling.cancel()
         if self.stirred in self.recording.listeners:
             self.recording.listeners.remove(self.stirred)
         if self.answer.streams:
@@ -98,6 +104,8 @@ class PieceFeed:
 
     def stirred(self) -> None:
         """A piece has passed: tell it in a turn of its own, if one is due."""
+        if self.recording.unsent and self.settling is None:
+            self.settle_later(SETTLE_SECONDS)
         if self.soon or self.clock() - self.flushed < BATCH_SECONDS:
             return
         self.soon = True
@@ -162,10 +170,10 @@ class PieceFeed:
         for piece in self.recording.since(self.count):
             batch.append(self.shown(piece))
             self.count += 1
-            self.passed += len(piece.data)
+            self.passed += piece.size
             if piece.sent is None:
                 self.late.append(piece)
-            size += len(piece.data)
+            size += piece.size
             if size >= BATCH_BYTES:
                 break
         return batch
@@ -181,12 +189,25 @@ class PieceFeed:
     def settle(self, now: float) -> None:
         """Note what has gone out, on both sides, since a peer has read on."""
         exchange = self.exchange
-        if exchange is None or not self.recording.unsent:
+        if exchange is None or self.timeline.ended is not None:
             return
         if not exchange.client.blocked:
             self.recording.sent("response", now)
         if exchange.connection is not None and not exchange.connection.blocked:
             self.recording.sent("request", now)
+
+    def settle_later(self, delay: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.settling = loop.call_later(delay, self.settle_waiting)
+
+    def settle_waiting(self) -> None:
+        """Has what waits gone out? If not, look again."""
+        self.settling = None
+        now = self.clock()
+        self.settle(now)
+        if self.recording.unsent:
+            waited = now - self.recording.unsent[0].arrived
+            self.settle_later(max(waited / 10, SETTLE_SECONDS))
 
     def shown(self, piece: Piece, *, data: bool = True) -> dict[str, object]:
         started = self.timeline.started
@@ -195,7 +216,7 @@ class PieceFeed:
             "side": piece.side,
             "arrived": round(piece.arrived - started, 6),
             "sent": None if piece.sent is None else round(piece.sent - started, 6),
-            "bytes": len(piece.data),
+            "bytes": piece.size,
         }
         if data and self.bodies:
             told["base64"] = b64encode(piece.data).decode("ascii")

@@ -42,7 +42,7 @@ class Probe:
     def sent(self, side: str, now: float) -> None:
         """Of no interest."""
 
-    def over(self) -> None:
+    def over(self, now: float) -> None:
         """Of no interest."""
 
 

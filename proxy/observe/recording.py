@@ -12,7 +12,7 @@ from itertools import islice
 
 from proxy.observe.bursts import Bursts, events_in
 from proxy.observe.rows import kind
-from proxy.timeline import Timeline
+from proxy.timeline import Ending, Timeline
 
 PER_EXCHANGE = 256 * 1024  # bytes
 IN_TOTAL = 32 * 1024 * 1024  # bytes
@@ -24,7 +24,7 @@ SLACK = 1024  # entries of the order that may stand for pieces which are gone
 class Piece:
     """One piece, on its way through the proxy. Times are on the clock."""
 
-    __slots__ = ("arrived", "data", "n", "sent", "side")
+    __slots__ = ("arrived", "data", "n", "sent", "side", "size")
 
     def __init__(
         self, n: int, side: str, arrived: float, sent: float | None, data: bytes
@@ -34,10 +34,15 @@ class Piece:
         self.arrived = arrived
         self.sent = sent
         self.data = data
+        self.size = len(data)
 
     @property
     def weight(self) -> int:
-        return len(self.data) + OVERHEAD
+        return self.size + OVERHEAD
+
+    def forget(self) -> None:
+        """Let go of the bytes, though somebody may wait for `sent`."""
+        self.data = b""
 
 
 class Recording:
@@ -99,13 +104,18 @@ class Recording:
 
     def sent(self, side: str, now: float) -> None:
         """The peer has read on: what waited is out."""
-        for piece in self.unsent:
-            if piece.side == side:
-                piece.sent = now
-        self.unsent = [piece for piece in self.unsent if piece.sent is None]
+        if self.unsent:
+            for piece in self.unsent:
+                if piece.side == side:
+                    piece.sent = now
+            self.unsent = [piece for piece in self.unsent if piece.sent is None]
 
-    def over(self) -> None:
-        """No more will come."""
+    def over(self, now: float) -> None:
+        """No more will come. What waits is out by now, as the timeline has it."""
+        if self.timeline.ending is Ending.COMPLETE:
+            self.sent("request", now)
+            self.sent("response", now)
+        self.unsent.clear()
         self.ended = True
         self.tell()
 
@@ -115,15 +125,18 @@ class Recording:
         """Let go of the oldest piece."""
         piece = self.pieces.popleft()
         self.first += 1
-        self.dropped_bytes += len(piece.data)
+        self.dropped_bytes += piece.size
         self.weight -= piece.weight
         self.budget.gave(piece.weight)
+        piece.forget()
 
     def clear(self) -> None:
         """Let go of all."""
         self.budget.gave(self.weight, len(self.pieces))
         self.first += len(self.pieces)
         self.weight = 0
+        for piece in self.pieces:
+            piece.forget()
         self.pieces.clear()
         self.unsent.clear()
 

@@ -60,4 +60,4 @@ class Tap:
         self.relay = None
         if self.finish is not None:
             self.finish(exchange)
-        self.record.over()
+        self.record.over(self.clock())

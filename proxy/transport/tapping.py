@@ -33,7 +33,7 @@ class Record(Protocol):
     def sent(self, side: Side, now: float) -> None:
         """What waited for the peer has gone out."""
 
-    def over(self) -> None:
+    def over(self, now: float) -> None:
         """No more will come."""
 
 
@@ -56,8 +56,11 @@ class TappedReceiver:
 
     def piece(self, data: bytes) -> None:
         arrived, receiver = self.clock(), self.receiver
+        waited = receiver.blocked
         receiver.piece(data)
         sent = None if receiver.blocked else self.clock()
+        if not waited:  # the source is read again since all of it is out
+            self.record.sent(self.side, arrived)
         self.record.piece(self.side, arrived, sent, data)
 
     def end(self, trailers: Fields) -> None:
@@ -115,12 +118,15 @@ class TappedSink:
         self.sink.feeder = feeder
 
     def send_piece(self, piece: bytes) -> None:
-        self.sink.send_piece(piece)
         before = self.before
+        waited = self.sink.blocked
+        self.sink.send_piece(piece)
         arrivals, now = before.arrivals, before.clock()
         waiting = min(len(self.waiting()), len(arrivals))
         arrived = arrivals[-waiting] if waiting else now
         sent = None if self.sink.blocked else now
+        if not waited:
+            before.record.sent("response", now)
         before.record.piece("response", arrived, sent, piece)
 
     def send_end(self, trailers: Fields) -> None:

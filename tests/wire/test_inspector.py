@@ -13,7 +13,7 @@ from proxy.inspector.live import LINGER_SECONDS
 from proxy.transport.relay import ResponseRelay
 from proxy.transport.tapping import TappedReceiver
 from tests.conftest import ManualClock, StartProxy
-from tests.support.looking import asked, contents, looking, request
+from tests.support.looking import Feed, asked, contents, looking, request
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
@@ -262,6 +262,88 @@ async def test_bodies_can_be_switched_off(
             (piece,) = await feed.next("pieces")
             assert piece["bytes"] == 9
             assert "base64" not in piece
+
+
+async def test_bodies_do_not_leave_this_machine_by_another_proxy_on_it(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, inspector={"enabled": True})
+    _, server = await stream(running, upstream)
+    ident = await first_id(running)
+    peer = await running.client()
+    forwarded = "X-Forwarded-For: 192.0.2.7\r\n"
+    await peer.send(request(f"exchanges/{ident}/feed", forwarded))
+    await peer.read_head()
+    await server.send(chunk(b"data: 1\n\n"))
+    (piece,) = await Feed(peer).next("pieces")
+    assert (piece["bytes"], "base64" in piece) == (9, False)
+
+
+async def test_what_waited_for_a_slow_client_is_let_go_of_once_it_is_out(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    async with looking(running):
+        client = await running.client(receive_bytes=4096)
+        await client.send(GET)
+        server = await upstream.request()
+        await server.send(STREAM)
+        await client.read_head()
+        exchange = await running.exchange()
+        recording = running.server.inspector.live.budget.recordings[exchange.timeline]
+        for _ in range(3):
+            await became(lambda: stuffed(server, exchange))
+            assert recording.unsent
+            while exchange.client.blocked:
+                await client.reader.read(64 * 1024)
+        await server.send(chunk(b"last"))
+        while not (await client.reader.read(64 * 1024)).endswith(b"last\r\n"):
+            pass
+        assert recording.unsent == []
+
+
+def stuffed(server: Peer, exchange: Exchange) -> bool:
+    """Send until the client's share waits in the proxy."""
+    if not server.waiting:
+        server.writer.write(chunk(bytes(64 * 1024)))
+    return exchange.client.blocked
+
+
+async def test_how_the_upstream_holds_a_stream_is_told_in_its_own_view_too(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    async with looking(running):
+        client, server = await stream(running, upstream)
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            assert (await feed.next("row"))["bursts"] is None
+            for _ in range(2):
+                clock.advance(5)
+                await server.send(chunk(b"data: 1\n\n" * 7))
+                await client.read_chunk()
+                told = await feed.next("row")
+            assert told["bursts"] == "14 events in 2 bursts 5.0 s apart"
+        await server.send(b"0\r\n\r\n")
+        await client.read_chunk()
+        _, body = await asked(running, f"exchanges/{ident}")
+        assert json.loads(body)["bursts"] == "14 events in 2 bursts 5.0 s apart"
+
+
+async def test_it_is_told_whether_the_first_pieces_were_seen(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    await stream(running, upstream)
+    async with looking(running) as feed:
+        await stream(running, upstream, ask=GET.replace(b"/x", b"/y"))
+        rows = await feed.rows()
+        running.tick()
+        rows |= await feed.rows()
+        for target, whole in (("/x", False), ("/y", True)):
+            ident = rows[target]["id"]
+            async with looking(running, f"exchanges/{ident}/feed") as told:
+                assert (await told.next("row"))["whole"] is whole
 
 
 # -- nothing when nobody looks

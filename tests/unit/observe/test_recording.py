@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proxy.observe.recording import OVERHEAD, PER_EXCHANGE, SLACK, Budget, Recording
-from proxy.timeline import Timeline
+from proxy.timeline import Ending, Timeline
 
 
 def recording(budget: Budget) -> Recording:
@@ -73,3 +75,27 @@ def test_a_piece_that_waits_for_its_peer_is_marked_when_it_is_out() -> None:
     one.sent("response", 3.0)
     assert [piece.sent for piece in one.pieces] == [3.0, None]
     assert [piece.side for piece in one.unsent] == ["request"]
+
+
+def test_what_waits_for_a_peer_holds_no_bytes_beyond_the_room() -> None:
+    one = recording(Budget())
+    for _ in range(4):
+        one.piece("response", 1.0, None, b"x" * (PER_EXCHANGE // 2))
+    kept = sum(len(piece.data) for piece in {*one.pieces, *one.unsent})
+    assert kept <= PER_EXCHANGE
+    assert len(one.unsent) == 4
+    assert one.unsent[0].size == PER_EXCHANGE // 2
+
+
+@pytest.mark.parametrize(
+    ("ending", "sent"), [(Ending.COMPLETE, 3.0), (Ending.CLIENT_LEFT, None)]
+)
+def test_what_waits_at_the_end_went_out_if_the_end_was_a_good_one(
+    ending: Ending, sent: float | None
+) -> None:
+    one = recording(Budget())
+    one.piece("response", 1.0, None, b"x")
+    one.timeline.end(3.0, ending, None)
+    one.over(3.0)
+    assert [piece.sent for piece in one.pieces] == [sent]
+    assert one.unsent == []
