@@ -56,6 +56,7 @@ class Answer:
         self.over = False
         self.on_end: Callable[[], None] | None = None
         self.streams = False
+        self.bodies = False  # does it show any?
         self.read_on = asyncio.Event()
         client.keep_alive = wants_keep_alive(head) and not client.draining
         client.exchange = self

@@ -15,7 +15,7 @@ from typing import Protocol
 from proxy.config.model import Config
 from proxy.exchange import Exchange
 from proxy.http1.head import RequestHead
-from proxy.inspector.access import is_foreign, is_loopback, may_look
+from proxy.inspector.access import is_foreign, may_look
 from proxy.inspector.answering import EVENT_STREAM, JSON, Answer, refuse
 from proxy.inspector.assets import send_asset
 from proxy.inspector.feed import ListFeed
@@ -79,6 +79,20 @@ class Inspector:
         self.watch.on = config.log.warnings
         self.own_names = frozenset({config.server.host.lower().encode()})
         self.scraping.configure(config.metrics.enabled is not False)
+        self.end_feeds()
+        if self.settings.enabled is False:
+            self.live.let_go()
+
+    def end_feeds(self) -> None:
+        """End the feeds that would not be given now, or not with what they show."""
+        for client in tuple(self.server.clients):
+            answer = client.exchange
+            if isinstance(answer, Answer) and answer.streams:
+                may = may_look(
+                    self.settings.enabled, client.address, answer.head, self.own_names
+                )
+                if not may or (answer.bodies and not self.shows_bodies(answer)):
+                    answer.end()
 
     # -- what the server tells
 
@@ -158,11 +172,12 @@ class Inspector:
         self, answer: Answer, worker: int, number: int, query: list[str], feed: bool
     ) -> None:
         """One exchange, or its feed; of another worker, if it is not ours."""
-        bodies = self.shows_bodies(answer.client) and "bodies=0" not in query
+        bodies = self.shows_bodies(answer) and "bodies=0" not in query
         if worker != self.worker and self.server.siblings and OWN not in query:
             target = f"/_unbuffered/exchanges/{worker}-{number}{'/feed' * feed}?{OWN}"
             if not bodies:
                 target += "&bodies=0"
+            answer.bodies = bodies
             owned(answer, self.elsewhere(answer, target, feed=feed))
             return
         found = self.live.find(number) if worker == self.worker else None
@@ -173,6 +188,7 @@ class Inspector:
         if not feed:
             answer.whole(200, JSON, view(self.live, worker, timeline, exchange))
         elif self.has_room(answer):
+            answer.bodies = bodies
             PieceFeed(
                 self.live, worker, answer, timeline, exchange, bodies=bodies
             ).start()
@@ -201,9 +217,11 @@ class Inspector:
         refuse(answer, 503, f"{MOST_FEEDS} feeds are open already")
         return False
 
-    def shows_bodies(self, client: ClientConnection) -> bool:
+    def shows_bodies(self, answer: Answer) -> bool:
         """Whatever is configured, bodies do not leave this machine."""
-        return self.settings.bodies and is_loopback(client.address)
+        address, head = answer.client.address, answer.head
+        here = may_look("loopback", address, head, self.own_names)
+        return self.settings.bodies and here
 
     # -- what the feed of the list asks
 

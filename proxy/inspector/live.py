@@ -102,11 +102,15 @@ class Live:
         if self.lookers:
             self.deadlines.discard(self)
         elif now >= self.until:
-            self.deadlines.discard(self)
-            self.tapping = False
-            for exchange in self.open():
-                self.untap(exchange)
-            self.budget.clear()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Take all taps out and forget what they recorded."""
+        self.deadlines.discard(self)
+        self.tapping = False
+        for exchange in self.open():
+            self.untap(exchange)
+        self.budget.clear()
 
     def close(self) -> None:
         """The server is stopping."""

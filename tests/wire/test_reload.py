@@ -16,6 +16,7 @@ from proxy.config.model import Config
 from proxy.reload import Reloader, Watched, cannot_listen
 from proxy.timeline import Ending
 from tests.conftest import Complaints, ManualClock, StartProxy
+from tests.support.looking import looking
 from tests.support.raw import Upstream, became, chunk, connect
 from tests.support.running import RunningProxy, Table, document
 
@@ -286,6 +287,43 @@ def write(path: Path, text: str, age: int) -> None:
     """A content and its time; clocks of file systems are coarse."""
     path.write_text(text)
     os.utime(path, ns=(age, age))
+
+
+@pytest.mark.parametrize("path", ["feed", "exchanges/0-1/feed"])
+@pytest.mark.parametrize(
+    ("inspector", "ends"),
+    [({"enabled": False}, True), ({"bodies": False}, None), ({}, False)],
+    ids=["off", "without bodies", "as it was"],
+)
+async def test_what_may_be_looked_at_no_longer_is_not_shown_on(
+    path: str,
+    inspector: Table,
+    ends: bool | None,
+    proxy: StartProxy,
+    upstream: Upstream,
+    tmp_path: Path,
+) -> None:
+    routes = {"/a": {"target": upstream.url}}
+    running = await proxy(routes)
+    file = File(tmp_path / "config.toml", running)
+    client, server = await running.begin(upstream, GET)
+    await server.send(STREAM)
+    await client.read_head()
+    live = running.server.inspector.live
+    async with looking(running) as first, looking(running, path) as feed:
+        await first.next("warnings")
+        assert await file.reload(routes, inspector=inspector)
+        await server.send(chunk(b"data: 1"))
+        await client.read_chunk()
+        if ends is None:  # the feed of the list shows none
+            ends = path != "feed"
+        if ends:
+            while await feed.peer.read_chunk():
+                pass
+        else:
+            await first.next("exchanges")
+        assert live.tapping == (inspector != {"enabled": False})
+        assert bool(live.budget.recordings) == live.tapping or path == "feed"
 
 
 def test_a_change_is_seen_once_the_file_is_at_rest(tmp_path: Path) -> None:
