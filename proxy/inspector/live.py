@@ -123,7 +123,7 @@ class Live:
     def begun(self, exchange: Exchange) -> None:
         """An exchange begins while somebody looks."""
         if len(self.budget.recordings) < MOST_OPEN + MOST_RECENT:
-            self.tap(exchange)
+            self.tap(exchange).whole = True
 
     def tap(self, exchange: Exchange) -> Recording:
         """The recording of an exchange; from now on, if it runs already."""

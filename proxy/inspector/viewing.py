@@ -42,7 +42,11 @@ def present_row(
 ) -> Row:
     now = live.deadlines.clock()
     phase = Phase.OVER if exchange is None else exchange.phase
-    return row(timeline, phase, worker, now, wall_clock() - now)
+    told = row(timeline, phase, worker, now, wall_clock() - now)
+    recording = live.budget.recordings.get(timeline)
+    bursts = recording and recording.bursts and recording.bursts.verdict()
+    whole = recording is not None and recording.whole
+    return {**told, "bursts": bursts, "whole": whole}
 
 
 class PieceFeed:
@@ -131,17 +135,11 @@ class PieceFeed:
             is_now = signature(self.timeline, self.phase)
             if is_now != self.told:
                 self.told = is_now
-                epoch = wall_clock() - now
-                self.send(
-                    b"row", row(self.timeline, self.phase, self.worker, now, epoch)
-                )
+                self.send(b"row", self.row())
             if self.timeline.ended is None:
                 return
             if self.count == self.recording.count:
-                epoch = wall_clock() - now
-                self.send(
-                    b"end", row(self.timeline, Phase.OVER, self.worker, now, epoch)
-                )
+                self.send(b"end", self.row())
                 self.answer.end()
                 return
 
@@ -150,6 +148,9 @@ class PieceFeed:
         if self.exchange is None or self.timeline.ended is not None:
             return Phase.OVER
         return self.exchange.phase
+
+    def row(self) -> Row:
+        return present_row(self.live, self.worker, self.timeline, self.exchange)
 
     def skip_gone(self) -> None:
         """Tell of pieces that are recorded no more, and were not told."""

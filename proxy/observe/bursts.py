@@ -16,10 +16,20 @@ FEWEST_BURSTS = 2
 class Bursts:
     """What is known of one stream so far."""
 
-    __slots__ = ("bursts", "events", "first", "holds", "last", "size", "start")
+    __slots__ = (
+        "before",
+        "bursts",
+        "events",
+        "first",
+        "holds",
+        "last",
+        "size",
+        "start",
+    )
 
     def __init__(self) -> None:
         self.first = 0.0  # when the first burst began
+        self.before = 0.0  # when the one before the present one did
         self.start = 0.0  # when the present one did
         self.last: float | None = None
         self.size = 0  # events of the present burst
@@ -35,7 +45,7 @@ class Bursts:
             if self.size < FEWEST_EVENTS:
                 self.holds = False
             self.bursts += 1
-            self.start = now
+            self.before, self.start = self.start, now
             self.size = 0
         elif now - self.start > MOMENT_SECONDS:
             self.holds = False
@@ -49,12 +59,17 @@ class Bursts:
         return not self.holds or self.verdict() is not None
 
     def verdict(self) -> str | None:
-        """In words what was seen; None: it flows, or too little was seen."""
-        bursts = self.bursts + 1
-        if not self.holds or bursts < FEWEST_BURSTS or self.size < FEWEST_EVENTS:
+        """In words what was seen; None: it flows, or too little was seen.
+
+        A last burst that is small, or has only begun, is left out.
+        """
+        bursts, events, start = self.bursts + 1, self.events, self.start
+        if self.size < FEWEST_EVENTS:
+            bursts, events, start = self.bursts, events - self.size, self.before
+        if not self.holds or bursts < FEWEST_BURSTS:
             return None
-        apart = (self.start - self.first) / self.bursts
-        return f"{self.events} events in {bursts} bursts {apart:.1f} s apart"
+        apart = (start - self.first) / (bursts - 1)
+        return f"{events} events in {bursts} bursts {apart:.1f} s apart"
 
 
 def events_in(data: bytes, kind: str) -> int:

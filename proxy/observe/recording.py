@@ -61,6 +61,7 @@ class Recording:
         "timeline",
         "unsent",
         "weight",
+        "whole",
     )
 
     def __init__(self, timeline: Timeline, budget: Budget) -> None:
@@ -74,6 +75,7 @@ class Recording:
         self.dropped_bytes = 0
         self.weight = 0
         self.ended = False
+        self.whole = False  # from its first piece on, as long as none is dropped
         self.heads: object = None  # of an exchange that has ended
         self.listeners: list[Callable[[], None]] = []
 

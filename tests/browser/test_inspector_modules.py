@@ -102,6 +102,16 @@ ANSWERS: dict[str, tuple[list[object], list[list[str]]]] = {
         [{"candidates": [{"content": {"parts": [{"text": "a"}, {"text": "b"}]}}]}],
         [["answer", "ab"]],
     ),
+    "only its names": (
+        [
+            {"choices": [None, 5, {"delta": {"tool_calls": {"a": 1}}}]},
+            {"choices": [{"delta": {"tool_calls": [None]}}]},
+            {"type": "content_block_delta", "delta": None},
+            {"type": "constructor", "delta": "a"},
+            {"candidates": [{"content": {"parts": {}}}]},
+        ],
+        [],
+    ),
     "no model": ([{"value": 1}, [1], "text", None, {"type": "tick"}], []),
 }
 
@@ -263,6 +273,11 @@ async def test_verdict_names_who_was_slow(page: Page) -> None:
     cases: list[tuple[dict[str, object], str, str]] = [
         ({}, "good", "Every piece was passed on within 0.3 ms: 9 pieces, 900 B."),
         ({"longest_gap": 7.0}, "wait", "the gap of 7.00 s is the upstream's own"),
+        (
+            {"bursts": "8 events in 2 bursts", "longest_gap": 7.0},
+            "wait",
+            "within 0.3 ms; the upstream itself holds: 8 events in 2 bursts.",
+        ),
         ({"holding": 2.0}, "bad", "bytes have waited 2.00 s for it to read"),
         ({"longest_hold": 2.0}, "bad", "The client was slow: up to 2.00 s"),
         ({"phase": "waiting"}, "wait", "Waiting for the upstream's first byte."),

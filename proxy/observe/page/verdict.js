@@ -28,6 +28,7 @@ export function judge(row, stall) {
 
 function relayed(row, stall) {
   const within = row.longest_hold < AT_ONCE ? "at once" : `within ${duration(row.longest_hold)}`;
+  if (row.bursts) return wait(`Every piece was passed on ${within}; the upstream itself holds: ${row.bursts}.`);
   if (row.pieces === 1) return { kind: "good", text: `One piece, passed on ${within}.` };
   const passed = `Every piece was passed on ${within}`;
   if (row.longest_gap >= stall) {

@@ -19,6 +19,10 @@ HELD = "14 events in 2 bursts 5.0 s apart"
         pytest.param([(0, 14)], None, id="one block says nothing"),
         pytest.param([(n, 1) for n in range(14)], None, id="one by one"),
         pytest.param([(0, 7), (5, 1)], None, id="the second has only begun"),
+        pytest.param([(0, 7), (5, 7), (10, 1)], HELD, id="a small one at the end"),
+        pytest.param(
+            [(0, 7), (5, 7), (10, 1), (15, 7)], None, id="a small one between others"
+        ),
         pytest.param([(0, 1), (5, 7)], None, id="a first event alone"),
         pytest.param(
             [(5 * b + n / 20, 1) for b in (0, 1) for n in range(20)],
