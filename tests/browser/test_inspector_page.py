@@ -240,6 +240,18 @@ async def test_hold_that_goes_on_is_told_as_it_grows(
     await expect(verdict).to_contain_text("The client was slow: up to 3.50 s")
 
 
+async def test_stream_of_another_proxy_by_the_same_number_is_not_taken_for_it(
+    page: Page, feed: FeedServer
+) -> None:
+    """A proxy that was started anew counts its exchanges from the beginning."""
+    feed.rows = [row(1)]
+    await page.goto(f"{feed.url}#1-1")
+    await expect(page.get_by_test_id("state")).to_contain_text("relaying")
+    feed.tell("row", row(1, started=1_800_000_900, target="/other"), "1-1")
+    await expect(page.get_by_test_id("absent")).to_contain_text("started anew")
+    await expect(page.get_by_test_id("feed")).to_have_text("over")
+
+
 async def test_missing_pieces_are_no_silence(page: Page, feed: FeedServer) -> None:
     feed.rows = [row(1, pieces=12)]
     feed.dropped["1-1"] = {"pieces": 10, "bytes": 160}

@@ -64,8 +64,7 @@ export class Stream {
   }
 
   async #begin() {
-    const known = await this.#describe();
-    if (known && !this.#closed) this.feed.open();
+    if ((await this.#describe()) && !this.#closed) this.feed.open();
     this.header.title.focus({ preventScroll: true });
   }
 
@@ -79,7 +78,7 @@ export class Stream {
     }
     if (this.#closed) return false;
     if (exchange === null) {
-      return this.#absent("The proxy has no such exchange any more; it keeps the most recent ones.");
+      return this.#absent("The proxy has no such exchange any more; it keeps the most recent.");
     }
     this.#exchange = exchange;
     this.#at = performance.now() / 1000;
@@ -89,6 +88,7 @@ export class Stream {
   }
 
   #absent(text) {
+    this.feedState("over");
     const back = make("a", { href: "#", class: "soft" }, "Back to all streams");
     this.place.replaceChildren(make("div", { class: "empty", "data-testid": "absent" }, make("p", { class: "headline" }, text), back));
     return false;
@@ -97,12 +97,16 @@ export class Stream {
   // -- what the feed tells
 
   #row(row) {
-    this.recording.compare(row);
     const before = this.#exchange;
+    // A proxy that was started anew counts from the beginning.
+    if (before && Math.abs(before.started - row.started) > 1) {
+      this.close();
+      return this.#absent("The proxy was started anew; it has this exchange no more.");
+    }
+    this.recording.compare(row);
     this.#exchange = { ...before, ...row };
     this.#at = performance.now() / 1000;
-    const headCame = before && (before.status !== row.status || before.phase !== row.phase);
-    if (headCame) this.#describe();
+    if (before && (before.status !== row.status || before.phase !== row.phase)) this.#describe();
     this.#changed();
   }
 
@@ -223,13 +227,12 @@ export class Stream {
   #showTime(onlyTime = false) {
     if (this.#paused) return;
     const row = present(this.#exchange, performance.now() / 1000 - this.#at);
-    const { age } = row;
     this.header.show(row, this.#stall);
     // With many pieces, time alone is no reason to draw four times a second.
     const many = this.recording.pieces.size > MANY;
-    if (onlyTime && many && age - this.#drawn < 1) return;
-    this.#drawn = age;
-    this.waterfall.advance(age, row.phase !== "over");
+    if (onlyTime && many && row.age - this.#drawn < 1) return;
+    this.#drawn = row.age;
+    this.waterfall.advance(row.age, row.phase !== "over");
   }
 
   // -- what a person does
