@@ -84,21 +84,29 @@ class Findings:
 
     def all(self) -> list[Finding]:
         """All that was found."""
-        for (client, host, agent), exchanges in self.browsers.items():
-            if len(exchanges) >= BROWSERS_LIMIT:
-                name = text(client)
-                finding = Finding(
-                    "connections",
-                    (name, text(host), text(agent)),
-                    f"a browser at {name} has {len(exchanges)} requests open to "
-                    f"{text(host)}: browsers open no more than {BROWSERS_LIMIT} "
-                    "connections to one host, so its next request waits until one "
-                    "ends; close streams that are not needed, share one between "
-                    "tabs, or spread them over several host names",
-                )
+        for browser, exchanges in self.browsers.items():
+            if len(exchanges) >= BROWSERS_LIMIT - 1:
+                finding = connections(browser, len(exchanges))
                 finding.timelines = [each.timeline for each in exchanges]
-                self.found[("connections", *finding.key)] = finding
+                self.found[(finding.kind, *finding.key)] = finding
         return list(self.found.values())
+
+
+def connections(browser: tuple[bytes, bytes, bytes], count: int) -> Finding:
+    """A browser that has no connection left, or a single one."""
+    client, host, agent = map(text, browser)
+    if count >= BROWSERS_LIMIT:
+        left, follows = "none", "so its next request waits until one ends"
+    else:
+        left, follows = "one", "so it has one left, and what comes then waits"
+    return Finding(
+        "connections",
+        (client, host, agent, left),
+        f"a browser at {client} has {count} requests open to {host}: browsers open "
+        f"no more than {BROWSERS_LIMIT} connections to one host, {follows}; close "
+        "streams that are not needed, share one between tabs, or spread them over "
+        "several host names",
+    )
 
 
 def shown_route(exchange: Exchange) -> str:

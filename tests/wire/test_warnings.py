@@ -164,17 +164,21 @@ async def test_a_browser_without_a_connection_left_is_told(
     heard: pytest.LogCaptureFixture,
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}}, clock=clock)
-    for _ in range(5):
+    for _ in range(4):
         await stream(running, upstream, BROWSER)
     for _ in range(6):
         await stream(running, upstream)  # of a program, which has no such limit
     look(running)
     assert said(heard) == []
-    await stream(running, upstream, BROWSER)
-    look(running)
-    look(running)
-    (line,) = said(heard)
-    assert line.startswith("a browser at 127.0.0.1 has 6 requests open to a: browsers")
+    for _ in range(2):
+        await stream(running, upstream, BROWSER)
+        look(running)
+        look(running)
+    five, six = said(heard)
+    assert five.startswith("a browser at 127.0.0.1 has 5 requests open to a: browsers")
+    assert "so it has one left" in five
+    assert six.startswith("a browser at 127.0.0.1 has 6 requests open to a: browsers")
+    assert "waits until one ends" in six
     async with looking(running) as feed:
         (warning,) = await feed.next("warnings")
         assert (warning["kind"], len(warning["ids"])) == ("connections", 6)
