@@ -30,7 +30,10 @@ from bench.processes import (
     started,
 )
 
-FEED = b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n\r\n"
+FEED = (
+    b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: keep-alive\r\n\r\n"
+)
 
 
 def load_program(folder: Path) -> Path:

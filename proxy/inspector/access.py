@@ -7,6 +7,7 @@ request came through another proxy on this machine.
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, ip_address
 from typing import Literal, TypeAlias
 
@@ -18,15 +19,21 @@ Enabled: TypeAlias = bool | Literal["loopback"]
 # socket for clients would have nginx look like one of them, with `localhost` as
 # its Host.
 UNIX = b"unix"
-# A hop that has added one of these stands between us and the person.
-OF_A_HOP = (
-    b"via",
-    b"forwarded",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-    b"x-real-ip",
+# A hop that has added one of these, or any X-Forwarded-*, stands between us and the
+# person.
+OF_A_HOP = frozenset(
+    {
+        b"via",
+        b"forwarded",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-original-forwarded-for",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+    }
 )
+PORT = re.compile(rb"(?::\d{0,5})?")
 
 
 def may_look(
@@ -41,9 +48,24 @@ def may_look(
         # nginx asks by HTTP/1.0 unless told otherwise, with the address of its
         # upstream as Host: ours. No browser does.
         and head.minor >= 1
-        and not any(name in head.index for name in OF_A_HOP)
+        and not any(map(is_of_a_hop, head.index))
         and is_own_name(head.get(b"host"), own_names)
     )
+
+
+def is_of_a_hop(name: bytes) -> bool:
+    """Does a field say that a hop has passed the request on? Lower case."""
+    return name in OF_A_HOP or name.startswith(b"x-forwarded-")
+
+
+def is_direct(address: bytes, head: RequestHead) -> bool:
+    """Does the client speak of this very connection, and not a hop for it?
+
+    RFC 9110 §7.6.1: a hop takes Connection out, or has an option of its own there.
+    nginx by HTTP/1.1 leaves no other trace, unless told to: its Host is our address.
+    Every browser says keep-alive.
+    """
+    return address == UNIX or b"keep-alive" in head.members(b"connection")
 
 
 def is_loopback(address: bytes) -> bool:
@@ -65,7 +87,9 @@ def is_own_name(host: bytes | None, own_names: frozenset[bytes]) -> bool:
         return False
     name = host.lower()
     bracketed = name[:1] == b"["
-    name = name[1:].partition(b"]")[0] if bracketed else name.partition(b":")[0]
+    name, end, port = name[bracketed:].partition(b"]" if bracketed else b":")
+    if PORT.fullmatch(port if bracketed else end + port) is None:
+        return False
     return (
         name == b"localhost"
         or name.endswith(b".localhost")  # RFC 6761 §6.3

@@ -15,7 +15,7 @@ from typing import Protocol
 from proxy.config.model import Config
 from proxy.exchange import Exchange
 from proxy.http1.head import RequestHead
-from proxy.inspector.access import is_foreign, may_look
+from proxy.inspector.access import is_direct, is_foreign, may_look
 from proxy.inspector.answering import EVENT_STREAM, JSON, Answer, refuse
 from proxy.inspector.assets import send_asset
 from proxy.inspector.feed import ListFeed
@@ -39,6 +39,10 @@ MOST_FEEDS = 32
 MOST_IDS = 100  # of exchanges that one warning names
 WARNING_SECONDS = 1.0
 FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
+UNCERTAIN = (
+    "this may come from another machine through a proxy on this one that does not say "
+    "so: a program that asks for itself sends Connection: keep-alive"
+)
 EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
 
 
@@ -139,6 +143,8 @@ class Inspector:
             self.file(answer, path.removeprefix("page/"))
         elif is_foreign(answer.head):
             refuse(answer, 403, "a page of another origin may not read this")
+        elif path not in FOR_MACHINES and not self.is_certain(answer):
+            refuse(answer, 403, UNCERTAIN)
         elif path == "feed":
             self.feed(answer, own=OWN in query)
         elif path == "metrics":
@@ -217,11 +223,17 @@ class Inspector:
         refuse(answer, 503, f"{MOST_FEEDS} feeds are open already")
         return False
 
+    def is_certain(self, answer: Answer) -> bool:
+        """Is it sure, where that is asked, that the client is on this machine?"""
+        client = answer.client
+        opened = self.settings.enabled is True
+        return opened or is_direct(client.address, answer.head)
+
     def shows_bodies(self, answer: Answer) -> bool:
         """Whatever is configured, bodies do not leave this machine."""
         address, head = answer.client.address, answer.head
         here = may_look("loopback", address, head, self.own_names)
-        return self.settings.bodies and here
+        return self.settings.bodies and here and is_direct(address, head)
 
     # -- what the feed of the list asks
 

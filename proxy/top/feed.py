@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PATH = "/_unbuffered/feed"
+# keep-alive: whoever asks for himself says so (`proxy.inspector.access`).
+FIELDS = {"Accept": "text/event-stream", "Connection": "keep-alive"}
 PATIENCE_SECONDS = 60.0  # a feed that is well says something every 15 s
 
 
@@ -29,7 +31,7 @@ def events(
     connection = connect(url, patience)
     with contextlib.closing(connection):
         try:
-            connection.request("GET", PATH, headers={"Accept": "text/event-stream"})
+            connection.request("GET", PATH, headers=FIELDS)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as fault:
             reason = getattr(fault, "strerror", None) or fault

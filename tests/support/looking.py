@@ -11,10 +11,12 @@ from typing import Any
 from tests.support.raw import Peer
 from tests.support.running import RunningProxy
 
+OWN = "Connection: keep-alive\r\n"  # who asks for himself; no hop lets it pass
+
 
 def request(path: str, fields: str = "", host: str = "localhost") -> bytes:
     """GET below /_unbuffered/."""
-    head = f"GET /_unbuffered/{path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"
+    head = f"GET /_unbuffered/{path} HTTP/1.1\r\nHost: {host}\r\n{OWN}{fields}\r\n"
     return head.encode()
 
 

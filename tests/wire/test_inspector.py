@@ -13,7 +13,15 @@ from proxy.inspector.live import LINGER_SECONDS
 from proxy.transport.relay import ResponseRelay
 from proxy.transport.tapping import TappedReceiver
 from tests.conftest import ManualClock, StartProxy
-from tests.support.looking import Feed, asked, contents, looking, request
+from tests.support.looking import (
+    OWN,
+    Feed,
+    answer,
+    asked,
+    contents,
+    looking,
+    request,
+)
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
@@ -431,6 +439,18 @@ async def test_a_page_of_another_origin_reads_nothing(
     running = await proxy({"/": {"target": upstream.url}})
     for path in ("feed", "metrics", "exchanges/0-1", "exchanges/0-1/feed"):
         assert (await asked(running, path, fields))[0] == 403
+
+
+async def test_who_may_have_come_through_a_silent_proxy_reads_nothing(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """nginx by HTTP/1.1: its Host is our address, and it sends no Connection."""
+    running = await proxy({"/": {"target": upstream.url}})
+    for path in ("feed", "exchanges/0-1", "exchanges/0-1/feed"):
+        client = await running.client()
+        await client.send(request(path).replace(OWN.encode(), b""))
+        status, body = await answer(client)
+        assert (status, b"Connection: keep-alive" in body) == (403, True)
 
 
 async def test_the_page_comes_with_its_guards(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from proxy.http1.head import RequestHead
-from proxy.inspector.access import Enabled, is_foreign, is_loopback, may_look
+from proxy.inspector.access import (
+    Enabled,
+    is_direct,
+    is_foreign,
+    is_loopback,
+    may_look,
+)
 
 OWN = frozenset({b"proxy.local", b"0.0.0.0"})
 
@@ -42,6 +48,9 @@ def test_names_of_this_machine(host: bytes) -> None:
         b"unix",
         b"",
         b"localhost, evil.example",
+        b"localhost:8080@evil.example",
+        b"[::1].evil.example",
+        b"localhost:http",
     ],
 )
 def test_other_names(host: bytes) -> None:
@@ -73,12 +82,33 @@ def test_addresses_of_this_machine(address: bytes, here: bool) -> None:
         pytest.param(head((b"Host", b"localhost"), minor=0), id="HTTP/1.0, as nginx"),
         *(
             pytest.param(head((b"Host", b"localhost"), (name, b"x")), id=name.decode())
-            for name in (b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP")
+            for name in (
+                *(b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP"),
+                *(b"X-Forwarded-Server", b"X-Client-IP", b"CF-Connecting-IP"),
+            )
         ),
     ],
 )
 def test_what_came_through_another_proxy(request_head: RequestHead) -> None:
     assert not may_look("loopback", b"127.0.0.1", request_head, OWN)
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "direct"),
+    [
+        (b"127.0.0.1", b"keep-alive", True),
+        (b"127.0.0.1", b"Keep-Alive, TE", True),
+        (b"127.0.0.1", None, False),
+        (b"127.0.0.1", b"close", False),
+        (b"unix", b"close", True),  # another worker
+    ],
+)
+def test_who_speaks_of_his_own_connection(
+    address: bytes, value: bytes | None, direct: bool
+) -> None:
+    """RFC 9110 §7.6.1: no hop lets it pass."""
+    fields = [] if value is None else [(b"Connection", value)]
+    assert is_direct(address, head(*fields)) is direct
 
 
 @pytest.mark.parametrize(("enabled", "may"), [(True, True), (False, False)])
