@@ -263,6 +263,26 @@ async def test_missing_pieces_are_no_silence(page: Page, feed: FeedServer) -> No
     await expect(gaps).to_have_text(["\N{EN DASH}", "+1.00 s"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "passed"),
+    [
+        pytest.param({"kind": "websocket", "status": 101}, "11 pieces", id="a tunnel"),
+        pytest.param({"coded": ["gzip"]}, "470 B", id="decoded"),
+    ],
+)
+async def test_what_passed_before_anybody_looked_is_no_silence(
+    page: Page, feed: FeedServer, kind: dict[str, Any], passed: str
+) -> None:
+    feed.rows = [row(1, pieces=12, bytes=480, whole=False, **kind)]
+    feed.pieces["1-1"] = [piece(1, b"\x81\x08data: 1\n", 12.0)]
+    await page.goto(f"{feed.url}#1-1")
+    missing = page.get_by_test_id("piece-missing")
+    await page.get_by_test_id("tab-pieces").click()
+    await expect(missing).to_have_text(f"{passed} passed before anybody looked.")
+    gap = page.get_by_test_id("piece-list").get_by_test_id("gap")
+    await expect(gap).to_have_text("\N{EN DASH}")
+
+
 # -- the list
 
 

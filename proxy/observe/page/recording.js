@@ -2,7 +2,7 @@
 
 import { decodersFor } from "./decoding.js";
 import { Joiner } from "./deltas.js";
-import { counted } from "./format.js";
+import { bytes as sized, counted } from "./format.js";
 import { Kept } from "./kept.js";
 import { unbase64 } from "./plain.js";
 
@@ -21,7 +21,8 @@ export class Recording {
   #last = { response: null, request: null };
   #ended = false;
   #exchange = null;
-  #unseen = Infinity; // pieces that passed before anybody looked, at most
+  #passed = 0; // bytes of the response that were told
+  #unseen = { pieces: Infinity, bytes: Infinity }; // before anybody looked, at most
   #hasBodies = false;
   #previous = { response: null, request: null }; // when the last event of a side arrived
 
@@ -69,10 +70,12 @@ export class Recording {
 
   /** A row came after the pieces: did some pass before anybody looked? */
   compare(row) {
-    // Decoding makes other pieces of them, and a tunnel's are counted apart.
-    if (row.coded?.length || row.kind === "websocket") return;
-    const unseen = row.pieces - Math.max(0, this.#seen.response);
-    this.#unseen = Math.max(0, Math.min(this.#unseen, unseen));
+    const unseen = this.#unseen;
+    const bytes = row.bytes - this.#passed - this.dropped.bytes;
+    unseen.bytes = Math.max(0, Math.min(unseen.bytes, bytes));
+    // Decoding makes other pieces of them.
+    if (row.coded?.length) return;
+    unseen.pieces = Math.max(0, Math.min(unseen.pieces, row.pieces - Math.max(0, this.#seen.response)));
   }
 
   /** Pieces as the feed has them; those that were seen before are passed over. */
@@ -114,6 +117,7 @@ export class Recording {
     this.pieces.push(piece);
     this.version += 1;
     if (piece.side === "request") this.#keepRequest(piece);
+    else this.#passed += piece.bytes;
     this.#waiting.push(piece);
   }
 
@@ -165,27 +169,32 @@ export class Recording {
     }
   }
 
-  /** How many pieces passed before anybody looked. */
-  get before() {
-    return Number.isFinite(this.#unseen) ? this.#unseen : 0;
+  /** How much passed before anybody looked, in words, or nothing. */
+  get #before() {
+    const { pieces, bytes } = this.#unseen;
+    if (pieces === 0 || bytes === 0 || bytes === Infinity) return "";
+    return pieces === Infinity ? sized(bytes) : counted(pieces, "piece");
+  }
+
+  /** Is there nothing missing before the first piece that is here? */
+  get beginsWhole() {
+    return this.#before === "" && this.pieces.first + this.dropped.pieces === 0;
   }
 
   /** Seconds before a piece or an event in which nothing came; null: not known. */
   gapOf({ gap, at, arrived }) {
     if (gap !== null) return gap;
-    return this.dropped.pieces || this.before ? null : (at ?? arrived);
+    return this.beginsWhole ? (at ?? arrived) : null;
   }
 
   /** What is missing, in words; nothing where all is here. */
   missing() {
     const told = [];
-    const { pieces, events, dropped, before } = this;
+    const { pieces, events, dropped } = this;
     if (pieces.end && !this.#hasBodies) {
       told.push("Bodies are not shown: [inspector] bodies is off, or you are not on this machine.");
     }
-    if (before) {
-      told.push(`${counted(before, "piece")} passed before anybody looked.`);
-    }
+    if (this.#before) told.push(`${this.#before} passed before anybody looked.`);
     if (dropped.pieces) {
       told.push(`The proxy no longer had ${counted(dropped.pieces, "piece")}.`);
     }

@@ -145,13 +145,11 @@ export class Waterfall {
   }
 
   #rails(pen) {
-    const { pieces } = this.recording;
     const { up, down } = this.lanes;
     for (const [y, times] of [[UP, up], [DOWN, down]]) {
       line(pen, this.ink.rail, 1, this.#x(0), y, this.#x(this.#end), y);
       // What is missing is no silence.
-      const whole = pieces.first + this.recording.before + this.recording.dropped.pieces === 0;
-      const start = whole && y === UP ? 0 : null;
+      const start = this.recording.beginsWhole && y === UP ? 0 : null;
       const now = this.#open || y === UP ? this.#end : null;
       const found = gaps(times, this.#stall, start, now);
       for (const gap of found.filter((each) => !this.#isBroken(each))) this.#stallAt(pen, y, gap, this.#isOwn(y, gap));
