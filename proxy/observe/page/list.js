@@ -180,7 +180,7 @@ export class List {
 
   #head() {
     const cells = COLUMNS.map(({ key, label, title, end }) => {
-      const control = make("button", { type: "button", title, tabIndex: -1, "data-testid": `sort-${key}` }, label);
+      const control = make("button", { type: "button", title, "data-testid": `sort-${key}` }, label);
       control.addEventListener("click", () => this.#sort(key));
       const name = end ? `cell ${key} end` : `cell ${key}`;
       return make("span", { class: name, role: "columnheader", "data-key": key }, control);
