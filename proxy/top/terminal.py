@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import TextIO
 
-from proxy.timeline import wall_clock
+from proxy.timeline import monotonic, wall_clock
 from proxy.top.feed import Known, Refused, events
 from proxy.top.screen import SORTS, ordered, screen, table
 
@@ -33,12 +33,13 @@ def top(url: str, output: TextIO, *, once: bool) -> int:
 def snapshot(url: str, output: TextIO, *, color: bool) -> int:
     """Print what there is now."""
     known = Known()
+    until = monotonic() + SNAPSHOT_SECONDS
     with contextlib.closing(events(url, SNAPSHOT_SECONDS)) as feed:
         told = False
         for name, data in feed:
             known.take(name, data)
             told = told or name == "warnings"
-            if told and known.complete:
+            if told and (known.complete or monotonic() >= until):
                 break
     if not known.state:
         raise Refused(f"the feed of {url} ended before it had begun")
@@ -54,7 +55,9 @@ def live(url: str, output: TextIO, *, color: bool) -> int:
     """Draw until q is pressed, or the proxy is gone."""
     known = Known()
     feed = events(url)
-    known.take(*next(feed))  # or it is refused, before the screen is changed
+    for name, data in feed:  # or it is refused, before the screen is changed
+        known.take(name, data)
+        break
     reader = Reader(known, feed)
     key = "n"
     with full_screen(output):
