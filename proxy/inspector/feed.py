@@ -6,13 +6,17 @@ does not read: a slow inspector gets fewer updates, never more bytes waiting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
 
 from proxy.inspector.answering import EVENT_STREAM, Answer, event
+from proxy.inspector.crowding import Browser, added_up, crowded
 from proxy.inspector.live import MOST_OPEN, Live
 from proxy.observe.rows import Row, identity, row, signature
+from proxy.observe.warnings import Finding
 from proxy.timeline import Phase, Timeline, wall_clock
 
 COMMENT_SECONDS = 15.0  # of silence, after which a comment says that all is well
@@ -22,6 +26,7 @@ class Source(Protocol):
     """Who knows what the feed tells."""
 
     live: Live
+    browsers: list[Browser]  # as counted at the last look for warnings
 
     @property
     def worker(self) -> int:
@@ -34,11 +39,17 @@ class Source(Protocol):
         """What a person should know."""
 
 
+def warning(finding: Finding, ids: Iterable[str]) -> dict[str, object]:
+    """What is told of a finding, and which exchanges it means."""
+    return {"kind": finding.kind, "text": finding.text, "ids": list(ids)}
+
+
 class ListFeed:
     """One client that looks at the list."""
 
-    def __init__(self, source: Source, answer: Answer) -> None:
+    def __init__(self, source: Source, answer: Answer, *, own: bool) -> None:
         self.source = source
+        self.own = own  # asked for by another worker, which adds up
         self.answer = answer
         self.live = source.live
         self.clock = self.live.deadlines.clock
@@ -46,8 +57,12 @@ class ListFeed:
         self.over: set[Timeline] = set()
         self.seen: set[Timeline] = set()
         self.warned: list[dict[str, object]] = []
+        self.more = 0  # that are open and not shown
         self.heard = self.clock()
-        self.others: dict[str, list[Any]] = {}  # warnings of other workers
+        self.counted: list[Browser] | None = None
+        # What other workers have told: warnings, browsers.
+        self.others: dict[str, list[Any]] = {}
+        self.browsers: dict[str, list[Browser]] = {}
 
     def start(self) -> None:
         """Send all there is; the rest follows on the clock."""
@@ -67,9 +82,17 @@ class ListFeed:
         if self.answer.streams:
             self.live.look_away()
 
-    def warned_elsewhere(self, worker: str, warnings: list[Any]) -> None:
+    def told_elsewhere(
+        self,
+        worker: str,
+        warnings: list[Any] | None = None,
+        browsers: list[Browser] | None = None,
+    ) -> None:
         """Another worker has something to say; told at the next look."""
-        self.others[worker] = warnings
+        if warnings is not None:
+            self.others[worker] = warnings
+        if browsers is not None:
+            self.browsers[worker] = browsers
 
     def check(self, now: float) -> None:
         """Called by the clock."""
@@ -83,10 +106,11 @@ class ListFeed:
     def update(self, now: float, *, first: bool = False) -> None:
         """Send what has changed since the last time."""
         epoch = wall_clock() - now
+        more = self.more
         opened = self.open_rows(now, epoch)
         ended = self.ended_rows(now, epoch)
         gone = self.gone()
-        if first or opened or ended or gone:
+        if first or opened or ended or gone or more != self.more:
             self.send(
                 b"exchanges",
                 {
@@ -95,24 +119,40 @@ class ListFeed:
                     "open": opened,
                     "ended": ended,
                     "gone": gone,
+                    "more": self.more,
                 },
             )
-        warnings = self.source.warnings(now)
-        for others in self.others.values():
-            warnings = [*warnings, *others]
+        warnings = self.warnings(now)
         if first or warnings != self.warned:
             self.warned = warnings
             self.send(b"warnings", warnings)
 
+    def warnings(self, now: float) -> list[dict[str, object]]:
+        """Those of all workers; to another worker ours, and what it adds up."""
+        warnings = self.source.warnings(now)
+        ours = self.source.browsers
+        if self.own:
+            if ours != self.counted:
+                self.counted = ours
+                self.send(b"browsers", ours)
+            return warnings
+        told = chain(ours, *self.browsers.values())
+        return [
+            *chain(warnings, *self.others.values()),
+            *(warning(found, each.ids) for found, each in crowded(added_up(told))),
+        ]
+
     def open_rows(self, now: float, epoch: float) -> list[Row]:
         rows = []
         self.seen.clear()
+        self.more = 0
         shown = len(self.known) - len(self.over)
         for exchange in self.live.open():
             timeline = exchange.timeline
             before = self.known.get(timeline)
             if before is None:
                 if shown >= MOST_OPEN:
+                    self.more += 1
                     continue
                 shown += 1
             self.seen.add(timeline)
@@ -153,5 +193,6 @@ class ListFeed:
         return row(timeline, phase, self.source.worker, now, epoch)
 
     def send(self, name: bytes, content: object) -> None:
+        self.more = 0  # that are open and not shown
         self.heard = self.clock()
         self.answer.write(event(name, msgspec.json.encode(content)))

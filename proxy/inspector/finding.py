@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from proxy.exchange import Exchange
+from proxy.inspector.crowding import MOST_BROWSERS, Browser, browser, crowded
 from proxy.observe.rows import text
 from proxy.observe.warnings import Finding
-from proxy.timeline import Phase
+from proxy.timeline import Phase, Timeline
 
 SLOW_SECONDS = 5.0  # for which bytes wait that the client does not read
-BROWSERS_LIMIT = 6  # connections of one browser to one origin, by HTTP/1.1
 
 
 class Findings:
@@ -83,30 +83,20 @@ class Findings:
         known.timelines.append(exchange.timeline)
 
     def all(self) -> list[Finding]:
-        """All that was found."""
-        for browser, exchanges in self.browsers.items():
-            if len(exchanges) >= BROWSERS_LIMIT - 1:
-                finding = connections(browser, len(exchanges))
-                finding.timelines = [each.timeline for each in exchanges]
-                self.found[(finding.kind, *finding.key)] = finding
+        """All that was found, but for what browsers have open."""
         return list(self.found.values())
 
+    def crowded(self) -> list[Finding]:
+        """Browsers that have no connection left here, or a single one."""
+        return [finding for finding, _ in crowded(self.counted(lambda _: ""))]
 
-def connections(browser: tuple[bytes, bytes, bytes], count: int) -> Finding:
-    """A browser that has no connection left, or a single one."""
-    client, host, agent = map(text, browser)
-    if count >= BROWSERS_LIMIT:
-        left, follows = "none", "so its next request waits until one ends"
-    else:
-        left, follows = "one", "so it has one left, and what comes then waits"
-    return Finding(
-        "connections",
-        (client, host, agent, left),
-        f"a browser at {client} has {count} requests open to {host}: browsers open "
-        f"no more than {BROWSERS_LIMIT} connections to one host, {follows}; close "
-        "streams that are not needed, share one between tabs, or spread them over "
-        "several host names",
-    )
+    def counted(self, called: Callable[[Timeline], str]) -> list[Browser]:
+        """What browsers have open; `called` gives the names of exchanges."""
+        most = sorted(self.browsers.items(), key=lambda each: -len(each[1]))
+        return [
+            browser(key, [called(each.timeline) for each in exchanges])
+            for key, exchanges in most[:MOST_BROWSERS]
+        ]
 
 
 def shown_route(exchange: Exchange) -> str:

@@ -15,11 +15,17 @@ from typing import Any
 import msgspec
 
 from proxy.inspector.answering import Answer, event
+from proxy.inspector.crowding import Browser
 
 OWN = "own"
 PATIENCE_SECONDS = 2.0  # for a worker to answer
 AGAIN_SECONDS = 1.0  # until a worker whose feed broke is asked again
 MOST_BYTES = 16 * 1024 * 1024  # of one answer, of one event
+# A worker that does not answer, not as it should, or with more than is read.
+UNTOLD = (
+    *(OSError, EOFError, TimeoutError, ValueError, IndexError),
+    asyncio.LimitOverrunError,
+)
 
 
 class Told(msgspec.Struct):
@@ -31,6 +37,7 @@ class Told(msgspec.Struct):
     open: list[Known] = []
     ended: list[Known] = []
     gone: list[str] = []
+    worker: int = 0
 
 
 def owned(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -80,7 +87,7 @@ async def fetch(path: str, target: str) -> tuple[int, bytes] | None:
             status = await status_of(reader)
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return status, await reader.read(-1)
-    except (OSError, EOFError, TimeoutError, ValueError, IndexError):
+    except UNTOLD:
         return None
 
 
@@ -95,7 +102,7 @@ async def pass_on(
 ) -> bool:
     """Find the worker that has an event stream, and pass it on; False: none has."""
     for path in paths:
-        with contextlib.suppress(OSError, EOFError, TimeoutError, ValueError):
+        with contextlib.suppress(*UNTOLD):
             async with asked(path, target) as reader:
                 if await status_of(reader) != 200:
                     continue
@@ -111,18 +118,17 @@ async def pass_on(
 class Neighbour:
     """The feed of another worker, merged into ours."""
 
-    def __init__(
-        self, path: str, answer: Answer, warned: Callable[[str, list[Any]], None]
-    ) -> None:
+    def __init__(self, path: str, answer: Answer, tell: Callable[..., None]) -> None:
         self.path = path
         self.answer = answer
-        self.warned = warned
+        self.tell = tell
         self.shown: set[str] = set()
+        self.worker = 0
 
     async def run(self, target: str) -> None:
         """Pass on what it tells, until cancelled."""
         while True:
-            with contextlib.suppress(OSError, EOFError, TimeoutError, ValueError):
+            with contextlib.suppress(*UNTOLD):
                 async with asked(self.path, target) as reader:
                     if await status_of(reader) == 200:
                         while True:
@@ -136,16 +142,20 @@ class Neighbour:
         name, _, data = told.partition(b"\ndata: ")
         if name == b"event: exchanges":
             known = msgspec.json.decode(data, type=Told)
+            self.worker = known.worker
             self.shown.update(each.id for each in (*known.open, *known.ended))
             self.shown.difference_update(known.gone)
             self.answer.write(told)
         elif name == b"event: warnings":
-            self.warned(self.path, msgspec.json.decode(data, type=list[Any]))
+            self.tell(self.path, warnings=msgspec.json.decode(data, type=list[Any]))
+        elif name == b"event: browsers":
+            self.tell(self.path, browsers=msgspec.json.decode(data, type=list[Browser]))
 
     def lost(self) -> None:
         """Nothing is known of that worker's exchanges any more."""
         if self.shown:
-            gone = {"open": [], "ended": [], "gone": sorted(self.shown)}
+            told = {"worker": self.worker, "gone": sorted(self.shown), "more": 0}
+            told |= {"open": [], "ended": []}
             self.shown.clear()
-            self.answer.write(event(b"exchanges", msgspec.json.encode(gone)))
-        self.warned(self.path, [])
+            self.answer.write(event(b"exchanges", msgspec.json.encode(told)))
+        self.tell(self.path, warnings=[], browsers=[])

@@ -18,7 +18,8 @@ from proxy.http1.head import RequestHead
 from proxy.inspector.access import is_direct, is_foreign, may_look
 from proxy.inspector.answering import EVENT_STREAM, JSON, Answer, refuse
 from proxy.inspector.assets import send_asset
-from proxy.inspector.feed import ListFeed
+from proxy.inspector.crowding import MOST_IDS, Browser
+from proxy.inspector.feed import ListFeed, warning
 from proxy.inspector.finding import Findings
 from proxy.inspector.gathering import OWN, Neighbour, fetch, owned, pass_on
 from proxy.inspector.live import Live
@@ -36,7 +37,6 @@ log = logging.getLogger("unbuffered")
 
 PATH = b"/_unbuffered/"
 MOST_FEEDS = 32
-MOST_IDS = 100  # of exchanges that one warning names
 WARNING_SECONDS = 1.0
 FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
 UNCERTAIN = (
@@ -74,6 +74,7 @@ class Inspector:
         self.watch = Watch(self.live)
         self.started = wall_clock()
         self.warned: list[dict[str, object]] = []
+        self.browsers: list[Browser] = []
         self.warned_at = float("-inf")
         self.configure(server.config)
 
@@ -166,12 +167,12 @@ class Inspector:
         """The feed of the list; of all workers, unless only ours is asked for."""
         if not self.has_room(answer):
             return
-        feed = ListFeed(self, answer)
+        feed = ListFeed(self, answer, own=own)
         feed.start()
         if own or answer.over:
             return
         for path in self.server.siblings:
-            neighbour = Neighbour(path, answer, feed.warned_elsewhere)
+            neighbour = Neighbour(path, answer, feed.told_elsewhere)
             owned(answer, neighbour.run(f"/_unbuffered/feed?{OWN}"))
 
     def exchange(
@@ -262,15 +263,13 @@ class Inspector:
             verdict = bursts.verdict() if bursts is not None else None
             if verdict is not None:
                 findings.bursts(exchange, verdict)
+        self.browsers = findings.counted(self.called)
         return [
-            {
-                "kind": finding.kind,
-                "text": finding.text,
-                "ids": [
-                    identity(self.worker, timeline)
-                    for timeline in finding.timelines[:MOST_IDS]
-                    if self.live.number(timeline)
-                ],
-            }
+            warning(finding, map(self.called, finding.timelines[:MOST_IDS]))
             for finding in findings.all()
         ]
+
+    def called(self, timeline: Timeline) -> str:
+        """How an exchange is called, which may not have been shown yet."""
+        self.live.number(timeline)
+        return identity(self.worker, timeline)

@@ -122,7 +122,7 @@ class Watch:
                     self.again[route] = findings.now + PROBE_AGAIN_SECONDS
                 if exchange.tap is not None and isinstance(exchange.tap.record, Probe):
                     self.live.untap(exchange)
-        return findings.all()
+        return [*findings.all(), *findings.crowded()]
 
 
 def bursts_of(exchange: Exchange) -> Bursts | None:

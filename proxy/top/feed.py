@@ -90,7 +90,8 @@ class Known:
         self.rows: dict[str, dict[str, Any]] = {}
         self.warnings: list[dict[str, Any]] = []
         self.now = 0.0
-        self.workers: set[int] = set()  # that have told what they have
+        # Of the workers that have told what they have: how many more are open.
+        self.more: dict[int, int] = {}
 
     def take(self, name: str, data: Any) -> None:
         """One event."""
@@ -100,7 +101,7 @@ class Known:
             self.warnings = data
         elif name == "exchanges":
             self.now = data.get("now", self.now)
-            self.workers.add(data.get("worker", 0))
+            self.more[data.get("worker", 0)] = data.get("more", 0)
             for row in (*data["open"], *data["ended"]):
                 self.rows[row["id"]] = row
             for each in data["gone"]:
@@ -109,11 +110,14 @@ class Known:
     @property
     def complete(self) -> bool:
         """Have all workers told what they have?"""
-        return len(self.workers) >= int(self.state.get("workers", 1))
+        return len(self.more) >= int(self.state.get("workers", 1))
 
     @property
     def facts(self) -> str:
         """What is told of the proxy itself."""
         workers = self.state.get("workers", 1)
         told = f"version {self.state.get('version', '?')}"
+        more = sum(self.more.values())
+        if more:
+            told = f"{more} more open, not shown  {told}"
         return told if workers == 1 else f"{workers} workers  {told}"

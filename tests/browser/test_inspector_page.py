@@ -88,6 +88,9 @@ async def test_thousand_open_streams_are_few_rows_in_the_document(
     await page.get_by_test_id("filter").fill("n=77")
     await expect(shown).to_have_text("11 of 1,000")
     await expect(page.locator("#list .row:visible")).to_have_count(11)
+    crowd = {"worker": 1, "open": [], "ended": [], "gone": [], "more": 234}
+    feed.tell("exchanges", crowd)
+    await expect(page.get_by_test_id("facts")).to_contain_text("1,000 of 1,234 open")
 
 
 async def test_hundred_thousand_events_are_few_rows_in_the_document(

@@ -118,6 +118,24 @@ async def test_a_worker_that_is_gone_takes_its_rows_along(
         assert status == 200
 
 
+async def test_connections_of_a_browser_are_counted_over_all_workers(
+    proxy: StartProxy, upstream: Upstream, tmp_path: Path
+) -> None:
+    browser = GET.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\n\r\n")
+    async with workers(proxy, upstream, tmp_path) as both:
+        for running in [both[0]] * 2 + [both[1]] * 4:
+            client, server = await running.begin(upstream, browser)
+            await server.send(STREAM)
+            await client.read_head()
+        async with looking(both[0]) as feed:
+            while not (warnings := await feed.next("warnings")):
+                both[0].tick()
+            (warning,) = warnings
+            assert "has 6 requests open to a: browsers" in warning["text"]
+            workers_meant = [ident[0] for ident in sorted(warning["ids"])]
+            assert workers_meant == ["0", "0", "1", "1", "1", "1"]
+
+
 @pytest.mark.parametrize("path", ["metrics", "exchanges/1-1"])
 async def test_a_worker_that_does_not_answer_is_left_out(
     proxy: StartProxy, upstream: Upstream, tmp_path: Path, path: str

@@ -75,11 +75,16 @@ export function present(row, elapsed) {
 
 export class Exchanges {
   entries = new Map();
+  #more = new Map(); // by worker: how many are open and not told
 
   /** Take what the feed says; `fresh` after a (re)connection, when it says all. */
-  apply({ open = [], ended = [], gone = [] }, fresh, now) {
+  apply({ open = [], ended = [], gone = [], worker, more = 0 }, fresh, now) {
     const before = this.entries;
-    if (fresh) this.entries = new Map();
+    if (fresh) {
+      this.entries = new Map();
+      this.#more.clear();
+    }
+    if (worker !== undefined) this.#more.set(worker, more);
     for (const row of [...open, ...ended]) {
       const known = before.get(row.id);
       if (known) known.update(row, now);
@@ -91,6 +96,13 @@ export class Exchanges {
   get open() {
     let count = 0;
     for (const entry of this.entries.values()) count += entry.isOpen;
+    return count;
+  }
+
+  /** How many more are open than the proxy tells of. */
+  get more() {
+    let count = 0;
+    for (const each of this.#more.values()) count += each;
     return count;
   }
 

@@ -3,7 +3,7 @@
 import { isTaken, isTyping, setText, testid } from "./dom.js";
 import { Exchanges } from "./exchanges.js";
 import { Feed } from "./feed.js";
-import { counted, duration } from "./format.js";
+import { count, counted, duration } from "./format.js";
 import { List } from "./list.js";
 import { Stream } from "./stream.js";
 import { Warnings } from "./warnings.js";
@@ -56,7 +56,9 @@ function showFacts() {
   // Nobody counts while one stream is looked at.
   if (stream !== null) return setText(testid("facts"), `version ${state.version}`);
   const open = exchanges.open;
-  const parts = [`${open} open`, `${exchanges.entries.size - open} recent`];
+  const { more } = exchanges;
+  const told = more ? `${count(open)} of ${count(open + more)} open` : `${count(open)} open`;
+  const parts = [told, `${count(exchanges.entries.size - open)} recent`];
   if (state.workers > 1) parts.push(counted(state.workers, "worker"));
   if (state.started) parts.push(`up ${duration(Date.now() / 1000 - state.started)}`);
   parts.push(`version ${state.version}`);
