@@ -15,7 +15,7 @@ from proxy.exchange import Exchange
 from proxy.inspector.answering import EVENT_STREAM, Answer, event
 from proxy.inspector.heads import heads
 from proxy.inspector.live import Live
-from proxy.observe.recording import Piece
+from proxy.observe.recording import PER_EXCHANGE, Piece
 from proxy.observe.rows import Row, row, signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
@@ -76,6 +76,7 @@ class PieceFeed:
             self.recording.ended = True
         self.count = 0  # pieces that were told, or were gone before that
         self.passed = 0  # their bytes
+        self.unread = 0  # weight of those that were not told
         self.dropped = [0, 0]
         self.told: tuple[object, ...] = ()
         self.late: list[Piece] = []  # told before they were out
@@ -107,10 +108,16 @@ class PieceFeed:
             self.live.look_away()
 
     def stirred(self) -> None:
-        """A piece has passed: tell it in a turn of its own, if one is due."""
+        """A piece has passed: tell it in a turn of its own, if one is due.
+
+        Or if there is much to tell: what has no room any more is told to nobody.
+        """
         if self.recording.unsent and self.settling is None:
             self.settle_later(SETTLE_SECONDS)
-        if self.soon or self.clock() - self.flushed < BATCH_SECONDS:
+        if self.recording.pieces:
+            self.unread += self.recording.pieces[-1].weight
+        early = self.clock() - self.flushed < BATCH_SECONDS
+        if self.soon or (early and self.unread < PER_EXCHANGE // 2):
             return
         self.soon = True
         asyncio.get_running_loop().call_soon(self.flush)
@@ -166,6 +173,7 @@ class PieceFeed:
 
     def take(self) -> list[dict[str, object]]:
         """The next pieces, no more than fit into a batch."""
+        self.unread = 0
         batch = []
         size = 0
         for piece in self.recording.since(self.count):

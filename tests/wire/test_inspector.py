@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -10,6 +11,7 @@ import pytest
 
 from proxy.exchange import Exchange
 from proxy.inspector.live import LINGER_SECONDS
+from proxy.observe.recording import PER_EXCHANGE
 from proxy.transport.relay import ResponseRelay
 from proxy.transport.tapping import TappedReceiver
 from tests.conftest import ManualClock, StartProxy
@@ -336,6 +338,34 @@ async def test_how_the_upstream_holds_a_stream_is_told_in_its_own_view_too(
         await client.read_chunk()
         _, body = await asked(running, f"exchanges/{ident}")
         assert json.loads(body)["bursts"] == "14 events in 2 bursts 5.0 s apart"
+
+
+async def test_a_fast_stream_is_told_before_its_pieces_have_no_room_any_more(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    async with looking(running):
+        client, server = await stream(running, upstream)
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            await feed.next("row")
+            told = asyncio.ensure_future(bytes_told(feed, 4 * PER_EXCHANGE))
+            for _ in range(16):  # much faster than the feed's own rhythm
+                await server.send(chunk(bytes(PER_EXCHANGE // 4)))
+                await client.read_payload(PER_EXCHANGE // 4)
+            assert await told == {"pieces": 4 * PER_EXCHANGE}
+
+
+async def bytes_told(feed: Feed, size: int) -> dict[str, int]:
+    """How many bytes of so many a feed tells of, by the names of its events."""
+    told: dict[str, int] = {}
+    while sum(told.values()) < size:
+        name, data = await feed.event()
+        if name == "pieces":
+            told[name] = told.get(name, 0) + sum(piece["bytes"] for piece in data)
+        elif name == "dropped":
+            told[name] = data["bytes"]
+    return told
 
 
 async def test_it_is_told_whether_the_first_pieces_were_seen(
