@@ -37,7 +37,9 @@ class Direction:
         return self.sink.blocked
 
     def piece(self, data: bytes) -> None:
-        self.tunnel.passed(self, len(data))
+        timeline = self.tunnel.timeline
+        timeline.silent_since = self.tunnel.clock()
+        timeline.bytes_received += len(data)
         self.sink.transport.write(data)
 
     def end(self, trailers: Fields) -> None:
@@ -62,6 +64,31 @@ class Direction:
         self.source.resume_reading()
 
 
+class ToClient(Direction):
+    """The way to the client, with its times, as a response has them."""
+
+    __slots__ = ()
+
+    def piece(self, data: bytes) -> None:
+        timeline, clock = self.tunnel.timeline, self.tunnel.clock
+        now = clock()
+        timeline.piece_read(now)
+        timeline.bytes_sent += len(data)
+        self.sink.transport.write(data)
+        timeline.piece_written(now, clock())
+
+    def sink_blocked(self) -> None:
+        timeline = self.tunnel.timeline
+        timeline.hold_begins(timeline.last_piece or self.tunnel.clock())
+        super().sink_blocked()
+
+    def sink_ready(self) -> None:
+        timeline, now = self.tunnel.timeline, self.tunnel.clock()
+        timeline.hold_ends(now)
+        timeline.silent_since = now
+        super().sink_ready()
+
+
 class Tunnel:
     """Both ways, and when they are over."""
 
@@ -80,19 +107,10 @@ class Tunnel:
         self.timeline = timeline
         self.clock = clock
         self.to_upstream = Direction(self, client, upstream)
-        self.to_client = Direction(self, upstream, client)
+        self.to_client = ToClient(self, upstream, client)
         there, back = self.to_upstream, self.to_client
         upstream.become_tunnel(back if tap is None else tap.response(back))
         client.become_tunnel(there if tap is None else tap.request(there))
-
-    def passed(self, direction: Direction, size: int) -> None:
-        """Account for a piece."""
-        if direction is self.to_client:
-            self.timeline.piece_read(self.clock())
-            self.timeline.bytes_sent += size
-        else:
-            self.timeline.silent_since = self.clock()
-            self.timeline.bytes_received += size
 
     def direction_ended(self) -> None:
         """A direction is over; with the other, all is."""

@@ -130,17 +130,32 @@ async def test_a_stall_is_told_once_by_the_key_that_asks_for_it(
     ]
 
 
+SWITCH = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+)
+UPGRADE = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("ask", "head"),
+    [
+        pytest.param(GET, STREAM, id="a stream"),
+        pytest.param(UPGRADE, SWITCH, id="a tunnel"),
+    ],
+)
 async def test_a_client_that_does_not_read_is_told(
+    ask: bytes,
+    head: bytes,
     proxy: StartProxy,
     upstream: Upstream,
     clock: ManualClock,
     heard: pytest.LogCaptureFixture,
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    running = await proxy({"/": {"target": upstream.url, "ws": True}}, clock=clock)
     client = await running.client(receive_bytes=4096)
-    await client.send(GET)
+    await client.send(ask)
     server = await upstream.request()
-    await server.send(STREAM)
+    await server.send(head)
     await client.read_head()
     exchange = await running.exchange()
     piece = chunk(bytes(64 * 1024))
@@ -155,6 +170,9 @@ async def test_a_client_that_does_not_read_is_told(
     look(running)
     (line,) = said(heard)
     assert line.startswith("client 127.0.0.1 is slow to read route / (")
+    while exchange.client.blocked:
+        await client.reader.read(64 * 1024)
+    assert exchange.timeline.longest_hold == 5
 
 
 async def test_a_browser_without_a_connection_left_is_told(
