@@ -23,6 +23,7 @@ BASE = "nginx"
 OURS = "unbuffered"
 COMPILED = "unbuffered compiled"  # the same with its core compiled
 BOTH = (OURS, COMPILED)
+FLOOR = "bare uvloop"  # no proxy
 APT = "apt-get install "
 NPM = "npm ci --prefix bench/proxies"
 
@@ -79,7 +80,7 @@ PEERS = (
     Peer(BASE, configs.nginx, says("nginx", "-v"), APT + "nginx-light"),
     Peer(OURS, configs.unbuffered, python_package("unbuffered")),
     Peer(COMPILED, configs.compiled, compiled_version, "make compiled"),
-    Peer("bare uvloop", configs.bare_uvloop, python_package("uvloop")),
+    Peer(FLOOR, configs.bare_uvloop, python_package("uvloop")),
     Peer("haproxy", configs.haproxy, says("haproxy", "-v"), APT + "haproxy"),
     Peer(
         *("envoy", configs.envoy, says("envoy", "--version")),

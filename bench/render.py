@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
-from bench.peers import BOTH
+from bench.peers import BOTH, FLOOR
 from bench.plot import plot
 from bench.results import Cell, Result, RowResult, met
 from bench.rows import GROUPS
@@ -141,7 +141,7 @@ def short(result: Result) -> str:
     """Ratios only, for the README; the base is 1 everywhere."""
     keys = ("piece-100", "piece-1000", "added-p50", "memory-2000", "request", "body")
     rows = [row for row in result["rows"] if row["key"] in keys]
-    peers = [peer for peer in result["versions"] if peer != result["base"]]
+    peers = [name for name in result["versions"] if name not in (result["base"], FLOOR)]
     lines = []
     for row in rows:
         cells = [row["cells"].get(peer) for peer in peers]
