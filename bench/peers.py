@@ -21,7 +21,7 @@ from bench.configs import PROXIES, Command, Setting
 DIRECT = "direct"  # no proxy at all
 BASE = "nginx"
 OURS = "unbuffered"
-COMPILED = "unbuffered compiled"  # the same with its core compiled
+COMPILED = "unbuffered-compiled"  # the same with its core compiled
 BOTH = (OURS, COMPILED)
 FLOOR = "bare uvloop"  # no proxy
 APT = "apt-get install "

@@ -16,7 +16,7 @@ from bench.table import number
 
 WIDTH = 980.0
 PANEL = 470.0  # two side by side
-NAMES = 128.0  # before the bars
+NAMES = 152.0  # before the bars
 ROOM = 44.0  # for the number behind a bar
 LINE = 19.0
 SHOWN = (
