@@ -56,7 +56,7 @@ def test_each_name_in_the_list_is_a_module(pattern: str) -> None:
 
 
 def test_all_are_compiled_or_none_is() -> None:
-    """A module that was compiled before and changed since would hide its source."""
+    """A build of another list than the present one is a build of half the way."""
     forms = {name: importlib.import_module(name).__file__ or "" for name in listed()}
     compiled = {name for name, file in forms.items() if not file.endswith(".py")}
     assert compiled in (set(), set(listed()))
