@@ -144,7 +144,7 @@ def test_an_observer_knows_the_vocabulary_and_streams_only() -> None:
             beyond = {
                 name
                 for name in own_imports(module) - {"proxy.config.model"}
-                if floor_of(name) not in ("vocabulary", "stream", "observe")
+                if floor_of(name) not in ("vocabulary", "http1", "stream", "observe")
             }
             assert beyond == set(), module
 
