@@ -193,6 +193,5 @@ class ListFeed:
         return row(timeline, phase, self.source.worker, now, epoch)
 
     def send(self, name: bytes, content: object) -> None:
-        self.more = 0  # that are open and not shown
         self.heard = self.clock()
         self.answer.write(event(name, msgspec.json.encode(content)))

@@ -26,7 +26,6 @@ from proxy.listener import TLS, listening_fault
 from proxy.process import CUT, FAILED, OK, cancelled, observers
 from proxy.reload import cannot_listen
 from proxy.server import Server
-from proxy.transport.client import ClientConnection
 from proxy.workers.channel import (
     Arrival,
     Channel,
@@ -41,8 +40,6 @@ from proxy.workers.channel import (
 )
 
 log = logging.getLogger("unbuffered")
-
-LOOPBACK = b"127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +59,6 @@ class Assignment:
     def siblings(self) -> tuple[str, ...]:
         """The private sockets of the other workers."""
         return self.paths[: self.number] + self.paths[self.number + 1 :]
-
-
-class Neighbour(ClientConnection):
-    """A client on the private socket: as one on this machine."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.address = LOOPBACK
 
 
 class Worker:
@@ -99,17 +86,15 @@ class Worker:
             where = listening_fault(given.config.server, fault)
             self.tell(Failed(f"cannot listen on {where}"))
             return FAILED
-        neighbours = await loop.create_unix_server(self.neighbour, sock=given.private)
+        # By its address, b"unix", the inspector knows a worker (inspector.access).
+        neighbours = await loop.create_unix_server(
+            self.server.accept, sock=given.private
+        )
         loop.add_reader(self.channel.fileno(), self.read)
         self.tell(Serving())
         last = await self.obey()
         neighbours.close()
         return await self.drain(last)
-
-    def neighbour(self) -> Neighbour:
-        """The protocol of a connection on the private socket."""
-        server = self.server
-        return Neighbour(server, server.deadlines, server.config.server)
 
     # -- the supervisor
 

@@ -6,12 +6,18 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.raw import Peer
-from tests.support.running import RunningProxy
 
 OWN = "Connection: keep-alive\r\n"  # who asks for himself; no hop lets it pass
+
+
+class Running(Protocol):
+    """A proxy that can be reached: in this process, or a command."""
+
+    async def client(self) -> Peer:
+        """A raw client, connected."""
 
 
 def request(path: str, fields: str = "", host: str = "localhost") -> bytes:
@@ -21,7 +27,7 @@ def request(path: str, fields: str = "", host: str = "localhost") -> bytes:
 
 
 async def asked(
-    running: RunningProxy, path: str, fields: str = "", host: str = "localhost"
+    running: Running, path: str, fields: str = "", host: str = "localhost"
 ) -> tuple[int, bytes]:
     """Status and body of a whole answer."""
     peer = await running.client()
@@ -69,7 +75,7 @@ class Feed:
 
 
 @asynccontextmanager
-async def looking(running: RunningProxy, path: str = "feed") -> AsyncIterator[Feed]:
+async def looking(running: Running, path: str = "feed") -> AsyncIterator[Feed]:
     """Look at a feed."""
     peer = await running.client()
     await peer.send(request(path))

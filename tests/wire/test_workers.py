@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import select
@@ -17,6 +18,7 @@ import pytest
 import trustme
 
 from proxy import __version__
+from tests.support.looking import asked, looking
 from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, Process
 from tests.support.raw import Peer, Upstream, chunk
 
@@ -418,15 +420,27 @@ async def test_a_worker_is_replaced_whatever_has_become_of_the_certificate(
 # -- the private sockets ----------------------------------------------------------
 
 
-async def test_a_worker_answers_its_neighbours_as_it_does_the_port(
-    workers: Workers, upstream: Upstream
-) -> None:
+async def test_the_workers_sockets_are_for_their_user_alone(workers: Workers) -> None:
     [folder] = left_in(workers.path.parent)
     assert folder.stat().st_mode & 0o777 == 0o700
-    for number in range(2):
-        path = folder / f"{number}.sock"
-        client = Peer(*await asyncio.open_unix_connection(path))
-        workers.clients.append(client)
-        await client.send(GET)
-        server = await upstream.request()
-        assert b"X-Forwarded-For: 127.0.0.1" in server.head_lines
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_inspector_shows_the_streams_of_every_worker(
+    workers: Workers, upstream: Upstream
+) -> None:
+    """Whichever worker is asked: one of the two streams is always another's."""
+    await workers.begin_all(upstream, OTHER)
+    shown: set[str] = set()
+    async with looking(workers) as feed:
+        assert (await feed.next("state"))["workers"] == 2
+        while len(shown) < 2:
+            told = await feed.next("exchanges")
+            shown.update(row["id"] for row in told["open"])
+    assert sorted(ident.partition("-")[0] for ident in shown) == ["0", "1"]
+    for ident in shown:
+        status, body = await asked(workers, f"exchanges/{ident}")
+        assert (status, json.loads(body)["id"]) == (200, ident)
+        async with looking(workers, f"exchanges/{ident}/feed") as pieces:
+            assert (await pieces.next("row"))["id"] == ident

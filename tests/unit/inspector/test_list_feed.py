@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
+
+import msgspec
+import pytest
 
 from proxy.exchange import Exchange
 from proxy.inspector.answering import Answer
@@ -40,3 +43,62 @@ def test_those_that_have_no_room_are_counted() -> None:
     feed.gone()
     assert len(feed.open_rows(0.0, 0.0)) == 200
     assert feed.more == 34
+
+
+class Written:
+    """An answer that keeps what is written to it."""
+
+    blocked = over = streams = False
+
+    def __init__(self) -> None:
+        self.events: list[bytes] = []
+        self.on_end = None
+
+    def stream(self, fields: object) -> None:
+        self.streams = True
+
+    def write(self, piece: bytes) -> None:
+        self.events.append(piece)
+
+
+def begun(crowd: Crowd) -> tuple[ListFeed, Written]:
+    """A feed that has told all there is."""
+    source: Any = SimpleNamespace(
+        live=crowd, worker=0, browsers=[], state=dict, warnings=lambda now: []
+    )
+    answer = Written()
+    feed = ListFeed(source, cast("Answer", answer), own=False)
+    feed.start()
+    return feed, answer
+
+
+@pytest.mark.parametrize("count", [1, MOST_OPEN, MOST_OPEN + 234])
+async def test_what_does_not_change_is_told_once(count: int) -> None:
+    """However many there are: no event, no byte, at any later look."""
+    crowd = Crowd(count)
+    feed, answer = begun(crowd)
+    crowd.deadlines.stop()
+    first = len(answer.events)
+    for _ in range(40):
+        feed.check(1.0)
+    assert len(answer.events) == first
+    crowd.exchanges[7 % count].timeline.pieces += 1
+    feed.check(1.0)
+    (event,) = answer.events[first:]
+    told = msgspec.json.decode(event.partition(b"data: ")[2])
+    assert len(told["open"]) == 1
+    assert told["more"] == max(count - MOST_OPEN, 0)
+    assert len(event) < 1000
+
+
+async def test_one_more_without_room_is_one_short_event() -> None:
+    crowd = Crowd(MOST_OPEN + 1)
+    feed, answer = begun(crowd)
+    crowd.deadlines.stop()
+    first = len(answer.events)
+    crowd.exchanges.append(Crowd(1).exchanges[0])
+    for _ in range(4):
+        feed.check(1.0)
+    (event,) = answer.events[first:]
+    told = msgspec.json.decode(event.partition(b"data: ")[2])
+    assert (told["open"], told["more"]) == ([], 2)
