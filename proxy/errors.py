@@ -8,6 +8,8 @@ for the person who has to act: who, what, how much, which key.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -26,6 +28,29 @@ class ConfigError(ProxyError):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+@contextlib.contextmanager
+def concerning(key: str) -> Iterator[None]:
+    """Have whatever fails in here name the key that asked for it.
+
+    Raises:
+        ConfigError: in place of any other exception, which is its cause.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as fault:
+        raise ConfigError([f"{key}: {in_words(fault)}"]) from fault
+
+
+def in_words(fault: Exception) -> str:
+    """What went wrong, on one line."""
+    if isinstance(fault, OSError):
+        return (fault.strerror or str(fault)).lower()
+    text = " ".join(str(fault).split())
+    return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
 
 
 # -- the client is at fault ---------------------------------------------------

@@ -81,7 +81,16 @@ class Listener:
         sockets: Sequence[socket.socket] = (),
         tls: TLS | None = None,
     ) -> None:
-        """Listen as `settings` say, then no longer as before.
+        """Listen as `settings` say, then no longer as before: `prepare` and `adopt`."""
+        self.adopt(settings, await self.prepare(settings, sockets, tls))
+
+    async def prepare(
+        self,
+        settings: Settings,
+        sockets: Sequence[socket.socket] = (),
+        tls: TLS | None = None,
+    ) -> list[asyncio.Server]:
+        """Listen as `settings` say too; for `adopt` or `discard`.
 
         `sockets` listen there already, and are this listener's from now on; they
         are not looked at where the address has not changed. `tls` is what
@@ -92,29 +101,32 @@ class Listener:
             CertificateFault: so is it with a wrong certificate.
         """
         tls = tls_options(settings) if tls is None else tls
-        before, old = self.settings, self.servers
+        before = self.settings
         if before is not None and is_same_address(before, settings):
             if not tls and not before.tls_certificate:
-                self.settings = settings
-                return
-            self.servers = await self.take_over(tls)
-        elif sockets:
-            self.servers = await self.accept_from(sockets, tls)
-        else:
-            self.servers = [
-                await asyncio.get_running_loop().create_server(
-                    self.factory,
-                    settings.host,
-                    settings.port,
-                    backlog=ACCEPTED_AT_ONCE,
-                    **tls,
-                )
-            ]
-        for server in self.servers:
-            deepen(server)
-        self.settings = settings
-        for server in old:
-            server.close()
+                return self.servers
+            return await self.take_over(tls)
+        if sockets:
+            return await self.accept_from(sockets, tls)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self.factory, settings.host, settings.port, backlog=ACCEPTED_AT_ONCE, **tls
+        )
+        deepen(server)
+        return [server]
+
+    def adopt(self, settings: Settings, servers: list[asyncio.Server]) -> None:
+        """Accept from what was prepared, and no longer from what was before."""
+        old, self.servers, self.settings = self.servers, servers, settings
+        if old is not servers:
+            for server in old:
+                server.close()
+
+    def discard(self, servers: list[asyncio.Server]) -> None:
+        """Accept no more from what was prepared."""
+        if servers is not self.servers:
+            for server in servers:
+                server.close()
 
     async def take_over(self, tls: TLS) -> list[asyncio.Server]:
         """New servers that accept from the sockets of the present ones too."""
@@ -138,6 +150,8 @@ class Listener:
                         self.factory, sock=each, backlog=ACCEPTED_AT_ONCE, **tls
                     )
                 )
+            for server in made:
+                deepen(server)
         except BaseException:
             for server in made:
                 server.close()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from proxy.config.model import Config
 from proxy.config.route import Route
+from proxy.config.routes import table_name
+from proxy.errors import concerning
 from proxy.policy.balancing import choose
 from proxy.policy.fields import Rules
 from proxy.policy.publishing import Publishing
@@ -76,13 +78,14 @@ class Prepared:
         known = before.upstreams if before is not None else None
         self.upstreams: Upstreams = Upstreams(deadlines, known)
         self.ended = ended
-        self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
-        self.router = Router(
-            {
-                prefix: PreparedRoute(route, self.upstreams.of(route))
-                for prefix, route in config.routes.items()
-            }
-        )
+        with concerning("[server] trusted_proxies"):
+            self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
+        routes: dict[str, PreparedRoute] = {}
+        for prefix, route in config.routes.items():
+            # A file, such as ca_file, may have gone since the check.
+            with concerning(f"[{table_name(prefix)}]"):
+                routes[prefix] = PreparedRoute(route, self.upstreams.of(route))
+        self.router = Router(routes)
         self.upstreams.before = {}
 
     def trusts(self, route: PreparedRoute, address: bytes) -> bool:

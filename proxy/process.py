@@ -22,6 +22,7 @@ from proxy import __version__, forward
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.report import route_table
+from proxy.errors import concerning
 from proxy.listener import listening_fault
 from proxy.observe.accesslog import AccessLog
 from proxy.reload import Reloader
@@ -134,14 +135,20 @@ async def serve(
 
 
 def observers(config: Config) -> list[Observer]:
-    """Who wants to hear of ended exchanges."""
+    """Who wants to hear of ended exchanges.
+
+    Raises:
+        ConfigError: one of them cannot be made.
+    """
     wanted: list[Observer] = []
     if config.log.access:
-        wanted.append(AccessLog(sys.stdout, config.log.format).ended)
+        with concerning("[log] access"):
+            wanted.append(AccessLog(sys.stdout, config.log.format).ended)
     if config.tracing.enabled:
-        from proxy.inspector.tracing import tracing
+        with concerning("[tracing] enabled"):
+            from proxy.inspector.tracing import tracing
 
-        wanted.append(tracing().ended)
+            wanted.append(tracing().ended)
     return wanted
 
 
@@ -184,8 +191,12 @@ async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await task
+        except asyncio.CancelledError:
+            pass
+        except Exception:  # the end goes on all the same
+            log.exception("internal error in a task of the process")
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,7 +1,8 @@
-"""Reloading: the files are read anew, and served by if they have no fault.
+"""Reloading: the files are read again, and served by if they have no fault.
 
 A faulty configuration is refused with all of its faults in the log, and the
-old one stays. Watches the files, if that is asked for.
+old one stays: also where the fault shows late, and whatever it is. Watches
+the files, if that is asked for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import errno
 import logging
 import os
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,13 +20,15 @@ from proxy.config.certificate import CertificateFault
 from proxy.config.changes import changes
 from proxy.config.model import Config
 from proxy.config.workers import number_of_workers
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, concerning, in_words
 from proxy.listener import listening_fault
 from proxy.server import Observer, Server
 
 log = logging.getLogger("unbuffered")
 
 POLL_SECONDS = 1.0
+# What files, addresses and packages of others may do: no fault of ours.
+EXPECTED = (OSError, ImportError, UnicodeError)
 
 Read = Callable[[], Config]
 Observers = Callable[[Config], Sequence[Observer]]
@@ -60,22 +64,14 @@ class Reloader:
 
     async def reload(self) -> bool:
         """Read the configuration and serve by it; False if it was refused."""
-        server, before = self.server, self.server.config
+        before = self.server.config
         try:
-            config = self.read()
-        except ConfigError as error:
-            return refuse(error.faults)
-        if refusal := asks_for_restart(before, config):
-            return refuse([refusal])
-        try:
-            await server.reload(config)
-        except CertificateFault as fault:
-            return refuse([f"[server] {fault.key}: {fault}"])
-        except OSError as fault:
-            return refuse([cannot_listen(config, before, fault)])
-        if (config.log, config.tracing) != (before.log, before.tracing):
-            server.observers = tuple(self.observers(config))
-        log.info("configuration reloaded: %s", changes(before, config))
+            config = read_again(self.read, before)
+            told = changes(before, config)
+            await apply(self.server, config, self.observers)
+        except Exception as fault:
+            return refuse(faults_of(fault))
+        log.info("configuration reloaded: %s", told)
         return True
 
     async def watch(self) -> None:
@@ -86,8 +82,59 @@ class Reloader:
                 self.ask()
 
 
+def read_again(read: Read, before: Config) -> Config:
+    """The configuration that a reload asks for.
+
+    Raises:
+        ConfigError: it has faults, or cannot be had without a restart.
+    """
+    with concerning("the configuration cannot be read"):
+        config = read()
+    if refusal := asks_for_restart(before, config):
+        raise ConfigError([refusal])
+    return config
+
+
+async def apply(
+    server: Server,
+    config: Config,
+    observers: Observers,
+    sockets: Sequence[socket.socket] = (),
+) -> None:
+    """Have a server serve by another configuration, in every process that serves.
+
+    Raises:
+        ConfigError: or anything else: it cannot, and all is as it was.
+    """
+    before = server.config
+    wanted = None
+    if (config.log, config.tracing) != (before.log, before.tracing):
+        wanted = observers(config)
+    try:
+        await server.reload(config, sockets, wanted)
+    except OSError as fault:
+        raise ConfigError([cannot_listen(config, before, fault)]) from fault
+
+
+def faults_of(fault: Exception) -> list[str]:
+    """What went wrong in a reload, by the keys at fault.
+
+    What is no fault of the configuration is one of ours: the log has its traceback.
+    """
+    cause: BaseException | None = fault
+    if isinstance(fault, CertificateFault):
+        return [f"[server] {fault.key}: {fault}"]
+    if isinstance(fault, ConfigError):
+        cause = fault.__cause__
+    if cause is not None and not isinstance(cause, EXPECTED):
+        log.error("internal error in a reload", exc_info=cause)
+    if isinstance(fault, ConfigError):
+        return fault.faults
+    return [in_words(fault)]
+
+
 def refuse(faults: Sequence[str]) -> bool:
-    """Tell all faults."""
+    """Tell all faults; returns False."""
     for fault in faults:
         log.error("%s", fault)
     log.error("configuration refused; the one before stays in force")
@@ -140,7 +187,7 @@ def conditions(files: Sequence[Path | str]) -> list[tuple[int, ...] | None]:
 
 def condition(file: Path | str) -> tuple[int, ...] | None:
     """What changes with a file's content; None where there is no file."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # no name of a file
         found = os.stat(file)
         return found.st_mtime_ns, found.st_size, found.st_ino
     return None

@@ -16,7 +16,13 @@ from types import TracebackType
 from proxy.admission import Admission
 from proxy.config.model import Config
 from proxy.drain import Drain
-from proxy.errors import Overloaded, ProxyError, RequestTimeout
+from proxy.errors import (
+    ConfigError,
+    Overloaded,
+    ProxyError,
+    RequestTimeout,
+    concerning,
+)
 from proxy.forward import Forward
 from proxy.http1.head import RequestHead
 from proxy.inspector.inspector import PATH, Inspector
@@ -83,21 +89,46 @@ class Server:
         return sum(1 for _ in self.inspector.live.open())
 
     async def reload(
-        self, config: Config, sockets: Sequence[socket.socket] = ()
+        self,
+        config: Config,
+        sockets: Sequence[socket.socket] = (),
+        observers: Sequence[Observer] | None = None,
     ) -> None:
         """Serve by another configuration; exchanges that run keep theirs.
 
-        `sockets` listen on its address, if that is another one.
+        `sockets` listen on its address, if that is another one; `observers` are
+        who listens from now on, if that changes. Whatever it raises, all is as
+        it was.
 
         Raises:
-            OSError, CertificateFault: it cannot listen; nothing has changed.
+            ConfigError: a route, or what shows the exchanges, cannot be made.
+            OSError, CertificateFault: it cannot listen.
         """
-        prepared = Prepared(config, self.deadlines, self.ended, self.prepared)
-        await self.listener.open(config.server, sockets)
-        before, self.prepared, self.config = self.prepared, prepared, config
+        before, known = self.config, self.prepared
+        prepared = Prepared(config, self.deadlines, self.ended, known)
+        servers = await self.listener.prepare(config.server, sockets)
+        try:
+            self.configure(config, prepared)
+            self.listener.adopt(config.server, servers)
+        except BaseException:
+            self.listener.discard(servers)
+            with contextlib.suppress(ConfigError):  # the first fault is the one to tell
+                self.configure(before, known)
+            prepared.close(known)
+            raise
+        if observers is not None:
+            self.observers = tuple(observers)
+        try:
+            known.close(prepared)
+        except Exception:  # it serves by the other one already
+            log.exception("internal error while connections of before were closed")
+
+    def configure(self, config: Config, prepared: Prepared) -> None:
+        """Be as a configuration says, for all that comes from now on."""
+        self.prepared, self.config = prepared, config
         self.admission.limits = config.server
-        self.inspector.configure(config)
-        before.close(prepared)
+        with concerning("[inspector], [metrics] or [log] warnings"):
+            self.inspector.configure(config)
 
     async def stop(self, drain_seconds: float = 0.0) -> int:
         """Accept no more, give open exchanges time to end, cut the rest.

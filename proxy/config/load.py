@@ -16,6 +16,7 @@ from msgspec import Struct
 from proxy.config.certificate import read_certificate
 from proxy.config.faults import key_name, unknown
 from proxy.config.model import Config, Inspector, Log, Metrics, Server, Tracing
+from proxy.config.packages import check_packages
 from proxy.config.route import RouteOptions
 from proxy.config.routes import Options, read_options, read_routes, table_name
 from proxy.config.tables import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
@@ -90,6 +91,7 @@ def build(
     override(reader, plain, overrides)
     read_certificate(reader, plain["server"])
     check_workers(reader, plain["server"])
+    check_packages(reader, plain["tracing"])
     defaults = read_options(reader, DEFAULTS, document.get(DEFAULTS, {}), RouteOptions)
     routes = read_routes(reader, document.get("routes", {}), defaults)
     if document.get("routes", {}) == {}:

@@ -13,7 +13,8 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from proxy.errors import ConfigError
+from proxy.config.packages import NO_OTEL
+from proxy.errors import ConfigError, in_words
 from proxy.http1.head import RequestHead
 from proxy.observe.rows import reason, text
 from proxy.timeline import Clock, Timeline, wall_clock
@@ -21,10 +22,6 @@ from proxy.timeline import Clock, Timeline, wall_clock
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
-MISSING = (
-    "[tracing] enabled: OpenTelemetry is not installed: "
-    "pip install 'unbuffered[otel]', or write enabled = false"
-)
 NANOSECONDS = 1_000_000_000
 
 
@@ -39,8 +36,8 @@ class Tracing:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
             from opentelemetry.trace.propagation import tracecontext
-        except ImportError:
-            raise ConfigError([MISSING]) from None
+        except ModuleNotFoundError:
+            raise ConfigError([f"[tracing] enabled: {NO_OTEL}"]) from None
         name = os.environ.get("OTEL_SERVICE_NAME", "unbuffered")
         self.provider = TracerProvider(resource=Resource.create({"service.name": name}))
         self.provider.add_span_processor(
@@ -107,5 +104,15 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
 
 @functools.cache
 def tracing() -> Tracing:
-    """The one of this process, which a reload does not replace."""
-    return Tracing()
+    """The one of this process, which a reload does not replace.
+
+    Raises:
+        ConfigError: its packages are missing, or do not take their variables.
+    """
+    try:
+        return Tracing()
+    except ConfigError:
+        raise
+    except Exception as fault:
+        message = f"OpenTelemetry cannot be set up: {in_words(fault)}"
+        raise ConfigError([f"[tracing] enabled: {message}"]) from None

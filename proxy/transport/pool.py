@@ -13,9 +13,10 @@ import ssl
 from collections import deque
 from collections.abc import Iterator
 
-from proxy.config.route import Route, RouteOptions
+from proxy.config.route import Route
+from proxy.config.routes import table_name
 from proxy.config.target import Target
-from proxy.errors import UpstreamError
+from proxy.errors import UpstreamError, concerning
 from proxy.policy.balancing import longer_rest
 from proxy.transport.connecting import Connector
 from proxy.transport.deadlines import Deadlines
@@ -192,14 +193,15 @@ class Upstreams:
             )
         return [self.upstream(target, route) for target in route.targets]
 
-    def upstream(self, target: Target, options: RouteOptions) -> Upstream:
-        keep = options.upstream_keepalive_seconds
-        trusted = (options.verify, options.ca_file) if target.tls else None
+    def upstream(self, target: Target, route: Route) -> Upstream:
+        keep = route.upstream_keepalive_seconds
+        trusted = (route.verify, route.ca_file) if target.tls else None
         key = (target, keep, trusted)
-        if key in self.before and not options.ca_file:  # which may have changed
+        if key in self.before and not route.ca_file:  # which may have changed
             self.known[key] = self.before[key]
         if key not in self.known:
-            tls = self.trust(*trusted) if trusted else None
+            with concerning(f"[{table_name(route.prefix)}] ca_file"):
+                tls = self.trust(*trusted) if trusted else None
             connector = Connector(target, tls)
             self.known[key] = Upstream(target, connector, keep, self.deadlines)
         return self.known[key]

@@ -1,18 +1,18 @@
-"""Reloading with several workers: checked once, then ordered of all of them.
+"""Reloading with several workers: checked once, ordered of all, or of none.
 
-A configuration with a fault is refused here, so that all workers serve by the
-same one. What can go wrong after that, a certificate that has changed once
-more in that moment, leaves a worker with the one before, and is told.
+A configuration with a fault is refused here. What shows only in a worker, such
+as a package that breaks when it is imported, has all of them go back to the
+configuration before, so that they serve by the same one.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from proxy.config.certificate import CertificateFault
 from proxy.config.changes import changes
 from proxy.config.model import Config
 from proxy.errors import ConfigError
@@ -20,8 +20,9 @@ from proxy.listener import TLS, is_same_address, tls_options
 from proxy.reload import (
     POLL_SECONDS,
     Watched,
-    asks_for_restart,
     cannot_listen,
+    faults_of,
+    read_again,
     refuse,
     watched_files,
 )
@@ -48,6 +49,15 @@ class Workers(Protocol):
         """The workers that there are at the moment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What workers serve by, those that are started later too."""
+
+    config: Config
+    tls: TLS
+    port: SharedPort
+
+
 class Renewal:
     """One reload after the other."""
 
@@ -68,6 +78,9 @@ class Renewal:
         self.waiting: set[int] = set()  # workers that have not answered yet
         self.limit = 0.0  # when that is no reason to wait any more
         self.news = ""
+        self.before: Served | None = None  # to go back to, until all have answered
+        self.faults: dict[str, None] = {}  # that workers have told, each once
+        self.unwilling: set[int] = set()  # workers that have told one
 
     # -- when
 
@@ -75,7 +88,10 @@ class Renewal:
         """Reload now, or when the reload that is under way has ended."""
         self.asked = bool(self.waiting)
         if not self.asked:
-            self.reload()
+            try:
+                self.reload()
+            except Exception:  # the workers are looked after all the same
+                log.exception("internal error in a reload")
 
     @property
     def due(self) -> list[float]:
@@ -96,42 +112,62 @@ class Renewal:
 
     def reload(self) -> bool:
         """Read the configuration and order it of all; False if it was refused."""
-        workers, before = self.workers, self.workers.config
+        workers = self.workers
+        before = Served(workers.config, workers.tls, workers.port)
         try:
-            config = self.read()
-            tls = tls_options(config.server)
-        except ConfigError as error:
-            return refuse(error.faults)
-        except CertificateFault as fault:
-            return refuse([f"[server] {fault.key}: {fault}"])
-        if refusal := asks_for_restart(before, config):
-            return refuse([refusal])
-        old = workers.port
-        moved = not is_same_address(before.server, config.server)
-        if moved:
-            try:
-                workers.port = SharedPort(config.server, len(workers.children))
-            except OSError as fault:
-                return refuse([cannot_listen(config, before, fault)])
-        workers.config, workers.tls = config, tls
-        self.news = changes(before, config)
-        self.waiting = {child.number for child in workers.living}
-        self.limit = self.clock() + ANSWER_SECONDS
-        for child in workers.living:
-            sockets = workers.port.of(child.number) if moved else ()
-            child.tell(Reload(config), sockets)
-        if moved:
-            old.close()
-        self.conclude()
+            after = self.prepare(before)
+            self.news = changes(before.config, after.config)
+        except Exception as fault:
+            return refuse(faults_of(fault))
+        self.before = before
+        self.faults.clear()
+        self.unwilling.clear()
+        self.order(after, workers.living)
         return True
+
+    def prepare(self, before: Served) -> Served:
+        """What is to be served by from now on.
+
+        Raises:
+            ConfigError: or anything else: it has faults. All is as it was.
+        """
+        config = read_again(self.read, before.config)
+        tls = tls_options(config.server)
+        if is_same_address(before.config.server, config.server):
+            return Served(config, tls, before.port)
+        try:
+            port = SharedPort(config.server, len(self.workers.children))
+        except OSError as fault:
+            line = cannot_listen(config, before.config, fault)
+            raise ConfigError([line]) from fault
+        return Served(config, tls, port)
+
+    def order(self, served: Served, children: Sequence[Child]) -> None:
+        """Have workers serve by something, and wait for their answers."""
+        workers = self.workers
+        moved = served.port is not workers.port
+        workers.config, workers.tls = served.config, served.tls
+        workers.port = served.port
+        self.waiting = {child.number for child in children}
+        self.limit = self.clock() + ANSWER_SECONDS
+        for child in children:
+            sockets = served.port.of(child.number) if moved else ()
+            child.tell(Reload(served.config), sockets)
+        self.conclude()
 
     def answered(self, child: Child, faults: Sequence[str]) -> None:
         """A worker has reloaded, could not, or is no more."""
-        for fault in faults:
-            log.error("worker %d keeps what it had: %s", child.number, fault)
+        if faults:
+            self.unwilling.add(child.number)
+            self.faults.update(dict.fromkeys(faults))
+        else:  # one that is gone: the next in its place serves as it is told to
+            self.unwilling.discard(child.number)
         if child.number in self.waiting:
             self.waiting.discard(child.number)
             self.conclude()
+        else:
+            for fault in faults:
+                log.error("worker %d keeps what it had: %s", child.number, fault)
 
     def give_up(self) -> None:
         """Workers that have not answered may do so later, or be stuck for good."""
@@ -148,8 +184,32 @@ class Renewal:
         self.conclude()
 
     def conclude(self) -> None:
-        """Tell that all have reloaded; begin the next, if one was asked for."""
-        if not self.waiting:
+        """Once all have answered: go back, or tell it; begin the next, if asked."""
+        if self.waiting:
+            return
+        before, self.before = self.before, None
+        if before is not None and self.faults:
+            refuse([*self.faults])
+            self.go_back(before)
+            return
+        if before is not None:
+            if before.port is not self.workers.port:
+                before.port.close()
             log.info("configuration reloaded: %s", self.news)
-            if self.asked:
-                self.ask()
+        if self.asked:
+            self.ask()
+
+    def go_back(self, before: Served) -> None:
+        """Have those serve by the configuration before that do so no longer."""
+        refused = self.workers.port
+        told = [
+            child for child in self.workers.living if child.number not in self.unwilling
+        ]
+        self.order(before, told)
+        if refused is not before.port:
+            refused.close()
+
+    def let_go(self) -> None:
+        """Close what is kept only to go back to: in a worker, and at the end."""
+        if self.before is not None and self.before.port is not self.workers.port:
+            self.before.port.close()

@@ -187,6 +187,8 @@ class Supervisor:
         """In a worker: close what belongs to the supervisor and to other workers."""
         self.signals.close()
         self.port.leave(number)
+        if self.renewal is not None:
+            self.renewal.let_go()
         self.private.leave(number)
         for child in self.children:
             if child.channel is not None:
@@ -269,4 +271,6 @@ class Supervisor:
             if self.renewal is not None and not self.departure.begun:
                 self.renewal.ask()
         else:
+            if self.renewal is not None:
+                self.renewal.let_go()
             self.departure.stop(number)

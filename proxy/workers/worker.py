@@ -20,11 +20,11 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
+from proxy.errors import ConfigError
 from proxy.listener import TLS, listening_fault
 from proxy.process import CUT, FAILED, OK, cancelled, observers
-from proxy.reload import cannot_listen
+from proxy.reload import apply, faults_of
 from proxy.server import Server
 from proxy.workers.channel import (
     Arrival,
@@ -69,22 +69,35 @@ class Worker:
         self.channel = assignment.channel
         self.orders: asyncio.Queue[Arrival | None] = asyncio.Queue()
         self.alone = False  # is the supervisor gone?
+        self.server: Server
+
+    async def start(self) -> None:
+        """Serve by the configuration of the beginning.
+
+        Raises:
+            ConfigError: or anything else: it cannot.
+        """
+        given = self.assignment
         self.server = Server(
-            assignment.config,
-            observers=observers(assignment.config),
-            number=assignment.number,
-            siblings=assignment.siblings,
+            given.config,
+            observers=observers(given.config),
+            number=given.number,
+            siblings=given.siblings,
         )
+        try:
+            await self.server.start(given.sockets, given.tls)
+        except OSError as fault:
+            where = listening_fault(given.config.server, fault)
+            raise ConfigError([f"cannot listen on {where}"]) from fault
 
     async def run(self) -> int:
         """Start, obey, drain."""
         loop = asyncio.get_running_loop()
         given = self.assignment
         try:
-            await self.server.start(given.sockets, given.tls)
-        except OSError as fault:
-            where = listening_fault(given.config.server, fault)
-            self.tell(Failed(f"cannot listen on {where}"))
+            await self.start()
+        except Exception as fault:
+            self.tell(Failed("; ".join(faults_of(fault))))
             return FAILED
         # By its address, b"unix", the inspector knows a worker (inspector.access).
         neighbours = await loop.create_unix_server(
@@ -127,17 +140,12 @@ class Worker:
         self, config: Config, sockets: Sequence[socket.socket]
     ) -> tuple[str, ...]:
         """Serve by another configuration; the faults if that is not possible."""
-        server, before = self.server, self.server.config
         try:
-            await server.reload(config, sockets)
-        except (OSError, CertificateFault) as fault:
+            await apply(self.server, config, observers, sockets)
+        except Exception as fault:
             for each in sockets:
                 each.close()
-            if isinstance(fault, OSError):
-                return (cannot_listen(config, before, fault),)
-            return (f"[server] {fault.key}: {fault}",)
-        if config.log != before.log:
-            server.observers = tuple(observers(config))
+            return tuple(faults_of(fault))
         return ()
 
     # -- the end

@@ -54,9 +54,15 @@ class Process:
         async with asyncio.timeout(GUARD):
             return await self.process.wait()
 
-    def write(self, routes: Mapping[str, Table], **server: object) -> None:
+    def write(
+        self,
+        routes: Mapping[str, Table],
+        tables: Mapping[str, Table] = {},
+        /,
+        **server: object,
+    ) -> None:
         table = {"port": 0, **server}
-        text = document(routes, {"server": table, "log": {"access": False}})
+        text = document(routes, {"server": table, "log": {"access": False}, **tables})
         other = self.path.with_suffix(".new")
         other.write_text(text, "utf-8")
         other.replace(self.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,82 @@ def test_a_file_that_has_changed_since_it_was_read_is_read_again(
         clock.advance(POLL_SECONDS)
         renewal.on_time(clock.now)
     assert workers.ordered() == [["/b"], ["/b"]]
+
+
+def test_what_one_worker_cannot_serve_by_no_worker_does(
+    workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    wanted = iter(["/b", "/c"])
+    renewal = Renewal(workers, lambda: routes(next(wanted)), clock=clock)
+    renewal.ask()
+    assert workers.ordered() == [["/b"], ["/b"]]
+    renewal.answered(workers.children[0], ["[x] y: broken"])
+    assert log.messages == []
+    renewal.ask()  # meanwhile
+    renewal.answered(workers.children[1], ())
+    assert log.messages == [
+        "[x] y: broken",
+        "configuration refused; the one before stays in force",
+    ]
+    assert [*workers.config.routes] == ["/a"]  # by which the next to start serves
+    ((order, _),) = workers.ends[1].receive()
+    assert isinstance(order, Reload)
+    assert [*order.config.routes] == ["/a"]
+    assert renewal.waiting == {1}
+    renewal.answered(workers.children[1], ())
+    assert workers.ordered() == [["/c"], ["/c"]]
+    for child in workers.children:
+        renewal.answered(child, ())
+    assert log.messages[2:] == [
+        "configuration reloaded: route /a removed; route /c added"
+    ]
+
+
+def test_a_port_that_no_worker_takes_is_let_go_and_the_one_before_kept(
+    workers: TwoWorkers, clock: ManualClock
+) -> None:
+    old = workers.port
+    moved = from_routes({"/b": "http://h:1"}, {"server.workers": "2", "server.port": 0})
+    renewal = Renewal(workers, lambda: moved, clock=clock)
+    renewal.ask()
+    new = workers.port.port
+    assert new != old.port
+    for end in workers.ends:
+        ((_, sockets),) = end.receive()
+        for each in sockets:
+            each.close()
+    for child in workers.children:
+        renewal.answered(child, ["[x] y: broken"])
+    assert workers.port is old
+    socket.create_connection(("127.0.0.1", old.port)).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", new))
+
+
+def test_a_worker_that_died_has_refused_nothing_in_its_next_life(
+    workers: TwoWorkers, clock: ManualClock
+) -> None:
+    """The one in its place began with what has to be taken back."""
+    renewal = Renewal(workers, lambda: routes("/b"), clock=clock)
+    renewal.ask()
+    workers.ordered()
+    renewal.answered(workers.children[0], ["[x] y: broken"])
+    renewal.answered(workers.children[0], ())  # it is buried
+    renewal.answered(workers.children[1], ())
+    assert workers.ordered() == [["/a"], ["/a"]]
+
+
+def test_a_fault_of_ours_leaves_the_workers_as_they_were(
+    workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    def read() -> Config:
+        raise RuntimeError("never seen before")
+
+    renewal = Renewal(workers, read, clock=clock)
+    renewal.ask()
+    assert log.messages == [
+        "internal error in a reload",
+        "the configuration cannot be read: RuntimeError: never seen before",
+        "configuration refused; the one before stays in force",
+    ]
+    assert [*workers.config.routes] == ["/a"]

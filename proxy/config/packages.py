@@ -1,0 +1,31 @@
+"""Packages that only some configurations need, and whether they are installed.
+
+Looks for them without importing them: a supervisor has no use for them.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from proxy.config.tables import Entries, Reader
+
+OTEL = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+NO_OTEL = (
+    "OpenTelemetry is not installed: pip install 'unbuffered[otel]', or write "
+    "enabled = false"
+)
+
+
+def check_packages(reader: Reader, tracing: Entries) -> None:
+    """Spans take the extra `otel`."""
+    entry = tracing.get("enabled")
+    if entry is not None and entry.value and not all(map(is_installed, OTEL)):
+        reader.fault("tracing", "enabled", NO_OTEL)
+
+
+def is_installed(module: str) -> bool:
+    """Can a module be found?"""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # a package around it is missing, or none
+        return False
