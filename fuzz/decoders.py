@@ -40,11 +40,10 @@ def decode(codings: tuple[str, ...], parts: list[bytes]) -> tuple[bytes, bool]:
     try:
         for part in parts:
             for step in decoder.decode(part) if part else ():
-                assert 0 < len(step) <= MAX_STEP
+                assert len(step) <= MAX_STEP
                 out += step
                 if len(out) >= MAX_OUTPUT:
                     return bytes(out), False
-        decoder.end()
     except DecodingError:
         return bytes(out), True
     return bytes(out), False

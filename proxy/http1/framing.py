@@ -10,7 +10,7 @@ import re
 from typing import ClassVar, TypeAlias
 
 from proxy.errors import MalformedRequest, MalformedResponse, ProxyError
-from proxy.http1.chunked import ChunkedBody
+from proxy.http1.chunked import CHUNKS_AT_ONCE, ChunkedBody
 from proxy.http1.grammar import Fields, shown
 from proxy.http1.head import Head, RequestHead, ResponseHead
 
@@ -115,7 +115,7 @@ def check_begun(body: Body, data: bytes) -> None:
     """
     if data and isinstance(body, ChunkedBody):
         begun = ChunkedBody()
-        begun.feed(data)
+        begun.feed(data, CHUNKS_AT_ONCE)
         if begun.error is not None:
             raise MalformedRequest(f"malformed request body: {begun.error}")
 

@@ -17,7 +17,7 @@ from proxy.http1.framing import Body, LengthBody, UntilCloseBody
 from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
 from proxy.policy.sizes import check_request_head, check_target
-from proxy.transport.connection import HIGH_WATER, Receiver
+from proxy.transport.connection import HEAD_SHARE, HEADS_A_TURN, HIGH_WATER, Receiver
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.patience import (
     EXCHANGE,
@@ -135,12 +135,20 @@ class ClientConnection(PatientConnection):
 
     def read_heads(self) -> None:
         """Begin exchanges from the bytes at hand, one after the other."""
-        if self.parsing:  # begin() answered at once and asked for the next
+        # begin() answered at once and asked for the next, or its turn is used up.
+        if self.parsing or self.resting:
             return
         self.parsing = True
+        left = HEADS_A_TURN
         try:
-            while self.ahead and self.reads_heads and self.read_head():
-                pass
+            while self.ahead and self.reads_heads:
+                size = len(self.ahead)
+                if not self.read_head():
+                    break
+                left -= 1 + (size - len(self.ahead)) // HEAD_SHARE
+                if left <= 0:
+                    self.rest()
+                    break
         finally:
             self.parsing = False
         # Of requests that have to wait, no more than a bounded heap is read.
@@ -159,6 +167,11 @@ class ClientConnection(PatientConnection):
     def resume_writing(self) -> None:
         super().resume_writing()
         if self.state is HEAD:
+            self.read_heads()
+
+    def go_on(self) -> None:
+        super().go_on()
+        if self.receiver is None:
             self.read_heads()
 
     def read_head(self) -> bool:

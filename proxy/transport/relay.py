@@ -8,6 +8,7 @@ HIGH_WATER the source is not read until it has been taken.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -24,6 +25,10 @@ from proxy.transport.watching import WatchedSink
 # Events are short; to read and write what is longer costs more than the way between.
 SHORT = 4096  # bytes, of a whole chunk
 LINES = whole_chunk_lines(SHORT)
+# What one body may have decoded before others have their turn: steps, of 64 KiB at
+# most, and seconds, since a step that is made to take long takes 5 ms.
+STEPS_A_TURN = 32
+TURN_SECONDS = 0.002
 
 # Told once, when the body has ended: None, or what broke it.
 Done: TypeAlias = Callable[[ProxyError | None], None]
@@ -226,10 +231,11 @@ class DecodingRelay(ResponseRelay):
     """A compressed response body, decoded piece by piece.
 
     Each piece yields at once all that can be known from it, one step at a
-    time; while the client is slow the next step is not computed.
+    time. While the client is slow the next step is not computed; and what takes
+    long is done in many turns of the loop, so that others have theirs.
     """
 
-    __slots__ = ("decoder", "steps")
+    __slots__ = ("decoder", "fault", "resting", "steps")
 
     def __init__(
         self,
@@ -243,52 +249,86 @@ class DecodingRelay(ResponseRelay):
         super().__init__(source, sink, done, timeline, clock)
         self.decoder = decoder
         self.steps: list[Iterator[bytes]] = []
+        self.resting = False  # until the next turn of the loop
+        self.fault: ProxyError | None = None  # what broke the body, behind its pieces
 
     def piece(self, data: bytes) -> None:
         now = self.clock()
         self.timeline.piece_read(now)
         self.steps.append(self.decoder.decode(data))
-        if not self.sink.blocked:
-            self.pump()
+        if not self.sink.blocked and not self.resting:
+            self.pump(now)
         self.timeline.piece_written(now, self.clock())
 
     def end(self, trailers: Fields) -> None:
         if self.done is None:  # broken by the piece that came with the end
             return
         self.ended = True
-        if self.sink.blocked:
+        if self.sink.blocked or self.resting:
             # It may be long until the client has all. Whatever the upstream
             # still sends, or that it closes, has to be known by then.
             self.source.resume_reading()
         else:
-            self.pump()
+            self.pump(self.clock())
 
     def broken(self, error: ProxyError) -> None:
         # What came before the break was good; the client is owed it.
-        self.pump()
-        super().broken(error)
+        self.fault = error
+        if not self.sink.blocked and not self.resting:
+            self.pump(self.clock())
 
     def sink_ready(self) -> None:
-        self.timeline.hold_ends(self.clock())
-        self.pump()
-        if self.done is not None and not self.sink.blocked:
+        if not self.resting:
+            self.timeline.hold_ends(self.clock())
+            self.go_on()
+
+    def rested(self) -> None:
+        """The turn after one that was used up."""
+        self.resting = False
+        if self.sink.feeder is self and not self.sink.blocked:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Decode what waits, and read on once none does."""
+        self.pump(self.clock())
+        if self.done is not None and not self.sink.blocked and not self.resting:
             super().sink_ready()
 
-    def pump(self) -> None:
-        """Write decoded steps until there are no more or the client is slow."""
+    def pump(self, began: float) -> None:
+        """Write decoded steps until there are no more, or the client is slow.
+
+        Or until the turn is used up: the rest of them comes in the next one.
+        """
+        left = STEPS_A_TURN
         try:
             while self.steps:
                 for step in self.steps[0]:
-                    self.timeline.bytes_sent += len(step)
-                    self.sink.send_piece(step)
-                    if self.sink.blocked:
+                    if step:
+                        self.timeline.bytes_sent += len(step)
+                        self.sink.send_piece(step)
+                        if self.sink.blocked:
+                            return
+                    # Most pieces are one step: their time is not looked at.
+                    if left < STEPS_A_TURN and (
+                        not left or self.clock() - began > TURN_SECONDS
+                    ):
+                        self.rest(began)
                         return
+                    left -= 1
                 del self.steps[0]
-            if self.ended:
-                self.decoder.end()
         except DecodingError as fault:
             self.steps.clear()
             self.finish(ContentCodingFailed(f"cannot decode the body: {fault}"))
             return
-        if self.ended:
+        if self.fault is not None:
+            self.finish(self.fault)
+        elif self.ended:
             super().end([])
+
+    def rest(self, began: float) -> None:
+        """Let others have their turn; nothing more is read meanwhile."""
+        self.resting = True
+        self.timeline.hold_begins(began)
+        if not self.ended:
+            self.source.pause_reading()
+        asyncio.get_running_loop().call_soon(self.rested)

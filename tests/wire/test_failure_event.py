@@ -138,9 +138,8 @@ async def test_bad_framing_is_told_of(proxy: StartProxy, upstream: Upstream) -> 
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
 
 
-@pytest.mark.parametrize("broken", ["corrupt", "truncated"])
 async def test_a_broken_content_coding_is_told_of(
-    proxy: StartProxy, upstream: Upstream, broken: str
+    proxy: StartProxy, upstream: Upstream
 ) -> None:
     running, client, server = await stream(
         proxy,
@@ -150,7 +149,7 @@ async def test_a_broken_content_coding_is_told_of(
     coder = zlib.compressobj(wbits=31)
     await server.send(chunk(coder.compress(EVENT) + coder.flush(zlib.Z_SYNC_FLUSH)))
     assert await client.read_payload(len(EVENT)) == EVENT
-    await server.send(chunk(b"\xff" * 20) if broken == "corrupt" else chunk(b""))
+    await server.send(chunk(b"\xff" * 20))
     assert told(await client.read_chunk())["type"] == "http_response_content_coding"
     assert await client.read_chunk() == b""
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE

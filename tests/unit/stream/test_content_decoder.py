@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.stream.decoding import ContentDecoder, DecodingError
-from tests.unit.stream.coding import CODINGS, Stacked, encoded, zstd
+from tests.unit.stream.coding import CODINGS, encoded, zstd
 
 EVENTS = [f"data: event {n} 你好\n\n".encode() for n in range(6)]
 TEXT = b"".join(EVENTS)
@@ -25,9 +25,7 @@ SINGLE = ["gzip", "deflate, wrapped", "deflate, raw", "br", "zstd"]
 
 def decoded(codings: Iterable[str], pieces: Iterable[bytes]) -> bytes:
     decoder = ContentDecoder(codings)
-    output = b"".join([step for piece in pieces for step in decoder.decode(piece)])
-    decoder.end()
-    return output
+    return b"".join([step for piece in pieces for step in decoder.decode(piece)])
 
 
 def single(data: bytes) -> list[bytes]:
@@ -76,7 +74,6 @@ def test_each_flushed_piece_is_decoded_before_the_next_comes(name: str) -> None:
     for event in EVENTS:
         assert b"".join(decoder.decode(encoder.piece(event))) == event
     assert b"".join(decoder.decode(encoder.end())) == b""
-    decoder.end()
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
@@ -162,19 +159,15 @@ def test_a_zstd_window_of_8_mib_is_decoded_and_a_larger_one_refused() -> None:
 # -- what is refused
 
 
-@pytest.mark.parametrize("name", SINGLE)
-def test_a_truncated_body_is_refused_wherever_it_was_cut(name: str) -> None:
-    (coding,), body = CODINGS[name][0], BODIES[name]
-    for end in range(1, len(body)):
-        assert fault(coding, body[:end]).startswith(f"{coding}: the data ends ")
+JUNK = [b"j", b"junk", b"<html>", b"\0\xff"]
 
 
-@pytest.mark.parametrize("name", SINGLE)
-@pytest.mark.parametrize("junk", [b"j", b"junk", b"<html>", b"\0\xff"])
-def test_bytes_after_the_end_are_refused(name: str, junk: bytes) -> None:
+@pytest.mark.parametrize("name", ["br", "zstd"])
+@pytest.mark.parametrize("junk", JUNK)
+def test_bytes_after_the_end_of_br_and_zstd_are_refused(name: str, junk: bytes) -> None:
     (coding,), body = CODINGS[name][0], BODIES[name]
     for pieces in ([body + junk], [body, junk], single(body + junk)):
-        assert fault(coding, *pieces).startswith(f"{coding}: ")
+        assert fault(coding, *pieces, b"more").startswith(f"{coding}: ")
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -190,14 +183,10 @@ def test_bytes_that_are_not_coded_are_refused(name: str, coded: bytes) -> None:
     [
         pytest.param("gzip", BODIES["br"], "no gzip header", id="br as gzip"),
         pytest.param("gzip", b"\0\0\0\0", "no gzip header", id="nothing but padding"),
-        pytest.param("gzip", b"\x1f", "ends inside a member", id="half a magic"),
-        pytest.param("gzip", MEMBERS + b"\x1f", "ends inside", id="half a member"),
-        pytest.param("gzip", MEMBERS + MEMBERS[:9], "ends inside", id="cut member"),
         pytest.param(
             "gzip", MEMBERS[:-8] + bytes(4) + MEMBERS[-4:], "data check", id="checksum"
         ),
         pytest.param("gzip", MEMBERS[:-4] + bytes(4), "length check", id="length"),
-        pytest.param("deflate", b"x", "ends too early", id="one byte of deflate"),
         pytest.param(
             "deflate", zlib.compress(TEXT)[:-4] + bytes(4), "data check", id="adler"
         ),
@@ -231,18 +220,41 @@ def test_bytes_that_were_changed_raise_nothing_but_a_decoding_error(
 
 
 def test_text_before_the_fault_is_decoded() -> None:
-    decoder = ContentDecoder(["gzip"])
-    steps = decoder.decode(BODIES["gzip"] + b"junk")
+    decoder = ContentDecoder(["zstd"])
+    steps = decoder.decode(BODIES["zstd"] + b"junk")
     assert next(steps) == TEXT
     with pytest.raises(DecodingError):
-        next(steps)
+        list(steps)
 
 
-@pytest.mark.parametrize("name", ["gzip in br", "zstd in deflate"])
-def test_the_inner_coding_must_be_complete_too(name: str) -> None:
-    codings, make = CODINGS[name]
-    encoder = make()
-    assert isinstance(encoder, Stacked)
-    body = encoder.piece(TEXT) + encoder.outer.end()
-    with pytest.raises(DecodingError, match=f"^{codings[1]}: the data ends"):
-        decoded(codings, [body])
+# -- how it may end, where the framing says that the body is whole
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_a_body_that_ends_early_is_what_could_be_known_of_it(name: str) -> None:
+    """As curl, Node and browsers have it: one without its checksum is complete."""
+    codings, body = CODINGS[name][0], BODIES[name]
+    for end in range(len(body)):
+        assert TEXT.startswith(decoded(codings, [body[:end]]))
+
+
+TRAILERS = {"gzip": 8, "deflate, wrapped": 4}
+
+
+@pytest.mark.parametrize("name", TRAILERS)
+def test_a_body_without_its_trailer_is_decoded_whole(name: str) -> None:
+    codings, body = CODINGS[name][0], BODIES[name]
+    for missing in range(1, TRAILERS[name] + 1):
+        assert decoded(codings, [body[:-missing]]) == TEXT
+        assert decoded(codings, single(body[:-missing])) == TEXT
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate, wrapped", "deflate, raw"])
+@pytest.mark.parametrize("junk", [*JUNK, b"\r\n" * 40_000, b"\x1f\x8c\x08"])
+def test_what_follows_the_end_of_gzip_and_deflate_is_ignored(
+    name: str, junk: bytes
+) -> None:
+    """A line end behind the script that compressed, say; browsers ignore it."""
+    codings, body = CODINGS[name][0], BODIES[name]
+    for pieces in ([body + junk], [body, junk], [body, junk[:1], junk[1:], junk]):
+        assert decoded(codings, [piece for piece in pieces if piece]) == TEXT
