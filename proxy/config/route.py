@@ -12,7 +12,8 @@ from msgspec import Meta, Struct, field
 from proxy.config.target import Target
 from proxy.config.units import Bytes, Seconds
 
-Decode: TypeAlias = Literal["unless-no-transform", "always", "never"]
+Decode: TypeAlias = Literal["streams", "unless-no-transform", "always", "never"]
+AcceptEncoding: TypeAlias = Literal["identity", "client"]
 OnUpstreamFailure: TypeAlias = Literal["abort", "event"]
 CookieSecure: TypeAlias = Literal["keep", "strip"]
 
@@ -60,11 +61,22 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     decode: Annotated[
         Decode,
         Meta(
-            description="What to do with a response that is compressed although "
-            "identity was asked for: decode it piece by piece, except where "
-            "Cache-Control says no-transform (RFC 9110 §7.7)."
+            description="Which compressed responses are decoded, piece by piece. "
+            "streams: those in which a stream can be hidden: no Content-Length, and "
+            "a stream type, or neither Accept-Ranges nor the type of a compressed "
+            "file. unless-no-transform: all. Both leave alone what says "
+            "Cache-Control: no-transform (RFC 9110 §7.7)."
         ),
-    ] = "unless-no-transform"
+    ] = "streams"
+    accept_encoding: Annotated[
+        AcceptEncoding,
+        Meta(
+            description="The Accept-Encoding sent to the upstream. identity: none of "
+            "its responses should be compressed. client: the client's own, as it "
+            "came, where a signature covers it (AWS SigV4); a client that sends none "
+            "has identity sent."
+        ),
+    ] = "identity"
     trust_forwarded: Annotated[
         bool,
         Meta(

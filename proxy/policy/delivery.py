@@ -35,6 +35,45 @@ CODINGS = {
     b"br": "br",
     b"zstd": "zstd",
 }
+# What a stream is never sent as: the coding, where there is one, belongs to the file
+# (Apache labels a .tar.gz as application/x-tar, coded in x-gzip), and its reader
+# compares size and checksum.
+COMPRESSED_TYPES = frozenset(
+    {
+        b"application/gzip",
+        b"application/java-archive",
+        b"application/vnd.android.package-archive",
+        b"application/vnd.debian.binary-package",
+        b"application/vnd.ms-cab-compressed",
+        b"application/vnd.rar",
+        b"application/x-7z-compressed",
+        b"application/x-brotli",
+        b"application/x-bzip",
+        b"application/x-bzip2",
+        b"application/x-compress",
+        b"application/x-compressed",
+        b"application/x-compressed-tar",
+        b"application/x-cpio",
+        b"application/x-debian-package",
+        b"application/x-gtar",
+        b"application/x-gunzip",
+        b"application/x-gzip",
+        b"application/x-lz4",
+        b"application/x-lzip",
+        b"application/x-lzma",
+        b"application/x-rar-compressed",
+        b"application/x-redhat-package-manager",
+        b"application/x-rpm",
+        b"application/x-tar",
+        b"application/x-tgz",
+        b"application/x-xz",
+        b"application/x-zip-compressed",
+        b"application/x-zstd",
+        b"application/zip",
+        b"application/zstd",
+    }
+)
+COMPRESSED_SUFFIXES = (b"+gzip", b"+zip", b"+zstd")  # RFC 6839 §3.6, RFC 8878 §7.3
 MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
 
 # True of the compressed bytes only, so false once they are decoded: lengths,
@@ -66,9 +105,12 @@ class Delivery(NamedTuple):
 
 def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
     """Decide the delivery of one response; `body` is how it is framed."""
-    codings = codings_to_decode(head, body, decode)
-    unknown_length = not isinstance(body, LengthBody) or bool(codings)
     kind = media_type(head)
+    if decode == "streams" and not may_hide_stream(head, body, kind):
+        codings: tuple[str, ...] = ()
+    else:
+        codings = codings_to_decode(head, body, decode)
+    unknown_length = not isinstance(body, LengthBody) or bool(codings)
     events = kind == EVENT_STREAM and (bool(codings) or not is_coded(head))
     return Delivery(unknown_length or kind in STREAM_TYPES, codings, events)
 
@@ -76,6 +118,22 @@ def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
 def is_coded(head: Head) -> bool:
     """Are the bytes of the body those of a content coding?"""
     return any(member != b"identity" for member in head.members(b"content-encoding"))
+
+
+def may_hide_stream(head: ResponseHead, body: Body, kind: bytes) -> bool:
+    """Can events wait in these bytes, if they are compressed?
+
+    Not where the length is known, and not in a file: who reads a file may compare
+    its checksum, and may ask for the rest of it by Range. To that the upstream
+    answers with coded bytes (206), which nobody can decode alone.
+    """
+    if isinstance(body, LengthBody):
+        return False
+    if kind in STREAM_TYPES:
+        return True
+    if kind in COMPRESSED_TYPES or kind.endswith(COMPRESSED_SUFFIXES):
+        return False
+    return not set(head.members(b"accept-ranges")) - {b"none"}
 
 
 def media_type(head: Head) -> bytes:

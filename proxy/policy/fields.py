@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.config.route import FieldRules
+from proxy.config.route import AcceptEncoding, FieldRules
 from proxy.http1.grammar import Fields, Judged
 from proxy.http1.head import Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
@@ -127,7 +127,8 @@ def via(head: Head) -> tuple[bytes, bytes]:
 
 
 # Replaced on every upstream request: Host and the length by our own framing,
-# Accept-Encoding because a stream that is never compressed is never held.
+# Accept-Encoding because a stream that is never compressed is never held (a route may
+# say otherwise).
 REPLACED = frozenset({b"host", b"content-length", b"accept-encoding"})
 IDENTITY = (b"Accept-Encoding", b"identity")
 # Sent by us or not at all, so of the client's none passes.
@@ -148,6 +149,10 @@ def is_passed(name: bytes) -> bool:
 
 
 PASSED = Judged(is_passed)
+# For accept_encoding = "client": a signature of the client's may cover it.
+PASSED_SIGNED = Judged(
+    lambda name: name.lower() == b"accept-encoding" or is_passed(name)
+)
 
 
 def request_fields(
@@ -160,6 +165,7 @@ def request_fields(
     trust_forwarded: bool,
     rules: Rules,
     origin: bytes | None = None,
+    accept_encoding: AcceptEncoding = "identity",
 ) -> Fields:
     """The fields of the upstream request, without its framing.
 
@@ -167,16 +173,23 @@ def request_fields(
     `client` the address of the peer. `origin` replaces what Origin says.
     """
     fields: Fields = [(b"Host", host)]
-    fields += [field for field in head.fields if PASSED[field[0]]]
+    passed = PASSED if accept_encoding == "identity" else PASSED_SIGNED
+    fields += [field for field in head.fields if passed[field[0]]]
     named = connection_names(head)
     if named:
         fields = [field for field in fields if field[0].lower() not in named]
     if origin is not None and b"origin" in head.index:
         fields = [with_origin(field, origin) for field in fields]
-    fields.append(IDENTITY)
+    if passed is PASSED or not has_field(fields, b"accept-encoding"):
+        fields.append(IDENTITY)
     fields += forwarded_fields(head, authority, client, scheme, trust_forwarded)
     fields.append(via(head))
     return rules.apply(fields)
+
+
+def has_field(fields: Fields, name: bytes) -> bool:
+    """Is there a field of this lower-case name?"""
+    return any(field[0].lower() == name for field in fields)
 
 
 def with_origin(field: tuple[bytes, bytes], origin: bytes) -> tuple[bytes, bytes]:

@@ -147,6 +147,7 @@ def upstream_fields(
         trust_forwarded=trusted or prepared.route.trust_forwarded,
         rules=prepared.request_rules,
         origin=target.origin if prepared.route.rewrite_origin else None,
+        accept_encoding=prepared.route.accept_encoding,
     )
     if not isinstance(body, LengthBody):
         fields.append((b"Transfer-Encoding", b"chunked"))

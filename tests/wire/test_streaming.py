@@ -133,7 +133,9 @@ async def test_a_request_body_goes_up_as_it_arrives(
 async def test_gzip_of_the_whole_body_at_once_is_decoded_too(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}})
+    running = await proxy(
+        {"/": {"target": upstream.url, "decode": "unless-no-transform"}}
+    )
     client = await running.client()
     await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     server = await upstream.request()
@@ -149,3 +151,85 @@ async def test_gzip_of_the_whole_body_at_once_is_decoded_too(
     assert b"Content-Length" not in head
     assert await client.read_payload(6000) == b"hello " * 1000
     assert await client.read_chunk() == b""
+
+
+ARCHIVE = gzip.compress(bytes(range(256)) * 1000)
+TAR = (
+    b"Content-Type: application/x-tar\r\nContent-Encoding: x-gzip\r\n"
+    b'ETag: "v1"\r\nAccept-Ranges: bytes\r\nVary: Accept-Encoding\r\n'
+)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_a_download_and_its_resumption_are_bytes_of_the_same_file(
+    proxy: StartProxy, upstream: Upstream, framing: str
+) -> None:
+    """A .tar.gz as Apache labels it, to a client that would take it plain (curl)."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(
+        upstream, b"GET /a.tar.gz HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    if framing == "length":
+        length = b"Content-Length: %d\r\n\r\n" % len(ARCHIVE)
+        await server.send(b"HTTP/1.1 200 OK\r\n" + TAR + length + ARCHIVE)
+        head = await client.read_head()
+        assert length in head
+        received = await client.read(len(ARCHIVE))
+    else:
+        await server.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+            + TAR
+            + b"\r\n"
+            + chunk(ARCHIVE)
+            + chunk(b"")
+        )
+        head = await client.read_head()
+        received = await client.read_body()
+    for line in TAR.splitlines():
+        assert line in client.head_lines
+    await client.send(
+        b"GET /a.tar.gz HTTP/1.1\r\nHost: a\r\nRange: bytes=100-\r\n"
+        b'If-Range: "v1"\r\n\r\n'
+    )
+    request = await server.read_head()
+    assert b"Range: bytes=100-\r\n" in request
+    rest = ARCHIVE[100:]
+    await server.send(
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 100-%d/%d\r\n%b"
+        b"Content-Length: %d\r\n\r\n%b"
+        % (len(ARCHIVE) - 1, len(ARCHIVE), TAR, len(rest), rest)
+    )
+    await client.read_head()
+    assert received == ARCHIVE
+    assert received[:100] + await client.read(len(rest)) == ARCHIVE
+
+
+async def test_a_signed_accept_encoding_goes_on_and_events_are_free_all_the_same(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """AWS SigV4 of rclone and of Terraform covers the field."""
+    running = await proxy({"/": {"target": upstream.url, "accept_encoding": "client"}})
+    client, server = await running.begin(
+        upstream,
+        b"GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=1, br\r\n"
+        b"Accept_Encoding: br\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n",
+    )
+    assert server.head.lower().count(b"encoding:") == 1
+    assert b"\r\nAccept-Encoding: gzip;q=1, br\r\n" in server.head
+    await server.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    assert b"Content-Encoding" not in await client.read_head()
+    encode = CODINGS["gzip"]()
+    for event in EVENTS:
+        await server.send(chunk(encode(event)))
+        assert await client.read_payload(len(event)) == event
+
+
+async def test_a_client_that_names_no_coding_has_identity_asked_for_it(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url, "accept_encoding": "client"}})
+    _, server = await running.begin(upstream, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"\r\nAccept-Encoding: identity\r\n" in server.head

@@ -76,8 +76,8 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
                      'got the string "yes"', id="string for a boolean"),
         pytest.param("ws = 1", "ws: expected true or false, got the integer 1",
                      id="integer for a boolean"),
-        pytest.param('decode = "maybe"', 'decode: expected "always", "never" or '
-                     '"unless-no-transform", got the string "maybe"',
+        pytest.param('decode = "maybe"', 'decode: expected "always", "never", '
+                     '"streams" or "unless-no-transform", got the string "maybe"',
                      id="none of the choices"),
         pytest.param("idle_timeout_seconds = true", "idle_timeout_seconds: "
                      f"{NUMBER} true", id="boolean for a number"),

@@ -63,7 +63,8 @@ REPORT = """\
   path_rewrite."^/x"                 ""                            config.toml
   ws                                 false                         default
   change_origin                      true                          config.toml
-  decode                             "unless-no-transform"         default
+  decode                             "streams"                     default
+  accept_encoding                    "identity"                    default
   trust_forwarded                    false                         default
   rewrite_origin                     false                         default
   redirect_rewrite                   as change_origin              default

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.route import Decode
+from proxy.config.route import Decode, RouteOptions
 from proxy.http1.framing import response_body
 from proxy.policy.delivery import STREAM_TYPES, Delivery, decide, media_type
 from tests.unit.http1.heads import response
@@ -230,3 +230,62 @@ def test_no_transform_in_a_second_field_counts_too() -> None:
         SIZED,
     )
     assert delivery == Delivery(False, ())
+
+
+# -- the default: what can hide a stream
+
+GZIP = b"Content-Encoding: gzip"
+RANGES = b"Accept-Ranges: bytes"
+
+
+@pytest.mark.parametrize(
+    ("lines", "decoded"),
+    [
+        pytest.param([b"Content-Type: text/event-stream", CHUNKED], True, id="events"),
+        pytest.param([b"Content-Type: text/event-stream"], True, id="until the close"),
+        pytest.param(
+            [b"Content-Type: application/x-ndjson", CHUNKED, RANGES],
+            True,
+            id="a stream, whatever a cache says of all that it serves",
+        ),
+        pytest.param([b"Content-Type: text/html", CHUNKED], True, id="any other type"),
+        pytest.param([CHUNKED], True, id="no type"),
+        pytest.param(
+            [b"Content-Type: application/octet-stream"], True, id="bytes of any kind"
+        ),
+        pytest.param([CHUNKED, b"Accept-Ranges: none"], True, id="no ranges"),
+        pytest.param([b"Content-Type: text/html", SIZED], False, id="a known length"),
+        pytest.param(
+            [b"Content-Type: text/event-stream", SIZED], False, id="events in a file"
+        ),
+        pytest.param([CHUNKED, RANGES], False, id="what can be resumed"),
+        pytest.param(
+            [CHUNKED, b"accept-ranges: Bytes"], False, id="resumed, in any case"
+        ),
+        pytest.param(
+            [b"Content-Type: Application/X-Tar; a=b", CHUNKED], False, id="an archive"
+        ),
+        pytest.param([b"Content-Type: application/gzip"], False, id="a gzip file"),
+        pytest.param([b"Content-Type: application/epub+zip"], False, id="by suffix"),
+        pytest.param([CHUNKED, b"Cache-Control: no-transform"], False, id="forbidden"),
+    ],
+)
+def test_by_default_what_can_hide_a_stream_is_decoded(
+    lines: list[bytes], decoded: bool
+) -> None:
+    assert RouteOptions().decode == "streams"
+    for line in (GZIP, b"Content-Encoding: x-gzip", b"Content-Encoding: gzip, br"):
+        assert bool(decided(line, *lines, decode="streams").codings) is decoded
+
+
+@pytest.mark.parametrize("decode", ["unless-no-transform", "always"])
+def test_files_are_decoded_where_a_route_says_so(decode: Decode) -> None:
+    for lines in ([SIZED], [CHUNKED, RANGES], [b"Content-Type: application/x-tar"]):
+        assert decided(GZIP, *lines, decode=decode).codings == ("gzip",)
+
+
+def test_a_file_that_is_left_alone_is_a_stream_by_its_framing_only() -> None:
+    assert decided(GZIP, SIZED, decode="streams") == Delivery(False, ())
+    assert decided(GZIP, CHUNKED, RANGES, decode="streams") == Delivery(True, ())
+    events = decided(GZIP, SIZED, b"Content-Type: text/event-stream", decode="streams")
+    assert events == Delivery(True, (), events=False)

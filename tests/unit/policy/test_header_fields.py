@@ -182,6 +182,40 @@ def test_what_a_client_may_not_say_is_replaced(line: bytes) -> None:
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
+        pytest.param([b"accept-encoding: br , gzip"], [b"br , gzip"], id="as it came"),
+        pytest.param(
+            [b"Accept-Encoding: br", b"Accept-Encoding: gzip"], [b"br", b"gzip"],
+            id="twice",
+        ),
+        pytest.param([b"Accept-Encoding:"], [b""], id="empty"),
+        pytest.param([], [b"identity"], id="none: ours"),
+        pytest.param([b"Accept_Encoding: br"], [b"identity"], id="a twin is none"),
+        pytest.param(
+            [b"Accept-Encoding: br", b"Connection: accept-encoding"], [b"identity"],
+            id="for one connection only",
+        ),
+    ],
+)  # fmt: skip
+def test_the_clients_own_accept_encoding_goes_on_where_the_route_says_so(
+    lines: list[bytes], expected: list[bytes]
+) -> None:
+    fields = request_fields(
+        request(b"Host: a", *lines),
+        host=b"up:1",
+        authority=b"public",
+        client=b"192.0.2.7",
+        scheme=b"http",
+        trust_forwarded=False,
+        rules=Rules(FieldRules()),
+        accept_encoding="client",
+    )
+    assert named(fields, b"Accept-Encoding") == expected
+    assert named(fields, b"Accept_Encoding") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
         pytest.param(
             [], [b"192.0.2.7", b"http", b"public"], id="nothing to continue: our own"
         ),
