@@ -1,13 +1,15 @@
 """The end of the process, as one exchange meets it.
 
-An event stream is watched for the end of an event, where its client can be
-left without loss; anything else is cut when `drain_seconds` are over.
+The event stream of a client that reconnects is watched for the end of an event,
+where the client can be left without loss. Anything else is cut when
+`drain_seconds` are over: a clean end would say that the response is complete.
 """
 
 from __future__ import annotations
 
 from proxy.errors import ShuttingDown
 from proxy.exchange import Exchange
+from proxy.policy.delivery import reconnects
 from proxy.timeline import OVER, Ending
 from proxy.transport.relay import ResponseRelay
 from proxy.transport.watching import WatchedSink
@@ -29,15 +31,16 @@ class Departing(Exchange):
 
     def drain(self) -> None:
         """The proxy is about to shut down; this exchange has until then."""
-        self.watch(at_beginning=False)
+        if reconnects(self.head):
+            self.watch(at_beginning=False)
 
     def shut_down(self) -> bool:
-        """End an event stream at the next boundary, cut anything else at once.
+        """End the stream of an EventSource at the next boundary, cut the rest at once.
 
         To an EventSource the end of its stream is the sign to reconnect. True
         if the client was left with half a response.
         """
-        if self.watched is None:
+        if self.watched is None or not reconnects(self.head):
             self.cut()
             return True
         self.watched.call_at_boundary(self.end_between_events)

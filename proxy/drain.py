@@ -1,8 +1,8 @@
 """The last seconds of a server: open exchanges end, or are ended.
 
-Three steps. Exchanges may end by themselves for `drain_seconds`. Then event
-streams have a moment to reach the end of an event, where a client can be left
-without loss, while everything else is cut. Then the rest is cut.
+Three steps. Exchanges may end by themselves for `drain_seconds`. Then the event
+streams of clients that reconnect have a moment to reach the end of an event, while
+everything else is cut. Then the rest is cut.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Drain:
         return broken + await self.cut()
 
     def shut_down(self) -> int:
-        """End event streams at their next event, cut what else is open."""
+        """End what an EventSource reads at its next event, cut the rest."""
         return sum(
             client.exchange.shut_down()
             for client in tuple(self.clients)

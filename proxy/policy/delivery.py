@@ -8,12 +8,13 @@ this; it writes every piece at once, stream or not.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from proxy.config.route import Decode
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields
-from proxy.http1.head import Head, ResponseHead
+from proxy.http1.head import Head, RequestHead, ResponseHead
 from proxy.policy.fields import merge_member, remove_member, without
 
 EVENT_STREAM = b"text/event-stream"
@@ -74,6 +75,7 @@ COMPRESSED_TYPES = frozenset(
     }
 )
 COMPRESSED_SUFFIXES = (b"+gzip", b"+zip", b"+zstd")  # RFC 6839 §3.6, RFC 8878 §7.3
+REFUSED = re.compile(rb"q=0(?:\.0*)?")  # RFC 9110 §12.4.2: not acceptable
 MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
 
 # True of the compressed bytes only, so false once they are decoded: lengths,
@@ -113,6 +115,22 @@ def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
     unknown_length = not isinstance(body, LengthBody) or bool(codings)
     events = kind == EVENT_STREAM and (bool(codings) or not is_coded(head))
     return Delivery(unknown_length or kind in STREAM_TYPES, codings, events)
+
+
+def reconnects(head: RequestHead) -> bool:
+    """Does the client connect again when its event stream ends cleanly?
+
+    An EventSource does: it sends GET, and its Accept names the type (WHATWG HTML
+    §9.2.3). Any other client, such as one that POSTs to an LLM, takes a clean end
+    for the end of the answer.
+    """
+    if head.method != b"GET" or b"accept" not in head.index:
+        return False
+    for member in head.members(b"accept"):
+        kind, *parameters = (part.strip(b" \t") for part in member.split(b";"))
+        if kind == EVENT_STREAM:
+            return not any(map(REFUSED.fullmatch, parameters))
+    return False
 
 
 def is_coded(head: Head) -> bool:

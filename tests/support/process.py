@@ -11,7 +11,7 @@ from tests.support.running import Table, document
 
 GUARD = 20.0  # seconds; a process has to start
 ROOT = Path(__file__).parents[2]
-GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
+GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENTS, OTHER = STREAM % b"text/event-stream", STREAM % b"application/x-ndjson"
 

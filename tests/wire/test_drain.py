@@ -14,7 +14,7 @@ from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENTS = HEAD % b"text/event-stream"
 OTHER = HEAD % b"application/x-ndjson"
@@ -160,6 +160,54 @@ async def test_an_event_stream_that_begins_while_draining_ends_alike(
     assert await client.read_chunk() == b""
     await server.closed()
     assert await draining.cut() == 0
+
+
+POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n%b\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(POST % b"Accept: text/event-stream\r\n", id="POST to an LLM"),
+        pytest.param(POST % b"Accept: */*\r\n", id="POST, any type"),
+        pytest.param(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", id="GET without Accept"),
+        pytest.param(
+            b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n", id="GET, any type"
+        ),
+    ],
+)
+@pytest.mark.parametrize("begun_before", [True, False])
+@pytest.mark.parametrize("on_upstream_failure", ["abort", "event"])
+async def test_an_event_stream_is_cut_if_its_client_does_not_reconnect(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    drain: Drain,
+    request_: bytes,
+    begun_before: bool,
+    on_upstream_failure: str,
+) -> None:
+    """A clean end would have it take half an answer for the whole."""
+    route = {"target": upstream.url, "on_upstream_failure": on_upstream_failure}
+    running = await proxy({"/": route}, clock=clock)
+    client, server = await running.begin(upstream, request_)
+    if begun_before:
+        await server.send(EVENTS)
+        await client.read_head()
+        draining = await drain(running)
+    else:
+        draining = await drain(running)
+        await server.send(EVENTS)
+        await client.read_head()
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
+    draining.pass_time(10)
+    assert await client.read_rest() == b""
+    await server.closed()
+    assert await draining.cut() == 1
+    timeline = await running.ended()
+    assert timeline.ending is Ending.SHUT_DOWN
+    assert str(timeline.error).endswith("drain_seconds are over")
 
 
 async def test_an_event_that_has_begun_is_waited_for(

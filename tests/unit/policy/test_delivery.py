@@ -6,8 +6,14 @@ import pytest
 
 from proxy.config.route import Decode, RouteOptions
 from proxy.http1.framing import response_body
-from proxy.policy.delivery import STREAM_TYPES, Delivery, decide, media_type
-from tests.unit.http1.heads import response
+from proxy.policy.delivery import (
+    STREAM_TYPES,
+    Delivery,
+    decide,
+    media_type,
+    reconnects,
+)
+from tests.unit.http1.heads import request, response
 
 SIZED = b"Content-Length: 5"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -289,3 +295,26 @@ def test_a_file_that_is_left_alone_is_a_stream_by_its_framing_only() -> None:
     assert decided(GZIP, CHUNKED, RANGES, decode="streams") == Delivery(True, ())
     events = decided(GZIP, SIZED, b"Content-Type: text/event-stream", decode="streams")
     assert events == Delivery(True, (), events=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "lines", "again"),
+    [
+        (b"GET", (b"Accept: text/event-stream",), True),
+        (b"GET", (b"accept: Text/Event-Stream",), True),
+        (b"GET", (b"Accept: application/json, text/event-stream;q=0.9",), True),
+        (b"GET", (b"Accept: */*", b"Accept: text/event-stream ; a=b"), True),
+        (b"GET", (), False),
+        (b"GET", (b"Accept: */*",), False),
+        (b"GET", (b"Accept: text/*",), False),
+        (b"GET", (b"Accept: text/event-stream-not",), False),
+        (b"GET", (b"Accept: text/event-stream;q=0",), False),
+        (b"GET", (b"Accept: text/event-stream; Q=0.000",), False),
+        (b"POST", (b"Accept: text/event-stream",), False),
+        (b"HEAD", (b"Accept: text/event-stream",), False),
+    ],
+)
+def test_an_event_source_sends_get_and_names_the_type(
+    method: bytes, lines: tuple[bytes, ...], again: bool
+) -> None:
+    assert reconnects(request(*lines, start=method + b" / HTTP/1.1")) is again
