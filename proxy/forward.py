@@ -40,6 +40,7 @@ from proxy.policy import messages
 from proxy.policy.delivery import Delivery, decide
 from proxy.policy.forwarded import public_address
 from proxy.policy.loops import check_loop
+from proxy.policy.moving import check_destination, moves
 from proxy.policy.rewrite import check_rewritten
 from proxy.policy.routing import destination
 from proxy.policy.sizes import check_body
@@ -88,6 +89,10 @@ class Forward(Reaching):
             check_loop(head, route.route)
             check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
+            if moves(head):
+                trust = self.prepared.trusts(route, client.address)
+                public = public_address(head, client.scheme, trust)
+                check_destination(head, public.authority, route.find)
         except ClientError as error:
             if error.status == 400:  # nothing that follows it is to be trusted
                 client.keep_alive = False

@@ -14,6 +14,7 @@ from proxy.config.routes import table_name
 from proxy.errors import concerning
 from proxy.policy.balancing import choose
 from proxy.policy.fields import Rules
+from proxy.policy.moving import Find
 from proxy.policy.publishing import Publishing
 from proxy.policy.rewrite import compile_rules
 from proxy.policy.routing import Router
@@ -27,6 +28,7 @@ class PreparedRoute:
     """One route: its compiled rules and its targets with their connections."""
 
     __slots__ = (
+        "find",
         "path_rules",
         "prefix",
         "publishing",
@@ -39,6 +41,7 @@ class PreparedRoute:
 
     def __init__(self, route: Route, upstreams: Sequence[Upstream]) -> None:
         self.route = route
+        self.find: Find = self.itself  # the route of another path
         self.prefix = route.prefix
         self.path_rules = compile_rules(route.path_rewrite)
         self.request_rules = Rules(route.headers.request, alike=True)
@@ -47,6 +50,10 @@ class PreparedRoute:
         self.publishing = None if publishing.idle else publishing
         self.upstreams = tuple(upstreams)
         self.turn = 0
+
+    def itself(self, path: bytes) -> PreparedRoute:
+        """Where there are no other routes."""
+        return self
 
     def choose(self, upstreams: Sequence[Upstream], now: float) -> Upstream:
         """The one of `upstreams` that shall be asked now."""
@@ -86,6 +93,8 @@ class Prepared:
             with concerning(f"[{table_name(prefix)}]"):
                 routes[prefix] = PreparedRoute(route, self.upstreams.of(route))
         self.router = Router(routes)
+        for made in routes.values():
+            made.find = self.router.match
         self.upstreams.before = {}
 
     def trusts(self, route: PreparedRoute, address: bytes) -> bool:

@@ -54,8 +54,8 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     change_origin: Annotated[
         bool,
         Meta(
-            description="Send the target's host as Host. "
-            "false: the client's Host goes on as it came."
+            description="Send the target's host as Host, and its origin in the "
+            "Destination of WebDAV. false: what the client sent goes on."
         ),
     ] = False
     decode: Annotated[

@@ -13,6 +13,7 @@ from proxy.config.report import DEFAULT, MASK
 from proxy.config.routes import table_name
 from proxy.http1.head import RequestHead
 from proxy.policy.fields import ALIKE, HOP_BY_HOP, connection_names
+from proxy.policy.moving import moves
 from proxy.prepared import PreparedRoute
 
 # Of a client, whatever value they have; of a route every value is a secret.
@@ -72,6 +73,8 @@ class Fields:
             return "as it came"
         if key == b"origin" and options.rewrite_origin:
             return self.source("rewrite_origin")
+        if key == b"destination" and moves(self.head):
+            return "in terms of the target (change_origin, path_rewrite)"
         return "replaced" if key in self.head.index else "added"
 
     def set_source(self, name: str) -> str:
@@ -81,10 +84,21 @@ class Fields:
     def masked(self, name: bytes, value: bytes) -> str:
         """The value, or as much of it as anybody may see."""
         key = name.lower()
+        if key == b"destination" and (name, value) not in self.head.fields:
+            return MASK if self.has_secret_paths else text(value)
         if key not in self.set_by_route and not SECRET.search(key.decode("ascii")):
             return text(value)
         scheme = SCHEME.match(value.decode("latin-1"))
         return (scheme[0] if scheme else "") + MASK
+
+    @property
+    def has_secret_paths(self) -> bool:
+        """Does the environment give a part of the paths that an upstream is asked?"""
+        table = f"{table_name(self.route.prefix)}.path_rewrite."
+        sources = self.config.sources.items()
+        return any("${" in each.text for each in self.route.route.targets) or any(
+            key.startswith(table) and "${" in source for key, source in sources
+        )
 
     def left_out(self, sent: RequestHead) -> Iterator[LeftOut]:
         """The fields of the client that are not among those that are sent."""

@@ -166,11 +166,13 @@ def request_fields(
     rules: Rules,
     origin: bytes | None = None,
     accept_encoding: AcceptEncoding = "identity",
+    destination: bytes | None = None,
 ) -> Fields:
     """The fields of the upstream request, without its framing.
 
     `host` is what Host shall say, `authority` what the client asked for,
-    `client` the address of the peer. `origin` replaces what Origin says.
+    `client` the address of the peer. `origin` replaces what Origin says, and
+    `destination` what Destination says.
     """
     fields: Fields = [(b"Host", host)]
     passed = PASSED if accept_encoding == "identity" else PASSED_SIGNED
@@ -180,6 +182,8 @@ def request_fields(
         fields = [field for field in fields if field[0].lower() not in named]
     if origin is not None and b"origin" in head.index:
         fields = [with_origin(field, origin) for field in fields]
+    if destination is not None:
+        fields = [with_destination(field, destination) for field in fields]
     if passed is PASSED or not has_field(fields, b"accept-encoding"):
         fields.append(IDENTITY)
     fields += forwarded_fields(head, authority, client, scheme, trust_forwarded)
@@ -197,6 +201,13 @@ def with_origin(field: tuple[bytes, bytes], origin: bytes) -> tuple[bytes, bytes
     if field[0].lower() != b"origin" or field[1] == b"null":
         return field
     return (field[0], origin)
+
+
+def with_destination(
+    field: tuple[bytes, bytes], destination: bytes
+) -> tuple[bytes, bytes]:
+    """Destination replaced."""
+    return (field[0], destination) if field[0].lower() == b"destination" else field
 
 
 def merge_member(fields: Fields, name: bytes, member: bytes) -> Fields:

@@ -23,6 +23,8 @@ from proxy.policy.fields import (
     strip_hop_by_hop,
     via,
 )
+from proxy.policy.forwarded import public_address
+from proxy.policy.moving import Destined, moves, upstream_destination
 from proxy.policy.rewrite import Rules as PathRules
 from proxy.policy.rewrite import upstream_path
 
@@ -41,6 +43,9 @@ class Prepared(Protocol):
     path_rules: PathRules
     request_rules: Rules
     response_rules: Rules
+
+    def find(self, path: bytes, /) -> Destined:
+        """The route of another path."""
 
 
 class Client(Protocol):
@@ -115,7 +120,8 @@ def upstream_request(
     """
     written = head.written
     key = (prepared, target, host, upgrade, trusted)
-    if written.key != key:
+    # Heads with the same fields share what was written, whatever their methods.
+    if written.key != key or b"destination" in head.index:
         written.lines = head_bytes(
             b"",
             upstream_fields(
@@ -138,16 +144,24 @@ def upstream_fields(
     trusted: bool,
 ) -> Fields:
     """The fields of the request to the upstream, framing included."""
+    trust = trusted or prepared.route.trust_forwarded
+    destination = None
+    if moves(head):
+        public = public_address(head, client.scheme, trust)
+        destination = upstream_destination(
+            head, public.authority, prepared.route, target, prepared.find
+        )
     fields = request_fields(
         head,
         host=target.authority if prepared.route.change_origin or not host else host,
         authority=host or b"",
         client=client.address,
         scheme=client.scheme,
-        trust_forwarded=trusted or prepared.route.trust_forwarded,
+        trust_forwarded=trust,
         rules=prepared.request_rules,
         origin=target.origin if prepared.route.rewrite_origin else None,
         accept_encoding=prepared.route.accept_encoding,
+        destination=destination,
     )
     if not isinstance(body, LengthBody):
         fields.append((b"Transfer-Encoding", b"chunked"))

@@ -27,6 +27,10 @@ REQUESTS = [
         id="upgrade",
     ),
     pytest.param(b"GET http://other/a?b HTTP/1.0\r\n\r\n", id="absolute form"),
+    pytest.param(
+        b"MOVE /a/b HTTP/1.1\r\nHost: front\r\nDestination: http://front/a/c\r\n\r\n",
+        id="WebDAV",
+    ),
 ]
 OPTIONS = {
     "ws": True,

@@ -173,3 +173,19 @@ async def test_each_target_of_a_route_has_its_own_address(
         for client in clients:
             await client.read_head()
             assert b"Location: /api/new" in client.head_lines
+
+
+async def test_a_move_names_the_upstream_and_dot_segments_are_refused(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """RFC 4918 §10.3: the mirror image of a redirect."""
+    running = await proxy({"/api": {"target": upstream.url, **STRIPPED}})
+    move = b"MOVE /api/x HTTP/1.1\r\nHost: public:1\r\nDestination: %b\r\n\r\n"
+    client, server = await running.begin(upstream, move % b"http://public:1/api/y%20z")
+    assert server.head_lines[0] == b"MOVE /x HTTP/1.1"
+    assert b"Destination: " + upstream.url.encode() + b"/y%20z" in server.head_lines
+    await server.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    await client.read_head()
+    await client.send(move % b"http://public:1/api/../y")
+    assert (await client.read_head()).startswith(b"HTTP/1.1 400 ")
+    assert upstream.unexpected == 0

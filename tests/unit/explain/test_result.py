@@ -46,6 +46,19 @@ def test_each_target_has_its_request_in_the_order_of_the_file(
     assert hosts == ["one", "two", "localhost"]
 
 
+def test_the_destination_of_a_move_is_told_without_a_secret(account: Explain) -> None:
+    given = ("-HHost: front", "-HDestination: http://front/a/c")
+    options = "change_origin = true\n" + REWRITE
+    told = account(ROUTE + options, "MOVE", "/a/b", *given)
+    value, origin = fields(told)["Destination"]
+    assert value == "http://one:81/base/b/c"
+    assert origin.startswith("in terms of the target")
+    rule = 'path_rewrite = { "^/a" = "/${KEY}" }\n'
+    for text in (ROUTE + rule, ROUTE.replace("base", "${KEY}")):
+        told = account(text, "MOVE", "/a/b", *given, KEY="hidden")
+        assert fields(told)["Destination"][0] == "****"
+
+
 def test_each_field_says_where_it_is_from(account: Explain) -> None:
     text = ROUTE + (
         "change_origin = true\nrewrite_origin = true\n"
