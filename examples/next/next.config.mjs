@@ -1,5 +1,5 @@
 // The rewrites point at Unbuffered. `compress` stays on, as it is by default.
-const unbuffered = process.env.UNBUFFERED ?? "http://localhost:8080";
+const unbuffered = process.env.UNBUFFERED ?? "http://127.0.0.1:8080";
 
 export default {
   devIndicators: false,

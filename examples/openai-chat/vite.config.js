@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-const unbuffered = process.env.UNBUFFERED ?? "http://localhost:8080";
+const unbuffered = process.env.UNBUFFERED ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   server: {

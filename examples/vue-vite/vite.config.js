@@ -2,7 +2,7 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
 
-const unbuffered = process.env.UNBUFFERED ?? "http://localhost:8080";
+const unbuffered = process.env.UNBUFFERED ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [vue()],

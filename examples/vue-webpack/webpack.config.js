@@ -2,7 +2,7 @@
 import { VueLoaderPlugin } from "vue-loader";
 import webpack from "webpack";
 
-const unbuffered = process.env.UNBUFFERED ?? "http://localhost:8080";
+const unbuffered = process.env.UNBUFFERED ?? "http://127.0.0.1:8080";
 
 export default {
   mode: "development",

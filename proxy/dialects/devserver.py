@@ -19,7 +19,7 @@ from proxy.dialects.patterns import (
     reach_of,
     usable,
 )
-from proxy.dialects.targets import CREDENTIALS, local_port
+from proxy.dialects.targets import CREDENTIALS, UNSET, local_port
 from proxy.dialects.values import mark, number, shown, source, table
 
 TEXT_PREFIX = (
@@ -133,6 +133,8 @@ def add(
         reading.opened.append(EXCEPT.format(place=place, context=text))
         return
     if not prefixes:
+        if text.strip("/^").lower() in UNSET:
+            note = "is a variable of the environment not set?"
         what = f"the context {text!r}" if text else f"the context is {shown(context)}"
         target = CREDENTIALS.sub("", shown(options.get("target")).partition("?")[0])
         reading.lost.append(f"{place}: {what}: {note}; its target is {target}")

@@ -39,15 +39,62 @@ class Draft:
 
 
 UNREACHED = "never asked there: {prefix} stands before it and takes its paths"
+SOCKETS = (
+    "there this entry got only the WebSockets of its paths; other requests went to "
+    "{prefix}, which stands before it without ws. Here this route takes all of them"
+)
+SAME_PREFIX = (
+    "there this entry got the WebSockets of {prefix}, and the entry before it got all "
+    "other requests; here a prefix has one route"
+)
+LET_THROUGH = "there {prefix} took the WebSockets of these paths to the same target"
+OTHERS_SOCKETS = (
+    "there the WebSockets of these paths went to {prefix}; write ws = true if this "
+    "target serves them"
+)
 
 
 def settle_order(drafts: list[Draft]) -> None:
-    """The first match wins there, the longest here: what was never asked is inert."""
+    """The first match wins there, the longest here: what was never asked is inert.
+
+    A WebSocket is asked of the first entry with `ws` there, and passes over others.
+    """
     for position, draft in enumerate(drafts):
         for earlier in drafts[:position]:
-            if not earlier.inactive and earlier.takes(draft.prefix):
+            if earlier.inactive or draft.inactive or not earlier.takes(draft.prefix):
+                continue
+            if not draft.keys.get("ws") or earlier.keys.get("ws"):
                 draft.inactive = UNREACHED.format(prefix=earlier.prefix)
-                break
+            elif earlier.prefix != draft.prefix:
+                draft.notes.append(SOCKETS.format(prefix=earlier.prefix))
+            else:
+                draft.inactive = SAME_PREFIX.format(prefix=earlier.prefix)
+                if leads_alike(earlier, draft):
+                    earlier.keys["ws"] = True
+                    earlier.remarks["ws"] = f"of {draft.place}"
+    for draft in drafts:
+        if not draft.inactive and not draft.keys.get("ws"):
+            pass_sockets(draft, drafts)
+
+
+def pass_sockets(draft: Draft, drafts: list[Draft]) -> None:
+    """An entry without `ws` whose WebSockets went to another one, which has it."""
+    for other in drafts:
+        wider = other.prefix != draft.prefix and other.takes(draft.prefix)
+        if not other.inactive and other.keys.get("ws") and wider:
+            if leads_alike(draft, other):
+                draft.keys["ws"] = True
+                draft.remarks["ws"] = LET_THROUGH.format(prefix=other.prefix)
+            else:
+                draft.notes.append(OTHERS_SOCKETS.format(prefix=other.prefix))
+            return
+
+
+def leads_alike(one: Draft, other: Draft) -> bool:
+    """Do both ask the same paths of the same target?"""
+    return all(
+        one.keys.get(key) == other.keys.get(key) for key in ("target", "path_rewrite")
+    )
 
 
 @dataclass(slots=True)
@@ -56,7 +103,8 @@ class Reading:
 
     `opened`: what was closed there, and no route can keep closed. `ports` are taken
     on this machine; `dev_port` is the dev server's own, 0 where there is none, and
-    `base` the path that its pages are below.
+    `base` the path that its pages are below. `missing` are modules that it was read
+    without, `files` the .env files that were read before it.
     """
 
     kind: str
@@ -68,6 +116,8 @@ class Reading:
     ports: set[int] = field(default_factory=set)
     dev_port: int = 0
     base: str = ""
+    missing: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def notice(self, text: str) -> None:
         """Tell something once."""

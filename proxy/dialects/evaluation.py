@@ -36,10 +36,14 @@ NOT_FOUND = "MODULE_NOT_FOUND"
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What it says of its proxy, and the modules that were not there."""
+    """What it says of its proxy, and the modules that were not there.
+
+    `files`: the .env files that were read before it, as its tool does.
+    """
 
     found: dict[str, object]
     missing: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
@@ -71,7 +75,7 @@ def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
         raise Unreadable(
             f"{path.name} cannot be evaluated{without}: {answer['error']}{advice}"
         )
-    return Evaluated(answer["found"], tuple(answer["missing"]))
+    return Evaluated(answer["found"], tuple(answer["missing"]), tuple(answer["files"]))
 
 
 def run(command: list[str], folder: Path, errors: Path, seconds: float) -> bool:

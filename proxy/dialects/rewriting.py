@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from proxy.config.routes import check_rule
 from proxy.dialects.patterns import escape, is_literal, to_python, unescape
+from proxy.dialects.slashes import MERGES, merged, squeezed
 from proxy.dialects.values import is_function, mark, shown, source, table
 
 STRING = r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.)*`"""
@@ -39,7 +40,17 @@ def read_rewrite(value: object, context: str, prefix: str) -> Rules:
     if value in (None, False, ""):
         return Rules()
     if is_function(value):
-        return from_function(value, context, prefix)
+        found = from_function(value, context, prefix)
+    else:
+        found = from_table(value, prefix)
+    found.rules, remarks = merged(found.rules, prefix)
+    if found.remark and remarks:
+        remarks = [found.remark, MERGES]
+    found.remark = "; ".join(remarks) or found.remark
+    return found
+
+
+def from_table(value: object, prefix: str) -> Rules:
     if not table(value):
         return Rules() if value == {} else Rules(lost=f"it is {shown(value)}")
     found = Rules()
@@ -93,8 +104,10 @@ def checked(
         return None
     # Every path of the route begins with its prefix, so the first match of a
     # part of it is there; and only an anchored rule can be read backwards.
-    if is_literal(pattern) and prefix.startswith(unescape(pattern)) and pattern:
-        pattern = f"^{pattern}"
+    if pattern and is_literal(pattern) and unescape(pattern) in prefix:
+        before = prefix[: prefix.index(unescape(pattern))]
+        pattern = f"^{escape(before)}{pattern}"
+        replacement = before.replace("$", "$$") + replacement
     try:
         check_rule(pattern, replacement)
     except ValueError:
@@ -106,7 +119,11 @@ def from_trials(value: object, context: str, prefix: str) -> dict[str, str] | No
     """The rule that all results agree on: one text in place of the prefix."""
     tried = table(table_of(value).get("tried"))
     results = table(tried.get(context))
-    answers = {rest: each for rest, each in results.items() if isinstance(each, str)}
+    answers = {
+        rest: squeezed(each) if each else ""
+        for rest, each in results.items()
+        if isinstance(each, str)
+    }
     if len(answers) < len(results) or "/five" not in answers:
         return None
     if not answers["/five"].endswith("/five"):

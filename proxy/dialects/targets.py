@@ -52,6 +52,8 @@ def read_target(value: object) -> tuple[str, list[str]]:
     bare, _, query = re.sub(r"#.*", "", text).partition("?")
     if query:
         remarks.append("the query of the address was left out")
+    scheme, mark, rest = bare.partition("://")
+    bare = scheme + mark + re.sub(r"/{2,}", "/", rest)  # as http-proxy does
     text = bare.rstrip("/") if urlsplit(bare).path == "/" else bare
     parse_target(text)
     return text, remarks

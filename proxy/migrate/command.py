@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
 
 from proxy.dialects.draft import Reading, Unreadable
+from proxy.dialects.evaluation import INSTALL
 from proxy.dialects.references import Reference, hide_parameters
 from proxy.dialects.values import table
 from proxy.migrate.checking import settle
@@ -135,8 +137,18 @@ def read_one(path: Path) -> Reading:
         raise Refused(f"{path}: not known by its name; expected {KNOWN}", USAGE)
     reading = read_file(path, kind, str(path))
     if not reading.drafts and not reading.lost:
+        if reading.missing:
+            raise Unreadable(without_modules(reading))
         raise Refused(f"{path}: no proxying in it, nothing was written", NOTHING)
     return reading
+
+
+def without_modules(reading: Reading) -> str:
+    """Why a file that may have a proxy block seems to have none."""
+    return (
+        f"{reading.file}: no proxying was found without {', '.join(reading.missing)}, "
+        f"not installed here{INSTALL}"
+    )
 
 
 def read_folder(folder: Path, say: Say) -> Reading:
@@ -156,6 +168,8 @@ def read_folder(folder: Path, say: Say) -> Reading:
             continue
         if reading.drafts or reading.lost:
             found = reading
+        elif reading.missing:
+            failures.append(without_modules(reading))
     if found is None:
         if failures:
             raise Unreadable("\nunbuffered: ".join(failures))
@@ -236,7 +250,7 @@ def check_free(output: str, force: bool) -> None:
 def deliver(text: str, output: str, force: bool) -> None:
     """Write the file, or print it."""
     if output == STDOUT:
-        print(text, end="", flush=True)
+        write_out(text)
         return
     try:
         with open(
@@ -246,3 +260,13 @@ def deliver(text: str, output: str, force: bool) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Refused(f"{output} cannot be written: {reason}", USAGE) from error
+
+
+def write_out(text: str) -> None:
+    """Print a configuration; into a file or a pipe it goes as TOML has it, in UTF-8."""
+    sys.stdout.flush()
+    if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+        print(text, end="", flush=True)
+        return
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.buffer.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from proxy.dialects.draft import Draft, Origin, Reading
 from proxy.dialects.values import table
@@ -90,11 +90,11 @@ def looks_like_sockets(draft: Draft) -> bool:
     )
 
 
-def notice_modules(reading: Reading, missing: Sequence[str]) -> None:
+def notice_modules(reading: Reading) -> None:
     """The configuration was read without some of its modules."""
     reading.notice(
-        f"read without {', '.join(missing)}, not installed here: what depends on "
-        "them may be missing"
+        f"read without {', '.join(reading.missing)}, not installed here: what depends "
+        "on them may be missing"
     )
 
 
@@ -105,8 +105,9 @@ def notice_variables(reading: Reading, origin: Origin) -> None:
         found |= set(LOADED.findall(origin.text))
     names = sorted(found - NOT_OURS)
     if names and reading.drafts:
+        files = f" and from {', '.join(reading.files)}" if reading.files else ""
         reading.notice(
-            f"{origin.name} reads {', '.join(names)} from the environment; what is "
-            f"written here is the value of this run. ${{{names[0]}}} in a target "
+            f"{origin.name} reads {', '.join(names)} from the environment{files}; what "
+            f"is written here is the value of this run. ${{{names[0]}}} in a target "
             "leaves it open"
         )

@@ -57,9 +57,10 @@ def read_file(path: Path, kind: str, name: str) -> Reading:
     else:
         evaluated = evaluate(kind, path)
         found = evaluated.found
+        reading.missing, reading.files = evaluated.missing, evaluated.files
         interpret(reading, found, origin)
-        if evaluated.missing:
-            notice_modules(reading, evaluated.missing)
+        if reading.missing:
+            notice_modules(reading)
         notice_variables(reading, origin)
     reading.ports.add(reading.dev_port)
     notice_hot_reload(reading, found)
@@ -73,6 +74,7 @@ def interpret(reading: Reading, found: dict[str, object], origin: Origin) -> Non
         read_next(reading, found, origin)
     elif reading.kind == "setup":
         read_setup(reading, found, origin)
+        reading.dev_port = dev_port(table(found.get("server")), PORTS[reading.kind])
     else:
         server = table(found.get("server"))
         path = "server.proxy" if reading.kind == "vite" else "devServer.proxy"

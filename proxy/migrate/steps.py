@@ -11,7 +11,9 @@ from proxy.migrate.writing import has_room
 
 def steps(reading: Reading, port: int) -> list[str]:
     """Lines for a person, most of them to be copied."""
-    address = f"http://localhost:{port}"
+    # What is listened on: of localhost, Node.js 17 to 19 asks ::1 alone, and nginx
+    # both in turn.
+    address = f"http://127.0.0.1:{port}"
     if reading.kind == "nginx":
         return [
             "Point clients at Unbuffered, or these locations of nginx:",
@@ -26,7 +28,8 @@ def steps(reading: Reading, port: int) -> list[str]:
     if any("compress: false" in notice for notice in reading.notices):
         lines.append("compress: false may go.")
     if has_room(reading):
-        lines.append(f"Or open {address} instead; the route / at the end is for that.")
+        page = f"http://localhost:{port}"
+        lines.append(f"Or open {page} instead; the route / at the end is for that.")
     return lines
 
 

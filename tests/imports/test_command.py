@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,14 @@ def test_without_node_it_says_so(
     assert "node is not on the PATH" in outcome.err
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT is KeyboardInterrupt, also in a background job, where shells ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def has_ended(pid: int) -> bool:
     """Is the process gone, or only not yet collected by its new parent?"""
     try:
@@ -141,7 +150,7 @@ def test_nothing_that_a_configuration_starts_is_left(tmp_path: Path) -> None:
 @needs_node
 @needs_proc
 def test_ctrl_c_ends_a_configuration_that_hangs_and_what_it_started(
-    tmp_path: Path,
+    tmp_path: Path, interruptible: None
 ) -> None:
     path, pid = tmp_path / "vite.config.js", tmp_path / "pid"
     path.write_text(f"{LEAVES_A_PROCESS}; for (;;) {{}}")
@@ -291,8 +300,174 @@ def test_sockets_are_let_through_where_they_were(run: Run, tmp_path: Path) -> No
         '"ws": true, }, } // and a comma'
     )
     outcome = run("import", "proxy.conf.json")
-    assert '"/a": { "target": "http://localhost:8080" },' in outcome.err
-    assert '"/b": { "target": "http://localhost:8080", "ws": true }' in outcome.err
+    assert '"/a": { "target": "http://127.0.0.1:8080" },' in outcome.err
+    assert '"/b": { "target": "http://127.0.0.1:8080", "ws": true }' in outcome.err
+
+
+@needs_node
+@pytest.mark.parametrize("source", ["vite.config.mjs", "."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            "import * as acme from '@acme/x'; export default acme.make('web')", id="all"
+        ),
+        pytest.param(
+            "import { make as m } from '@acme/x'; export default m()", id="by name"
+        ),
+        pytest.param("import made from '@acme/x'; export default made", id="default"),
+        pytest.param("export { default } from '@acme/x'", id="handed on"),
+        pytest.param(
+            "const { make } = await import('@acme/x'); export default make()",
+            id="dynamic",
+        ),
+        pytest.param("export default require('@acme/x').make()", id="require"),
+    ],
+)
+def test_a_module_that_is_missing_is_named_where_no_proxying_is_found(
+    run: Run, tmp_path: Path, package: Path, text: str, source: str
+) -> None:
+    package.unlink()
+    (tmp_path / "vite.config.mjs").write_text(text)
+    outcome = run("import", source)
+    assert outcome.status == 1
+    assert "@acme/x, not installed here" in outcome.err
+    assert "no proxying in it" not in outcome.err
+
+
+@needs_node
+def test_a_name_that_a_stand_in_lacks_names_its_module(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "vite.config.mjs").write_text(
+        "import * as acme from '@acme/x'\n"
+        "const name = 'later'\n"
+        "export default { plugins: [acme[name]()] }\n"
+    )
+    outcome = run("import", "vite.config.mjs")
+    assert outcome.status == 1
+    assert "without @acme/x, not installed here" in outcome.err
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("name", "text", "order"),
+    [
+        pytest.param(
+            "vue.config.js",
+            "module.exports = { devServer: { proxy: "
+            "{ '/a': `http://${process.env.WHICH}` } } }",
+            [".env.development.local", ".env.development", ".env.local", ".env"],
+            id="Vue CLI",
+        ),
+        pytest.param(
+            "next.config.js",
+            "module.exports = { rewrites: () => [{ source: '/a/:path*', "
+            "destination: `http://${process.env.WHICH}/a/:path*` }] }",
+            [".env.development.local", ".env.local", ".env.development", ".env"],
+            id="Next.js",
+        ),
+        pytest.param(
+            "src/setupProxy.js",
+            "const { createProxyMiddleware: p } = require('http-proxy-middleware')\n"
+            "module.exports = (app) => "
+            "app.use('/a', p({ target: `http://${process.env.WHICH}` }))",
+            [".env.development.local", ".env.local", ".env.development", ".env"],
+            id="Create React App",
+        ),
+        pytest.param(
+            "vite.config.js",
+            "const { loadEnv, defineConfig } = require('vite')\n"
+            "module.exports = defineConfig(({ mode }) => ({ server: { proxy: { '/a': "
+            "`http://${loadEnv(mode, process.cwd(), '').WHICH}` } } }))",
+            [".env.development.local", ".env.development", ".env.local", ".env"],
+            id="Vite",
+        ),
+    ],
+)
+def test_env_files_count_in_the_order_of_their_tool(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    text: str,
+    order: list[str],
+) -> None:
+    """Each file is left out in turn; what is in the environment wins over all."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / name).write_text(text)
+    for number, file in enumerate(order):
+        (tmp_path / file).write_text(f"WHICH=h{number}\n")
+    for number, file in enumerate(order):
+        outcome = run("import", name, "-o", "-")
+        assert f'target = "http://h{number}"' in outcome.out
+        (tmp_path / file).unlink()
+    (tmp_path / ".env").write_text("WHICH=h0\n")
+    monkeypatch.setenv("WHICH", "mine")
+    assert 'target = "http://mine"' in run("import", name, "-o", "-").out
+
+
+@needs_node
+def test_other_tools_load_no_env_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "webpack.config.js").write_text(
+        "module.exports = { devServer: { proxy: { '/a': process.env.WHICH } } }"
+    )
+    (tmp_path / ".env").write_text("WHICH=http://h:1\n")
+    assert run("import", "webpack.config.js").status == 1
+    (tmp_path / "webpack.config.js").write_text(
+        "require('dotenv').config()\n"
+        "module.exports = { devServer: { proxy: { '/a': process.env.WHICH } } }"
+    )
+    assert run("import", "webpack.config.js").status == 0
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("X=a", "a"),
+        ("  X = a  ", "a"),
+        ("export X=a", "a"),
+        ("X='a # b'", "a # b"),
+        ('X="a" # b', "a"),
+        ("X=a # b", "a"),
+        ("X=`a`", "a"),
+        ("Y=b\nX=a${Y}", "ab"),
+        ("X=a$Y\nY=b", "ab"),
+        ("X=${Y:-c}", "c"),
+        ("X=${X}a", "a"),
+        ("X=a\r\nY=b\r\n", "a"),
+        ("\ufeffX=a", "a"),
+        ("# X=b\nX=a", "a"),
+        ('Z="one\nX=b"\nX=a', "a"),
+    ],
+)
+def test_lines_of_env_files(run: Run, tmp_path: Path, line: str, value: str) -> None:
+    (tmp_path / ".env").write_text(line, "utf-8", newline="")
+    (tmp_path / "vue.config.js").write_text(
+        "module.exports = { devServer: { proxy: { '/a': { target: 'http://h', "
+        "headers: { 'X-Of': process.env.X } } } } }"
+    )
+    outcome = run("import", "vue.config.js", "-o", "-")
+    assert f'X-Of = "{value}"' in outcome.out
+
+
+def test_what_is_printed_into_a_pipe_is_utf_8(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "package.json").write_text('{ "proxy": "http://localhost:4000" }')
+    (tmp_path / "proxy.conf.json").write_text(
+        '{ "/a": { "target": "http://h:1", "headers": { "X-A": "…中" } } }', "utf-8"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "import", "proxy.conf.json", "-o", "-"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii:backslashreplace",
+             "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        check=True,
+    )  # fmt: skip
+    assert 'X-A = "…中"' in done.stdout.decode("utf-8")
 
 
 @needs_node

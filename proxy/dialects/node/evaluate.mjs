@@ -12,6 +12,7 @@ import module from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { loadBefore } from './environment.mjs'
 import { load } from './modules.mjs'
 
 const MARK = '$unbuffered'
@@ -121,7 +122,8 @@ const readers = {
   async vue(exported) {
     const found = await called(exported)
     await tryAll(found?.devServer?.proxy)
-    return { server: server(found?.devServer) }
+    const port = process.env.PORT ?? found?.devServer?.port
+    return { server: server({ ...found?.devServer, port }) }
   },
   async vite(exported) {
     const found = await called(exported, {
@@ -160,7 +162,7 @@ const readers = {
       if (proxy) await tryOut(proxy.options, [seenFrom].flat())
       found.push({ method, mount, ...(proxy ?? { handler }) })
     }
-    return { uses: found, version: seen.version }
+    return { uses: found, version: seen.version, server: { port: process.env.PORT } }
   },
 }
 const isHandler = (value) => typeof value === 'function'
@@ -171,21 +173,25 @@ const server = (found) =>
     'https', 'server', 'sockPath',
   ])
 
-const seen = { missing: new Set(), version: null }
+const seen = { missing: new Set(), version: null, files: [] }
 let written = false
 
 function write(answer) {
   if (written) return
   written = true
-  fs.writeFileSync(result, JSON.stringify({ ...answer, missing: [...seen.missing] }))
+  const { missing, files } = seen
+  fs.writeFileSync(result, JSON.stringify({ ...answer, missing: [...missing], files }))
   process.exit(0)
 }
 
-const failed = (error) =>
-  write({
-    error: String(error?.message ?? error).split('\n')[0],
-    code: String(error?.code ?? ''),
-  })
+// An import of a stand-in that lacks a name fails before the stand-in is asked.
+const STAND_IN = /unbuffered-stub:([^?'"]*)(?:\?[^'"]*)?/g
+
+const failed = (error) => {
+  const told = String(error?.message ?? error).split('\n')[0]
+  for (const [, name] of told.matchAll(STAND_IN)) seen.missing.add(name)
+  write({ error: told.replace(STAND_IN, '$1'), code: String(error?.code ?? '') })
+}
 process.on('uncaughtException', failed)
 process.on('unhandledRejection', failed)
 process.on('exit', (status) => {
@@ -194,6 +200,7 @@ process.on('exit', (status) => {
 })
 
 try {
+  seen.files = loadBefore(kind, process.cwd())
   const required = module.createRequire(pathToFileURL(path.resolve(file)))
   const exported = await load(path.resolve(file), kind, required, seen)
   write({ found: encode(await readers[kind](exported, seen)) })

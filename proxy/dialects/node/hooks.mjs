@@ -61,19 +61,42 @@ const read = (url) => {
   }
 }
 
-// A module says by name what it exports; only its importer knows which.
+// A module says by name what it exports; only its importer knows which: by name, or
+// as a member of the whole (`import * as it`, `const it = await import()`).
 function importedNames(name, text) {
   const found = new Set()
   const quoted = name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
-  const clause = new RegExp(`import\\s+(?!type\\b)([^'";]*?)\\s*from\\s*['"]${quoted}['"]`, 'g')
+  const clause = new RegExp(
+    `(?:import|export)\\s+(?!type\\b)([^'";]*?)\\s*from\\s*['"]${quoted}['"]`, 'g',
+  )
   for (const [, names] of text.matchAll(clause)) {
     const inside = /\{([^}]*)\}/.exec(names)?.[1] ?? ''
-    for (const each of inside.split(',')) {
-      const exported = each.trim().replace(/^type\s+/, '').split(/\s+as\s+/)[0]
-      if (/^[A-Za-z_$][\w$]*$/.test(exported) && exported !== 'default') found.add(exported)
-    }
+    for (const each of inside.split(',')) add(found, each.trim().replace(/^type\s+/, '').split(/\s+as\s+/)[0])
+    const whole = /\*\s*as\s+([A-Za-z_$][\w$]*)/.exec(names)?.[1]
+    if (whole) members(whole, text, found)
+  }
+  const dynamic = new RegExp(
+    `([A-Za-z_$][\\w$]*|\\{[^}]*\\})\\s*=\\s*await\\s+import\\(\\s*['"]${quoted}['"]`, 'g',
+  )
+  for (const [, whole] of text.matchAll(dynamic)) {
+    if (!whole.startsWith('{')) members(whole, text, found)
+    else for (const each of whole.slice(1, -1).split(',')) add(found, each.trim().split(/\s*[:=]/)[0])
   }
   return [...found]
+}
+
+function add(found, name) {
+  if (/^[A-Za-z_$][\w$]*$/.test(name) && name !== 'default') found.add(name)
+}
+
+function members(whole, text, found) {
+  const quoted = whole.replaceAll('$', '\\$')
+  const used = new RegExp(`(?<![\\w$.])${quoted}\\s*\\??\\.\\s*([A-Za-z_$][\\w$]*)`, 'g')
+  for (const [, name] of text.matchAll(used)) add(found, name)
+  const taken = new RegExp(`\\{([^{}]*)\\}\\s*=\\s*${quoted}(?![\\w$.])`, 'g')
+  for (const [, names] of text.matchAll(taken)) {
+    for (const each of names.split(',')) add(found, each.trim().split(/\s*[:=]/)[0])
+  }
 }
 
 export async function load(url, context, next) {

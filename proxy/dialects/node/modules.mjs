@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import module from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { dotenv, loadEnv } from './environment.mjs'
 
 const SECTIONS = ['devServer', 'server', 'rewrites', 'proxy']
 
@@ -79,30 +80,37 @@ function known(name, required, seen) {
   seen.missing.add(name)
   const same = (given) => given
   if (name === 'vite' || name === 'vitest/config') {
-    return { ...stubs(name, ['loadEnv']), defineConfig: same, loadEnv }
+    return stub(name, { defineConfig: same, loadEnv, mergeConfig: merge })
   }
-  if (name === '@vue/cli-service') return { defineConfig: same }
+  if (name === '@vue/cli-service') return stub(name, { defineConfig: same })
+  if (name === 'dotenv') return dotenv()
+  if (name === 'dotenv/config') return dotenv().config()
   if (name === 'webpack-merge') return Object.assign(merge, { merge, default: merge })
   return stub(name)
 }
 
-const stubs = (name, keys) => Object.fromEntries(keys.map((key) => [key, stub(name)]))
-
-// Answers every question with itself. Called with a configuration, it is
-// taken for one of the wrappers that hand it back.
-export function stub(name) {
+// Answers every question with itself, but for what is `known` of it. Called with a
+// configuration, or with a function that may make one, it is taken for one of the
+// wrappers that hand it back.
+export function stub(name, known = {}) {
   const itself = new Proxy(Object.assign(function () {}, { stub: name }), {
     get(target, key) {
       if (key === 'then' || key === '__esModule') return undefined
       if (key === Symbol.toPrimitive) return () => ''
       if (key === Symbol.iterator) return function* () {}
+      if (Object.hasOwn(known, key)) return known[key]
       return key === 'stub' ? name : itself
     },
     has: () => true,
     apply: (_, __, given) =>
-      given.find((each) => each && SECTIONS.some((key) => key in Object(each))) ?? itself,
+      given.find((each) => each && SECTIONS.some((key) => key in Object(each))) ??
+      (given.length === 1 && typeof given[0] === 'function' ? handedBack(given[0]) : itself),
     construct: () => itself,
   })
+  const handedBack = (made) =>
+    new Proxy(made, {
+      get: (target, key) => (key in target || key === 'stub' ? target[key] : itself[key]),
+    })
   return itself
 }
 
@@ -156,24 +164,4 @@ function merge(...given) {
     }
     return both
   }, {})
-}
-
-// The .env files of Vite, as far as plain lines go.
-function loadEnv(mode, folder = process.cwd(), prefixes = 'VITE_') {
-  const found = {}
-  for (const name of ['.env', '.env.local', `.env.${mode}`, `.env.${mode}.local`]) {
-    let text = ''
-    try {
-      text = fs.readFileSync(path.join(folder || '.', name), 'utf8')
-    } catch {}
-    for (const line of text.split('\n')) {
-      const [, key, value] = /^\s*([\w.]+)\s*=\s*(.*?)\s*$/.exec(line) ?? []
-      if (key) found[key] = value.replace(/^(['"])(.*)\1$/, '$2')
-    }
-  }
-  return Object.fromEntries(
-    Object.entries({ ...found, ...process.env }).filter(([key]) =>
-      [prefixes].flat().some((prefix) => key.startsWith(prefix)),
-    ),
-  )
 }
