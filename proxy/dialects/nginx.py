@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxy.dialects.draft import Origin, Reading
+from proxy.dialects.nginxcondition import mark_filters
 from proxy.dialects.nginxguard import Found, Refusal, settle
 from proxy.dialects.nginxinclude import Includes
 from proxy.dialects.nginxlocation import Location
 from proxy.dialects.nginxoptions import SOME, is_protection, refuses, told
 from proxy.dialects.nginxserver import Server, servers
 from proxy.dialects.nginxsyntax import Directive, parse, walk
+from proxy.dialects.nginxtemplate import mark_templates
+from proxy.dialects.references import templates
 
 PREFIX_TEXT = (
     "nginx compares a location as text: 'location /api' took /apis as well. Here "
@@ -19,6 +22,10 @@ PREFIX_TEXT = (
 TLS = (
     "nginx spoke TLS here: write tls_certificate and tls_key under [server], or start "
     "with --tls dev"
+)
+TEMPLATE = (
+    "a template: envsubst filled in {names}. config.toml reads them from the "
+    "environment, when Unbuffered starts"
 )
 UNREAD = (
     "{place}: {include} was not read: the file is not there. If it holds access "
@@ -41,6 +48,8 @@ def read_nginx(reading: Reading, origin: Origin, folder: Path | None = None) -> 
     includes = Includes(folder or Path())
     top = parse(origin.text, origin.name)
     top = includes.expand(top) if folder else top
+    mark_templates(top)
+    mark_filters(top)
     for include in includes.unread:
         reading.opened.append(UNREAD.format(place=include.place, include=include))
     upstreams = {
@@ -64,6 +73,9 @@ def read_nginx(reading: Reading, origin: Origin, folder: Path | None = None) -> 
     one_site(reading)
     if reading.drafts:
         reading.notice(PREFIX_TEXT)
+    variables = templates([draft.keys for draft in reading.active])
+    if variables:
+        reading.notice(TEMPLATE.format(names=", ".join(variables)))
 
 
 def one_site(reading: Reading) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from proxy.dialects.draft import Draft, Reading
+from proxy.dialects.nginxfields import RequestFields
 from proxy.dialects.nginxguard import Found, Refusal
+from proxy.dialects.nginxlua import is_lua
 from proxy.dialects.nginxoptions import NginxOptions, is_protection, refuses
-from proxy.dialects.nginxserver import Place, Server, constants, filled
+from proxy.dialects.nginxserver import Place, Server, conditional, constants, filled
 from proxy.dialects.nginxsyntax import Directive
+from proxy.dialects.nginxtemplate import has_variable, kept, names, with_dollars
 from proxy.dialects.patterns import (
     escape,
     is_choosy,
@@ -26,6 +28,13 @@ HELD = (
     "proxy_buffering was on (it is by default): nginx held back streams. Nothing is "
     "held here"
 )
+SENDING = re.compile(r"proxy_|add_header$|more_")
+OTHER_PROTOCOLS = {
+    "fastcgi_pass": "FastCGI", "uwsgi_pass": "uwsgi", "scgi_pass": "SCGI",
+    "grpc_pass": "gRPC", "memcached_pass": "memcached",
+}  # fmt: skip
+ENVSUBST = "{name}: envsubst fills it in, and a prefix cannot; write the route by hand"
+WHOLE = re.compile(r"(\$\{[A-Z_][A-Z0-9_]*\})(/.*)?")  # an address from the environment
 FILES = "try_files: files are not served here; all paths go to the target"
 HOST = "nginx sent Host: {name}, the name of its upstream; this is the target's own"
 
@@ -53,6 +62,8 @@ class Location:
         self.block = self.location.block
         self.name = ""  # of an `upstream`
         self.follow(named)
+        unsure = conditional([*server.block, *self.block])
+        self.known = constants([*place.above, *self.block], unsure)
 
     def follow(self, named: dict[str, Directive]) -> None:
         """`try_files $uri @app`: what `@app` does with the rest."""
@@ -61,7 +72,9 @@ class Location:
         if last in named and not self.location.all("proxy_pass"):
             self.notes.append(FILES)
             self.reading.notice(f"{self.where}: {FILES}")
-            self.block = [*self.block, *named[last].block]
+            # Its access control is asked here as well; what it sends is not sent.
+            own = [each for each in self.block if not SENDING.match(each.name)]
+            self.block = [*own, *named[last].block]
 
     def all(self, name: str) -> list[Directive]:
         return [each for each in self.block if each.name == name]
@@ -89,7 +102,9 @@ class Location:
             if uri is not None:
                 self.replace(draft, path, uri)
             options = NginxOptions(draft, self.block, self.place.above)
-            options.read(path, self.server.names)
+            fields = RequestFields(draft, self.known, self.server.names)
+            options.read(path, fields)
+            draft.keys = {key: kept(value) for key, value in draft.keys.items()}
             self.reading.drafts.append(draft)
             self.found.append(Found(draft, self.place, self.narrow))
             self.tell_host(draft)
@@ -123,8 +138,20 @@ class Location:
             self.refusals.append(Refusal(self.place, self.where))
             self.lose("it refuses; there is no such route")
             return
-        for kind in ("root", "alias", "try_files", "return", "fastcgi_pass",
-                     "uwsgi_pass", "grpc_pass", "stub_status"):  # fmt: skip
+        for kind in kinds:
+            if kind in OTHER_PROTOCOLS:
+                sent = [each.values[0] for each in self.all(f"{kind[:-5]}_param")]
+                sent += [each.values[0] for each in self.all(f"{kind[:-5]}_set_header")]
+                also = f", with what it sends: {', '.join(sent)}" if sent else ""
+                protocol = OTHER_PROTOCOLS[kind]
+                self.lose(
+                    f"{kind}: {protocol} is not HTTP/1.1; it stays with nginx{also}"
+                )
+                return
+            if is_lua(kind) or kind == "js_content":
+                self.lose(f"{kind}: code answers here; it stays with nginx")
+                return
+        for kind in ("root", "alias", "try_files", "return", "stub_status"):
             if kind in kinds:
                 self.lose(f"{kind}: no upstream of HTTP; it stays with nginx")
                 return
@@ -132,6 +159,9 @@ class Location:
     def prefixes(self) -> list[str]:
         """The prefixes that it stands for; none where it is more than those."""
         modifier, path = self.place.modifier, self.place.path
+        if names(path):
+            self.lose(ENVSUBST.format(name=", ".join(names(path))))
+            return []
         found: list[str] | None = [path]
         if modifier == "=":
             self.notes.append(f"nginx took {path} alone; here also what is below it")
@@ -155,28 +185,34 @@ class Location:
         Raises:
             ValueError: says why it has none.
         """
-        known = constants([*self.place.above, *self.block])
-        text = CREDENTIALS.sub("", filled(written, known))
+        text = CREDENTIALS.sub("", filled(written, self.known))
         unix = UNIX.fullmatch(text)
         if unix:
             return [f"unix:{unix[2]}"], unix[3]
         bare = text.removesuffix("$request_uri")
-        parts = urlsplit(bare)
-        uri = bare.partition("://")[2].partition("/")
-        path = f"/{uri[2]}" if uri[1] else None
+        whole = WHOLE.fullmatch(bare)
+        if whole:
+            return [whole[1]], whole[2]
+        scheme, _, address = bare.partition("://")
+        server, slash, rest = address.partition("/")
+        path = f"/{rest}" if slash else None
         # With a variable, a path takes the place of the whole request's.
-        if "$" in bare or ("$" in written and path is not None):
+        if has_variable(bare) or (has_variable(written) and path is not None):
             shown = CREDENTIALS.sub("", written).partition("?")[0]
             raise ValueError(
                 f"proxy_pass {shown}: its variables are known to nginx only"
             )
-        if parts.netloc not in self.upstreams:
-            return [f"{parts.scheme}://{parts.netloc}"], path
-        return self.group(parts.scheme, self.upstreams[parts.netloc]), path
+        if server not in self.upstreams:
+            return [f"{scheme}://{server}"], path
+        return self.group(scheme, self.upstreams[server]), path
 
     def group(self, scheme: str, upstream: Directive) -> list[str]:
         """The servers of an `upstream` block."""
         found = []
+        for directive in upstream.block:
+            if is_lua(directive.name):
+                name = upstream.values[0]
+                raise ValueError(f"upstream {name}: {directive.name}: code chooses it")
         for server in upstream.all("server"):
             address, *parameters = server.values
             if parameters:
@@ -205,9 +241,7 @@ class Location:
         if uri == path:
             return
         optional = "?" if path.endswith("/") and path != "/" else ""
-        draft.keys["path_rewrite"] = {
-            f"^{escape(path)}{optional}": uri.replace("$", "$$")
-        }
+        draft.keys["path_rewrite"] = {f"^{escape(path)}{optional}": with_dollars(uri)}
         if uri.endswith("/") and not path.endswith("/") and path != "/":
             draft.remarks["path_rewrite"] = (
                 "as nginx does it: two slashes come out of it; is that meant?"
@@ -215,4 +249,4 @@ class Location:
 
 
 def has_port(address: str) -> bool:
-    return re.search(r":\d+\Z", address) is not None
+    return re.search(r":(?:\d+|\$\{\w+\})\Z", address) is not None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from proxy.config.headers import check_field_name
 from proxy.dialects.draft import Draft
+from proxy.dialects.nginxfields import RequestFields, remove_field, set_field
+from proxy.dialects.nginxlua import is_lua
 from proxy.dialects.nginxserver import inherit
 from proxy.dialects.nginxsyntax import Directive
+from proxy.dialects.nginxtemplate import has_variable, names
 from proxy.dialects.patterns import escape
-from proxy.dialects.references import SECRET, Reference, is_secret, variable_name
+from proxy.dialects.references import SECRET
 
 # Nothing is buffered or cached here, and every hop is HTTP/1.1.
 NEEDLESS = {
@@ -21,19 +23,14 @@ NEEDLESS = {
     "proxy_headers_hash_bucket_size", "proxy_ssl_server_name", "proxy_socket_keepalive",
     "proxy_max_temp_file_size", "proxy_temp_file_write_size", "proxy_no_cache",
     "proxy_cache_bypass", "proxy_ssl_verify", "tcp_nodelay", "tcp_nopush", "location",
-    "set", "try_files", "root", "index",
+    "set", "try_files", "root", "index", "proxy_pass_header", "resolver",
+    "more_set_input_headers", "more_clear_input_headers",
 }  # fmt: skip
-OWN = {"connection", "upgrade", "accept-encoding"}
-FORWARDED = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 PROTECTION = re.compile(
     r"auth_(?!basic_user_file|delay|request_set|jwt_\w+_)|allow$|deny$|internal$|"
-    r"limit_except$|ssl_verify_client$|access_by_"
+    r"limit_except$|ssl_verify_client$|access_by_|(server_)?rewrite_by_lua"
 )
 REFUSAL = re.compile(r"deny .*|internal|return [45]\d\d\b.*", re.DOTALL)
-# What a client says of itself without any secret: to test it protects nothing.
-CLAIMS = re.compile(
-    r"\$(http_user_agent|http_referer|invalid_referer|host|http_host|scheme)\b"
-)
 # Their values, or what they are compared with, may be secret.
 TELLING = re.compile(r"secure_link|_password|_secret|jwt_key")
 PARAMETER = re.compile(r"([?&][^=&\s]*=)[^&\s]+")
@@ -41,8 +38,12 @@ PROTECTED = (
     "nginx protects it ({directive}), a route would not; take it over only if what is "
     "behind it may be open to all who reach Unbuffered"
 )
-SOME = "{where}: nginx refuses some requests, no route does"
-CLIENTS_HOST = ("$host", "$http_host", "$host:$server_port", "$host:$proxy_port")
+LUA = "its Lua code is known to nginx only"
+SOME = (
+    "{where}: a filter that refuses some requests. No route has it: they reach the "
+    "target"
+)
+NO_FIELDS = "{where}: no field of the client reached this target; here they do"
 TIMES_IN = re.compile(r"\s*(\d+)(ms|[smhdwMy]|)")
 SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -57,6 +58,8 @@ TIMES = {
 def told(directive: Directive) -> str:
     """A directive in words, without what may be a secret."""
     words = [PARAMETER.sub(r"\1…", word) for word in directive.words]
+    if is_lua(words[0]):
+        return f"{words[0]}: {LUA}"
     if TELLING.search(words[0]):
         return f"{words[0]} …"
     for position, word in enumerate(words[1:], 1):
@@ -68,8 +71,7 @@ def told(directive: Directive) -> str:
 def is_protection(directive: Directive) -> bool:
     """Does it let in some clients only?"""
     if directive.name == "if":
-        claims = CLAIMS.search(" ".join(directive.values))
-        return refuses(directive) and not claims
+        return refuses(directive) and not directive.filters
     off = directive.values in (["off"], ["all"]) and directive.name != "deny"
     return PROTECTION.match(directive.name) is not None and not off
 
@@ -93,11 +95,11 @@ class NginxOptions:
         self.rewrites: dict[str, str] = {}
         self.opened: list[str] = []  # refusals that nobody relies on, and no route has
 
-    def read(self, path: str, names: list[str]) -> None:
-        """`path` is the location's own text, `names` are those of its server."""
+    def read(self, path: str, fields: RequestFields) -> None:
+        """`path` is the location's own text."""
         keys = self.draft.keys
         self.path = path
-        self.fields(names)
+        fields.read(self.directives)
         for directive in self.directives:
             if directive.name in TIMES:
                 self.time(directive)
@@ -131,62 +133,9 @@ class NginxOptions:
         self.lose(directive)
 
     def lose(self, directive: Directive) -> None:
-        self.draft.lost.append(f"{directive.place}: {told(directive)}")
-
-    def fields(self, names: list[str]) -> None:
-        """`proxy_set_header`; Host is the target's, if nothing is said."""
-        said: dict[str, str] = {}
-        for directive in self.directives:
-            if directive.name == "proxy_set_header" and len(directive.values) == 2:
-                said[directive.values[0].lower()] = directive.values[1]
-                self.field(*directive.values)
-        host = said.get("host", "$proxy_host")
-        if host in ("$server_name", "${server_name}") and names:
-            host = names[0]
-        if host not in CLIENTS_HOST:
-            self.draft.keys["change_origin"] = True
-        if "$" not in host:
-            self.set_field("Host", host)
-        elif host not in (*CLIENTS_HOST, "$proxy_host"):
-            self.draft.lost.append(f"Host: {host} is known to nginx only")
-        if said.get("upgrade"):
-            self.draft.keys["ws"] = True
-
-    def field(self, name: str, value: str) -> None:
-        lower = name.lower()
-        passed_on = f"$http_{lower.replace('-', '_')}"
-        if lower in OWN | {"host"} or value == passed_on:
-            return
-        if "$" in value:
-            if lower in FORWARDED:
-                return
-            advice = "; read X-Forwarded-For" if lower == "x-real-ip" else ""
-            shown = "its value" if is_secret(name, value) else value
-            self.draft.lost.append(f"{name}: {shown} is known to nginx only{advice}")
-        elif not value:
-            removed = self.draft.keys.setdefault("headers.request.remove", [])
-            assert isinstance(removed, list)
-            removed.append(name)
-        else:
-            self.set_field(name, value)
-
-    def set_field(self, name: str, value: str, direction: str = "request") -> None:
-        try:
-            check_field_name(name)
-        except ValueError as fault:
-            self.draft.lost.append(f"{name}: {fault}")
-            return
-        known = self.draft.keys.setdefault(f"headers.{direction}.set", {})
-        assert isinstance(known, dict)
-        if direction == "request" and is_secret(name, value):
-            variable = variable_name(self.draft.prefix, name)
-            known[name] = Reference(variable)
-            self.draft.notes.append(
-                f"{name}: its value stays in the old file; "
-                f"set the variable {variable} to it"
-            )
-        else:
-            known[name] = value
+        filled_in = names(str(directive))
+        advice = f": envsubst fills in {', '.join(filled_in)}" if filled_in else ""
+        self.draft.lost.append(f"{directive.place}: {told(directive)}{advice}")
 
     def time(self, directive: Directive) -> None:
         text = " ".join(directive.values)
@@ -209,15 +158,23 @@ class NginxOptions:
         return found is not None
 
     def add_header(self, directive: Directive) -> bool:
-        if len(directive.values) < 2 or "$" in directive.values[1]:
+        if len(directive.values) < 2 or has_variable(directive.values[1]):
             return False
-        self.set_field(directive.values[0], directive.values[1], "response")
+        set_field(self.draft, directive.values[0], directive.values[1], "response")
         return True
 
     def proxy_hide_header(self, directive: Directive) -> bool:
-        removed = self.draft.keys.setdefault("headers.response.remove", [])
-        assert isinstance(removed, list)
-        removed.extend(directive.values)
+        known = self.draft.keys.get("headers.response.set")
+        added = {name.lower() for name in known} if isinstance(known, dict) else set()
+        for name in directive.values:
+            if name.lower() not in added:  # it is replaced anyhow
+                remove_field(self.draft, name, "response")
+        return True
+
+    def proxy_pass_request_headers(self, directive: Directive) -> bool:
+        if directive.values == ["off"]:
+            where = f"{directive.place}: {directive}"
+            self.opened.append(NO_FIELDS.format(where=where))
         return True
 
     def proxy_redirect(self, directive: Directive) -> bool:
@@ -234,7 +191,7 @@ class NginxOptions:
     def cookie(self, directive: Directive, key: str) -> bool:
         if directive.values == ["off"]:
             return True
-        if len(directive.values) != 2 or any("$" in v for v in directive.values):
+        if len(directive.values) != 2 or any(map(has_variable, directive.values)):
             return False
         if directive.values[0].startswith("~"):
             return False
@@ -286,6 +243,7 @@ READERS: dict[str, Callable[[NginxOptions, Directive], bool]] = {
     "client_max_body_size": NginxOptions.client_max_body_size,
     "add_header": NginxOptions.add_header,
     "proxy_hide_header": NginxOptions.proxy_hide_header,
+    "proxy_pass_request_headers": NginxOptions.proxy_pass_request_headers,
     "proxy_redirect": NginxOptions.proxy_redirect,
     "proxy_cookie_path": NginxOptions.proxy_cookie_path,
     "proxy_cookie_domain": NginxOptions.proxy_cookie_domain,

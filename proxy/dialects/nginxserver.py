@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from proxy.dialects.nginxsyntax import Directive
+from proxy.dialects.nginxsyntax import Directive, walk
+from proxy.dialects.nginxtemplate import has_variable
 
 INHERITED = re.compile(
     r"proxy_|add_header$|client_max_body_size$|auth_|allow$|deny$|satisfy$|"
-    r"ssl_verify_client$|access_by_|set$"
+    r"ssl_verify_client$|access_by_|(?:server_)?rewrite_by_|header_filter_by_|"
+    r"body_filter_by_|more_\w+_headers$|set$"
 )
 # Refuses or answers before any location of its server does.
 FIRST = ("return", "if", "rewrite")
@@ -135,20 +137,38 @@ def places(
             yield from places(directive.block, inside, (*outer, place.path))
 
 
-def constants(directives: list[Directive]) -> dict[str, str]:
-    """The variables that `set` gives a value without a variable in it."""
+def constants(directives: list[Directive], unsure: set[str]) -> dict[str, str]:
+    """The variables that `set` gives a value without a variable in it.
+
+    `unsure` are those that have another value now and then.
+    """
     found: dict[str, str] = {}
     for directive in directives:
         if directive.name == "set" and len(directive.values) == 2:
             name, value = directive.values
             found[name] = filled(value, found)
-    return {name: value for name, value in found.items() if "$" not in value}
+    return {
+        name: value
+        for name, value in found.items()
+        if not has_variable(value) and name not in unsure
+    }
+
+
+def conditional(directives: list[Directive]) -> set[str]:
+    """The variables that an `if` sets."""
+    return {
+        each.values[0]
+        for condition in walk(directives)
+        if condition.name == "if"
+        for each in walk(condition.block)
+        if each.name == "set" and each.values
+    }
 
 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-def filled(text: str, known: dict[str, str]) -> str:
+def filled(text: str, known: Mapping[str, str]) -> str:
     """The text with the variables that are known in it."""
     return VARIABLE.sub(
         lambda found: known.get(f"${found[1] or found[2]}", found[0]), text

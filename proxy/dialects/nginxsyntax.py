@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from proxy.dialects.draft import Unreadable
+from proxy.dialects.nginxlua import end_of_lua, is_lua
 
 TOKEN = re.compile(
     r"""
@@ -20,17 +21,26 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# Jinja, Helm, ERB and the like.
+TEMPLATE = re.compile(r"\{\{|\{%|<%")
+TEMPLATE_FOUND = (
+    "{name}:{line}: a template ({mark} … ): render it first, and import what comes out"
+)
 ESCAPED = re.compile(r"\\([\"'\\ ;{}])")
 
 
 @dataclass(slots=True)
 class Directive:
-    """One directive, where it stands, and what is in its block."""
+    """One directive, where it stands, and what is in its block.
+
+    `filters`: an `if` that anybody can meet (see nginxcondition).
+    """
 
     words: list[str]
     line: int
     block: list[Directive] = field(default_factory=list)
     file: str = ""
+    filters: bool = False
 
     @property
     def name(self) -> str:
@@ -58,12 +68,28 @@ def parse(text: str, name: str) -> list[Directive]:
     Raises:
         Unreadable: names the line at which it is no configuration of nginx.
     """
+    try:
+        return directives(text, name)
+    except Unreadable:
+        found = TEMPLATE.search(text)
+        if found is None:
+            raise
+        line = text.count("\n", 0, found.start()) + 1
+        raise Unreadable(
+            TEMPLATE_FOUND.format(name=name, line=line, mark=found[0])
+        ) from None
+
+
+def directives(text: str, name: str) -> list[Directive]:
     top: list[Directive] = []
     blocks = [top]
     words: list[str] = []
     begun = line = 1
     for line, kind, word in tokens(text, name):
-        if kind != "mark":
+        if kind == "lua":
+            blocks[-1].append(Directive(words, begun, file=name))
+            words = []
+        elif kind != "mark":
             begun = begun if words else line
             words.append(word)
         elif word == "}":
@@ -86,17 +112,26 @@ def parse(text: str, name: str) -> list[Directive]:
 
 def tokens(text: str, name: str) -> Iterator[tuple[int, str, str]]:
     """Line, kind and text of each word and mark."""
-    position, line = 0, 1
+    position, line, first = 0, 1, ""
     while position < len(text):
         found = TOKEN.match(text, position)
         if found is None:
             raise Unreadable(f"{name}:{line}: a quote that is not closed")
         kind = found.lastgroup or ""
-        if kind != "space":
-            word = found[kind]
-            yield line, kind, word if kind == "mark" else ESCAPED.sub(r"\1", word)
-        line += found[0].count("\n")
-        position = found.end()
+        whole = found[0]
+        if kind == "mark" and whole == "{" and is_lua(first):
+            end = end_of_lua(text, found.end())
+            if end < 0:
+                raise Unreadable(f"{name}:{line}: the file ends inside Lua code")
+            whole = text[position : end + 1]
+            yield line, "lua", whole
+            first = ""
+        elif kind != "space":
+            word = found[kind] if kind == "mark" else ESCAPED.sub(r"\1", found[kind])
+            first = "" if kind == "mark" else first or word
+            yield line, kind, word
+        line += whole.count("\n")
+        position += len(whole)
 
 
 def walk(directives: list[Directive]) -> Iterator[Directive]:

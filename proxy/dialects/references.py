@@ -28,6 +28,24 @@ class Reference(str):
         return made
 
 
+class FromTemplate(str):
+    """A text with `${NAME}` in it that envsubst filled in, and config.toml does."""
+
+    @property
+    def variables(self) -> list[str]:
+        return re.findall(r"\$\{(\w+)\}", self)
+
+
+def templates(value: object) -> list[str]:
+    """The variables of the environment that a template's values need."""
+    if isinstance(value, FromTemplate):
+        return value.variables
+    inner = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(inner, list):
+        return []
+    return [*dict.fromkeys(name for each in inner for name in templates(each))]
+
+
 def is_secret(name: str, content: str) -> bool:
     """Is it better not to write the value of a field down?"""
     named = SECRET.search(name) or CREDENTIAL.match(content)

@@ -15,7 +15,7 @@ from textwrap import fill
 
 from proxy.dialects.draft import Reading, Unreadable
 from proxy.dialects.evaluation import INSTALL
-from proxy.dialects.references import Reference, hide_parameters
+from proxy.dialects.references import Reference, hide_parameters, templates
 from proxy.dialects.values import table
 from proxy.migrate.checking import settle
 from proxy.migrate.finding import KNOWN, TITLES, candidates, kind_of, parts
@@ -198,7 +198,7 @@ def tell(reading: Reading, output: str, say: Say) -> None:
     for title, lines in (("not carried over", lost), ("noticed", reading.notices)):
         if lines:
             say(f"\n{title}:")
-            for line in lines:
+            for line in dict.fromkeys(lines):
                 say(f"  - {line}")
     if reading.active:
         say("\nnext:")
@@ -206,6 +206,9 @@ def tell(reading: Reading, output: str, say: Say) -> None:
             say(f"  {line}")
         for variable in variables(reading):
             say(f"  Set {variable} in the environment; {output} says to what.")
+        filled_in = templates([draft.keys for draft in reading.active])
+        if filled_in:
+            say(f"  Set {', '.join(filled_in)} in the environment, as for envsubst.")
         if output != STDOUT:
             say(f"  unbuffered serve --config {output}")
 

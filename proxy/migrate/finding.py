@@ -38,7 +38,9 @@ PATTERNS = {
     "webpack": re.compile(r"webpack.*\.[cm]?[jt]s", re.IGNORECASE),
     "package": re.compile(r"package\.json"),
     "angular": re.compile(r"proxy.*\.(json|[cm]?js)", re.IGNORECASE),
-    "nginx": re.compile(r".*\.(conf|nginx|nginxconf)|nginx.*"),
+    "nginx": re.compile(
+        r".*\.(conf|nginx|nginxconf)(\.(template|te?mpl|tpl|in|dist))?|nginx.*"
+    ),
 }
 NGINX = re.compile(r"^\s*(?:server|location|upstream)\b[^{};]*\{", re.MULTILINE)
 # Where the parts of a project of several are.
@@ -87,8 +89,16 @@ def candidates(folder: Path) -> Iterator[tuple[str, Path]]:
     ]
     loose = [
         ("nginx", path)
-        for below in ("", "nginx", "nginx/conf.d", "conf.d")
-        for path in sorted((folder / below).glob("*.conf"))
+        for below in (
+            "",
+            "nginx",
+            "nginx/conf.d",
+            "conf.d",
+            "templates",
+            "nginx/templates",
+        )
+        for pattern in ("*.conf", "*.conf.template")
+        for path in sorted((folder / below).glob(pattern))
     ]
     yield from dict.fromkeys(named + found + loose)
 

@@ -20,7 +20,7 @@ from proxy.policy.routing import Router
 from tests.imports.conftest import Run, needs_node
 
 CASES = Path(__file__).parent / "cases"
-NEEDS_NO_NODE = {"cra-package", "angular-json", "nginx", "nginx-upstreams"}
+NEEDS_NO_NODE = {"cra-package", "angular-json"}
 
 # A compiler that knows the types of the one case; a project has a real one.
 TYPESCRIPT = r"""
@@ -52,7 +52,9 @@ def project(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
             folder.name,
             folder / "expected.toml",
             id=folder.name,
-            marks=[] if folder.name in NEEDS_NO_NODE else [needs_node],
+            marks=[]
+            if folder.name in NEEDS_NO_NODE or folder.name.startswith("nginx")
+            else [needs_node],
         )
         for folder in sorted(CASES.iterdir())
     ],
@@ -128,6 +130,27 @@ def reached(config: Config, path: str) -> str:
         ("nginx", "/old/x?y", "127.0.0.1:3005 /new/x?y"),
         ("nginx", "/exact?y", "/run/app.sock:0 /there?y"),
         ("nginx", "/admin", "nowhere"),
+        ("nginx-template", "/api/x", "set:80 /x"),
+        ("nginx-template", "/auth/x", "set:80 /auth/x"),
+        ("nginx-lua", "/gate/x", "nowhere"),
+        # compared with http-proxy-middleware 2.0.9
+        ("webpack-slashes", "/api/x?a=//b", "localhost:3000 /x?a=//b"),
+        ("webpack-slashes", "/api", "localhost:3000 /"),
+        ("webpack-slashes", "/api?x", "localhost:3000 /?x"),
+        ("webpack-slashes", "/v1/x", "localhost:3000 /v2/x"),
+        ("webpack-slashes", "/v1?x", "localhost:3000 /v2/?x"),
+        ("webpack-slashes", "/bare/x", "localhost:3000 /x"),
+        ("webpack-slashes", "/app/api/x", "localhost:3000 /app/rest/x"),
+        ("webpack-slashes", "/rest/x?a", "localhost:3000 /v3/x?a"),
+        ("webpack-slashes", "/made/x", "localhost:3000 /x"),
+        ("webpack-slashes", "/base/x", "localhost:3001 /base/x"),
+        ("webpack-sockets", "/api/ws/x", "localhost:3001 /api/ws/x"),
+        ("webpack-sockets", "/api/users", "localhost:3000 /api/users"),
+        ("vue-env", "/dev-api/login", "localhost:7001 /api/login"),
+        ("vue-env", "/uploads/x", "store.example:9443 /bucket/uploads/x"),
+        ("cra-env", "/api/x", "127.0.0.1:5002 /x"),
+        ("next-env", "/api/x", "localhost:8000 /x"),
+        ("next-env", "/media/x", "localhost:9000 /files/x"),
     ],
 )
 def test_a_request_reaches_what_it_reached_before(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dialects.draft import Origin, Reading, Unreadable
+from proxy.dialects.draft import Draft, Origin, Reading, Unreadable
 from proxy.dialects.nginx import read_nginx
 from proxy.dialects.nginxsyntax import parse
+from proxy.migrate.checking import settle
 from proxy.migrate.writing import write
 
 PASS = "proxy_pass http://127.0.0.1:1;"
@@ -302,3 +303,267 @@ def test_included_files_are_read_and_one_that_is_not_there_is_told(
 def test_a_secret_stays_in_the_old_file(inside: str) -> None:
     reading = read(f"server {{ location /a {{ {inside} }} }}")
     assert "SECRET1" not in write(reading, "nginx")
+
+
+# -- fields: what nginx overwrites no client can forge
+
+FORGED = [
+    "X-Real-IP $remote_addr",
+    "X-Remote-User $remote_user",
+    "X-SSL-Client-DN $ssl_client_s_dn",
+    "X-Request-Start t=${msec}",
+    "X-Original-URI $request_uri",
+    "X-Forwarded-User $remote_user",
+    "X-Tenant $http_x_other",
+    "X-Group a-$geoip_country_code",
+    "Authorization $http_x_token",
+]
+
+
+@pytest.mark.parametrize("said", FORGED)
+@pytest.mark.parametrize("level", ["http", "server", "location", "named"])
+def test_a_field_that_nginx_overwrites_is_removed_and_told(
+    said: str, level: str
+) -> None:
+    field = f"proxy_set_header {said};"
+    inside = {
+        "http": f"{field} server {{ location /a {{ {PASS} }} }}",
+        "server": f"server {{ {field} location /a {{ {PASS} }} }}",
+        "location": f"server {{ location /a {{ {field} {PASS} }} }}",
+        "named": "server { location /a { try_files $uri @b; } "
+        f"location @b {{ {field} {PASS} }} }}",
+    }
+    (draft,) = read(f"http {{ {inside[level]} }}").active
+    name = said.split()[0]
+    assert draft.keys["headers.request.remove"] == [name]
+    assert any(name in line and "removed" in line for line in draft.lost)
+
+
+@pytest.mark.parametrize(
+    ("fields", "set_", "removed"),
+    [
+        ("X-A 1; proxy_set_header X-B ''", {"X-A": "1"}, ["X-B"]),
+        ("X-A $http_x_a", None, None),
+        ("X-A ${http_x_a}", None, None),
+        ("Cookie '$http_cookie; a=b'", None, None),  # the client's own stays
+        ("Connection $connection_upgrade", None, None),
+        ("Content-Length ''", None, None),  # the framing is ours
+        ("X-Forwarded-For $proxy_add_x_forwarded_for", None, None),
+        ("X-Forwarded-Port $server_port", None, None),
+        ("X-A ''; proxy_set_header x-a 1", {"x-a": "1"}, []),
+        ("X-A 1; proxy_set_header x-a $remote_addr", {}, ["x-a"]),
+        ("X-A $one", {"X-A": "1"}, None),  # a constant of the server
+        ("X-A $two", None, ["X-A"]),  # set in an `if` as well
+        ("X-A $empty", None, ["X-A"]),
+    ],
+)
+def test_each_field_is_set_removed_or_left(
+    fields: str, set_: dict[str, str] | None, removed: list[str] | None
+) -> None:
+    sets = "set $one 1; set $two 2; set $empty ''; if ($arg_x) { set $two 3; }"
+    keys = keys_of(f"{sets} location /a {{ proxy_set_header {fields}; {PASS} }}")
+    assert keys.get("headers.request.set") == set_
+    assert keys.get("headers.request.remove") == removed
+
+
+def test_a_named_location_sends_its_own_fields_only() -> None:
+    text = (
+        "proxy_set_header X-Server 1; location /a { proxy_set_header X-Own 2; "
+        f"try_files $uri @b; }} location @b {{ {PASS} }}"
+    )
+    assert keys_of(text)["headers.request.set"] == {"X-Server": "1"}
+
+
+def test_fields_of_headers_more_count_too() -> None:
+    keys = keys_of(
+        "location /a { more_set_input_headers 'X-A: 1' 'X-B: $remote_user'; "
+        f"more_clear_input_headers -t text/plain X-C; {PASS} }}"
+    )
+    assert keys["headers.request.set"] == {"X-A": "1"}
+    assert keys["headers.request.remove"] == ["X-B", "X-C"]
+
+
+def test_fields_that_were_not_passed_at_all_are_a_warning() -> None:
+    inside = f"proxy_pass_request_headers off; location /a {{ {PASS} }}"
+    (line,) = read(f"server {{ {inside} }}").opened
+    assert "proxy_pass_request_headers off" in line
+
+
+def test_response_fields_are_hidden() -> None:
+    keys = keys_of(
+        f"proxy_hide_header X-A; proxy_pass_header Server; location /a {{ {PASS} }}"
+    )
+    assert keys["headers.response.remove"] == ["X-A"]
+
+
+def test_what_another_protocol_was_sent_is_told() -> None:
+    reading = read(
+        r"server { location ~ \.php$ { fastcgi_pass unix:/x; "
+        "fastcgi_param REMOTE_USER $remote_user; } "
+        "location /u { uwsgi_pass u:1; uwsgi_param X_A b; } }"
+    )
+    assert "FastCGI is not HTTP/1.1" in reading.lost[0]
+    assert "REMOTE_USER" in reading.lost[0]
+    assert "X_A" in reading.lost[1]
+
+
+# -- filters
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "if ($request_method !~ ^(GET|HEAD|POST)$) { return 405; }",
+        "if ($request_method = TRACE) { return 403; }",
+        "if ($request_method !~ 'GET|POST') { return 444; }",
+        "if ($content_length > 5) { return 413; }",
+        "if ($allowed = 0) { return 405; }",
+        "if (-f /var/www/down.html) { return 503; }",
+        "if (!-e $request_filename) { return 404; }",
+        "if ($request_uri ~* (wp-login|xmlrpc)) { return 403; }",
+        "if ($query_string ~ union.*select) { return 403; }",
+        "if ($bad_bot) { return 403; }",
+        "if ($worse_bot = 1) { return 444; }",
+    ],
+)
+@pytest.mark.parametrize("level", ["server", "location"])
+def test_a_filter_closes_no_route_and_is_told(test: str, level: str) -> None:
+    maps = (
+        "map $http_user_agent $bad_bot { default 0; ~curl 1; } "
+        "map $bad_bot$http_referer $worse_bot { default 0; }"
+    )
+    server = f"{test} location /a {{ {PASS} }}"
+    if level == "location":
+        server = f"location /a {{ {test} {PASS} }}"
+    reading = read(f"http {{ {maps} server {{ {server} }} }}")
+    assert [draft.prefix for draft in reading.active] == ["/a"]
+    (line,) = reading.opened
+    assert "a.conf:1: if" in line
+    assert "filter" in line
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "if ($arg_token != x) { return 403; }",
+        "if ($args !~ token=x) { return 403; }",
+        "if ($request_uri !~ ^/open) { return 404; }",
+        "if ($http_x_api_key = '') { return 401; }",
+        "if ($network) { return 403; }",
+        "if ($keyed) { return 403; }",
+        "if ($mixed) { return 403; }",
+        "if ($itself) { return 403; }",
+        "if ($cookie_session = '') { return 403; }",
+        "rewrite_by_lua_file guard.lua;",
+        "server_rewrite_by_lua_block { ngx.exit(403) }",
+    ],
+)
+def test_what_tests_who_comes_still_closes(test: str) -> None:
+    maps = (
+        "geo $network { default 1; 10.0.0.0/8 0; } "
+        "map $http_x_api_key $keyed { default 1; } "
+        "map $request_method$remote_addr $mixed { default 1; } "
+        "map $itself $itself { default 1; } "
+    )
+    text = f"http {{ {maps} server {{ {test} location /a {{ {PASS} }} }} }}"
+    assert routes(text) == set()
+
+
+# -- Lua and templates
+
+LUA = r"""
+init_by_lua_block { -- } not the end
+  local t = { a = "}", b = '{', c = [[ } ]], d = [==[ ]] } ]==], e = "\"}" }
+  --[[ } ]] }
+server {
+  location /lua { content_by_lua_block { ngx.say("{") } }
+  location /a { header_filter_by_lua_block { x = "}" } proxy_pass http://h:1; }
+  location /b { access_by_lua_block { ngx.exit(403) } proxy_pass http://h:1; }
+  location /c { proxy_pass http://chosen; }
+}
+upstream chosen { server 0.0.0.1; balancer_by_lua_block { local b = {} } }
+"""
+
+
+def test_blocks_of_lua_are_told_as_what_they_are() -> None:
+    reading = read(LUA)
+    assert [draft.prefix for draft in reading.active] == ["/a"]
+    lost = "\n".join(
+        [*reading.lost, *(line for draft in reading.drafts for line in draft.lost)]
+    )
+    for name in ("content_by_lua_block", "header_filter_by_lua_block",
+                 "access_by_lua_block", "balancer_by_lua_block"):  # fmt: skip
+        assert name in lost
+    assert "a.conf:7: header_filter_by_lua_block" in lost
+    assert "ngx" not in lost
+    with pytest.raises(Unreadable, match=r"a\.conf:1: the file ends inside Lua"):
+        read("init_by_lua_block { '}'")
+
+
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ("proxy_pass http://${HOST_NAME}:${PORT_OF_IT};",
+         ["http://${HOST_NAME}:${PORT_OF_IT}"]),
+        ("proxy_pass http://$HOST_NAME;", ["http://${HOST_NAME}"]),
+        ("proxy_pass ${ADDRESS};", ["${ADDRESS}"]),
+        ("proxy_pass $SCHEME://h/;", ["${SCHEME}://h"]),
+        ("proxy_pass http://u;", ["http://${ONE}:${TWO}", "http://b:2"]),
+        ("set $HERE http://h:1; proxy_pass $HERE;", ["http://h:1"]),
+    ],
+)  # fmt: skip
+def test_variables_of_envsubst_stay_in_a_target(text: str, targets: list[str]) -> None:
+    reading = read(
+        "upstream u { server ${ONE}:${TWO}; server b:2; }"
+        f"server {{ listen $LISTEN; location /a {{ {text} }} }}"
+    )
+    (draft,) = reading.active
+    settle(draft)
+    assert not draft.inactive
+    target = draft.keys["target"]
+    assert (target if isinstance(target, list) else [target]) == targets
+    for each in targets:
+        assert each in write(reading, "nginx")
+
+
+def test_variables_of_envsubst_elsewhere() -> None:
+    reading = read(
+        "server { location /a { proxy_set_header X-A $FROM_ENV; proxy_set_header "
+        "Authorization 'Bearer ${TOKEN}'; proxy_set_header X-Key 'SECRET1${TOKEN}'; "
+        "proxy_read_timeout ${LIMIT}; proxy_pass http://h:1/${BASE}/; } "
+        f"location /${{BASE}} {{ {PASS} }} }}"
+    )
+    (draft,) = reading.active
+    settle(draft)
+    text = write(reading, "nginx")
+    assert 'X-A = "${FROM_ENV}"' in text
+    assert 'Authorization = "Bearer ${TOKEN}"' in text
+    assert "SECRET1" not in text
+    assert '"^/a" = "/${BASE}/"' in text
+    assert any("envsubst fills in LIMIT" in line for line in draft.lost)
+    assert "BASE: envsubst fills it in" in reading.lost[0]
+    (notice,) = [each for each in reading.notices if "envsubst" in each]
+    assert all(name in notice for name in ("FROM_ENV", "TOKEN", "BASE"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server { server_name {{ domain }}; }",
+        "{% if x %} server { } {% endif %}",
+        "server { listen 80;\n {{- range .Sites }} location / { } {{ end }} }",
+    ],
+)
+def test_a_template_of_another_kind_is_named(text: str) -> None:
+    with pytest.raises(Unreadable, match=r"a\.conf:\d: a template"):
+        read(text)
+
+
+def test_one_entry_that_does_not_load_takes_no_other_along() -> None:
+    draft = Draft("/a", "a.conf:1", {"target": "http://h:1"})
+    draft.keys["headers.request.remove"] = ["X-A", "Content-Length", "X-B"]
+    draft.keys["headers.request.set"] = {"X-C": "1", "Te": "2"}
+    settle(draft)
+    assert draft.keys["headers.request.remove"] == ["X-A", "X-B"]
+    assert draft.keys["headers.request.set"] == {"X-C": "1"}
+    assert len(draft.lost) == 2
