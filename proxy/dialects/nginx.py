@@ -93,14 +93,32 @@ def read_server(
     """Add the drafts of one server."""
     found: list[Found] = []
     refusals: list[Refusal] = []
+    patterns: list[Location] = []
     named = {p.path: p.location for p in server.places if p.path.startswith("@")}
     for place in server.places:
         location = Location(reading, server, place, upstreams, named)
         location.read()
         found += location.found
         refusals += location.refusals
+        if location.lets_upgrade():
+            patterns.append(location)
     before_all(reading, server, found)
     settle(reading, found, refusals, server.places)
+    for location in patterns:
+        let_upgrade(found, location)
+
+
+def let_upgrade(found: list[Found], location: Location) -> None:
+    """WebSockets of a pattern that is no route: those of the route that takes them."""
+    head = Refusal(location.place, location.where).head
+    for each in found:
+        keys, prefix = each.draft.keys, each.draft.prefix
+        target = keys["target"]
+        targets = target if isinstance(target, list) else [target]
+        below = prefix == "/" or f"{head}/".startswith(f"{prefix}/")
+        if not each.draft.inactive and below and targets == location.sockets:
+            keys["ws"] = True
+            each.draft.remarks["ws"] = f"of {location.where}"
 
 
 def before_all(reading: Reading, server: Server, found: list[Found]) -> None:

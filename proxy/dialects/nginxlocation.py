@@ -34,7 +34,9 @@ OTHER_PROTOCOLS = {
     "grpc_pass": "gRPC", "memcached_pass": "memcached",
 }  # fmt: skip
 ENVSUBST = "{name}: envsubst fills it in, and a prefix cannot; write the route by hand"
+PLACEHOLDER = re.compile(r"@[A-Z][A-Z0-9_]*@")  # of autoconf and of many a script
 WHOLE = re.compile(r"(\$\{[A-Z_][A-Z0-9_]*\})(/.*)?")  # an address from the environment
+UNKNOWN = "which paths these are is known to envsubst only"
 FILES = "try_files: files are not served here; all paths go to the target"
 HOST = "nginx sent Host: {name}, the name of its upstream; this is the target's own"
 
@@ -59,6 +61,7 @@ class Location:
         self.notes: list[str] = []
         self.found: list[Found] = []
         self.refusals: list[Refusal] = []  # of what is not open to all
+        self.sockets: list[str] = []  # targets of a pattern that is no route
         self.block = self.location.block
         self.name = ""  # of an `upstream`
         self.follow(named)
@@ -92,6 +95,11 @@ class Location:
             targets, uri = self.targets(written)
         except ValueError as fault:
             self.lose(str(fault))
+            self.refuse()
+            return
+        if not prefixes:
+            self.refuse()
+            self.sockets = [] if uri else targets
             return
         for prefix in prefixes:
             draft = Draft(prefix, self.where, notes=[*self.notes])
@@ -115,6 +123,24 @@ class Location:
                 self.reading.notice(HELD)
         if any(each.draft.inactive for each in self.found):
             self.refusals.append(Refusal(self.place, self.where))
+
+    def refuse(self) -> None:
+        """Keep closed what is no route, if not everybody was let in."""
+        if not any(is_protection(each) for each in self.block):
+            return
+        if names(self.place.path):
+            self.reading.opened.append(f"{self.where}: nginx protects it; {UNKNOWN}")
+        else:
+            self.refusals.append(Refusal(self.place, self.where))
+
+    def lets_upgrade(self) -> bool:
+        """Does a location without a route pass WebSockets on?"""
+        upgrades = [
+            each.values[1]
+            for each in self.all("proxy_set_header")
+            if len(each.values) == 2 and each.values[0].lower() == "upgrade"
+        ]
+        return bool(self.sockets) and any(upgrades)
 
     def tell_host(self, draft: Draft) -> None:
         sets = table(draft.keys.get("headers.request.set"))
@@ -185,6 +211,9 @@ class Location:
         Raises:
             ValueError: says why it has none.
         """
+        if PLACEHOLDER.search(written):
+            shown = written.partition("?")[0]
+            raise ValueError(f"proxy_pass {shown}: a template: render it first")
         text = CREDENTIALS.sub("", filled(written, self.known))
         unix = UNIX.fullmatch(text)
         if unix:

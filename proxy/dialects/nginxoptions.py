@@ -26,6 +26,7 @@ NEEDLESS = {
     "set", "try_files", "root", "index", "proxy_pass_header", "resolver",
     "more_set_input_headers", "more_clear_input_headers",
 }  # fmt: skip
+CACHING = re.compile(r"proxy_cache")
 PROTECTION = re.compile(
     r"auth_(?!basic_user_file|delay|request_set|jwt_\w+_)|allow$|deny$|internal$|"
     r"limit_except$|ssl_verify_client$|access_by_|(server_)?rewrite_by_lua"
@@ -103,7 +104,7 @@ class NginxOptions:
         for directive in self.directives:
             if directive.name in TIMES:
                 self.time(directive)
-            elif directive.name not in NEEDLESS:
+            elif directive.name not in NEEDLESS and not CACHING.match(directive.name):
                 self.other(directive)
         if self.rewrites:  # they are tried before the path of proxy_pass
             rules = keys.get("path_rewrite")

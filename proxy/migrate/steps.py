@@ -64,7 +64,8 @@ def snippet(reading: Reading, address: str) -> Iterator[str]:
                 f'  {context}: {{ "target": "{address}"{json_ws(ws_there)} }}'
                 for context, ws_there in contexts.items()
             ]
-            yield ",\n    ".join(entries)
+            yield from (f"{entry}," for entry in entries[:-1])
+            yield from entries[-1:]
             yield "}"
         case "setup":
             yield (

@@ -408,6 +408,16 @@ def test_env_files_count_in_the_order_of_their_tool(
 
 
 @needs_node
+def test_json_is_imported_as_dev_servers_do(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "vite.config.mjs").write_text(
+        "import whole, { proxy } from './package.json'\n"
+        "export default { server: { proxy: { '/a': whole.proxy, '/b': proxy } } }\n"
+    )
+    outcome = run("import", "vite.config.mjs", "-o", "-")
+    assert outcome.out.count('target = "http://localhost:4000"') == 2
+
+
+@needs_node
 def test_other_tools_load_no_env_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "webpack.config.js").write_text(
         "module.exports = { devServer: { proxy: { '/a': process.env.WHICH } } }"

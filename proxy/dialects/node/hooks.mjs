@@ -110,6 +110,10 @@ export async function load(url, context, next) {
     ]
     return { format: 'module', source: source.join('\n'), shortCircuit: true }
   }
+  // Dev servers bundle their configuration, JSON with it.
+  if (/^file:.*\.json$/.test(url) && !(context.importAttributes ?? context.importAssertions)?.type) {
+    return { format: 'module', source: fromJson(read(url)), shortCircuit: true }
+  }
   if (TYPESCRIPT.test(url)) {
     const source = withNames(compiled(read(url)), url)
     return { format: 'module', source, shortCircuit: true }
@@ -120,6 +124,18 @@ export async function load(url, context, next) {
     if (!url.includes('/node_modules/')) loaded.source = withNames(text, url)
   }
   return loaded
+}
+
+function fromJson(text) {
+  const value = JSON.parse(text)
+  const names = Object.keys(Object(value)).filter(
+    (name) => /^[A-Za-z_$][\w$]*$/.test(name) && name !== 'default',
+  )
+  return [
+    `const it = ${JSON.stringify(value)}`,
+    'export default it',
+    ...names.map((name) => `const own_${name} = it.${name}; export { own_${name} as ${name} }`),
+  ].join('\n')
 }
 
 function withNames(text, url) {

@@ -567,3 +567,36 @@ def test_one_entry_that_does_not_load_takes_no_other_along() -> None:
     assert draft.keys["headers.request.remove"] == ["X-A", "X-B"]
     assert draft.keys["headers.request.set"] == {"X-C": "1"}
     assert len(draft.lost) == 2
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        r"~ ^/admin/\d+/ { auth_basic x; proxy_pass http://h:1; }",
+        "/admin { auth_basic x; proxy_pass http://$chosen; }",
+        "/admin { access_by_lua_file x.lua; proxy_pass http://@HOST@:1; }",
+        "/${BASE} { auth_basic x; proxy_pass http://h:1; }",
+    ],
+)
+def test_a_protected_location_that_is_no_route_is_not_opened_by_another(
+    location: str,
+) -> None:
+    text = f"server {{ location / {{ {PASS} }} location {location} }}"
+    reading = read(text)
+    assert reading.opened or reading.active == []
+
+
+def test_sockets_of_a_pattern_go_to_the_route_that_takes_its_paths() -> None:
+    upgrade = "proxy_set_header Upgrade $http_upgrade;"
+    text = (
+        f"location / {{ {PASS} }} location /other {{ proxy_pass http://h:2; }} "
+        rf"location ~ /api/v[0-9]+/(users/)?websocket$ {{ {upgrade} {PASS} }}"
+    )
+    assert keys_of(text, "/").get("ws") is True
+    assert keys_of(text, "/other").get("ws") is None
+    assert keys_of(text.replace(upgrade, ""), "/").get("ws") is None
+
+
+def test_placeholders_of_a_template_are_told() -> None:
+    reading = read("server { location /a { proxy_pass http://127.0.0.1:@PORT@/x; } }")
+    assert "http://127.0.0.1:@PORT@/x: a template" in reading.lost[0]
