@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from proxy.errors import ShuttingDown
 from proxy.exchange import Exchange
+from proxy.internal_errors import report
 from proxy.policy.delivery import reconnects
 from proxy.timeline import OVER, Ending
 from proxy.transport.relay import ResponseRelay
@@ -47,7 +48,13 @@ class Departing(Exchange):
         return False
 
     def end_between_events(self) -> None:
-        """End the stream, if it is still between two events."""
+        """End the stream, if it is still between two events; called by the loop."""
+        try:
+            self.end_at_boundary()
+        except Exception as error:
+            self.crashed("the end of a stream at an event", error)
+
+    def end_at_boundary(self) -> None:
         watched = self.watched
         if self.phase is OVER or watched is None:
             return
@@ -58,7 +65,12 @@ class Departing(Exchange):
             Ending.SHUT_DOWN, ShuttingDown("drain_seconds are over: ended at an event")
         )
         self.let_go()
-        self.client.send_end([])
+        try:
+            self.client.send_end([])
+        except Exception as error:
+            report("the end of a stream at an event", error)
+            self.client.abort()
+        self.notify()
         self.client.next()
 
     def cut(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+from proxy.internal_errors import report
 from proxy.transport.client import ClientConnection
 from proxy.transport.deadlines import Deadlines
 
@@ -32,7 +33,10 @@ class Drain:
     async def run(self, seconds: float) -> int:
         """Have all exchanges end; how many were left with half a response."""
         for client in tuple(self.clients):
-            client.drain()
+            try:
+                client.drain()
+            except Exception as error:
+                client.crashed("the begin of a drain", error)
         if not seconds:
             return await self.cut()
         await self.wait(seconds)
@@ -42,19 +46,26 @@ class Drain:
 
     def shut_down(self) -> int:
         """End what an EventSource reads at its next event, cut the rest."""
-        return sum(
-            client.exchange.shut_down()
-            for client in tuple(self.clients)
-            if client.exchange is not None
-        )
+        broken = 0
+        for client in tuple(self.clients):
+            if client.exchange is not None:
+                try:
+                    broken += client.exchange.shut_down()
+                except Exception as error:
+                    broken += 1
+                    client.crashed("the end of a drain", error)
+        return broken
 
     async def cut(self) -> int:
         """Leave nothing."""
         broken = 0
         for client in tuple(self.clients):
             if client.exchange is not None:
-                client.exchange.cut()
                 broken += 1
+                try:
+                    client.exchange.cut()
+                except Exception as error:
+                    client.crashed("the end of a drain", error)
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
         await asyncio.sleep(0)
         for client in tuple(self.clients):
@@ -85,6 +96,11 @@ class Drain:
         """Called by the clock."""
         if now >= self.limit:
             self.over.set()
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Nobody would say when the time is over: it is."""
+        report(place, error)
+        self.over.set()
 
     def client_gone(self) -> None:
         """A connection is closed."""

@@ -20,6 +20,13 @@ class ProxyError(Exception):
     type: ClassVar[str] = "proxy_internal_error"
 
 
+class InternalError(ProxyError):
+    """Code of the proxy raised what nobody expected; the log has the traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error; the proxy's log has more")
+
+
 class ConfigError(ProxyError):
     """One or more faults in the configuration; the process exits with 2."""
 

@@ -1,9 +1,9 @@
 """One exchange: what it holds, and the ways in which it can end.
 
-Every way out of an exchange is here, and every one goes through `over`, once:
-after it nothing is left open towards the upstream that should not be, the
-client knows what there is to know, and the observers have the account. How
-an exchange proceeds until then is in `forward`.
+Every way out of an exchange is here, and every one goes through `over`, once, and
+then in this order: nothing is left open towards the upstream that should not be,
+the client knows what there is to know, and then the observers get the account. From
+`over` on nothing raises. How an exchange proceeds until then is in `forward`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from proxy.errors import (
     ClientError,
     ClientStalled,
     ConnectTimeout,
+    InternalError,
     Overloaded,
     ProxyError,
     RequestTimeout,
@@ -22,6 +23,7 @@ from proxy.errors import (
     UpstreamTimeout,
 )
 from proxy.http1.head import RequestHead, ResponseHead
+from proxy.internal_errors import report
 from proxy.policy.balancing import Attempts
 from proxy.policy.failure import Failure, failure_event, failure_response
 from proxy.policy.limits import exceeded, unlimited
@@ -138,26 +140,48 @@ class Exchange:
         self.prepared.deadlines.discard(self)
         if self.upstream is not None:
             self.upstream.open -= 1
-        self.timeline.end(self.prepared.clock(), ending, error)
+        try:
+            now = self.prepared.clock()
+        except Exception as fault:  # nothing may be in the way of an end
+            report("the clock", fault)
+            now = self.phase_began
+        self.timeline.end(now, ending, error)
         self.timeline.heads = (self.head, self.received)
         if self.tap is not None:
-            self.tap.over(self)
+            try:
+                self.tap.over(self)
+            except Exception as fault:
+                report("the recording of an exchange", fault)
         self.client.exchange = None
         self.client.receiver = None
         self.client.feeder = None
+
+    def notify(self) -> None:
+        """Give the observers the account, now that the client is served."""
         self.prepared.ended(self.timeline)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised while it worked for this exchange."""
+        report(place, error)
+        try:
+            self.fail(InternalError())
+        except Exception as again:
+            report("the end of an exchange", again)
+            self.client_left(InternalError())
 
     def fail(self, error: ProxyError) -> None:
         """Tell the client: by a status, or once the head is out by an abort."""
         if self.phase is OVER:
             return
-        head_sent = self.phase in (RELAYING, TUNNEL)
+        head_sent = self.timeline.status != 0
         if isinstance(error, UpstreamTimeout | RequestTimeout):
             ending = Ending.TIMED_OUT
         elif isinstance(error, ClientError | Overloaded):
             ending = Ending.REFUSED
         elif isinstance(error, ShuttingDown):
             ending = Ending.SHUT_DOWN
+        elif isinstance(error, InternalError):
+            ending = Ending.INTERNAL_ERROR
         else:
             ending = Ending.UPSTREAM_BROKE
         if not head_sent:
@@ -166,14 +190,20 @@ class Exchange:
         self.timeline.bytes_sent += len(last_event)
         self.over(ending, error)
         self.let_go()
-        if last_event:
-            self.client.send_piece(last_event)
-            self.client.send_end([])
+        try:
+            if last_event:
+                self.client.send_piece(last_event)
+                self.client.send_end([])
+            elif head_sent:
+                self.client.break_off(close_is_end=self.close_is_end)
+            else:
+                self.answer(error)
+        except Exception as fault:
+            report("the answer to a failure", fault)
+            self.client.abort()
+        self.notify()
+        if last_event or not head_sent:
             self.client.next()
-        elif head_sent:
-            self.client.break_off(close_is_end=self.close_is_end)
-        else:
-            self.answer(error)
 
     def last_event(self, error: ProxyError) -> bytes:
         """What tells a client of the failure inside its stream; often nothing.
@@ -210,16 +240,21 @@ class Exchange:
             failure_response(failure, self.head, client.keep_alive, http_date()),
             chunked=False,
         )
-        client.next()
+        client.flush_head()
 
-    def client_left(self, error: ClientError) -> None:
+    def client_left(self, error: ClientError | InternalError) -> None:
         """The client is gone: so is its upstream connection, in every phase."""
         if self.phase is OVER:
             return
-        stalled = isinstance(error, ClientStalled)
-        self.over(Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT, error)
+        if isinstance(error, InternalError):
+            ending = Ending.INTERNAL_ERROR
+        else:
+            stalled = isinstance(error, ClientStalled)
+            ending = Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT
+        self.over(ending, error)
         self.let_go()
         self.client.abort()
+        self.notify()
 
     @property
     def upstream_to_move(self) -> bool:

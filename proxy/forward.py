@@ -36,6 +36,7 @@ from proxy.http1.framing import (
 )
 from proxy.http1.grammar import shown
 from proxy.http1.head import ResponseHead
+from proxy.internal_errors import report
 from proxy.policy import messages
 from proxy.policy.delivery import Delivery, decide
 from proxy.policy.forwarded import public_address
@@ -213,7 +214,6 @@ class Forward(Reaching):
         trailers = (
             chunked and not delivery.codings and messages.takes_trailers(self.head)
         )
-        timeline.status = head.status
         timeline.stream = delivery.stream
         timeline.coded = delivery.codings
         client.write_head(
@@ -230,6 +230,7 @@ class Forward(Reaching):
             ),
             chunked=chunked,
         )
+        timeline.status = head.status
         if delivery.codings:
             decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
             relay: ResponseRelay = DecodingRelay(
@@ -265,10 +266,10 @@ class Forward(Reaching):
                 "the upstream switched protocols within the request (RFC 9110 §7.8)"
             )
         self.enter(TUNNEL)
-        self.timeline.status = 101
         self.timeline.stream = True
         self.client.keep_alive = False
         self.client.write_head(messages.switching(head, route), chunked=False)
+        self.timeline.status = 101
         self.client.flush_head()
         clock = self.prepared.clock
         Tunnel(self.client, connection, self.relayed, self.timeline, clock, self.tap)
@@ -288,10 +289,15 @@ class Forward(Reaching):
         tunnel = self.phase is TUNNEL
         self.over(Ending.COMPLETE, None)
         if connection is not None:
-            if tunnel:
-                connection.close_tunnel()
-            elif client.request_complete:
-                connection.release()
-            else:
-                connection.drop()
+            try:
+                if tunnel:
+                    connection.close_tunnel()
+                elif client.request_complete:
+                    connection.release()
+                else:
+                    connection.drop()
+            except Exception as error:
+                report("the return of an upstream's connection", error)
+                connection.abort()
+        self.notify()
         client.next()

@@ -65,16 +65,21 @@ class Reaching(Departing):
         if self.timeline.sought is None:
             self.timeline.sought = self.phase_began
         try:
-            connection = await upstream.connect()
-        except UpstreamError as error:
-            self.connecting = None
-            self.unreached(error)
-        except ProxyError as error:
-            self.connecting = None
-            self.fail(error)
-        else:
-            self.connecting = None
-            self.connected(connection)
+            try:
+                connection = await upstream.connect()
+            except UpstreamError as error:
+                self.connecting = None
+                self.unreached(error)
+            except ProxyError as error:
+                self.connecting = None
+                self.fail(error)
+            else:
+                self.connecting = None
+                self.connected(connection)
+        except Exception as error:
+            if self.connecting is asyncio.current_task():
+                self.connecting = None
+            self.crashed("a connection to an upstream", error)
 
     def unreached(self, error: UpstreamError) -> None:
         """The target cannot be reached: on to another one, or wait for it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -18,6 +17,7 @@ from proxy.config.model import Config
 from proxy.drain import Drain
 from proxy.errors import (
     ConfigError,
+    InternalError,
     Overloaded,
     ProxyError,
     RequestTimeout,
@@ -26,14 +26,13 @@ from proxy.errors import (
 from proxy.forward import Forward
 from proxy.http1.head import RequestHead
 from proxy.inspector.inspector import PATH, Inspector
+from proxy.internal_errors import report
 from proxy.listener import TLS, Listener
 from proxy.policy.failure import Failure, failure_response
 from proxy.prepared import Prepared
 from proxy.timeline import Clock, Ending, Timeline, http_date, monotonic
 from proxy.transport.client import ClientConnection
 from proxy.transport.deadlines import Deadlines
-
-log = logging.getLogger("unbuffered")
 
 GONE_SECONDS = 1.0  # for the loop to tell of connections that were aborted
 
@@ -120,8 +119,8 @@ class Server:
             self.observers = tuple(observers)
         try:
             known.close(prepared)
-        except Exception:  # it serves by the other one already
-            log.exception("internal error while connections of before were closed")
+        except Exception as error:  # it serves by the other one already
+            report("the close of connections of the configuration before", error)
 
     def configure(self, config: Config, prepared: Prepared) -> None:
         """Be as a configuration says, for all that comes from now on."""
@@ -142,7 +141,10 @@ class Server:
             async with asyncio.timeout(GONE_SECONDS):
                 await self.last.gone()
         self.prepared.close()
-        self.inspector.close()
+        try:
+            self.inspector.close()
+        except Exception as error:
+            report("the end of the inspector", error)
         self.deadlines.stop()
         self.admission.descriptors.leave(asyncio.get_running_loop())
         return broken
@@ -199,9 +201,8 @@ class Server:
             exchange.start()
         except Overloaded as error:
             exchange.fail(error)
-        except Exception:
-            log.exception("internal error while a request was forwarded")
-            exchange.fail(ProxyError("internal error; the proxy's log has more"))
+        except Exception as error:
+            exchange.crashed("the forwarding of a request", error)
 
     def reject(self, client: ClientConnection, error: ProxyError) -> None:
         """Answer bytes that are no request."""
@@ -211,8 +212,11 @@ class Server:
         client.write_head(
             failure_response(failure, None, False, http_date()), chunked=False
         )
+        client.flush_head()
         slow = isinstance(error, RequestTimeout)
         ending = Ending.TIMED_OUT if slow else Ending.REFUSED
+        if isinstance(error, InternalError):
+            ending = Ending.INTERNAL_ERROR
         timeline.end(self.deadlines.clock(), ending, error)
         self.tell(timeline)
         client.next()
@@ -223,7 +227,13 @@ class Server:
         self.tell(timeline)
 
     def tell(self, timeline: Timeline) -> None:
-        """Tell all observers."""
-        self.inspector.ended(timeline)
+        """Tell all observers. The client is served; no observer changes that."""
+        try:
+            self.inspector.ended(timeline)
+        except Exception as error:
+            report("the inspector's account of an exchange", error)
         for observer in self.observers:
-            observer(timeline)
+            try:
+                observer(timeline)
+            except Exception as error:
+                report("an observer of exchanges", error)

@@ -46,6 +46,7 @@ class Ending(Enum):
     TIMED_OUT = "timed out"
     REFUSED = "refused"  # by us: a bad request, no route, a limit
     SHUT_DOWN = "shut down"  # by us: the process ends, drain_seconds are over
+    INTERNAL_ERROR = "internal error"  # of the proxy; its log has the traceback
 
 
 class Timeline:

@@ -14,6 +14,7 @@ from types import CodeType
 import pytest
 
 import proxy as package
+from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.timeline import Clock, monotonic
 from tests.support.raw import Upstream, turns
 from tests.support.running import RunningProxy, Table, start_proxy
@@ -86,6 +87,29 @@ def complaints() -> Iterator[Complaints]:
     yield handler
     logging.getLogger().removeHandler(handler)
     assert handler.heard == []
+
+
+class InternalErrorLog(logging.Handler):
+    """The internal errors that were logged, each kind once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg.startswith("internal error"):
+            self.told.append(self.format(record))
+
+
+@pytest.fixture
+def internal_errors() -> Iterator[InternalErrorLog]:
+    """Hears of internal errors, none of which were logged before."""
+    handler = InternalErrorLog()
+    INTERNAL_ERRORS.forget()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+    INTERNAL_ERRORS.forget()
 
 
 @pytest.fixture

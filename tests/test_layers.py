@@ -17,7 +17,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS: dict[str, tuple[str, ...]] = {
-    "vocabulary": ("proxy", "proxy.colour", "proxy.errors", "proxy.timeline"),
+    "vocabulary": (
+        "proxy",
+        "proxy.colour",
+        "proxy.errors",
+        "proxy.timeline",
+        "proxy.internal_errors",
+    ),
     "http1": ("proxy.http1.",),
     "config": ("proxy.config.",),
     "dialects": ("proxy.dialects.",),

@@ -15,6 +15,7 @@ from proxy.errors import ClientError, MalformedRequest, ProxyError
 from proxy.http1.framing import LengthBody, request_body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
+from proxy.internal_errors import report
 from proxy.policy.failure import phrase
 from proxy.policy.fields import head_bytes
 from proxy.policy.messages import wants_keep_alive
@@ -56,6 +57,7 @@ class Answer:
         self.over = False
         self.on_end: Callable[[], None] | None = None
         self.streams = False
+        self.begun = False  # is any of it written?
         self.bodies = False  # does it show any?
         self.read_on = asyncio.Event()
         client.keep_alive = wants_keep_alive(head) and not client.draining
@@ -102,6 +104,7 @@ class Answer:
         client.transport.write(self.head_of(200, fields))
 
     def head_of(self, status: int, fields: Fields) -> bytes:
+        self.begun = True
         fields = [*fields, *GUARDS, (b"Date", http_date())]
         if not self.client.keep_alive or not self.client.request_complete:
             fields.append((b"Connection", b"close"))
@@ -161,6 +164,21 @@ class Answer:
         if not self.over:
             self.close()
             self.client.abort()
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """What makes this answer raised: say so, if nothing was said, or break off."""
+        report(place, error)
+        if self.over:
+            return
+        try:
+            if not self.begun:
+                refuse(self, 500, "internal error; the proxy's log has more")
+                return
+            self.close()
+        except Exception as again:
+            self.over = True
+            report("the end of an answer of the inspector", again)
+        self.client.abort()
 
     def drain(self) -> None:
         """A feed would go on for ever: it ends now. Its client will come again."""

@@ -103,6 +103,10 @@ class ListFeed:
             self.heard = now
             self.answer.write(b": all is well\n\n")
 
+    def crashed(self, place: str, error: Exception) -> None:
+        """It could not be told: its client has to ask anew."""
+        self.answer.crashed(place, error)
+
     def update(self, now: float, *, first: bool = False) -> None:
         """Send what has changed since the last time."""
         epoch = wall_clock() - now

@@ -42,7 +42,7 @@ class Told(msgspec.Struct):
 
 def owned(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine for an answer; it is cancelled when the answer is over."""
-    task = asyncio.get_running_loop().create_task(coroutine)
+    task = asyncio.get_running_loop().create_task(contained(answer, coroutine))
     before = answer.on_end
 
     def end() -> None:
@@ -52,6 +52,14 @@ def owned(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
             before()
 
     answer.on_end = end
+
+
+async def contained(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run it; an answer does not wait for what has raised."""
+    try:
+        await coroutine
+    except Exception as error:
+        answer.crashed("a question to another worker", error)
 
 
 @contextlib.asynccontextmanager

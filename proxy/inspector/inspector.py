@@ -7,7 +7,6 @@ exists anyway, kept a while.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection
 from typing import Protocol
@@ -27,13 +26,12 @@ from proxy.inspector.scraping import Scraping
 from proxy.inspector.state import state
 from proxy.inspector.viewing import PieceFeed, view
 from proxy.inspector.watch import Watch, bursts_of
+from proxy.internal_errors import report
 from proxy.observe.rows import identity
 from proxy.prepared import Prepared
 from proxy.timeline import Timeline, wall_clock
 from proxy.transport.client import ClientConnection
 from proxy.transport.deadlines import Deadlines
-
-log = logging.getLogger("unbuffered")
 
 PATH = b"/_unbuffered/"
 MOST_FEEDS = 32
@@ -103,12 +101,18 @@ class Inspector:
 
     def ended(self, timeline: Timeline) -> None:
         """An exchange is over."""
-        self.live.ended(timeline)
+        try:
+            self.live.ended(timeline)
+        except Exception as error:
+            report("the list of exchanges", error)
         self.scraping.ended(timeline)
 
     def begun(self, exchange: Exchange) -> None:
-        """An exchange begins, and somebody looks."""
-        self.live.begun(exchange)
+        """An exchange begins, and somebody looks. It goes on, whatever happens here."""
+        try:
+            self.live.begun(exchange)
+        except Exception as error:
+            report("the tap of an exchange", error)
 
     def close(self) -> None:
         """The server has stopped."""
@@ -128,10 +132,8 @@ class Inspector:
         answer = Answer(client, head)
         try:
             self.answer(answer, path, query.split("&"))
-        except Exception:
-            log.exception("internal error in the inspector")
-            answer.close()
-            client.abort()
+        except Exception as error:
+            answer.crashed("the inspector", error)
         return True
 
     def answer(self, answer: Answer, path: str, query: list[str]) -> None:

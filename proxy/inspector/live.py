@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from proxy.departing import Departing
 from proxy.exchange import Exchange
 from proxy.inspector.heads import heads_of, size_of
+from proxy.internal_errors import report
 from proxy.observe.recording import Budget, Recording
 from proxy.timeline import Phase, Timeline
 from proxy.transport.client import ClientConnection
@@ -103,6 +104,10 @@ class Live:
             self.deadlines.discard(self)
         elif now >= self.until:
             self.let_go()
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Some taps stay in until somebody has looked again."""
+        report(place, error)
 
     def let_go(self) -> None:
         """Take all taps out and forget what they recorded."""

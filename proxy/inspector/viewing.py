@@ -120,7 +120,18 @@ class PieceFeed:
         if self.soon or (early and self.unread < PER_EXCHANGE // 2):
             return
         self.soon = True
-        asyncio.get_running_loop().call_soon(self.flush)
+        asyncio.get_running_loop().call_soon(self.flush_soon)
+
+    def flush_soon(self) -> None:
+        """Called by the loop."""
+        try:
+            self.flush()
+        except Exception as error:
+            self.crashed("the feed of an exchange", error)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """It could not be told: its client has to ask anew."""
+        self.answer.crashed(place, error)
 
     def check(self, now: float) -> None:
         """Called by the clock: what came too soon after the last batch, and the row."""
@@ -210,13 +221,16 @@ class PieceFeed:
         self.settling = loop.call_later(delay, self.settle_waiting)
 
     def settle_waiting(self) -> None:
-        """Has what waits gone out? If not, look again."""
+        """Has what waits gone out? If not, look again. Called by the loop."""
         self.settling = None
-        now = self.clock()
-        self.settle(now)
-        if self.recording.unsent:
-            waited = now - self.recording.unsent[0].arrived
-            self.settle_later(max(waited / 10, SETTLE_SECONDS))
+        try:
+            now = self.clock()
+            self.settle(now)
+            if self.recording.unsent:
+                waited = now - self.recording.unsent[0].arrived
+                self.settle_later(max(waited / 10, SETTLE_SECONDS))
+        except Exception as error:
+            self.crashed("the feed of an exchange", error)
 
     def shown(self, piece: Piece, *, data: bool = True) -> dict[str, object]:
         started = self.timeline.started

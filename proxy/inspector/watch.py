@@ -13,6 +13,7 @@ from itertools import islice
 from proxy.exchange import Exchange
 from proxy.inspector.finding import Findings
 from proxy.inspector.live import Live
+from proxy.internal_errors import report
 from proxy.observe.bursts import Bursts, events_in
 from proxy.observe.recording import Recording
 from proxy.observe.rows import kind
@@ -75,10 +76,28 @@ class Watch:
 
     def begin(self) -> None:
         """Called by the timer."""
-        self.go_on(iter(tuple(self.live.open())), Findings(self.clock()))
+        try:
+            exchanges = tuple(self.live.open())
+        except Exception as error:
+            self.crashed(error)
+        else:
+            self.go_on(iter(exchanges), Findings(self.clock()))
 
     def go_on(self, exchanges: Iterator[Exchange], findings: Findings) -> None:
-        """One slice, and then the next."""
+        """One slice, and then the next. A look that fails is followed by another."""
+        try:
+            self.look_on(exchanges, findings)
+        except Exception as error:
+            self.crashed(error)
+
+    def crashed(self, error: Exception) -> None:
+        """Look again later."""
+        report("the watch over exchanges", error)
+        self.timer = None
+        if self.live.clients:
+            self.stir()
+
+    def look_on(self, exchanges: Iterator[Exchange], findings: Findings) -> None:
         some = list(islice(exchanges, SLICE))
         self.look(some, findings)
         if some:

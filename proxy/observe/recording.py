@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from proxy.internal_errors import report
 from proxy.observe.bursts import Bursts, events_in
 from proxy.observe.rows import kind
 from proxy.timeline import Ending, Timeline
@@ -145,8 +146,12 @@ class Recording:
     # -- who looks
 
     def tell(self) -> None:
-        for listener in self.listeners:
-            listener()
+        for listener in tuple(self.listeners):
+            try:
+                listener()
+            except Exception as error:
+                self.listeners.remove(listener)
+                report("a listener to a recording", error)
 
     @property
     def count(self) -> int:

@@ -16,6 +16,7 @@ from proxy.errors import MalformedRequest, ProxyError
 from proxy.http1.framing import Body, LengthBody, UntilCloseBody
 from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
+from proxy.internal_errors import report
 from proxy.policy.sizes import check_request_head, check_target
 from proxy.transport.connection import HEAD_SHARE, HEADS_A_TURN, HIGH_WATER, Receiver
 from proxy.transport.deadlines import Deadlines
@@ -82,19 +83,29 @@ class ClientConnection(PatientConnection):
     # -- the connection's life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
-        self.address = peer[0].encode("ascii") if isinstance(peer, tuple) else b"unix"
-        if transport.get_extra_info("ssl_object") is not None:
-            self.scheme = b"https"
-        self.wait(self.limits.head_timeout_seconds)
-        self.handler.opened(self)
+        try:
+            super().connection_made(transport)
+            peer = transport.get_extra_info("peername")
+            known = isinstance(peer, tuple)
+            self.address = peer[0].encode("ascii") if known else b"unix"
+            if transport.get_extra_info("ssl_object") is not None:
+                self.scheme = b"https"
+            self.wait(self.limits.head_timeout_seconds)
+            self.handler.opened(self)
+        except Exception as error:
+            self.crashed("the start of a client's connection", error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.deadlines.discard(self)
-        self.leave("the client closed the connection")
-        self.handler.closed(self)
+        try:
+            self.leave("the client closed the connection")
+        except Exception as error:
+            report("the end of a client's connection", error)
+        try:
+            self.handler.closed(self)
+        except Exception as error:
+            report("the account of a client's connection", error)
 
     def eof_received(self) -> bool:
         """The client sent FIN: it has left, unless it is in a tunnel.
@@ -102,10 +113,13 @@ class ClientConnection(PatientConnection):
         A browser that closes a tab says no more than this, and the upstream of
         an idle stream has to hear of it now (nginx and Caddy read it alike).
         """
-        if self.state is TUNNEL and self.receiver is not None:
-            self.receiver.end([])
-            return self.transport.can_write_eof()  # TLS has no half-close
-        self.leave("the client closed the connection")
+        try:
+            if self.state is TUNNEL and self.receiver is not None:
+                self.receiver.end([])
+                return self.transport.can_write_eof()  # TLS has no half-close
+            self.leave("the client closed the connection")
+        except Exception as error:
+            self.crashed("the end of what a client sends", error)
         return False
 
     def drain(self) -> None:
@@ -120,21 +134,27 @@ class ClientConnection(PatientConnection):
     # -- bytes in
 
     def data_received(self, data: bytes) -> None:
-        if self.receiver is not None:
-            self.heard = True
-            self.feed_body(data)
-        elif self.state is HEAD or self.state is EXCHANGE:
-            self.ahead = self.ahead + data if self.ahead else data
-            self.read_heads()
-            if len(self.ahead) > HIGH_WATER and not self.reads_heads:
-                self.pause_reading()
-        else:
-            self.lingered += len(data)
-            if self.lingered > LINGER_BYTES:
-                self.transport.abort()
+        try:
+            if self.receiver is not None:
+                self.heard = True
+                self.feed_body(data)
+            elif self.state is HEAD or self.state is EXCHANGE:
+                self.ahead = self.ahead + data if self.ahead else data
+                self.read_heads()
+                if len(self.ahead) > HIGH_WATER and not self.reads_heads:
+                    self.pause_reading()
+            else:
+                self.lingered += len(data)
+                if self.lingered > LINGER_BYTES:
+                    self.transport.abort()
+        except Exception as error:
+            self.crashed("the reading of a client", error)
 
     def read_heads(self) -> None:
-        """Begin exchanges from the bytes at hand, one after the other."""
+        """Begin exchanges from the bytes at hand, one after the other.
+
+        Called, too, by the exchange before them, which is no party to what they do.
+        """
         # begin() answered at once and asked for the next, or its turn is used up.
         if self.parsing or self.resting:
             return
@@ -149,6 +169,8 @@ class ClientConnection(PatientConnection):
                 if left <= 0:
                     self.rest()
                     break
+        except Exception as error:
+            self.crashed("the begin of a request", error)
         finally:
             self.parsing = False
         # Of requests that have to wait, no more than a bounded heap is read.
@@ -160,12 +182,16 @@ class ClientConnection(PatientConnection):
             self.resume_reading()
 
     @property
+    def is_asked(self) -> bool:
+        return self.ahead != b""
+
+    @property
     def reads_heads(self) -> bool:
         """May the next exchange begin? Not while responses wait to be read."""
         return self.state is HEAD and not self.blocked
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
+    def peer_ready(self) -> None:
+        super().peer_ready()
         if self.state is HEAD:
             self.read_heads()
 
@@ -259,13 +285,18 @@ class ClientConnection(PatientConnection):
         self.receiver = None
         if self.closed:
             return
-        self.flush_head()
-        if not self.keep_alive or not self.request_complete:
-            self.close_after_response()
+        try:
+            self.flush_head()
+            if not self.keep_alive or not self.request_complete:
+                self.close_after_response()
+                return
+            self.body = None
+            self.state = HEAD
+            self.wait(self.limits.keepalive_timeout_seconds)
+        except Exception as error:  # none of the exchange that is over
+            report("the way to a client's next request", error)
+            self.transport.close()  # after the response, which is complete
             return
-        self.body = None
-        self.state = HEAD
-        self.wait(self.limits.keepalive_timeout_seconds)
         if self.ahead or self.paused:
             self.read_heads()
 

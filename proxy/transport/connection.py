@@ -4,11 +4,16 @@ A connection is a source and a sink at once. As a source it reads one body at
 a time and hands each piece to a `Receiver` in the call in which the bytes came
 in. As a sink it frames pieces and tells its feeder when its peer does not
 keep up. Knows nothing of routes or fields.
+
+An exception that leaves a callback of the loop is lost on whoever waits: some loops
+close the connection then, some only log it. So each callback here and below catches
+what it did not expect, and `crashed` ends what it was for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Protocol, cast
@@ -152,16 +157,19 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self.rested)
 
     def rested(self) -> None:
-        """The turn after one that was used up."""
+        """The turn after one that was used up. Called by the loop."""
         self.resting = False
-        self.go_on()
-        if (
-            not self.resting
-            and not self.paused
-            and not self.closed
-            and not self.transport.is_closing()
-        ):
-            self.transport.resume_reading()
+        try:
+            self.go_on()
+            if (
+                not self.resting
+                and not self.paused
+                and not self.closed
+                and not self.transport.is_closing()
+            ):
+                self.transport.resume_reading()
+        except Exception as error:
+            self.crashed("what was left for the next turn", error)
 
     def go_on(self) -> None:
         """Do what was left for this turn; what nobody wants any more is dropped."""
@@ -250,15 +258,37 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the loop: more bytes wait than may."""
+        try:
+            self.peer_blocked()
+        except Exception as error:
+            # In a turn of its own: a piece is being written at the moment.
+            place = "a pause in writing"
+            asyncio.get_running_loop().call_soon(self.crashed, place, error)
+
+    def resume_writing(self) -> None:
+        """Called by the loop: the peer has read on."""
+        try:
+            self.peer_ready()
+        except Exception as error:
+            self.crashed("a resumption of writing", error)
+
+    def peer_blocked(self) -> None:
+        """The peer does not read what waits for it."""
         self.blocked = True
         if self.feeder is not None:
             self.feeder.sink_blocked()
 
-    def resume_writing(self) -> None:
-        """Called by the loop: the peer has read on."""
+    def peer_ready(self) -> None:
+        """The peer has read on."""
         self.blocked = False
         if self.feeder is not None:
             self.feeder.sink_ready()
+
+    # -- what nobody expected
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code that ran for this connection raised: report it, end its exchange."""
+        raise NotImplementedError
 
     # -- closing
 
@@ -290,12 +320,13 @@ def keep_alive_probes(transport: asyncio.Transport) -> None:
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", 60),
-        ("TCP_KEEPINTVL", 15),
-        ("TCP_KEEPCNT", 4),
-    ):
-        number = getattr(socket, option, None)  # macOS and Windows name fewer
-        if number is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, number, value)
+    with contextlib.suppress(OSError):  # macOS: the peer has reset it already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            ("TCP_KEEPIDLE", 60),
+            ("TCP_KEEPINTVL", 15),
+            ("TCP_KEEPCNT", 4),
+        ):
+            number = getattr(socket, option, None)  # macOS and Windows name fewer
+            if number is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, number, value)

@@ -2,7 +2,8 @@
 
 One timer for the whole process looks four times a second at what is waiting,
 so that no request and no piece costs a timer of its own. A stream without
-time limits is not even looked at.
+time limits is not even looked at. An item that raises is dropped, and ends by
+itself what it stood for; the others are looked at all the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from proxy.internal_errors import report
 from proxy.timeline import Clock
 
 RESOLUTION = 0.25  # seconds; how late a time-out may be noticed
@@ -21,6 +23,9 @@ class Waiting(Protocol):
 
     def check(self, now: float) -> None:
         """Act if a limit has passed; called at every tick until removed."""
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """`check` raised: report it, and end what it concerns. No more checks come."""
 
 
 class Deadlines:
@@ -45,25 +50,45 @@ class Deadlines:
 
     def schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        self.due = self.clock() + RESOLUTION
         self.timer = loop.call_later(RESOLUTION, self.rang)
+        self.due = self.clock() + RESOLUTION
 
     def rang(self) -> None:
         """Called by the timer."""
-        if self.lagged is not None:
-            self.lagged(max(0.0, self.clock() - self.due))
-        self.tick()
+        try:
+            if self.lagged is not None:
+                self.lagged(max(0.0, self.clock() - self.due))
+        except Exception as error:
+            report("the measurement of the clock's lag", error)
+        try:
+            self.tick()
+        except Exception as error:  # of the clock itself; the next tick is due
+            report("the clock", error)
 
     def tick(self) -> None:
         """Check all; called by tests with a clock of their own, too."""
-        now = self.clock()
-        for item in tuple(self.waiting):
-            item.check(now)
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        if self.waiting:
-            self.schedule()
+        try:
+            now = self.clock()
+            for item in tuple(self.waiting):
+                if item in self.waiting:  # not discarded by one before it
+                    try:
+                        item.check(now)
+                    except Exception as error:
+                        self.drop(item, error)
+        finally:  # whatever happened: there is no other clock
+            if self.timer is not None:
+                self.timer.cancel()
+                self.timer = None
+            if self.waiting:
+                self.schedule()
+
+    def drop(self, item: Waiting, error: Exception) -> None:
+        """An item raised: check it no longer."""
+        self.waiting.discard(item)
+        try:
+            item.crashed("a time limit", error)
+        except Exception as again:
+            report("the end of what a time limit was for", again)
 
     def stop(self) -> None:
         """Forget all."""

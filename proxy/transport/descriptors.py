@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from proxy.internal_errors import report
 from proxy.transport.deadlines import Deadlines
 
 if sys.platform != "win32":
@@ -116,6 +117,11 @@ class Descriptors:
             refused,
             "connection was" if refused == 1 else "connections were",
         )
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """It was not told that they are free; begin anew with the next refusal."""
+        self.refused = 0
+        report(place, error)
 
     def next(self) -> int:
         """The number that the next descriptor would have."""

@@ -16,9 +16,11 @@ from proxy.errors import (
     ClientDisconnected,
     ClientError,
     ClientStalled,
+    InternalError,
     ProxyError,
     RequestTimeout,
 )
+from proxy.internal_errors import report
 from proxy.transport.connection import Connection
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.presence import has_left
@@ -45,6 +47,9 @@ class Exchange(Protocol):
 
     def cut(self) -> None:
         """It has to end at once."""
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised: report it, tell the client, end."""
 
 
 class State(Enum):
@@ -91,12 +96,33 @@ class PatientConnection(Connection):
         """Answer bytes that are no request, for the last time."""
         raise NotImplementedError
 
+    @property
+    def is_asked(self) -> bool:
+        """Have bytes of a request come that is not answered?"""
+        raise NotImplementedError
+
     def leave(self, reason: str) -> None:
         """Tell the exchange, if there is one, that its client is gone."""
         exchange = self.exchange
         if exchange is not None:
             self.exchange = None
             exchange.client_left(ClientDisconnected(reason))
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised: end what it ran for, and tell the client."""
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.crashed(place, error)
+            return
+        report(place, error)
+        if self.state is HEAD and self.is_asked and not self.closed:
+            try:
+                self.refuse(InternalError())
+            except Exception as again:
+                report("the answer to an internal error", again)
+                self.abort()
+        else:
+            self.abort()
 
     def wait(self, seconds: float) -> None:
         """Give the client `seconds` for what it has to do next; 0: for ever."""
@@ -181,8 +207,8 @@ class PatientConnection(Connection):
         super().pause_reading()
         self.deadlines.add(self)
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
+    def peer_blocked(self) -> None:
+        super().peer_blocked()
         if self.limits.write_timeout_seconds:
             self.unsent = 0
             self.deadlines.add(self)

@@ -17,6 +17,7 @@ from proxy.config.route import Route
 from proxy.config.routes import table_name
 from proxy.config.target import Target
 from proxy.errors import UpstreamError, concerning
+from proxy.internal_errors import report
 from proxy.policy.balancing import longer_rest
 from proxy.transport.connecting import Connector
 from proxy.transport.deadlines import Deadlines
@@ -130,7 +131,11 @@ class Upstream:
             DescriptorsExhausted: this process has none left.
         """
         connection = await self.connector.connect(lambda: UpstreamConnection(self))
-        self.condition.reached(self.deadlines.clock())
+        try:
+            self.condition.reached(self.deadlines.clock())
+        except Exception:
+            connection.abort()
+            raise
         return connection
 
     def keep(self, connection: UpstreamConnection) -> None:
@@ -155,6 +160,10 @@ class Upstream:
             self.idle.popleft().abort()
         if not self.idle:
             self.deadlines.discard(self)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """The next connection that is kept has the others looked at again."""
+        report(place, error)
 
     def close(self) -> None:
         """Close what is idle; what is in use closes with its exchange."""

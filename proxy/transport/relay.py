@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from proxy.errors import ContentCodingFailed, ProxyError
+from proxy.errors import ContentCodingFailed, InternalError, ProxyError
 from proxy.http1.chunked import ChunkedBody, whole_chunk_lines
 from proxy.http1.grammar import Fields
+from proxy.internal_errors import report
 from proxy.policy.sizes import body_too_large
 from proxy.stream.decoding import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
@@ -283,10 +284,14 @@ class DecodingRelay(ResponseRelay):
             self.go_on()
 
     def rested(self) -> None:
-        """The turn after one that was used up."""
+        """The turn after one that was used up. Called by the loop."""
         self.resting = False
-        if self.sink.feeder is self and not self.sink.blocked:
-            self.go_on()
+        try:
+            if self.sink.feeder is self and not self.sink.blocked:
+                self.go_on()
+        except Exception as error:
+            report("the decoding of a body", error)
+            self.finish(InternalError())
 
     def go_on(self) -> None:
         """Decode what waits, and read on once none does."""

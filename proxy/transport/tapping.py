@@ -1,7 +1,8 @@
 """Wires of a tap: what stands between a source and a relay while somebody looks.
 
-Each passes on first and notes then, so that a tap delays nothing. Nothing of
-this exists on an exchange that nobody looks at.
+Each passes on first and notes then, so that a tap delays nothing. A record that
+raises is left alone from then on; the exchange does not notice. Nothing of this
+exists on an exchange that nobody looks at.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from proxy.errors import ProxyError
 from proxy.http1.grammar import Fields
+from proxy.internal_errors import report
 from proxy.timeline import Clock
 from proxy.transport.connection import Connection, Feeder, Receiver
 from proxy.transport.watching import WatchedSink
@@ -37,6 +39,21 @@ class Record(Protocol):
         """No more will come."""
 
 
+class Blind:
+    """The record of a tap whose own has raised."""
+
+    def piece(
+        self, side: Side, arrived: float, sent: float | None, data: bytes
+    ) -> None:
+        pass
+
+    def sent(self, side: Side, now: float) -> None:
+        pass
+
+    def over(self, now: float) -> None:
+        pass
+
+
 class TappedReceiver:
     """Stands before a relay, or one direction of a tunnel."""
 
@@ -46,7 +63,7 @@ class TappedReceiver:
         self, receiver: Receiver, record: Record, side: Side, clock: Clock
     ) -> None:
         self.receiver = receiver
-        self.record = record
+        self.record: Record = record
         self.side = side
         self.clock = clock
 
@@ -59,9 +76,19 @@ class TappedReceiver:
         waited = receiver.blocked
         receiver.piece(data)
         sent = None if receiver.blocked else self.clock()
-        if not waited:  # the source is read again since all of it is out
-            self.record.sent(self.side, arrived)
-        self.record.piece(self.side, arrived, sent, data)
+        self.note(arrived, sent, data, went_out=None if waited else arrived)
+
+    def note(
+        self, arrived: float, sent: float | None, data: bytes, went_out: float | None
+    ) -> None:
+        """Note a piece that was passed on, and that those before it `went_out`."""
+        try:
+            if went_out is not None:  # the source is read again since all is out
+                self.record.sent(self.side, went_out)
+            self.record.piece(self.side, arrived, sent, data)
+        except Exception as error:
+            self.record = Blind()
+            report("the recording of a piece", error)
 
     def end(self, trailers: Fields) -> None:
         self.receiver.end(trailers)
@@ -125,9 +152,7 @@ class TappedSink:
         waiting = min(len(self.waiting()), len(arrivals))
         arrived = arrivals[-waiting] if waiting else now
         sent = None if self.sink.blocked else now
-        if not waited:
-            before.record.sent("response", now)
-        before.record.piece("response", arrived, sent, piece)
+        before.note(arrived, sent, piece, went_out=None if waited else now)
 
     def send_end(self, trailers: Fields) -> None:
         self.sink.send_end(trailers)

@@ -23,6 +23,7 @@ from proxy.errors import (
 from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.grammar import END_OF_HEAD, stray_byte
 from proxy.http1.head import ResponseHead, parse_response_head
+from proxy.internal_errors import report
 from proxy.policy.sizes import check_response_head
 from proxy.transport.connection import Connection, Receiver
 from proxy.transport.presence import Presence, unread
@@ -43,6 +44,9 @@ class Requester(Protocol):
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """No response head will come."""
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised: report it, end, and let go of the connection."""
 
 
 class Pool(Protocol):
@@ -102,20 +106,23 @@ class UpstreamConnection(Connection):
     # -- the response, in
 
     def data_received(self, data: bytes) -> None:
-        receiver = self.receiver
-        if receiver is not None:
-            if type(receiver) is not ChunkRelay or not receiver.passes(data):
-                self.feed_body(data)
-        elif self.requester is not None and self.body is None:
-            self.ahead = self.ahead + data if self.ahead else data
-            self.read_heads()
-        else:
-            # Bytes that nobody asked for: whatever they are, they must not
-            # become the answer to the next request.
-            self.reusable = False
-            if self.requester is None:
-                self.pool.forget(self)
-                self.abort()
+        try:
+            receiver = self.receiver
+            if receiver is not None:
+                if type(receiver) is not ChunkRelay or not receiver.passes(data):
+                    self.feed_body(data)
+            elif self.requester is not None and self.body is None:
+                self.ahead = self.ahead + data if self.ahead else data
+                self.read_heads()
+            else:
+                # Bytes that nobody asked for: whatever they are, they must not
+                # become the answer to the next request.
+                self.reusable = False
+                if self.requester is None:
+                    self.pool.forget(self)
+                    self.abort()
+        except Exception as error:
+            self.crashed("the reading of an upstream", error)
 
     def read_heads(self) -> None:
         """Read 1xx responses and then the final head, if they are here."""
@@ -124,8 +131,8 @@ class UpstreamConnection(Connection):
             try:
                 head = self.read_head()
             except MalformedResponse as error:
-                self.requester = None
                 requester.upstream_failed(error)
+                self.requester = None
                 return
             if head is None:
                 return
@@ -204,17 +211,20 @@ class UpstreamConnection(Connection):
     def eof_received(self) -> bool:
         """The upstream sent FIN: the end of a body that has no other end."""
         receiver = self.receiver
-        if self.tunnelled and receiver is not None:
-            receiver.end([])
-            return self.transport.can_write_eof()  # TLS has no half-close
-        if (
-            receiver is not None
-            and isinstance(self.body, UntilCloseBody)
-            and is_whole(self.transport)
-        ):
-            self.receiver = None
-            self.body.end()
-            receiver.end([])
+        try:
+            if self.tunnelled and receiver is not None:
+                receiver.end([])
+                return self.transport.can_write_eof()  # TLS has no half-close
+            if (
+                receiver is not None
+                and isinstance(self.body, UntilCloseBody)
+                and is_whole(self.transport)
+            ):
+                self.receiver = None
+                self.body.end()
+                receiver.end([])
+        except Exception as error:
+            self.crashed("the end of what an upstream sends", error)
         # No answer can come any more. A mere close would wait until all of an
         # upload has been taken, and perhaps nobody reads it.
         self.abort()
@@ -222,20 +232,23 @@ class UpstreamConnection(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        self.pool.forget(self)
-        if exc is not None and self.requester is not None:
-            rest = unread(self.transport)
-            if rest and (self.resting or self.left):
-                self.take_behind(rest)
-            elif rest:
-                self.data_received(rest)
-        if self.resting or self.left:
-            self.rest()
-            self.lost = partial(self.tell_lost, exc)
-            if self.feeder is not None:  # what is sent now is for nobody
-                self.feeder.sink_blocked()
-        else:
-            self.tell_lost(exc)
+        try:
+            self.pool.forget(self)
+            if exc is not None and self.requester is not None:
+                rest = unread(self.transport)
+                if rest and (self.resting or self.left):
+                    self.take_behind(rest)
+                elif rest:
+                    self.data_received(rest)
+            if self.resting or self.left:
+                self.rest()
+                self.lost = partial(self.tell_lost, exc)
+                if self.feeder is not None:  # what is sent now is for nobody
+                    self.feeder.sink_blocked()
+            else:
+                self.tell_lost(exc)
+        except Exception as error:
+            self.crashed("the end of an upstream's connection", error)
 
     def take_behind(self, data: bytes) -> None:
         """Take bytes that follow others, for which there was no time."""
@@ -246,9 +259,16 @@ class UpstreamConnection(Connection):
 
     def tell_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so is what came before its end."""
-        how = how_it_closed(exc)
+        try:
+            self.broke_off(how_it_closed(exc))
+        except Exception as error:
+            self.crashed("the end of an upstream's connection", error)
+        self.requester = None
+
+    def broke_off(self, how: str) -> None:
+        """Tell what is missing now; nothing, if the connection was not in use."""
         requester, receiver, body = self.requester, self.receiver, self.body
-        self.requester = self.receiver = None
+        self.receiver = None
         if receiver is not None and body is not None:
             missing = body.end() or "the connection broke"
             receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
@@ -257,6 +277,14 @@ class UpstreamConnection(Connection):
             requester.upstream_failed(
                 UpstreamDisconnected(f"the upstream {how} {what}")
             )
+
+    def crashed(self, place: str, error: Exception) -> None:
+        requester = self.requester
+        if requester is not None:
+            requester.crashed(place, error)
+        else:
+            report(place, error)
+        self.abort()
 
     def release(self) -> None:
         """The exchange is over: keep the connection if it is fit for another."""

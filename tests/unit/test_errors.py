@@ -64,6 +64,7 @@ TYPES = frozenset(
 
 STATUS_AND_TYPE = {
     "ProxyError": (500, "proxy_internal_error"),
+    "InternalError": (500, "proxy_internal_error"),
     "ConfigError": (500, "proxy_configuration_error"),
     "ClientError": (400, "http_request_error"),
     "MalformedRequest": (400, "http_request_error"),

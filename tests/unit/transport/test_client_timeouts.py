@@ -43,6 +43,9 @@ class Waiting:
     def cut(self) -> None:
         raise AssertionError
 
+    def crashed(self, place: str, error: Exception) -> None:
+        raise AssertionError(place) from error
+
 
 async def test_a_buffer_that_is_as_full_as_before_may_have_been_emptied(
     clock: ManualClock,

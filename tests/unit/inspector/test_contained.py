@@ -1,0 +1,181 @@
+"""What looks at exchanges may raise; what is looked at goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import cast
+
+from proxy.drain import Drain
+from proxy.exchange import Exchange
+from proxy.inspector.answering import Answer
+from proxy.inspector.gathering import owned
+from proxy.inspector.live import Live
+from proxy.inspector.watch import Watch
+from proxy.observe.recording import Budget
+from proxy.timeline import Timeline
+from proxy.transport.client import ClientConnection
+from proxy.transport.connection import Receiver
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.tapping import Side, TappedReceiver
+from tests.conftest import InternalErrorLog
+from tests.support.raw import turns
+
+
+class Taker:
+    """Takes pieces."""
+
+    blocked = False
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    def piece(self, data: bytes) -> None:
+        self.taken.append(data)
+
+
+class Full:
+    """A record that has no room."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def piece(
+        self, side: Side, arrived: float, sent: float | None, data: bytes
+    ) -> None:
+        self.asked += 1
+        raise MemoryError
+
+    def sent(self, side: Side, now: float) -> None:
+        pass
+
+    def over(self, now: float) -> None:
+        pass
+
+
+def test_a_record_that_raises_is_left_alone_and_the_pieces_pass(
+    internal_errors: InternalErrorLog,
+) -> None:
+    taker, record = Taker(), Full()
+    tap = TappedReceiver(cast("Receiver", taker), record, "response", lambda: 0.0)
+    tap.piece(b"a")
+    tap.piece(b"b")
+    assert (taker.taken, record.asked) == ([b"a", b"b"], 1)
+    assert len(internal_errors.told) == 1
+
+
+def test_a_listener_that_raises_hears_no_more_and_the_others_do(
+    internal_errors: InternalErrorLog,
+) -> None:
+    heard: list[str] = []
+
+    def bad() -> None:
+        heard.append("bad")
+        raise RuntimeError
+
+    recording = Budget().record(Timeline(0.0, b"a"))
+    recording.listeners += [bad, lambda: heard.append("good")]
+    for _ in range(2):
+        recording.piece("response", 0.0, 0.0, b"x")
+    assert heard == ["bad", "good", "good"]
+    assert len(internal_errors.told) == 1
+
+
+class Broken(Live):
+    """Exchanges that cannot be walked."""
+
+    def __init__(self) -> None:
+        clients = [cast("ClientConnection", object())]
+        super().__init__(clients, Deadlines(lambda: 0.0))
+        self.looks = 0
+
+    def open(self) -> Iterator[Exchange]:
+        self.looks += 1
+        raise RuntimeError("no list")
+
+
+async def test_a_watch_whose_look_failed_looks_again(
+    internal_errors: InternalErrorLog,
+) -> None:
+    live = Broken()
+    watch = Watch(live)
+    for looks in (1, 2):
+        watch.stir()
+        assert watch.timer is not None
+        watch.timer.cancel()
+        watch.begin()
+        assert live.looks == looks
+    assert watch.timer is not None
+    watch.timer.cancel()
+    assert len(internal_errors.told) == 1
+
+
+class Asked:
+    """An answer that notes of what it crashed."""
+
+    def __init__(self) -> None:
+        self.on_end = None
+        self.crashes: list[str] = []
+
+    def crashed(self, place: str, error: Exception) -> None:
+        self.crashes.append(repr(error))
+
+
+async def test_an_answer_does_not_wait_for_a_task_that_raised() -> None:
+    async def ask() -> None:
+        raise ValueError("no JSON")
+
+    asked = Asked()
+    owned(cast("Answer", asked), ask())
+    await turns(3)
+    assert asked.crashes == ["ValueError('no JSON')"]
+
+
+class Client:
+    """A connection that a drain finds open."""
+
+    def __init__(self, fault: Exception | None) -> None:
+        self.fault = fault
+        self.done: list[str] = []
+        self.exchange = self
+        self.transport = self
+
+    def act(self, what: str) -> bool:
+        self.done.append(what)
+        if self.fault is not None:
+            raise self.fault
+        return False
+
+    def drain(self) -> None:
+        self.act("drain")
+
+    def shut_down(self) -> bool:
+        return self.act("shut down")
+
+    def cut(self) -> None:
+        self.act("cut")
+
+    def crashed(self, place: str, error: Exception) -> None:
+        self.done.append("crashed")
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+async def test_a_drain_reaches_all_clients_whatever_one_of_them_raises() -> None:
+    clients = [Client(None), Client(RuntimeError()), Client(None)]
+    drain = Drain(cast("list[ClientConnection]", clients), Deadlines(lambda: 0.0))
+    run = asyncio.get_running_loop().create_task(drain.run(1.0))
+    for _ in range(2):  # the time for all, the time for the ends of events
+        await turns(3)
+        drain.over.set()
+    assert await run == 4  # one at the shut down, and the cut of each
+    assert clients[0].done == ["drain", "shut down", "cut", "abort"]
+    assert clients[1].done == [
+        *("drain", "crashed", "shut down", "crashed", "cut", "crashed", "abort"),
+    ]
+    assert clients[2].done == clients[0].done
+    drain.deadlines.stop()
