@@ -18,6 +18,7 @@ from proxy.explain.matching import Matching, matchings
 from proxy.explain.rehearsal import Rehearsal, Rehearsed
 from proxy.explain.sending import Fields, LeftOut, SentField, text
 from proxy.http1.head import RequestHead, parse_request_head
+from proxy.inspector.access import Asked
 from proxy.policy.messages import is_upgrade
 from proxy.policy.routing import destination
 from proxy.prepared import PreparedRoute
@@ -50,6 +51,15 @@ class Upgrade(Struct, frozen=True):
     reason: str
 
 
+class Own(Struct, frozen=True):
+    """What the proxy answers itself, to whom, and whether to this client."""
+
+    what: str
+    answered: bool
+    enabled: Setting
+    whom: str
+
+
 class Account(Struct, frozen=True, kw_only=True):
     """What becomes of one request. Where it is refused, nothing is sent."""
 
@@ -64,6 +74,7 @@ class Account(Struct, frozen=True, kw_only=True):
     sent: list[Sent] = []
     upgrade: Upgrade | None = None
     limits: list[Setting] = []
+    own: Own | None = None
     refused: dict[str, object] | None = None
 
 
@@ -79,6 +90,8 @@ def account(rehearsal: Rehearsal) -> Account:
         "scheme": text(client.scheme),
         "refused": rehearsal.answer if rehearsal.error else None,
     }
+    if rehearsal.own is not None and rehearsal.head is not None:
+        told |= of_own(rehearsal, rehearsal.own, rehearsal.head)
     if exchange is not None:
         told |= of_request(rehearsal, exchange.head)
         if exchange.error is None and exchange.route is not None:
@@ -95,6 +108,42 @@ def of_request(rehearsal: Rehearsal, head: RequestHead) -> dict[str, Any]:
         return told
     told["host"] = text(where.authority) if where.authority else None
     told["routes"] = matchings(rehearsal.prepared.router.prefixes, where.path)
+    return told
+
+
+def of_own(rehearsal: Rehearsal, own: Asked, head: RequestHead) -> dict[str, Any]:
+    """What the proxy itself makes of a request below /_unbuffered/."""
+    table = "metrics" if own.machine else "inspector"
+    source = rehearsal.config.sources.get(f"{table}.enabled", DEFAULT)
+    if own.page:
+        what = "a file of the inspector's page"
+    elif own.path == "health":
+        what = "whether it takes requests"
+    else:
+        what = "the metrics" if own.machine else "what passes through it"
+    whom = "whoever reaches the listener"
+    if not own.enabled:
+        whom = "nobody"
+    elif own.enabled == "loopback":
+        whom = (
+            "clients of this machine that name it in Host and came through no other "
+            "proxy"
+        )
+        if not own.machine:
+            whom += ", and that say so themselves by Connection: keep-alive"
+    if own.enabled and not own.page:
+        whom += "; never a page of another origin"
+    enabled = Setting(table, "enabled", own.enabled, source)
+    told: dict[str, Any] = {"own": Own(what, rehearsal.answered, enabled, whom)}
+    if rehearsal.answered:
+        status, reason = rehearsal.denied
+        host = head.get(b"host")
+        told |= {
+            "method": text(head.method),
+            "path": text(head.target),
+            "host": text(host) if host else None,
+            "refused": {"status": status, "message": reason} if status else None,
+        }
     return told
 
 

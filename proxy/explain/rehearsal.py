@@ -15,6 +15,7 @@ from proxy.config.target import Target
 from proxy.errors import ProxyError
 from proxy.forward import Forward
 from proxy.http1.head import RequestHead
+from proxy.inspector.access import Asked, asked, may_look, names_of, refusal
 from proxy.policy.failure import Failure
 from proxy.prepared import Prepared
 from proxy.timeline import Ending, monotonic
@@ -94,6 +95,10 @@ class Rehearsal:
         self.tls = tls
         self.exchange: Rehearsed | None = None  # none: the bytes are no request
         self.refused: ProxyError | None = None
+        self.head: RequestHead | None = None
+        self.own: Asked | None = None  # what is the proxy's own to answer
+        self.answered = False  # does it, to this client?
+        self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
         deadlines = Stopped(monotonic)
         self.prepared = Prepared(config, deadlines, lambda timeline: None)
         self.client = ClientConnection(self, deadlines, config.server)
@@ -123,6 +128,15 @@ class Rehearsal:
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
         """Rehearse a request, for each target of its route."""
+        self.head = head
+        self.own = question = asked(self.config, head)
+        if question is not None and may_look(
+            question.enabled, client.address, head, names_of(self.config)
+        ):
+            self.answered = True
+            self.denied = refusal(question, client.address, head)
+            client.next()
+            return
         self.exchange = exchange = Rehearsed(self.prepared, client, head)
         client.exchange = exchange
         exchange.start()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from proxy.colour import Paint, plain
 from proxy.config.faults import quoted
 from proxy.config.report import aligned, as_toml, column_widths
-from proxy.explain.account import Account, Sent, Setting
+from proxy.explain.account import Account, Own, Sent, Setting
 
 INDENT = "  "
 
@@ -24,6 +24,11 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
             f"from {account.client}, {account.scheme}"
             + (f", Host {account.host}" if account.host else "")
         )
+    if account.own:
+        yield from answered(account.own, paint)
+        if account.own.answered and not account.refused:
+            yield "\n" + paint("Nothing was sent.", "dim")
+            return
     if account.routes:
         yield "\n" + paint("routes", "bold") + ", longest prefix first"
         yield from routes(account, paint)
@@ -39,6 +44,17 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
     yield "\n" + paint("limits", "bold") + ", 0: none"
     yield from settings(account.limits)
     yield "\n" + paint("Nothing was sent.", "dim")
+
+
+def answered(own: Own, paint: Paint) -> Iterator[str]:
+    """What goes to no upstream."""
+    claim = "answered by the proxy itself"
+    if not own.answered:
+        claim = f"not {claim}: this client may not look, so a route has to take it"
+    yield "\n" + paint(claim, "bold") + (f": {own.what}" if own.answered else "")
+    key = own.enabled
+    yield f"{INDENT}[{key.table}] enabled = {as_toml(key.value)}, {key.source}"
+    yield f"{INDENT}to {own.whom}"
 
 
 def routes(account: Account, paint: Paint) -> Iterator[str]:

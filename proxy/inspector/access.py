@@ -9,31 +9,83 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_address
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
+from proxy.config.model import Config
 from proxy.http1.head import RequestHead
 
 Enabled: TypeAlias = bool | Literal["loopback"]
+PATH = b"/_unbuffered/"
+FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
+EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
+UNCERTAIN = (
+    "this may come from another machine through a proxy on this one that does not say "
+    "so: a program that asks for itself sends Connection: keep-alive"
+)
 
 # The address of a peer on a Unix socket. Only other workers come that way: a
 # socket for clients would have nginx look like one of them, with `localhost` as
 # its Host.
 UNIX = b"unix"
-# A hop that has added one of these, or any X-Forwarded-*, stands between us and the
-# person.
-OF_A_HOP = frozenset(
-    {
-        b"via",
-        b"forwarded",
-        b"x-real-ip",
-        b"x-client-ip",
-        b"x-cluster-client-ip",
-        b"x-original-forwarded-for",
-        b"true-client-ip",
-        b"cf-connecting-ip",
-    }
+# A hop that has added a field of such a name stands between us and the person: what
+# proxies, load balancers and content networks call the client and the request.
+OF_A_HOP = re.compile(
+    rb"via|forwarded|cdn-loop|cf-.*|fly-.*|fastly-.*|akamai-.*|tailscale-.*|ngrok-.*"
+    rb"|x-(?:forwarded|original|envoy|amzn?|azure|appengine|arr|vercel|proxyuser)-.*"
+    rb"|.*(?:real|client|connecting|remote|cluster)-?(?:ip|addr|address)"
 )
 PORT = re.compile(rb"(?::\d{0,5})?")
+
+
+class Asked(NamedTuple):
+    """A request below PATH."""
+
+    path: str  # below it
+    query: list[str]
+    enabled: Enabled  # what the configuration says of such a path
+
+    @property
+    def machine(self) -> bool:
+        """Is it for programs, which do not look at exchanges?"""
+        return self.path in FOR_MACHINES
+
+    @property
+    def page(self) -> bool:
+        """Is it a file of the page, the same for everybody?"""
+        return self.path == "" or self.path.startswith("page/")
+
+
+def asked(config: Config, head: RequestHead) -> Asked | None:
+    """What is asked for below PATH; None: the request is for a route."""
+    if not head.target.startswith(PATH):
+        return None
+    path, _, query = head.target[len(PATH) :].decode("latin-1").partition("?")
+    table = config.metrics if path in FOR_MACHINES else config.inspector
+    return Asked(path, query.split("&"), table.enabled)
+
+
+def names_of(config: Config) -> frozenset[bytes]:
+    """What clients may call this machine, beside the names that all machines have."""
+    return frozenset({config.server.host.lower().encode()})
+
+
+def refusal(question: Asked, address: bytes, head: RequestHead) -> tuple[int, str]:
+    """Status and reason where a client that may look gets no answer; else 0.
+
+    Metrics and health are for programs that send no Connection (Prometheus, the
+    probes of load balancers), and show no exchange.
+    """
+    certain = question.enabled is True or question.machine or is_direct(address, head)
+    if head.method not in (b"GET", b"HEAD"):
+        return 405, "this is read only: GET or HEAD"
+    if not question.page and is_foreign(head):
+        return 403, "a page of another origin may not read this"
+    if not certain:
+        return 403, UNCERTAIN
+    known = question.machine or question.page or question.path == "feed"
+    if not known and EXCHANGE.fullmatch(question.path) is None:
+        return 404, "nothing of that name; the page is at /_unbuffered/"
+    return 0, ""
 
 
 def may_look(
@@ -48,14 +100,9 @@ def may_look(
         # nginx asks by HTTP/1.0 unless told otherwise, with the address of its
         # upstream as Host: ours. No browser does.
         and head.minor >= 1
-        and not any(map(is_of_a_hop, head.index))
+        and not any(map(OF_A_HOP.fullmatch, head.index))
         and is_own_name(head.get(b"host"), own_names)
     )
-
-
-def is_of_a_hop(name: bytes) -> bool:
-    """Does a field say that a hop has passed the request on? Lower case."""
-    return name in OF_A_HOP or name.startswith(b"x-forwarded-")
 
 
 def is_direct(address: bytes, head: RequestHead) -> bool:

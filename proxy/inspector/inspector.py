@@ -7,14 +7,22 @@ exists anyway, kept a while.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Protocol
 
 from proxy.config.model import Config
 from proxy.exchange import Exchange
 from proxy.http1.head import RequestHead
-from proxy.inspector.access import is_direct, is_foreign, may_look
+from proxy.inspector.access import (
+    EXCHANGE,
+    PATH,
+    Asked,
+    asked,
+    is_direct,
+    may_look,
+    names_of,
+    refusal,
+)
 from proxy.inspector.answering import EVENT_STREAM, JSON, Answer, refuse
 from proxy.inspector.assets import send_asset
 from proxy.inspector.crowding import MOST_IDS, Browser
@@ -33,15 +41,9 @@ from proxy.timeline import Timeline, wall_clock
 from proxy.transport.client import ClientConnection
 from proxy.transport.deadlines import Deadlines
 
-PATH = b"/_unbuffered/"
+__all__ = ["PATH", "Inspector"]
 MOST_FEEDS = 32
 WARNING_SECONDS = 1.0
-FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
-UNCERTAIN = (
-    "this may come from another machine through a proxy on this one that does not say "
-    "so: a program that asks for itself sends Connection: keep-alive"
-)
-EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
 
 
 class Server(Protocol):
@@ -80,7 +82,7 @@ class Inspector:
         """Be as a configuration says; called again after a reload."""
         self.settings = config.inspector
         self.watch.on = config.log.warnings
-        self.own_names = frozenset({config.server.host.lower().encode()})
+        self.own_names = names_of(config)
         self.scraping.configure(config.metrics.enabled is not False)
         self.end_feeds()
         if self.settings.enabled is False:
@@ -91,11 +93,20 @@ class Inspector:
         for client in tuple(self.server.clients):
             answer = client.exchange
             if isinstance(answer, Answer) and answer.streams:
-                may = may_look(
-                    self.settings.enabled, client.address, answer.head, self.own_names
-                )
+                may = self.gives(answer)
                 if not may or (answer.bodies and not self.shows_bodies(answer)):
                     answer.end()
+
+    def gives(self, answer: Answer) -> bool:
+        """Would it be given now?"""
+        head, address, enabled = (
+            answer.head,
+            answer.client.address,
+            self.settings.enabled,
+        )
+        question = Asked("feed", [], enabled)
+        may = may_look(enabled, address, head, self.own_names)
+        return may and not refusal(question, address, head)[0]
 
     # -- what the server tells
 
@@ -123,31 +134,26 @@ class Inspector:
 
     def serve(self, client: ClientConnection, head: RequestHead) -> bool:
         """Answer a request below PATH; False: it goes the way of all others."""
-        path, _, query = head.target[len(PATH) :].decode("latin-1").partition("?")
-        config = self.server.config
-        machine = path in FOR_MACHINES
-        enabled = config.metrics.enabled if machine else config.inspector.enabled
-        if not may_look(enabled, client.address, head, self.own_names):
+        question = asked(self.server.config, head)
+        if question is None or not may_look(
+            question.enabled, client.address, head, self.own_names
+        ):
             return False
         answer = Answer(client, head)
         try:
-            self.answer(answer, path, query.split("&"))
+            self.answer(answer, question)
         except Exception as error:
             answer.crashed("the inspector", error)
         return True
 
-    def answer(self, answer: Answer, path: str, query: list[str]) -> None:
+    def answer(self, answer: Answer, question: Asked) -> None:
         """Find what a request asks for."""
-        if answer.head.method not in (b"GET", b"HEAD"):
-            refuse(answer, 405, "this is read only: GET or HEAD")
-        elif path == "":
-            self.file(answer, "index.html")
-        elif path.startswith("page/"):
-            self.file(answer, path.removeprefix("page/"))
-        elif is_foreign(answer.head):
-            refuse(answer, 403, "a page of another origin may not read this")
-        elif path not in FOR_MACHINES and not self.is_certain(answer):
-            refuse(answer, 403, UNCERTAIN)
+        path, query, _ = question
+        status, reason = refusal(question, answer.client.address, answer.head)
+        if status:
+            refuse(answer, status, reason)
+        elif question.page:
+            self.file(answer, path.removeprefix("page/") if path else "index.html")
         elif path == "feed":
             self.feed(answer, own=OWN in query)
         elif path == "metrics":
@@ -157,8 +163,6 @@ class Inspector:
         elif found := EXCHANGE.fullmatch(path):
             worker, number, feed = found.groups()
             self.exchange(answer, int(worker), int(number), query, feed is not None)
-        else:
-            refuse(answer, 404, "nothing of that name; the page is at /_unbuffered/")
 
     def file(self, answer: Answer, name: str) -> None:
         """A file of the page."""
@@ -225,12 +229,6 @@ class Inspector:
             return True
         refuse(answer, 503, f"{MOST_FEEDS} feeds are open already")
         return False
-
-    def is_certain(self, answer: Answer) -> bool:
-        """Is it sure, where that is asked, that the client is on this machine?"""
-        client = answer.client
-        opened = self.settings.enabled is True
-        return opened or is_direct(client.address, answer.head)
 
     def shows_bodies(self, answer: Answer) -> bool:
         """Whatever is configured, bodies do not leave this machine."""

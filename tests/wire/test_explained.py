@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.explain.account import account
 from proxy.explain.rehearsal import Rehearsal
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
@@ -82,3 +83,59 @@ async def test_the_client_gets_the_refusal_that_was_told(
     assert head.decode().startswith(f"HTTP/1.1 {rehearsal.answer['status']} ")
     body = await client.read_until(b"\n}\n")
     assert str(rehearsal.answer["message"]).encode() in body.replace(b'\\"', b'"')
+
+
+LOOK = b"Host: localhost\r\nConnection: keep-alive\r\n"
+OWN_REQUESTS = [
+    pytest.param(b"GET /_unbuffered/ HTTP/1.1\r\n" + LOOK, id="page"),
+    pytest.param(b"GET /_unbuffered/page/x HTTP/1.1\r\nHost: a\r\n", id="bent name"),
+    pytest.param(b"GET /_unbuffered/ HTTP/1.1\r\nHost: localhost\r\n", id="a hop?"),
+    pytest.param(b"GET /_unbuffered/feed HTTP/1.1\r\n" + LOOK, id="feed"),
+    pytest.param(
+        b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n", id="feed, a hop?"
+    ),
+    pytest.param(b"GET /_unbuffered/feed HTTP/1.0\r\n" + LOOK, id="feed, nginx"),
+    pytest.param(b"GET /_unbuffered/feed HTTP/1.1\r\nVia: x\r\n" + LOOK, id="a hop"),
+    pytest.param(
+        b"GET /_unbuffered/feed HTTP/1.1\r\nOrigin: http://evil\r\n" + LOOK,
+        id="feed, another origin",
+    ),
+    pytest.param(b"POST /_unbuffered/feed HTTP/1.1\r\n" + LOOK, id="POST"),
+    pytest.param(b"GET /_unbuffered/what HTTP/1.1\r\n" + LOOK, id="no such thing"),
+    pytest.param(
+        b"GET /_unbuffered/health HTTP/1.1\r\nHost: localhost\r\n", id="health"
+    ),
+    pytest.param(
+        b"GET /_unbuffered/metrics HTTP/1.1\r\nHost: localhost\r\n", id="metrics"
+    ),
+]
+
+
+@pytest.mark.parametrize("request_bytes", OWN_REQUESTS)
+@pytest.mark.parametrize("enabled", ["loopback", True, False])
+async def test_who_answers_below_our_own_path_is_told(
+    proxy: StartProxy, upstream: Upstream, request_bytes: bytes, enabled: object
+) -> None:
+    """The proxy itself with that status, or the upstream."""
+    tables = {"inspector": {"enabled": enabled}, "metrics": {"enabled": enabled}}
+    running = await proxy({"/": {"target": upstream.url}}, **tables)
+    request_bytes += b"\r\n"
+    rehearsal = Rehearsal(running.server.config, request_bytes, "127.0.0.1", tls=False)
+    client = await running.client()
+    await client.send(request_bytes)
+    told = account(rehearsal)
+    assert told.own is not None
+    if not told.own.answered:
+        server = await upstream.request()
+        assert rehearsal.exchange is not None
+        assert [*rehearsal.exchange.sent.values()] == [server.head]
+        return
+    status = int((await client.read_head()).split(b" ")[1])
+    assert upstream.unexpected == 0
+    assert rehearsal.exchange is None
+    assert rehearsal.error is None
+    assert told.sent == []
+    if told.refused is not None:
+        assert status == told.refused["status"]
+    else:
+        assert status == (404 if b"page/x" in request_bytes else 200)

@@ -476,7 +476,7 @@ async def test_who_may_have_come_through_a_silent_proxy_reads_nothing(
 ) -> None:
     """nginx by HTTP/1.1: its Host is our address, and it sends no Connection."""
     running = await proxy({"/": {"target": upstream.url}})
-    for path in ("feed", "exchanges/0-1", "exchanges/0-1/feed"):
+    for path in ("", "page/main.js", "feed", "exchanges/0-1", "exchanges/0-1/feed"):
         client = await running.client()
         await client.send(request(path).replace(OWN.encode(), b""))
         status, body = await answer(client)

@@ -90,3 +90,38 @@ def test_a_url_says_by_which_scheme_and_for_which_host(account: Explain) -> None
     assert sent["X-Forwarded-Proto"] == "https"
     assert sent["X-Forwarded-For"] == "192.0.2.1"
     assert sent["Host"] == "front:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        pytest.param(
+            ["/_unbuffered/feed", "-H", "Connection: keep-alive"],
+            0,
+            "answered by the proxy itself: what passes through it\n"
+            '  [inspector] enabled = "loopback", default\n'
+            "  to clients of this machine",
+            id="answered",
+        ),
+        pytest.param(
+            ["/_unbuffered/feed"],
+            1,
+            "refused with 403\n  this may come from another machine",
+            id="refused",
+        ),
+        pytest.param(
+            ["/_unbuffered/metrics", "--client", "192.0.2.1"],
+            1,
+            "not answered by the proxy itself: this client may not look, so a route "
+            "has to take it\n"
+            '  [metrics] enabled = "loopback", default\n',
+            id="the way of all requests",
+        ),
+    ],
+)
+def test_what_the_proxy_answers_itself_goes_to_no_upstream(
+    run: Run, arguments: list[str], status: int, told: str
+) -> None:
+    found, output, _ = run(ROUTE, "GET", *arguments)
+    assert found == status
+    assert told in output

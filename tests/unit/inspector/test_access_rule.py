@@ -85,6 +85,9 @@ def test_addresses_of_this_machine(address: bytes, here: bool) -> None:
             for name in (
                 *(b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP"),
                 *(b"X-Forwarded-Server", b"X-Client-IP", b"CF-Connecting-IP"),
+                *(b"CDN-Loop", b"CF-Ray", b"X-Cluster-Client-Ip", b"True-Client-IP"),
+                *(b"Fastly-Client-IP", b"X-Envoy-Internal", b"X-Amzn-Trace-Id"),
+                *(b"X-Original-Host", b"Remote-Addr", b"Tailscale-User-Login"),
             )
         ),
     ],
@@ -109,6 +112,18 @@ def test_who_speaks_of_his_own_connection(
     """RFC 9110 §7.6.1: no hop lets it pass."""
     fields = [] if value is None else [(b"Connection", value)]
     assert is_direct(address, head(*fields)) is direct
+
+
+def test_what_programs_of_this_machine_send_is_not_taken_for_a_hop() -> None:
+    names = (
+        *(b"Connection", b"User-Agent", b"Accept", b"Accept-Language"),
+        *(b"Accept-Encoding", b"Referer", b"Cookie", b"DNT", b"Sec-GPC", b"Priority"),
+        *(b"Sec-Fetch-Site", b"Sec-Fetch-Mode", b"Sec-CH-UA", b"Cache-Control"),
+        *(b"Upgrade-Insecure-Requests", b"If-None-Match", b"Last-Event-ID"),
+        b"X-Prometheus-Scrape-Timeout-Seconds",
+    )
+    fields = [(b"Host", b"localhost"), *((name, b"x") for name in names)]
+    assert may_look("loopback", b"127.0.0.1", head(*fields), OWN)
 
 
 @pytest.mark.parametrize(("enabled", "may"), [(True, True), (False, False)])
