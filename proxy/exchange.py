@@ -22,6 +22,7 @@ from proxy.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.policy.balancing import Attempts
@@ -64,6 +65,7 @@ class Exchange:
         "received",
         "repeatable",
         "request_bytes",
+        "response_bytes",
         "route",
         "tap",
         "timeline",
@@ -90,6 +92,7 @@ class Exchange:
         self.connecting: asyncio.Task[None] | None = None
         self.connection: UpstreamConnection | None = None
         self.request_bytes = b""
+        self.response_bytes = b""  # the head as it was written, for the inspector
         self.repeatable = False
         self.upgrade = False
         self.close_is_end = False  # of a response body to an HTTP/1.0 client
@@ -146,7 +149,7 @@ class Exchange:
             report("the clock", fault)
             now = self.phase_began
         self.timeline.end(now, ending, error)
-        self.timeline.heads = (self.head, self.received)
+        self.timeline.heads = (self.head, self.received, self.response_bytes)
         if self.tap is not None:
             try:
                 self.tap.over(self)
@@ -236,11 +239,16 @@ class Exchange:
         client = self.client
         if not client.request_complete:
             client.keep_alive = False
-        client.write_head(
-            failure_response(failure, self.head, client.keep_alive, http_date()),
-            chunked=False,
-        )
+        response = failure_response(failure, self.head, client.keep_alive, http_date())
+        client.write_head(response, chunked=False)
         client.flush_head()
+        self.response_bytes = response[: response.find(END_OF_HEAD) + 4]
+        self.timeline.heads = (self.head, self.received, self.response_bytes)
+        if self.tap is not None and self.tap.finish is not None:
+            try:
+                self.tap.finish(self)  # once more: what was sent is known only now
+            except Exception as fault:
+                report("the recording of an exchange", fault)
 
     def client_left(self, error: ClientError | InternalError) -> None:
         """The client is gone: so is its upstream connection, in every phase."""

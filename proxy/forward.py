@@ -216,20 +216,18 @@ class Forward(Reaching):
         )
         timeline.stream = delivery.stream
         timeline.coded = delivery.codings
-        client.write_head(
-            messages.client_response(
-                head,
-                body,
-                delivery,
-                route,
-                self.head.minor,
-                chunked=chunked,
-                keep_alive=client.keep_alive,
-                trailers=trailers,
-                date=http_date,
-            ),
+        self.response_bytes = messages.client_response(
+            head,
+            body,
+            delivery,
+            route,
+            self.head.minor,
             chunked=chunked,
+            keep_alive=client.keep_alive,
+            trailers=trailers,
+            date=http_date,
         )
+        client.write_head(self.response_bytes, chunked=chunked)
         timeline.status = head.status
         if delivery.codings:
             decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
@@ -268,7 +266,8 @@ class Forward(Reaching):
         self.enter(TUNNEL)
         self.timeline.stream = True
         self.client.keep_alive = False
-        self.client.write_head(messages.switching(head, route), chunked=False)
+        self.response_bytes = messages.switching(head, route)
+        self.client.write_head(self.response_bytes, chunked=False)
         self.timeline.status = 101
         self.client.flush_head()
         clock = self.prepared.clock

@@ -58,8 +58,8 @@ def add_config_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="/PREFIX=TARGET",
-        help="a route without any file; the prefix is taken off the path and the "
-        "target's host is sent. May be repeated",
+        help="a route without any file; the prefix is taken off the path, the "
+        "target's host is sent, WebSocket is tunnelled. May be repeated",
     )
     command.add_argument("--host", help="address to listen on")
     command.add_argument("--port", type=int, help="port to listen on")

@@ -101,7 +101,8 @@ class Timeline:
         self.coded: tuple[str, ...] = ()  # the content codings that came off
         self.stream = False  # as the delivery decision has it, or a tunnel
         self.retries = 0  # attempts to reach an upstream that came to nothing
-        self.heads: object = None  # both, as received; for the inspector
+        # Both as received, and the response's bytes as sent; for the inspector.
+        self.heads: object = None
         self.error: ProxyError | None = None
         self.started = started
         self.sought: float | None = None  # a new connection, for the first time

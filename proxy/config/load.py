@@ -35,10 +35,15 @@ NO_ROUTES = 'none: write [routes."/sse"] with target = "http://localhost:8002"'
 
 SYNTAX_FAULT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
 UNQUOTED_PREFIX = re.compile(r"\s*\[\s*routes\s*\.\s*(/[^\]\s]*)")
+TABLE = re.compile(r"\s*\[+\s*([^#]*?)\s*\]+\s*(?:#.*)?$")
+KEY = re.compile(r"\s*([^=#]*?)\s*=")
 # What the parser says in its own terms, in those of a person with an editor.
 SYNTAX_WORDS = {
     r"Cannot overwrite a value": "this key is set a second time",
+    r"Duplicate inline table key .*": "this key is set a second time",
     r"Cannot declare .* twice": "this table is declared a second time",
+    r"Cannot (?:mutate immutable|redefine) namespace .*": "this is a value already, "
+    "set further up; it cannot be a table as well",
     r"Invalid value": "no value: text stands in quotes, true and false do not",
 }
 
@@ -63,15 +68,15 @@ def from_routes(
 ) -> Config:
     """A configuration without a file, from prefix = target pairs.
 
-    Each route sends the target's host and strips its prefix, as a person who
-    types one line expects; `/` has nothing to strip.
+    Each route sends the target's host, strips its prefix and tunnels upgrades, as a
+    person who types one line before a dev server expects; `/` has nothing to strip.
 
     Raises:
         ConfigError: has one line for every fault.
     """
     tables: dict[str, dict[str, object]] = {}
     for prefix, target in routes.items():
-        tables[prefix] = {"target": target, "change_origin": True}
+        tables[prefix] = {"target": target, "change_origin": True, "ws": True}
         if prefix != "/":
             tables[prefix]["path_rewrite"] = {f"^{re.escape(prefix)}": ""}
     return build(Reader("--route", {}, lax=True), {"routes": tables}, overrides)
@@ -97,6 +102,7 @@ def build(
     if document.get("routes", {}) == {}:
         reader.fault("routes", "", NO_ROUTES)
     check_loops(reader, values(plain["server"]), routes)
+    check_schemes(reader, routes)
     if reader.faults:
         raise ConfigError(reader.faults)
     return Config(
@@ -166,6 +172,19 @@ def check_loops(
                 reader.fault(table_name(prefix), "target", message)
 
 
+def check_schemes(reader: Reader, routes: Mapping[str, Options]) -> None:
+    """A target that says WebSocket, on a route that tunnels none."""
+    for prefix, options in routes.items():
+        targets, ws = options.values.get("target"), options.values.get("ws")
+        for target in targets.value if targets and not (ws and ws.value) else ():
+            if target.text.lower().startswith(("ws:", "wss:")):
+                message = (
+                    f"{target} is for WebSocket, and ws is "
+                    f"{'false' if ws else 'not set'}: write ws = true"
+                )
+                reader.fault(table_name(prefix), "target", message)
+
+
 def read_document(path: Path) -> dict[str, object]:
     """The tables of a file as TOML gives them.
 
@@ -207,4 +226,25 @@ def syntax_fault(text: str, error: Exception) -> str:
         message = f"a prefix stands in quotes: [{table_name(unquoted[1])}]"
     for words, better in SYNTAX_WORDS.items():
         message = re.sub(words, better, message)
-    return f"line {line}, column {column}: {message[:1].lower()}{message[1:]}"
+    place = (
+        place_of(lines[: int(line)], int(column)) if "second time" in message else ""
+    )
+    return f"line {line}, column {column}: {place}{message[:1].lower()}{message[1:]}"
+
+
+def place_of(lines: list[str], column: int) -> str:
+    """The table and the key at the end of `lines`: names, which are no secrets."""
+    *before, last = lines
+    tables = [
+        (number, found[1])
+        for number, line in enumerate(before, start=1)
+        if (found := TABLE.match(line))
+    ]
+    header = TABLE.match(last)
+    if header is not None:
+        first = next((n for n, name in tables if name == header[1]), None)
+        known = f" (first in line {first})" if first else ""
+        return f"[{header[1]}]{known}: "
+    key = KEY.match(last[:column])
+    where = f"[{tables[-1][1]}] " if tables else ""
+    return f"{where}{key[1]}: " if key else f"{where.strip()}: " if where else ""

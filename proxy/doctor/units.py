@@ -82,7 +82,8 @@ def is_coded(recording: Recording) -> bool:
 
 def events(recording: Recording) -> Iterator[Unit]:
     """The events of an event stream; a comment counts as something that came."""
-    reader = EventReader()
+    # What was recorded is bounded, and is here in any case: no event is too long.
+    reader = EventReader(max(len(recording.content), 1))
     for index, each in enumerate(recording.arrivals):
         for item in reader.read(each.data):
             if isinstance(item, Event):
@@ -95,13 +96,20 @@ def events(recording: Recording) -> Iterator[Unit]:
 
 def lines(recording: Recording) -> Iterator[Unit]:
     """Lines that are complete, and a last one that is not."""
-    rest = b""
+    parts: list[bytes] = []  # of a line that is not complete
     for index, each in enumerate(recording.arrivals):
-        *whole, rest = (rest + each.data).split(b"\n")
+        first, *others = each.data.split(b"\n")
+        parts.append(first)
+        if not others:
+            continue
+        *whole, rest = others
+        whole.insert(0, b"".join(parts))
+        parts = [rest]
         for line in whole:
             if line.strip(b"\r\x1e "):
                 text = line.decode("utf-8", "replace").strip("\r\x1e")
                 yield unit(text, "", each.at, index, len(line) + 1)
+    rest = b"".join(parts)
     if rest.strip() and recording.arrivals:
         last = len(recording.arrivals) - 1
         text = rest.decode("utf-8", "replace")

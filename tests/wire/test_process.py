@@ -193,6 +193,13 @@ def test_a_route_needs_no_file(run: Run, upstream: Upstream) -> None:
     assert request.startswith(b"GET /x?y HTTP/1.1\r\nHost: 127.0.0.1:")
     assert read_all(client).startswith(b"HTTP/1.1 204 ")
     assert json.loads(process.line())["status"] == 204
+    # As a dev server wants it: the sockets of its hot reload are tunnelled.
+    asks = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    agrees = b"HTTP/1.1 101 Switching Protocols\r\n" + asks + b"\r\nhello"
+    with socket.create_connection(("127.0.0.1", process.port), GUARD) as client:
+        client.sendall(b"GET /a/ws HTTP/1.1\r\nHost: a\r\n" + asks + b"\r\n")
+        assert b"\r\nUpgrade: websocket\r\n" in upstream.answer(agrees)
+        assert read_all(client).startswith(b"HTTP/1.1 101 ")
     assert process.stop(signal.SIGINT) == 0
 
 

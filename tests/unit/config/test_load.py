@@ -159,6 +159,7 @@ def test_a_route_without_a_file_strips_its_prefix() -> None:
         prefix="/sse",
         targets=(target,),
         change_origin=True,
+        ws=True,
         path_rewrite={"^/sse": ""},
     )
     assert config.routes["/a.b"].path_rewrite == {r"^/a\.b": ""}
@@ -213,5 +214,6 @@ def test_sources_of_routes_without_a_file() -> None:
         "server.host": "--host",
         'routes."/a".target': "--route",
         'routes."/a".change_origin': "--route",
+        'routes."/a".ws': "--route",
         'routes."/a".path_rewrite."^/a"': "--route",
     }

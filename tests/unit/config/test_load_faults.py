@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config.load import from_routes, load
 from proxy.errors import ConfigError
-from tests.unit.config.conftest import Refuse
+from tests.unit.config.conftest import Load, Refuse
 
 ROUTE = '\n[routes."/sse"]\ntarget = "http://upstream"\n'
 ADDRESS = "write http://host:port, https://…, ws://…, wss://… or unix:/path/to.sock"
@@ -22,10 +22,25 @@ ADDRESS = "write http://host:port, https://…, ws://…, wss://… or unix:/pat
         pytest.param("\na = yes\n",
                      "line 2, column 5: no value: text stands in quotes, true and "
                      "false do not", id="value without quotes"),
-        pytest.param("[a]\n[a]\n", "line 2, column 3: this table is declared a second "
-                     "time", id="table twice"),
-        pytest.param("[a]\nb = 1\nb = 2\n",
-                     "line 3, column 6: this key is set a second time", id="key twice"),
+        pytest.param("[a]\n[a]\n", "line 2, column 3: [a] (first in line 1): this "
+                     "table is declared a second time", id="table twice"),
+        pytest.param('[log]\n[routes."/a"]\nws = true\n\n[routes."/b"]\n'
+                     '[ routes."/a" ]  # again\n',
+                     'line 6, column 15: [routes."/a"] (first in line 2): this table '
+                     "is declared a second time", id="route twice"),
+        pytest.param('[routes."/a".headers]\n[log]\n[routes."/a".headers]\n',
+                     'line 3, column 21: [routes."/a".headers] (first in line 1): this '
+                     "table is declared a second time", id="table of a route twice"),
+        pytest.param("[a]\nb = 1\nb = 2\n", "line 3, column 6: [a] b: this key is set "
+                     "a second time", id="key twice"),
+        pytest.param('[routes."/a"]\nheaders.request.set = { A = "x", A = "y" }\n',
+                     'line 2, column 41: [routes."/a"] headers.request.set: this key '
+                     "is set a second time", id="key twice within a value"),
+        pytest.param("b = 1\nb = 2\n", "line 2, column 6: b: this key is set a second "
+                     "time", id="key twice before all tables"),
+        pytest.param("a = [1]\n[[a]]\n", "line 2, column 4: this is a value already, "
+                     "set further up; it cannot be a table as well",
+                     id="value and table"),
         pytest.param("a = 1\nb = 'x", "line 2, column 7: expected \"'\"",
                      id="ends inside a string"),
         pytest.param("[routes./sse]\n", "line 1, column 9: a prefix stands in quotes: "
@@ -195,3 +210,25 @@ def test_faults_of_routes_without_a_file_name_the_flag() -> None:
         "--route: [routes.\"/a\"] target: 'http://${HOST}': '${host}' is no host name "
         "and no IP address",
     ]
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss", "WS"])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("", "not set"),
+        ("ws = false", "false"),
+    ],
+    ids=["not set", "false"],
+)
+def test_a_target_for_websocket_wants_ws(
+    refuse: Refuse, scheme: str, options: str, told: str
+) -> None:
+    [fault] = refuse(f'[routes."/a"]\ntarget = "{scheme}://h:1"\n{options}\n')
+    assert fault.startswith('config.toml: [routes."/a"] target: ')
+    assert fault.endswith(f" is for WebSocket, and ws is {told}: write ws = true")
+
+
+def test_a_target_for_websocket_is_content_with_ws_for_all_routes(read: Load) -> None:
+    text = '[defaults]\nws = true\n[routes."/a"]\ntarget = ["http://h:1", "ws://h:2"]\n'
+    assert read(text).routes["/a"].ws

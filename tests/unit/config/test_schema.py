@@ -91,7 +91,8 @@ def test_whatever_the_schema_refuses_does_not_load(tmp_path: Path) -> None:
     [
         pytest.param('[routes."/x"]\ntarget = "http://a"', id="the smallest"),
         pytest.param('[routes."/"]\ntarget = "unix:/run/a.sock"', id="a socket"),
-        pytest.param('[routes."/%E4%BD%A0"]\ntarget = "WSS://a"', id="encoded"),
+        pytest.param('[routes."/%E4%BD%A0"]\ntarget = "WSS://a"\nws = true',
+                     id="encoded"),
         pytest.param('[routes."/x"]\ntarget = ["http://a", "${B:-http://b}"]',
                      id="a list"),
         pytest.param('[routes."/x"]\ntarget = ["http://a"]', id="a list of one"),

@@ -152,7 +152,7 @@ def test_the_route_table_of_routes_without_a_file() -> None:
     config = from_routes({"/sse": "http://localhost:8002"})
     assert route_table(config).splitlines() == [
         "route  target                 path_rewrite  flags",
-        '/sse   http://localhost:8002  ^/sse -> ""   change_origin',
+        '/sse   http://localhost:8002  ^/sse -> ""   ws change_origin',
     ]
 
 

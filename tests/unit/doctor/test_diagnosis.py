@@ -8,6 +8,7 @@ import pytest
 
 from proxy.doctor.diagnosis import diagnose
 from proxy.doctor.record import Recording, dump, load
+from proxy.doctor.units import units_of
 from proxy.doctor.verdict import Kind
 from tests.unit.doctor.recordings import (
     TRACES,
@@ -351,3 +352,18 @@ def test_a_clean_end_at_a_known_time_out_is_told() -> None:
     arrivals = [(n * 0.2, event(n)) for n in range(8)]
     [said] = diagnose(recorded(*arrivals, ended=61.4)).evidence
     assert said.startswith("it ended after 60.0 s of silence: nginx")
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["at once", "in pieces"])
+def test_events_of_any_size_are_judged(cut: bool) -> None:
+    """Beyond 1 MiB a reader of events keeps no event, but here all is kept."""
+    big = 3 * 1024 * 1024
+    arrivals: list[tuple[float, bytes]] = []
+    for number in range(6):
+        whole = event(number, big)
+        parts = [whole[:big], whole[big:]] if cut else [whole]
+        arrivals += [(number * 1.0 + at * 0.01, part) for at, part in enumerate(parts)]
+    recording = recorded(*arrivals)
+    units = units_of(recording)
+    assert [each.label for each in units] == [f"number {n}" for n in range(6)]
+    assert diagnose(recording).kind is Kind.STREAMS
