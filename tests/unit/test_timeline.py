@@ -131,6 +131,7 @@ def test_the_words_of_the_log_are_fixed() -> None:
         "timed out",
         "refused",
         "shut down",
+        "internal error",
     ]
 
 
