@@ -140,8 +140,9 @@ async def test_pipelined_requests_wait_until_earlier_responses_are_read(
 async def test_refusals_to_a_client_that_does_not_read_do_not_pile_up(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
-    """Each costs the client 30 bytes and the proxy 500, without any upstream."""
-    running = await proxy({"/only": {"target": upstream.url}})
+    """Each costs the client 30 bytes and the proxy 20 KB, without any upstream."""
+    names = [f"/{n}{'x' * 1000}" for n in range(20)]  # which the answer lists
+    running = await proxy({name: {"target": upstream.url} for name in names})
     client = await running.client(receive_bytes=4096)
     client.writer.write(GET % 0 * 20_000)
     exchanges = running.exchanges
