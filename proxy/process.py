@@ -25,6 +25,7 @@ from proxy.config.report import route_table
 from proxy.errors import concerning
 from proxy.listener import listening_fault
 from proxy.observe.accesslog import AccessLog
+from proxy.quantities import counted
 from proxy.reload import Reloader
 from proxy.server import Observer, Server
 from proxy.signals import Signals
@@ -197,11 +198,6 @@ async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
             pass
         except Exception:  # the end goes on all the same
             log.exception("internal error in a task of the process")
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 exchange`, `2 exchanges`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_error(message: str) -> None:

@@ -23,6 +23,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.errors",
         "proxy.timeline",
         "proxy.internal_errors",
+        "proxy.quantities",
+        "proxy.web.",
     ),
     "http1": ("proxy.http1.",),
     "config": ("proxy.config.",),

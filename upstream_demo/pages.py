@@ -7,36 +7,20 @@ from pathlib import Path
 from aiohttp import web
 
 from proxy import __version__
+from proxy.web.files import find_file
 from upstream_demo.holding import HoldingHop, open_session
 from upstream_demo.refusal import answer_refusals
 from upstream_demo.streams import TALLY, create_tally, local_address, report_status
 
 PAGE = Path(__file__).resolve().parent / "page"
-# Fixed here, since the types a system registers differ: some call a module
-# text/plain, and no browser runs it then.
-CONTENT_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".txt": "text/plain; charset=utf-8",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
-}
 
 
 async def show_file(request: web.Request) -> web.StreamResponse:
     """`GET /` and `GET /{name}`: one of the files of the page, and no other."""
-    name = request.match_info.get("name") or "index.html"
-    if "\0" in name:
+    found = find_file(PAGE, request.match_info.get("name") or "index.html")
+    if found is None:
         raise web.HTTPNotFound
-    path = (PAGE / name).resolve()
-    content_type = CONTENT_TYPES.get(path.suffix)
-    if content_type is None or not path.is_relative_to(PAGE) or not path.is_file():
-        raise web.HTTPNotFound
+    content_type, path = found
     return web.FileResponse(
         path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"}
     )

@@ -16,7 +16,8 @@ from proxy.doctor.comparison import (
     lateness,
 )
 from proxy.doctor.shape import HELD, shape_of
-from proxy.doctor.verdict import Kind, Verdict, counted, seconds
+from proxy.doctor.verdict import Kind, Verdict, seconds
+from proxy.quantities import counted
 
 # -- hops -------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ from proxy.doctor.unjudged import (
     too_quick,
     unanswered,
 )
-from proxy.doctor.verdict import Kind, Verdict, counted, seconds
+from proxy.doctor.verdict import Kind, Verdict, seconds
+from proxy.quantities import counted
 
 DELAYED_ACK = 0.04  # seconds; that of Linux
 SEEN = 3  # events with a mark; the quickest is the measure of the others

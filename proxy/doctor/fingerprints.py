@@ -17,7 +17,8 @@ from proxy.doctor.shape import (
     rhythm,
 )
 from proxy.doctor.unjudged import WAIT
-from proxy.doctor.verdict import Kind, Verdict, counted, seconds, size
+from proxy.doctor.verdict import Kind, Verdict, seconds, size
+from proxy.quantities import counted
 
 
 def fingerprint(shape: Shape) -> Verdict | None:

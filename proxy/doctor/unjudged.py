@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from proxy.doctor.record import Recording
 from proxy.doctor.shape import Shape
-from proxy.doctor.verdict import Kind, Verdict, counted, seconds, size
+from proxy.doctor.verdict import Kind, Verdict, seconds, size
+from proxy.quantities import counted
 
 ENOUGH = 4  # events; fewer have no shape
 WAIT = 0.3  # seconds; who gets all at once that soon cannot tell

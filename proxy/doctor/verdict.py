@@ -65,11 +65,6 @@ class Verdict:
         return self.held or self.kind is Kind.STREAMS
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 event`, `2 events`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def seconds(value: float) -> str:
     """A time for a person: 3 ms, 0.25 s, 12.0 s."""
     if value < 0.0995:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from proxy.web.files import SHARED
+
 PAGE = Path(__file__).resolve().parents[2] / "upstream_demo" / "page"
 GUARD_SECONDS = 5  # a held byte deadlocks the test; this ends it
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
@@ -146,6 +148,7 @@ class PageUpstream:
         app.router.add_get("/status", self.status)
         app.router.add_get("/settings.json", self.settings)
         app.router.add_get("/", self.index)
+        app.router.add_static("/web", SHARED)
         app.router.add_static("/", PAGE)
         return app
 

@@ -73,7 +73,7 @@ async def test_the_stop_button_closes_the_request_of_the_upstream(demo: Demo) ->
     outcome = page.get_by_test_id("answer-outcome")
     await expect(outcome).to_have_text(
         re.compile(
-            r"Stopped, and the AI service noticed within \d+ ms: "
+            r"Stopped\. The AI service noticed within \d+ ms: "
             r"1 request left early, 0 still open\."
         )
     )
@@ -108,6 +108,25 @@ async def test_an_error_line_in_mid_answer_is_shown_and_keeps_what_came(
     await expect(demo.page.get_by_test_id("answer")).to_have_text("one")
 
 
+async def test_a_line_that_is_not_json_is_named(demo: Demo) -> None:
+    await demo.page.get_by_test_id("ask").click()
+    stream = await demo.upstream.requested("/open")
+    stream.send(chunk("one") + b"<html>\n")
+    await expect(demo.page.get_by_test_id("answer-outcome")).to_have_text(
+        "Connection lost: SyntaxError: not a line of JSON: <html>"
+    )
+    await expect(demo.page.get_by_test_id("answer")).to_have_text("one")
+
+
+async def test_a_last_line_needs_no_line_end(demo: Demo) -> None:
+    await demo.page.get_by_test_id("ask").click()
+    stream = await demo.upstream.requested("/open")
+    stream.send(chunk("one") + chunk(" 好").rstrip())
+    stream.finish()
+    await expect(demo.page.get_by_test_id("answer-outcome")).to_contain_text("Complete")
+    await expect(demo.page.get_by_test_id("answer")).to_have_text("one 好")
+
+
 async def test_an_answer_that_breaks_off_is_not_called_complete(demo: Demo) -> None:
     await demo.page.get_by_test_id("ask").click()
     stream = await demo.upstream.requested("/open")
@@ -115,5 +134,5 @@ async def test_an_answer_that_breaks_off_is_not_called_complete(demo: Demo) -> N
     await expect(demo.page.get_by_test_id("answer")).to_have_text("one")
     stream.break_off()
     await expect(demo.page.get_by_test_id("answer-outcome")).to_have_text(
-        "Broken off: TypeError: network error"
+        "Connection lost: TypeError: network error"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.web.files import SHARED
 from tests.browser.conftest import Demo
 from tests.browser.controlled import PAGE
 
@@ -109,7 +110,7 @@ async def test_page_names_no_other_site() -> None:
     """No font, script or picture from elsewhere, in any file of the page."""
     names = {
         (path.name, name)
-        for path in PAGE.iterdir()
+        for path in [*PAGE.iterdir(), *SHARED.glob("*.js"), SHARED / "icon.svg"]
         for name in re.findall(r"//([\w.-]+\.\w+)", path.read_text(encoding="utf-8"))
     }
     # The name of the SVG namespace; nothing is fetched from it.

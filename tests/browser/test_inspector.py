@@ -106,7 +106,7 @@ async def test_stream_from_before_breaks_and_is_named(
     await looked_at(page, started, open=1)
     await cell(page, "target").click()
     missing = page.get_by_test_id("piece-missing")
-    await expect(missing).to_have_text("1 piece passed before anybody looked.")
+    await expect(missing).to_have_text("1 piece passed before recording started.")
     stream.send_event("seen")
     await expect(page.get_by_test_id("event-shown")).to_have_text("1 event")
     await expect(page.get_by_test_id("event-list")).to_contain_text("seen")
@@ -131,7 +131,7 @@ async def test_browser_without_a_connection_left_is_told_of(
     banner = page.get_by_test_id("warnings")
     await expect(banner).to_contain_text("has 6 requests open to localhost")
     await expect(page.get_by_test_id("shown")).to_have_text("7 exchanges")
-    await banner.get_by_role("button", name="Show 6 streams").click()
+    await banner.get_by_role("button", name="Show 6 exchanges").click()
     await expect(page.get_by_test_id("shown")).to_have_text("6 of 7")
 
 
@@ -164,7 +164,7 @@ async def test_post_stream_is_joined_copied_and_saved(
     await cell(page, "target").click()
     await expect(page.get_by_test_id("tab-events")).to_have_text("Objects 1")
     await page.get_by_test_id("tab-text").click()
-    answer = page.get_by_test_id("answer")
+    answer = page.get_by_test_id("joined-text")
     for text, told in [("一个", "我是一个"), (" proxy", "我是一个 proxy")]:
         stream.send(token(text))
         await expect(answer.locator("section p")).to_have_text(told)
@@ -178,13 +178,13 @@ async def test_post_stream_is_joined_copied_and_saved(
     await expect(fields.locator("[data-kind=added]").last).to_contain_text("Via")
     await page.get_by_test_id("curl").click()
     await expect(page.get_by_test_id("toast")).to_have_text(
-        "Copied. Masked, put in your own: the query, Authorization."
+        "Copied. Masked values, to be filled in: the query, Authorization."
     )
     command = await page.evaluate("navigator.clipboard.readText()")
     assert f"http://localhost:{started.port}/open?token=****" in command
     assert "--data-raw '" + body.decode() + "'" in command
     stream.finish()
-    await expect(page.get_by_test_id("feed")).to_have_text("over")
+    await expect(page.get_by_test_id("feed")).to_have_text("ended")
     await saved(page, body)
     assert SECRET not in command + await page.content()
 
@@ -273,4 +273,4 @@ async def test_frames_are_shown_in_both_directions(
     )
     client.close()
     peer.close()
-    await expect(page.get_by_test_id("feed")).to_have_text("over")
+    await expect(page.get_by_test_id("feed")).to_have_text("ended")

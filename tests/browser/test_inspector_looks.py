@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from proxy.web.files import SHARED
 from tests.support.feed import (
     PAGE,
     FeedServer,
@@ -72,7 +73,7 @@ async def test_exchange_that_is_gone_is_said_to_be(
     await page.goto(feed.url)
     await page.locator("#row-1-1").wait_for()
     feed.tell("exchanges", {"now": 0, "open": [], "ended": [], "gone": ["1-1"]})
-    await expect(page.get_by_test_id("empty")).to_contain_text("No request yet")
+    await expect(page.get_by_test_id("empty")).to_contain_text("No requests yet")
     await expect(page.get_by_test_id("empty")).to_contain_text("http://127.0.0.1:8002")
 
 
@@ -156,7 +157,8 @@ async def test_nothing_is_wider_than_a_phone(page: Page, feed: FeedServer) -> No
 
 async def test_page_names_no_other_site() -> None:
     """No font, script or picture from elsewhere, nothing inline, in any file."""
-    texts = {each.name: each.read_text(encoding="utf-8") for each in PAGE.iterdir()}
+    files = [*PAGE.rglob("*.*"), *SHARED.glob("*.js"), SHARED / "icon.svg"]
+    texts = {each.name: each.read_text(encoding="utf-8") for each in files}
     named = {
         (name, site)
         for name, text in texts.items()

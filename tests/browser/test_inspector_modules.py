@@ -119,7 +119,7 @@ ANSWERS: dict[str, tuple[list[object], list[list[str]]]] = {
 async def test_deltas_are_joined_into_the_running_text(page: Page) -> None:
     read = await run(
         page,
-        "deltas.js",
+        "decode/deltas.js",
         """return given.map((values) => {
             const joined = new m.Joiner();
             values.flatMap(m.deltas).forEach((each) => joined.add(each));
@@ -134,7 +134,7 @@ async def test_deltas_are_joined_into_the_running_text(page: Page) -> None:
 async def test_running_text_is_bounded(page: Page) -> None:
     read = await run(
         page,
-        "deltas.js",
+        "decode/deltas.js",
         """const joined = new m.Joiner(10);
         const channel = "answer";
         for (const text of ["12345678", "90ab", "c"]) joined.add({ channel, text });
@@ -151,7 +151,7 @@ async def test_fields_are_compared_line_by_line(page: Page) -> None:
     sent = [["host", "b"], ["Via", "1.1 y"], ["Via", "1.1 z"], ["X-New", "1"]]
     rows = await run(
         page,
-        "fields.js",
+        "stream/field_diff.js",
         """return m.compare(...given).map(({ kind, name, before, after }) =>
             [kind, name, before, after]);""",
         [received, sent],
@@ -176,7 +176,7 @@ async def test_curl_is_one_command_for_a_shell(page: Page) -> None:
     body = json.dumps({"text": "it's\n$HOME `x` \\ 你"}, ensure_ascii=False)
     made = await run(
         page,
-        "curl.js",
+        "stream/curl_command.js",
         "return m.curl({ ...given, body: new TextEncoder().encode(given.body) });",
         {
             "method": "POST",
@@ -213,7 +213,7 @@ async def test_curl_is_one_command_for_a_shell(page: Page) -> None:
 async def test_curl_says_what_it_cannot_repeat(page: Page) -> None:
     made = await run(
         page,
-        "curl.js",
+        "stream/curl_command.js",
         """return [
             m.curl({ ...given, body: Uint8Array.of(0, 255) }),
             m.curl({ ...given, body: null, bodyComplete: false }),
@@ -226,20 +226,21 @@ async def test_curl_says_what_it_cannot_repeat(page: Page) -> None:
             [*put, "--data-binary", "@request.bin"],
             "the request body is binary: save it as request.bin",
         ),
-        (put, "the request body was not recorded whole; it is left out"),
+        (put, "the request body was not recorded completely, so it is left out"),
     ]
 
 
 # -- bounds, numbers, words
 
 
-async def test_what_is_kept_is_bounded_by_count_and_by_weight(page: Page) -> None:
+async def test_list_is_bounded_by_count_and_by_weight(page: Page) -> None:
     read = await run(
         page,
-        "kept.js",
-        """const many = new m.Kept({ most: 100 });
+        "stream/bounded_list.js",
+        """const many = new m.BoundedList({ most: 100 });
         for (let each = 0; each < 1000; each += 1) many.push(each);
-        const heavy = new m.Kept({ most: 100, heaviest: 50, weigh: (each) => each });
+        const weigh = (each) => each;
+        const heavy = new m.BoundedList({ most: 100, heaviest: 50, weigh });
         for (let each = 0; each < 30; each += 1) heavy.push(10);
         return [
             [many.size <= 100, many.end, many.get(999), many.get(0) ?? null],
@@ -253,7 +254,7 @@ async def test_what_is_kept_is_bounded_by_count_and_by_weight(page: Page) -> Non
 async def test_numbers_are_short_and_say_enough(page: Page) -> None:
     read = await run(
         page,
-        "format.js",
+        "web/quantities.js",
         """return [
             [null, 0, 0.0002, 0.34, 0.9996, 3.4219, 59.97, 11525].map(m.duration),
             [null, 0, 999, 1000, 99_960, 1_234_567].map(m.bytes),
@@ -271,21 +272,25 @@ async def test_verdict_names_who_was_slow(page: Page) -> None:
         "longest_hold": 0.0003, "holding": None, "error": None,
     }  # fmt: skip
     cases: list[tuple[dict[str, object], str, str]] = [
-        ({}, "good", "Every piece was passed on within 0.3 ms: 9 pieces, 900 B."),
-        ({"longest_gap": 7.0}, "wait", "the gap of 7.00 s is the upstream's own"),
+        ({}, "good", "Every piece was forwarded within 0.3 ms: 9 pieces, 900 B."),
+        ({"longest_gap": 7.0}, "wait", "the gap of 7.00 s comes from the upstream"),
         (
             {"bursts": "8 events in 2 bursts", "longest_gap": 7.0},
             "wait",
-            "within 0.3 ms; the upstream itself holds: 8 events in 2 bursts.",
+            "within 0.3 ms; the upstream holds them itself: 8 events in 2 bursts.",
         ),
-        ({"holding": 2.0}, "bad", "bytes have waited 2.00 s for it to read"),
-        ({"longest_hold": 2.0}, "bad", "The client was slow: up to 2.00 s"),
+        ({"holding": 2.0}, "bad", "bytes have waited 2.00 s for it"),
+        (
+            {"longest_hold": 2.0},
+            "bad",
+            "a piece waited up to 2.00 s for it",
+        ),
         ({"phase": "waiting"}, "wait", "Waiting for the upstream's first byte."),
         ({"error": "upstream 'x' broke"}, "bad", "Upstream 'x' broke."),
     ]
     verdicts = await run(
         page,
-        "verdict.js",
+        "stream/stream_verdict.js",
         "return given.map((row) => m.judge(row, 5));",
         [plain | changes for changes, _, _ in cases],
     )
@@ -294,10 +299,10 @@ async def test_verdict_names_who_was_slow(page: Page) -> None:
         assert words in verdict["text"]
 
 
-async def test_gaps_and_ticks_of_the_drawing(page: Page) -> None:
+async def test_gaps_and_ticks_of_the_waterfall(page: Page) -> None:
     read = await run(
         page,
-        "scale.js",
+        "stream/time_axis.js",
         """return [
             m.gaps([1, 1.5, 6, 6.1], 2, 0, 9),
             m.gaps([3, 4], 2, 0, null),

@@ -179,7 +179,7 @@ async def test_drawing_is_a_slider_over_the_pieces(
     feed.pieces["1-1"] = [piece(each, sse(1, each), each * 0.5) for each in range(1, 4)]
     await page.goto(f"{feed.url}#1-1")
     await expect(page.get_by_test_id("event-shown")).to_have_text("3 events")
-    slider = page.get_by_role("slider", name="Pieces by time")
+    slider = page.get_by_role("slider", name="Pieces over time")
     await slider.press("ArrowRight")
     await slider.press("ArrowRight")
     await expect(slider).to_have_attribute("aria-valuenow", "2")
@@ -246,7 +246,7 @@ async def test_hold_that_goes_on_is_told_as_it_grows(
     feed.tell("pieces", [waiting | {"sent": 4.5}], "1-1")
     await expect(held).to_have_text("3.50 s")
     feed.tell("row", row(1, longest_hold=3.5), "1-1")
-    await expect(verdict).to_contain_text("The client was slow: up to 3.50 s")
+    await expect(verdict).to_contain_text("a piece waited up to 3.50 s")
 
 
 async def test_stream_of_another_proxy_by_the_same_number_is_not_taken_for_it(
@@ -257,8 +257,8 @@ async def test_stream_of_another_proxy_by_the_same_number_is_not_taken_for_it(
     await page.goto(f"{feed.url}#1-1")
     await expect(page.get_by_test_id("state")).to_contain_text("relaying")
     feed.tell("row", row(1, started=1_800_000_900, target="/other"), "1-1")
-    await expect(page.get_by_test_id("absent")).to_contain_text("started anew")
-    await expect(page.get_by_test_id("feed")).to_have_text("over")
+    await expect(page.get_by_test_id("absent")).to_contain_text("The proxy restarted")
+    await expect(page.get_by_test_id("feed")).to_have_text("ended")
 
 
 async def test_missing_pieces_are_no_silence(page: Page, feed: FeedServer) -> None:
@@ -267,7 +267,7 @@ async def test_missing_pieces_are_no_silence(page: Page, feed: FeedServer) -> No
     feed.pieces["1-1"] = [piece(each, sse(1), each) for each in (11, 12)]
     await page.goto(f"{feed.url}#1-1")
     missing = page.get_by_test_id("event-missing")
-    await expect(missing).to_have_text("The proxy no longer had 10 pieces.")
+    await expect(missing).to_have_text("The proxy has dropped 10 pieces.")
     gaps = page.get_by_test_id("event-list").get_by_test_id("gap")
     await expect(gaps).to_have_text(["\N{EN DASH}", "+1.00 s"])
 
@@ -287,7 +287,7 @@ async def test_what_passed_before_anybody_looked_is_no_silence(
     await page.goto(f"{feed.url}#1-1")
     missing = page.get_by_test_id("piece-missing")
     await page.get_by_test_id("tab-pieces").click()
-    await expect(missing).to_have_text(f"{passed} passed before anybody looked.")
+    await expect(missing).to_have_text(f"{passed} passed before recording started.")
     gap = page.get_by_test_id("piece-list").get_by_test_id("gap")
     await expect(gap).to_have_text("\N{EN DASH}")
 
@@ -333,7 +333,7 @@ async def test_warning_leads_to_its_streams(page: Page, feed: FeedServer) -> Non
     await page.goto(feed.url)
     banner = page.get_by_test_id("warnings")
     await expect(banner).to_contain_text(text)
-    await banner.get_by_role("button", name="Show 1 stream").click()
+    await banner.get_by_role("button", name="Show 1 exchange").click()
     await expect(page.get_by_test_id("shown")).to_have_text("1 of 3")
     await expect(page.locator("#row-1-2")).to_be_visible()
     await page.keyboard.press("Escape")
@@ -349,7 +349,7 @@ async def test_refused_feed_tells_the_reason_and_comes_again(
     feed.refusal = "8 feeds are open already"
     await page.goto(feed.url)
     state = page.get_by_test_id("feed")
-    await expect(state).to_have_text("8 feeds are open already: trying again")
+    await expect(state).to_have_text("8 feeds are open already; retrying")
     feed.refusal = ""
     await expect(state).to_have_text("live")
     await expect(page.locator("#row-1-1")).to_be_visible()
@@ -366,7 +366,7 @@ async def test_page_holds_one_connection_at_a_time(
     await expect(page.get_by_test_id("event-shown")).to_have_text("1 event")
     assert feed.connections == 1
     feed.tell("end", {}, "1-1")
-    await expect(page.get_by_test_id("feed")).to_have_text("over")
+    await expect(page.get_by_test_id("feed")).to_have_text("ended")
     await page.get_by_test_id("back").click()
     await expect(page.get_by_test_id("feed")).to_have_text("live")
     assert feed.connections == 1

@@ -63,7 +63,9 @@ async def test_picture_shows_an_answer_piece_by_piece(
         )
         await page.locator("#list .row").first.click()
         await answer.read()
-        await expect(page.get_by_test_id("feed")).to_have_text("over", timeout=PATIENCE)
+        await expect(page.get_by_test_id("feed")).to_have_text(
+            "ended", timeout=PATIENCE
+        )
         await page.get_by_test_id("event-list").press("Home")
         for _ in range(CHOSEN):
             await page.keyboard.press("j")

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from proxy import __version__
+from proxy.web.files import SHARED, TYPES
 from tests.demo.conftest import Connect, Serve
 from upstream_demo import pages
 from upstream_demo.pages import PAGE, create_pages_app
@@ -27,22 +28,24 @@ async def port(serve_app: Serve) -> int:
         ("/index.html", "index.html", "text/html; charset=utf-8"),
         ("/main.js", "main.js", "text/javascript; charset=utf-8"),
         ("/base.css", "base.css", "text/css; charset=utf-8"),
-        ("/icon.svg", "icon.svg", "image/svg+xml"),
+        ("/web/dom.js", "dom.js", "text/javascript; charset=utf-8"),
+        ("/web/icon.svg", "icon.svg", "image/svg+xml"),
     ],
 )
 async def test_file_comes_with_its_type_and_is_not_cached(
     port: int, session: aiohttp.ClientSession, path: str, file: str, content_type: str
 ) -> None:
+    folder = SHARED if path.startswith("/web/") else PAGE
     async with session.get(f"http://127.0.0.1:{port}{path}") as response:
         assert response.status == 200
         assert response.headers["Content-Type"] == content_type
         assert response.headers["Cache-Control"] == "no-cache"
-        assert await response.read() == (PAGE / file).read_bytes()
+        assert await response.read() == (folder / file).read_bytes()
 
 
 def test_every_file_of_the_page_has_a_type() -> None:
     suffixes = {path.suffix for path in PAGE.rglob("*") if path.is_file()}
-    assert suffixes <= set(pages.CONTENT_TYPES)
+    assert suffixes <= set(TYPES)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,10 @@ def test_every_file_of_the_page_has_a_type() -> None:
         "/%2e%2e/secret.html",
         "/..%2fsecret.html",
         "/x/../../secret.html",
+        "/web/files.py",
+        "/web/../files.py",
+        "/web%2fdom.js%00",
+        "/web/x/dom.js",
         "/x%2f..%2f..%2fsecret.html",
         "/%2fetc%2fhostname.txt",
         "/script.py",

@@ -18,13 +18,14 @@ import pytest
 from aiohttp import web
 
 import proxy
+from proxy.web.files import SHARED
 from tests.browser.conftest import ARGUMENTS, find_browser
 from tests.browser.controlled import GUARD_SECONDS
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-PAGE = Path(proxy.__file__).parent / "observe" / "page"
+PAGE = Path(proxy.__file__).parent / "inspector" / "page"
 PREFIX = "/_unbuffered"
 BATCH = 500  # pieces of one event
 Row = dict[str, Any]
@@ -189,6 +190,7 @@ class FeedServer:
         app.router.add_get(f"{PREFIX}/feed", self.feed)
         app.router.add_get(f"{PREFIX}/exchanges/{{id}}", self.exchange)
         app.router.add_get(f"{PREFIX}/exchanges/{{id}}/feed", self.exchange_feed)
+        app.router.add_static(f"{PREFIX}/page/web", SHARED)
         app.router.add_static(f"{PREFIX}/page", PAGE)
         return app
 
@@ -241,7 +243,7 @@ async def modules_page() -> AsyncIterator[Page]:
     """A page of the inspector's origin, which its modules can be imported into."""
     async with start_feed() as server, browser() as started:
         page = await started.new_page()
-        await page.goto(f"{server.url}page/icon.svg")
+        await page.goto(f"{server.url}page/web/icon.svg")
         yield page
 
 

@@ -10,10 +10,12 @@ import socket
 import pytest
 
 from proxy.exchange import Exchange
+from proxy.inspector.assets import PAGE
 from proxy.inspector.live import LINGER_SECONDS
 from proxy.observe.recording import PER_EXCHANGE
 from proxy.transport.relay import ResponseRelay
 from proxy.transport.tapping import TappedReceiver
+from proxy.web.files import SHARED
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import (
     OWN,
@@ -506,6 +508,17 @@ async def test_the_page_comes_with_its_guards(
         "..%2frows.py",
         "/etc/passwd",
         "../page/index.html",
+        "list/../main.js",
+        "list/..%2fmain.js",
+        "list//columns.js",
+        "list/columns.js/",
+        "list/x/columns.js",
+        "list/",
+        "list",
+        "web/files.py",
+        "web/../files.py",
+        "web/index.html",
+        "web/web/dom.js",
         "%2e%2e/rows.py",
         "",
         ".",
@@ -517,6 +530,18 @@ async def test_nothing_but_the_page_is_served(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     assert (await asked(running, f"page/{name}"))[0] == 404
+
+
+async def test_every_file_of_the_page_is_served(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    files = {path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*.*")}
+    shared = [*SHARED.glob("*.js"), *SHARED.glob("*.svg")]
+    files |= {f"web/{path.name}": path for path in shared}
+    for name, path in files.items():
+        status, body = await asked(running, f"page/{name}")
+        assert (status, body) == (200, path.read_bytes()), name
 
 
 async def test_only_reading_is_allowed_and_the_connection_stays(

@@ -1,17 +1,17 @@
 // The AI answer: asked with fetch, read as NDJSON, stopped for real.
 
-import { NdjsonReader } from "./ndjson.js";
-import { pieces } from "./streams.js";
+import { Strip } from "./arrival_chart.js";
+import { ndjsonValues } from "./streams.js";
 import { markLanguage, phrase, say } from "./text.js";
-import { Strip } from "./timeline.js";
-import { seconds } from "./verdict.js";
+import { testid } from "./web/dom.js";
+import { seconds } from "./web/quantities.js";
 
 const OPEN = "/server1/open";
 const STATUS = "/server1/status";
 const STATUS_EVERY = 50; // ms; also how exact the shown time can be
 const STATUS_FOR = 2000; // ms
 
-/** The service itself says that it cannot answer. */
+/** The AI service reports that it cannot answer. */
 class ProviderError extends Error {}
 
 class Answer {
@@ -32,7 +32,8 @@ class Answer {
     this.#begin();
     try {
       await this.#read(prompt, run);
-      this.#conclude(run, "answer.complete", seconds(performance.now() - run.askedAt));
+      const took = (performance.now() - run.askedAt) / 1000;
+      this.#conclude(run, "answer.complete", seconds(took, 1));
     } catch (error) {
       const failed = error instanceof ProviderError;
       const reason = failed ? error.message : String(error);
@@ -54,7 +55,7 @@ class Answer {
       const { left_early: left, open_streams: open } = seen;
       say(this.#parts.outcome, "answer.noticed", Math.ceil(time), left, open);
     } else {
-      say(this.#parts.outcome, "answer.unnoticed", seconds(time));
+      say(this.#parts.outcome, "answer.unnoticed", seconds(time / 1000, 1));
     }
   }
 
@@ -66,11 +67,7 @@ class Answer {
       signal: run.abort.signal,
     });
     if (!response.ok) throw new ProviderError(await reasonOf(response));
-    const reader = new NdjsonReader();
-    for await (const piece of pieces(response)) {
-      reader.push(piece).forEach((chunk) => this.#take(chunk, run));
-    }
-    reader.finish().forEach((chunk) => this.#take(chunk, run));
+    for await (const chunk of ndjsonValues(response)) this.#take(chunk, run);
   }
 
   #take(chunk, run) {
@@ -90,7 +87,7 @@ class Answer {
   #measure(tokens) {
     const [first, last] = [tokens[0], tokens.at(-1)];
     this.#strip.mark(last - first);
-    this.#parts.first.textContent = `${seconds(first, 3)} s`;
+    this.#parts.first.textContent = `${seconds(first / 1000)} s`;
     this.#parts.tokens.textContent = tokens.length;
     if (last === first) return;
     const perSecond = ((tokens.length - 1) * 1000) / (last - first);
@@ -118,7 +115,7 @@ class Answer {
     this.#run = null;
     const { reply, ask, stop } = this.#parts;
     reply.setAttribute("aria-busy", "false");
-    // A disabled button would lose the keyboard's place.
+    // Disabling the focused button would lose the keyboard focus.
     if (document.activeElement === stop) ask.focus();
     stop.disabled = true;
   }
@@ -130,7 +127,7 @@ async function status() {
   return response.json();
 }
 
-/** The service's status once it counts one more that left; null: it never did. */
+/** The status of the service once it counts one more `left_early`; null: it never did. */
 async function whenNoticed(before, since) {
   while (before && performance.now() - since < STATUS_FOR) {
     const now = await status().catch(() => before);
@@ -150,29 +147,28 @@ async function reasonOf(response) {
 }
 
 export function setUpAnswer() {
-  const find = (name) => document.querySelector(`[data-testid=${name}]`);
-  const prompt = find("prompt");
+  const prompt = testid("prompt");
   const answer = new Answer({
-    reply: find("answer"),
+    reply: testid("answer"),
     strip: document.querySelector(".strip"),
-    first: find("first-token"),
-    tokens: find("tokens"),
-    rate: find("rate"),
-    outcome: find("answer-outcome"),
-    ask: find("ask"),
-    stop: find("stop"),
+    first: testid("first-token"),
+    tokens: testid("tokens"),
+    rate: testid("rate"),
+    outcome: testid("answer-outcome"),
+    ask: testid("ask"),
+    stop: testid("stop"),
   });
   let suggested = "";
   const suggest = () => {
-    // What someone has typed stays.
+    // Keep what the user has typed.
     if (prompt.value !== suggested) return;
     suggested = prompt.value = phrase("answer.default");
   };
-  find("ask-form").addEventListener("submit", (event) => {
+  testid("ask-form").addEventListener("submit", (event) => {
     event.preventDefault();
     answer.ask(prompt.value.trim() || suggested);
   });
-  find("stop").addEventListener("click", () => answer.stop());
+  testid("stop").addEventListener("click", () => answer.stop());
   document.addEventListener("languagechange", suggest);
   suggest();
 }

@@ -1,9 +1,10 @@
 // One column of the comparison: a stream, its messages and its verdict.
 
+import { judge } from "./arrival_verdict.js";
 import { appendMessage } from "./messages.js";
 import { LAST, readEventSource } from "./streams.js";
 import { phrase, say } from "./text.js";
-import { judge, seconds } from "./verdict.js";
+import { seconds } from "./web/quantities.js";
 
 const OVER = ["idle", "closed", "error"];
 
@@ -67,9 +68,10 @@ export class Column {
   tick(time) {
     if (!this.running) return;
     const count = this.#arrivals.length;
+    const waited = seconds(time / 1000, 1);
     this.#parts.waiting.textContent = count
-      ? phrase("arriving", count, seconds(time))
-      : phrase("waiting", seconds(time));
+      ? phrase("arriving", count, waited)
+      : phrase("waiting", waited);
   }
 
   #arrived(data, time) {

@@ -1,8 +1,8 @@
-// The same messages on several paths, side by side: who holds them?
+// The same messages on several paths, side by side: which path holds them?
 
+import { ArrivalChart } from "./arrival_chart.js";
 import { Column } from "./column.js";
 import { phrase, say } from "./text.js";
-import { Timeline } from "./timeline.js";
 
 // `holding` is the origin of the hop that compresses and never flushes.
 const PATHS = [
@@ -19,18 +19,18 @@ const PATHS = [
 class Comparison {
   #columns;
   #used = [];
-  #timeline;
+  #chart;
   #runs = 0;
 
   constructor(template, svg) {
-    this.#timeline = new Timeline(svg);
+    this.#chart = new ArrivalChart(svg);
     this.#columns = PATHS.map(
       (path, index) =>
-        new Column(path, template, (kind, time) => this.#timeline[kind](index, time)),
+        new Column(path, template, (kind, time) => this.#chart[kind](index, time)),
     );
   }
 
-  /** Lay out the columns anew, in `grid`, all empty. */
+  /** Lay out all columns in `grid` again, empty. */
   lay(grid, withOptional) {
     this.#runs += 1;
     this.#columns.forEach((column) => column.clear());
@@ -38,7 +38,7 @@ class Comparison {
     const shown = this.#columns.slice(0, this.#used.length);
     grid.replaceChildren(...shown.map((column) => column.element));
     grid.dataset.columns = shown.length;
-    this.#timeline.begin(
+    this.#chart.begin(
       this.#used.map(({ name, live }) => ({
         live,
         name: () => phrase(`${name}.lane`),
@@ -55,7 +55,7 @@ class Comparison {
   }
 
   redraw() {
-    this.#timeline.draw();
+    this.#chart.draw();
   }
 
   // Runs until every column is done, or until a newer run takes over.
@@ -71,7 +71,7 @@ class Comparison {
       if (step !== shown) {
         shown = step;
         this.#columns.forEach((column) => column.tick(time));
-        this.#timeline.advance(time);
+        this.#chart.advance(time);
       }
       requestAnimationFrame(frame);
     };
@@ -85,7 +85,7 @@ export function setUpComparison(settings) {
   const start = find("[data-testid=start]");
   const third = find("[data-testid=third]");
   const grid = find(".columns");
-  const comparison = new Comparison(find("#column"), find(".timeline"));
+  const comparison = new Comparison(find("#column"), find(".arrival-chart"));
 
   start.addEventListener("click", async () => {
     const { holding } = await settings;

@@ -1,19 +1,19 @@
 // The page in English. Functions take values that are already formatted.
 
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+import { counted } from "./web/quantities.js";
 
 export const english = {
-  title: "Unbuffered: see who holds a stream",
+  title: "Unbuffered: see what holds back a stream",
   language: "Language",
-  claim: "Six messages, one a second.\nSee who holds them.",
+  claim: "Six messages, one a second.\nSee what holds them back.",
   lead:
     "Every column reads the same event service. One goes through a hop that " +
-    "compresses and never flushes, as a dev server with `compress: true` does; " +
-    "one goes through Unbuffered.",
+    "compresses and never flushes, like a dev server with `compress: true`; " +
+    "the other goes through Unbuffered.",
   start: "Start",
   restart: "Start again",
   third: "Third column: the same hop, with Unbuffered behind it",
-  timeline: "Arrivals against time since the start",
+  timeline: "Arrival times since the start",
 
   "held.title": "Through a compressing hop",
   "held.path": "browser → hop → event service",
@@ -21,7 +21,7 @@ export const english = {
   "unbuffered.title": "Through Unbuffered",
   "unbuffered.path": "browser → Unbuffered → event service",
   "unbuffered.lane": "Unbuffered",
-  "behind.title": "The same hop, Unbuffered behind it",
+  "behind.title": "The same hop, with Unbuffered behind it",
   "behind.path": "browser → hop → Unbuffered → event service",
   "behind.lane": "Hop + Unbuffered",
 
@@ -32,22 +32,22 @@ export const english = {
   "state.closed": "closed",
 
   waiting: (time) => `nothing yet · ${time} s`,
-  arriving: (count, time) => `${plural(count, "message")} · ${time} s`,
-  "verdict.nothing": "No message came",
+  arriving: (count, time) => `${counted(count, "message")} · ${time} s`,
+  "verdict.nothing": "No message arrived",
   "verdict.single": (time) => `1 message, after ${time} s`,
   "verdict.atOnce": (count, time) => `All ${count} at once, after ${time} s`,
   "verdict.steady": (count, gap) =>
     `${count} messages, one ${gap === "1.0" ? "a second" : `every ${gap} s`}`,
   "verdict.uneven": (count, time, gap) =>
     `${count} messages in ${time} s, longest gap ${gap} s`,
-  "verdict.broken": (count) => `Broken off after ${plural(count, "message")}`,
+  "verdict.broken": (count) => `Connection lost after ${counted(count, "message")}`,
   "verdict.unreachable": "The connection failed",
-  "verdict.unknown": "`/settings.json` does not say where it is",
+  "verdict.unknown": "`/settings.json` does not contain its address",
 
   "answer.heading": "An answer, token by token",
   "answer.lead":
-    "A `POST` answered with NDJSON, read with `fetch`. The stop button aborts " +
-    "the request; the AI service then says for itself whether it noticed.",
+    "A `POST` with an NDJSON response, read with `fetch`. The stop button aborts " +
+    "the request; then the AI service itself reports whether it noticed.",
   "answer.prompt": "Your question",
   "answer.default": "Who are you?",
   "answer.ask": "Ask",
@@ -56,48 +56,48 @@ export const english = {
   "answer.first": "First token",
   "answer.tokens": "Tokens",
   "answer.rate": "Tokens/s",
-  "answer.asking": "Asked. Waiting for the first token.",
+  "answer.asking": "Request sent. Waiting for the first token.",
   "answer.streaming": "Streaming.",
   "answer.complete": (time) => `Complete after ${time} s.`,
   "answer.failed": (reason) => `The AI service reports: ${reason}`,
-  "answer.broken": (reason) => `Broken off: ${reason}`,
+  "answer.broken": (reason) => `Connection lost: ${reason}`,
   "answer.stopped": "Stopped. Asking the AI service whether it noticed.",
   "answer.noticed": (time, left, open) =>
-    `Stopped, and the AI service noticed within ${time} ms: ` +
-    `${plural(left, "request")} left early, ${open} still open.`,
+    `Stopped. The AI service noticed within ${time} ms: ` +
+    `${counted(left, "request")} left early, ${open} still open.`,
   "answer.unnoticed": (time) =>
-    `Stopped, but after ${time} s the AI service still had not noticed.`,
+    `Stopped. The AI service had not noticed after ${time} s.`,
 
   "variants.heading": "Three ways to read it",
   "variants.lead":
-    "The same `/sse/events`, read by each means a browser has. Unbuffered " +
-    "decides from the response, so all three get every message when it is sent.",
-  "variants.means": "Means",
+    "The same `/sse/events`, read with each API that browsers have. Unbuffered " +
+    "looks at the response only, so all three get every message when it is sent.",
+  "variants.means": "API",
   "variants.connect": "Connect",
   "variants.disconnect": "Disconnect",
   "variants.code": "Source code",
 
   "failures.heading": "When it breaks",
   "failures.lead":
-    "A proxy that hides a failure costs days. Before the response has begun, " +
-    "Unbuffered says what is wrong and where; after that it cuts the connection, " +
-    "so that nothing broken looks complete.",
+    "A proxy that hides a failure costs days. Before the response has started, " +
+    "Unbuffered reports what failed and where; after that it aborts the " +
+    "connection, so an incomplete response never looks complete.",
   "failures.body": "Response body",
   "failures.refused": "A dead upstream",
-  "failures.refused.lead": "Nothing listens at the target of this route.",
-  "failures.refused.try": "Request it",
+  "failures.refused.lead": "Nothing listens on the target of this route.",
+  "failures.refused.try": "Send the request",
   "failures.refused.seen": (status, time) => `\`${status}\` after ${time} ms`,
-  "failures.broken": "An upstream that dies",
-  "failures.broken.lead": "It sends three messages and drops the connection.",
-  "failures.broken.try": "Read it",
-  "failures.broken.reading": (count) => `Reading: ${plural(count, "message")}`,
+  "failures.broken": "An upstream that crashes",
+  "failures.broken.lead": "It sends three messages and then drops the connection.",
+  "failures.broken.try": "Read the stream",
+  "failures.broken.reading": (count) => `Reading: ${counted(count, "message")}`,
   "failures.broken.seen": (count, reason) =>
-    `\`${reason}\` after ${plural(count, "message")}: an error, not a clean end.`,
+    `\`${reason}\` after ${counted(count, "message")}: an error, not a clean end.`,
   "failures.broken.hidden": (count) =>
-    `A clean end after ${plural(count, "message")}: the failure was hidden.`,
+    `A clean end after ${counted(count, "message")}: the failure was hidden.`,
   "failures.unseen": (reason) => `No response: \`${reason}\``,
 
   footer:
-    "Every byte of this page came through the proxy, except the column that " +
-    "shows what happens without it.",
+    "Every byte of this page came through the proxy, except for the column that " +
+    "shows the stream without it.",
 };

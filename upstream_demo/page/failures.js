@@ -1,9 +1,10 @@
 // What the browser sees when an upstream is dead, or dies.
 
-import { EventStreamReader } from "./eventstream.js";
 import { appendMessage } from "./messages.js";
-import { pieces } from "./streams.js";
+import { events } from "./streams.js";
 import { say, show } from "./text.js";
+import { testid } from "./web/dom.js";
+import { indented } from "./web/json_text.js";
 
 const REFUSED = "/refused";
 const BROKEN = "/faults/die?after=3";
@@ -18,7 +19,7 @@ async function tryRefused(outcome, body) {
     const time = Math.ceil(performance.now() - startedAt);
     const status = `${response.status} ${response.statusText}`.trim();
     say(outcome, "failures.refused.seen", status, time);
-    show(body, pretty(text));
+    show(body, indented(text));
     body.hidden = false;
   } catch (error) {
     say(outcome, "failures.unseen", String(error));
@@ -28,28 +29,16 @@ async function tryRefused(outcome, body) {
 async function tryBroken(outcome, list) {
   list.replaceChildren();
   const startedAt = performance.now();
-  const reader = new EventStreamReader();
-  const decoder = new TextDecoder();
   say(outcome, "failures.broken.reading", 0);
   try {
     const response = await fetch(BROKEN, { cache: "no-store" });
-    for await (const piece of pieces(response)) {
-      for (const { data } of reader.push(decoder.decode(piece, { stream: true }))) {
-        appendMessage(list, data, performance.now() - startedAt);
-      }
+    for await (const { data } of events(response)) {
+      appendMessage(list, data, performance.now() - startedAt);
       say(outcome, "failures.broken.reading", list.children.length);
     }
     say(outcome, "failures.broken.hidden", list.children.length);
   } catch (error) {
     say(outcome, "failures.broken.seen", list.children.length, String(error));
-  }
-}
-
-function pretty(text) {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
   }
 }
 
@@ -65,9 +54,8 @@ function onClick(button, attempt) {
 }
 
 export function setUpFailures() {
-  const find = (name) => document.querySelector(`[data-testid=${name}]`);
-  const refused = [find("refused-outcome"), find("refused-body")];
-  const broken = [find("broken-outcome"), find("broken-messages")];
-  onClick(find("refused"), () => tryRefused(...refused));
-  onClick(find("broken"), () => tryBroken(...broken));
+  const refused = [testid("refused-outcome"), testid("refused-body")];
+  const broken = [testid("broken-outcome"), testid("broken-messages")];
+  onClick(testid("refused"), () => tryRefused(...refused));
+  onClick(testid("broken"), () => tryBroken(...broken));
 }

@@ -1,12 +1,13 @@
-// Where the page begins.
+// Entry point of the page.
 
 import { setUpAnswer } from "./answer.js";
 import { setUpComparison } from "./comparison.js";
 import { setUpFailures } from "./failures.js";
 import { preferredLanguage, speak } from "./text.js";
 import { setUpVariants } from "./variants.js";
+import { testid } from "./web/dom.js";
 
-/** {holding, version}: origin of the holding hop, and what runs; or neither. */
+/** {holding, version}: the origin of the holding hop and the running version; or neither. */
 async function readSettings() {
   try {
     const response = await fetch("/settings.json", { cache: "no-store" });
@@ -34,5 +35,5 @@ for (const button of document.querySelectorAll("[data-language]")) {
 
 const { version } = await settings;
 if (version) {
-  document.querySelector("[data-testid=version]").textContent = `Unbuffered ${version}`;
+  testid("version").textContent = `Unbuffered ${version}`;
 }

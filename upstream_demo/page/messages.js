@@ -1,16 +1,13 @@
 // A list of messages, each with the time at which it arrived.
 
 import { show } from "./text.js";
-import { seconds } from "./verdict.js";
+import { make } from "./web/dom.js";
+import { seconds } from "./web/quantities.js";
 
 /** Append one message that arrived `time` milliseconds after the start. */
 export function appendMessage(list, text, time) {
-  const item = document.createElement("li");
-  item.dataset.testid = "message";
-  const body = document.createElement("span");
+  const body = make("span");
   show(body, text);
-  const stamp = document.createElement("time");
-  stamp.textContent = `${seconds(time, 3)} s`;
-  item.append(body, stamp);
-  list.append(item);
+  const stamp = make("time", {}, `${seconds(time / 1000)} s`);
+  list.append(make("li", { "data-testid": "message" }, body, stamp));
 }

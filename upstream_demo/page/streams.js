@@ -1,11 +1,12 @@
-// The three means by which a browser reads an event stream, behind one call:
+// The three APIs with which a browser reads an event stream, behind one call:
 //
 //   const close = read(url, { onState, onEvent });
 //
 // onState gets "connecting", "open", "error" (with a reason) or "closed";
 // onEvent gets {data}. The service's last event has the data "end".
 
-import { EventStreamReader } from "./eventstream.js";
+import { EventStreamReader } from "./web/event_stream.js";
+import { NdjsonReader } from "./web/ndjson.js";
 
 export const LAST = "end";
 
@@ -40,7 +41,7 @@ export function readXhr(url, { onState, onEvent }) {
   const take = () => {
     const text = request.responseText.slice(seen);
     seen += text.length;
-    reader.push(text).forEach(onEvent);
+    dispatched(reader, text).forEach(onEvent);
   };
   onState("connecting");
   request.onreadystatechange = () => {
@@ -76,21 +77,42 @@ async function follow(url, signal, { onState, onEvent }) {
     throw new Error(`${response.status} ${response.statusText}`.trim());
   }
   onState("open");
-  const reader = new EventStreamReader();
-  const decoder = new TextDecoder();
-  for await (const piece of pieces(response)) {
-    reader.push(decoder.decode(piece, { stream: true })).forEach(onEvent);
-  }
+  for await (const event of events(response)) onEvent(event);
 }
 
-/** The body of `response`, one Uint8Array per read. */
-export async function* pieces(response) {
+/** The events of an event stream that EventSource would dispatch. */
+export async function* events(response) {
+  const reader = new EventStreamReader();
+  for await (const text of texts(response)) yield* dispatched(reader, text);
+}
+
+function dispatched(reader, text) {
+  return reader.push(text).filter((event) => event.dispatched);
+}
+
+/** The values of an NDJSON response; a line that is not JSON is a SyntaxError. */
+export async function* ndjsonValues(response) {
+  const reader = new NdjsonReader();
+  for await (const text of texts(response)) {
+    for (const line of reader.push(text)) yield valueOf(line);
+  }
+  for (const line of reader.finish()) yield valueOf(line);
+}
+
+function valueOf({ data, fault }) {
+  if (fault) throw new SyntaxError(`not a line of JSON: ${data.slice(0, 80)}`);
+  return JSON.parse(data);
+}
+
+/** The body of `response` as text, one string per read. */
+async function* texts(response) {
+  const decoder = new TextDecoder();
   // Safari has no asynchronous iteration of a ReadableStream.
   const reader = response.body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
+    yield decoder.decode(value, { stream: !done });
     if (done) return;
-    yield value;
   }
 }
 

@@ -1,10 +1,11 @@
-// Which language the page speaks, and how text gets into it.
+// The language of the page, and how text gets into it.
 //
 // Every text is set by key, so that a switch of language can set it again.
 // In a text, `…` marks code. Nothing is ever parsed as HTML.
 
-import { english } from "./english.js";
 import { chinese } from "./chinese.js";
+import { english } from "./english.js";
+import { make } from "./web/dom.js";
 
 const LANGUAGES = {
   en: { tag: "en", phrases: english },
@@ -37,7 +38,7 @@ export function show(element, text) {
   markLanguage(element);
 }
 
-/** A Chinese message on an English page wants Chinese glyphs and speech. */
+/** Mark Chinese text, so that it gets Chinese glyphs and speech on an English page. */
 export function markLanguage(element) {
   if (HAN.test(element.textContent)) element.lang = LANGUAGES.zh.tag;
   else element.removeAttribute("lang");
@@ -69,14 +70,8 @@ function fill(element) {
   const text = phrase(element.dataset.text, ...(values.get(element) ?? []));
   element.removeAttribute("lang");
   element.replaceChildren(
-    ...text.split("`").map((part, index) => (index % 2 ? code(part) : part)),
+    ...text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part)),
   );
-}
-
-function code(text) {
-  const element = document.createElement("code");
-  element.textContent = text;
-  return element;
 }
 
 // Storage throws where the browser forbids it; the page works without.

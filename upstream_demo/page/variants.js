@@ -3,7 +3,8 @@
 import { appendMessage } from "./messages.js";
 import { LAST, MEANS } from "./streams.js";
 import { say } from "./text.js";
-import { seconds } from "./verdict.js";
+import { testid } from "./web/dom.js";
+import { seconds } from "./web/quantities.js";
 
 const EVENTS = "/sse/events";
 
@@ -81,7 +82,7 @@ class Variant {
     for (const item of this.#parts.states.children) {
       if (item.dataset.state === state) {
         item.setAttribute("aria-current", "step");
-        item.querySelector("time").textContent = `${seconds(time, 3)} s`;
+        item.querySelector("time").textContent = `${seconds(time / 1000)} s`;
       } else {
         item.removeAttribute("aria-current");
       }
@@ -93,32 +94,31 @@ class Variant {
 
   #mayDisconnect(may) {
     const { connect, disconnect } = this.#parts;
-    // A disabled button would lose the keyboard's place.
+    // Disabling the focused button would lose the keyboard focus.
     if (!may && document.activeElement === disconnect) connect.focus();
     disconnect.disabled = !may;
   }
 }
 
 export function setUpVariants() {
-  const find = (name) => document.querySelector(`[data-testid=${name}]`);
   const variant = new Variant({
-    states: find("states"),
-    state: find("variant-state"),
-    reason: find("variant-reason"),
-    messages: find("variant-messages"),
-    connect: find("connect"),
-    disconnect: find("disconnect"),
+    states: testid("states"),
+    state: testid("variant-state"),
+    reason: testid("variant-reason"),
+    messages: testid("variant-messages"),
+    connect: testid("connect"),
+    disconnect: testid("disconnect"),
   });
   const chosen = () => document.querySelector("input[name=means]:checked").value;
   const choose = () => {
     variant.disconnect();
     variant.reset();
-    find("code").textContent = CODE[chosen()];
+    testid("code").textContent = CODE[chosen()];
   };
   for (const radio of document.querySelectorAll("input[name=means]")) {
     radio.addEventListener("change", choose);
   }
-  find("connect").addEventListener("click", () => variant.connect(chosen()));
-  find("disconnect").addEventListener("click", () => variant.disconnect());
+  testid("connect").addEventListener("click", () => variant.connect(chosen()));
+  testid("disconnect").addEventListener("click", () => variant.disconnect());
   choose();
 }

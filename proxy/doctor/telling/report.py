@@ -14,7 +14,8 @@ from proxy.doctor.result import Result
 from proxy.doctor.shape import shape_of
 from proxy.doctor.telling.drawing import timeline
 from proxy.doctor.units import Unit
-from proxy.doctor.verdict import Kind, counted, seconds, size
+from proxy.doctor.verdict import Kind, seconds, size
+from proxy.quantities import counted
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "32;1", "31;1", "33;1", "1", ""
 TOLD = (

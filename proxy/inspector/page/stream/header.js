@@ -1,0 +1,81 @@
+// The header of the stream view: request, state, verdict, figures and actions.
+
+import { button, make, setClass, setText } from "../web/dom.js";
+import { bytes, clockTime, count, duration, NOTHING } from "../web/quantities.js";
+import { judge } from "./stream_verdict.js";
+
+const FIGURES = [
+  ["Route", (row) => row.route ?? "none"],
+  ["Upstream", (row) => row.upstream ?? NOTHING],
+  ["Client", (row) => row.client ?? NOTHING],
+  ["Started", (row) => clockTime(row.started)],
+  ["First byte", (row) => duration(row.first_byte)],
+  ["Pieces", (row) => count(row.pieces)],
+  ["Bytes", (row) => (row.bytes_received ? `${bytes(row.bytes)}, ${bytes(row.bytes_received)} up` : bytes(row.bytes))],
+  ["Decoded", (row) => row.coded?.join(", ") || null],
+  ["Retries", (row) => row.retries || null],
+  ["Longest gap", (row) => (row.pieces > 1 ? duration(row.longest_gap) : NOTHING)],
+  ["Longest hold", (row) => (row.pieces ? duration(row.longest_hold) : NOTHING)],
+];
+
+export class Header {
+  /** `actions`: the functions back, pause, curl, record and body. */
+  constructor(actions) {
+    this.title = make("h1", { tabIndex: -1, "data-testid": "title" });
+    this.state = make("p", { class: "state", "data-testid": "state" });
+    this.verdict = make("p", { class: "verdict", "data-testid": "verdict" });
+    this.pause = button("Pause", actions.pause, "stream-pause", { "aria-pressed": "false", class: "pause" });
+    this.figures = FIGURES.map(([name]) => {
+      const value = make("dd", {});
+      return { value, element: make("div", {}, make("dt", {}, name), value) };
+    });
+    const controls = [
+      this.pause,
+      button("Copy as curl", actions.curl, "curl", { title: "c" }),
+      button("Save record", actions.record, "save-record", { title: "Header fields and every piece with its times, as JSON" }),
+      button("Save body", actions.body, "save-body", { title: "The response body as sent to the client" }),
+    ];
+    this.element = make(
+      "header",
+      { class: "stream-head" },
+      make(
+        "div",
+        { class: "line" },
+        button("← All", actions.back, "back", { title: "Esc", "aria-label": "Back to all exchanges" }),
+        this.title,
+        this.state,
+        make("div", { class: "actions" }, ...controls),
+      ),
+      make("div", { class: "line account" }, this.verdict),
+      make("dl", { class: "figures" }, ...this.figures.map(({ element }) => element)),
+    );
+  }
+
+  paused(paused) {
+    this.pause.setAttribute("aria-pressed", String(paused));
+    setText(this.pause, paused ? "Resume" : "Pause");
+  }
+
+  /** Show the current row. */
+  show(row, stall) {
+    const open = row.phase !== "over";
+    if (this.title.dataset.id !== row.id) {
+      this.title.dataset.id = row.id;
+      this.title.title = row.target;
+      this.title.replaceChildren(make("span", { class: "soft" }, row.method), ` ${row.target}`);
+    }
+    const { age } = row;
+    const status = row.status ? `${row.status}  ·  ` : "";
+    const standing = open ? `${row.phase}, ${duration(age)}` : `${row.ending ?? "ended"} after ${duration(age)}`;
+    setText(this.state, `${status}${row.kind}  ·  ${standing}`);
+    this.state.dataset.state = row.error ? "failed" : open ? "open" : "over";
+    const { kind, text } = judge(row, stall);
+    setText(this.verdict, text);
+    setClass(this.verdict, `verdict ${kind}`);
+    FIGURES.forEach(([, value], at) => {
+      const text = value(row);
+      this.figures[at].element.hidden = text === null;
+      if (text !== null) setText(this.figures[at].value, String(text));
+    });
+  }
+}
