@@ -74,6 +74,9 @@ class Reaching(Departing):
                 self.connecting = None
                 self.fail(error)
             else:
+                if self.connecting is not asyncio.current_task():
+                    connection.abort()  # cancelled too late
+                    return
                 self.connecting = None
                 self.connected(connection)
         except Exception as error:

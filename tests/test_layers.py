@@ -192,9 +192,9 @@ def test_a_pure_floor_waits_for_nothing_and_knows_no_socket(floor: str) -> None:
             assert outside_imports(module) & OUTSIDE == set(), module
 
 
-def test_only_connecting_knows_aiohttp() -> None:
+def test_only_the_resolver_knows_aiohttp() -> None:
     users = {module for module in PROXY if "aiohttp" in outside_imports(module)}
-    assert users == {"proxy.transport.connecting"}
+    assert users == {"proxy.transport.resolver"}
 
 
 def test_only_the_process_knows_the_demo() -> None:

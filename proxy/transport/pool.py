@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from proxy.config.route import Route
 from proxy.config.routes import table_name
 from proxy.config.target import Target
-from proxy.errors import UpstreamError, concerning
+from proxy.errors import UpstreamDisconnected, UpstreamError, concerning
 from proxy.internal_errors import report
 from proxy.policy.balancing import longer_rest
 from proxy.transport.connecting import Connector
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.presence import Presence
+from proxy.transport.resolver import Resolver
 from proxy.transport.trust import trust
 from proxy.transport.upstream import UpstreamConnection
 
@@ -131,6 +132,10 @@ class Upstream:
             DescriptorsExhausted: this process has none left.
         """
         connection = await self.connector.connect(lambda: UpstreamConnection(self))
+        if connection.closed or connection.transport.is_closing():
+            raise UpstreamDisconnected(
+                "the upstream closed the connection before a request was sent"
+            )
         try:
             self.condition.reached(self.deadlines.clock())
         except Exception:
@@ -183,6 +188,7 @@ class Upstreams:
     def __init__(self, deadlines: Deadlines, before: Upstreams | None = None) -> None:
         self.deadlines = deadlines
         self.before = before.known if before is not None else {}
+        self.resolver: Resolver = before.resolver if before is not None else Resolver()
         self.known: dict[tuple[object, ...], Upstream] = {}
         self.trusts: dict[tuple[bool, str], ssl.SSLContext] = {}
 
@@ -211,7 +217,7 @@ class Upstreams:
         if key not in self.known:
             with concerning(f"[{table_name(route.prefix)}] ca_file"):
                 tls = self.trust(*trusted) if trusted else None
-            connector = Connector(target, tls)
+            connector = Connector(target, tls, self.resolver)
             self.known[key] = Upstream(target, connector, keep, self.deadlines)
         return self.known[key]
 

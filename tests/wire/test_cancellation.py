@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aiohttp import ThreadedResolver
 
 from proxy.timeline import Ending, Phase
 from tests.conftest import StartProxy
 from tests.support.flood import fill
+from tests.support.names import NameServer
 from tests.support.ports import BlackHole
-from tests.support.raw import GUARD, Peer, Upstream, became, chunk, settled, turns
+from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
 from tests.support.running import RunningProxy
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -76,24 +76,15 @@ async def test_while_connecting(proxy: StartProxy, leave: Leave) -> None:
 
 
 @leaves
-async def test_while_the_name_is_looked_up(
-    proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, leave: Leave
-) -> None:
-    asked = asyncio.Event()
-
-    async def never(*arguments: object) -> None:
-        asked.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(ThreadedResolver, "resolve", never)
-    running = await proxy({"/": {"target": "http://slow.invalid"}})
-    client = await running.client()
-    await client.send(GET)
-    async with asyncio.timeout(GUARD):
-        await asked.wait()
-    assert (await running.exchange()).phase is Phase.CONNECTING
-    leave(client)
-    await left(running)
+async def test_while_the_name_is_looked_up(proxy: StartProxy, leave: Leave) -> None:
+    with NameServer("slow.example") as names:
+        running = await proxy({"/": {"target": "http://slow.example"}})
+        client = await running.client()
+        await client.send(GET)
+        await became(lambda: names.asked == ["slow.example"])
+        assert (await running.exchange()).phase is Phase.CONNECTING
+        leave(client)
+        await left(running)
 
 
 @leaves

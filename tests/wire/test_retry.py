@@ -360,21 +360,21 @@ async def test_every_address_of_a_name_is_tried(
         )
         (target,) = running.server.prepared.upstreams
 
+        resolver = target.connector.resolver
+        target.connector.fixed = []  # as if it were the name of another machine
+
         def know_both() -> None:
-            target.connector.addresses = [
-                (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, four.port))
-                for family, host in (
-                    (socket.AF_INET6, "::1"),
-                    (socket.AF_INET, "127.0.0.1"),
-                )
-            ]
-            target.connector.resolved = float("inf")
+            six, four = (
+                (socket.AF_INET6, "::1"),
+                (socket.AF_INET, "127.0.0.1"),
+            )
+            resolver.known["localhost"] = (float("inf"), [six, four])
 
         know_both()
         client = await running.client()
         await client.send(GET % 0)
         await held(running)
-        assert target.connector.addresses == []  # the name may have moved
+        assert "localhost" not in resolver.known  # the name may have moved
         port = four if listens == four.host else six
         async with port.upstream() as upstream:
             know_both()

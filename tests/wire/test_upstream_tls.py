@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trustme
 
+from proxy.config.target import parse_target
 from proxy.errors import UpstreamTLSFailed, UpstreamTruncated, UpstreamUntrusted
 from proxy.timeline import Ending
+from proxy.transport.connecting import Connector
+from proxy.transport.resolver import Resolver
+from proxy.transport.trust import trust
 from tests.conftest import StartProxy
-from tests.support.raw import Peer, Upstream
+from tests.support.blunt import Blunt
+from tests.support.raw import GUARD, Peer, Upstream, became, turns
 
 GET = b"GET / HTTP/1.1\r\nHost: public.example\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -329,3 +337,75 @@ async def test_events_pass_at_once_through_tls_and_a_cut_is_no_end(
         timeline = await running.ended()
         assert (timeline.ending is Ending.COMPLETE) is whole
         assert isinstance(timeline.error, UpstreamTruncated) is not whole
+
+
+# -- who leaves within it ---------------------------------------------------------
+
+
+class Kept(asyncio.Protocol):
+    """Knows its transport."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+
+async def leave_in_turn(number: int, connector: Connector, port: int) -> bool:
+    """Leave then; who has the descriptor's number next is not listened to."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket()
+    sock.setblocking(False)
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    leaving = loop.create_task(connector.handshake(Kept, sock))
+    await turns(number)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    if not leaving.cancelled():  # it was connected by then
+        leaving.result().transport.abort()
+        await turns()
+    ours, theirs = socket.socketpair()  # has the number, if it was given back
+    with theirs:
+        theirs.setblocking(False)
+        other = Peer(*await asyncio.open_connection(sock=ours))
+        await turns()
+        theirs.sendall(b"for the other")
+        assert await other.read(13) == b"for the other"
+        await other.send(b"answer")
+        async with asyncio.timeout(GUARD):
+            assert await loop.sock_recv(theirs, 6) == b"answer"
+        other.close()
+    await became(lambda: not connector.abandoned)
+    await became(lambda: sock.fileno() < 0)  # and the descriptor is free
+    return leaving.cancelled()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.usefixtures("complaints")
+async def test_a_client_that_leaves_costs_no_other_its_descriptor(scheme: str) -> None:
+    """In whatever turn of the loop it leaves, before TLS and while it begins."""
+    target = parse_target(f"{scheme}://127.0.0.1:1")
+    tls = trust(verify=True, ca_file="") if scheme == "https" else None
+    connector = Connector(target, tls, Resolver())
+    loop = asyncio.get_running_loop()
+    for number in range(1, 12):
+        with Blunt() as upstream:
+            port = upstream.listener.getsockname()[1]
+            left = await leave_in_turn(number, connector, port)
+            assert left or (number > 1 and scheme == "http")
+            accepted = await upstream.connection()
+            async with asyncio.timeout(GUARD):
+                while await loop.sock_recv(accepted, 65536):
+                    """The upstream hears of it at once."""
+
+
+@pytest.mark.usefixtures("complaints")
+async def test_nor_does_one_that_leaves_as_its_handshake_ends(
+    authority: trustme.CA, ca_file: str, serve: Serve
+) -> None:
+    async with serve(authority.issue_cert("localhost")) as upstream:
+        target = parse_target(f"https://localhost:{upstream.port}")
+        tls = trust(verify=True, ca_file=ca_file)
+        connector = Connector(target, tls, Resolver())
+        number = 1
+        while await leave_in_turn(number, connector, upstream.port):
+            number += 1
+        assert number > 3
