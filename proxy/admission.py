@@ -3,7 +3,8 @@
 Counts what is open against max_connections, max_exchanges and the limit on
 file descriptors. A connection beyond max_connections is not refused before
 its request is here: the client then reads the answer as one, and the limit
-may have room again. To descriptors that would be no help: there the answer
+may have room again. By TLS it counts before there is a client, from the moment
+it was accepted. To descriptors that would be no help: there the answer
 comes at once, and beyond a bound none.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection
+from weakref import WeakSet
 
 from proxy.config.model import Server
 from proxy.errors import Overloaded
@@ -24,7 +26,14 @@ SURPLUS = 64  # connections beyond max_connections that may wait to be told
 class Admission:
     """The door of one server. `clients` is who is inside, the newest included."""
 
-    __slots__ = ("clients", "descriptors", "exchanges", "limits", "surplus")
+    __slots__ = (
+        "clients",
+        "descriptors",
+        "exchanges",
+        "handshakes",
+        "limits",
+        "surplus",
+    )
 
     def __init__(
         self,
@@ -36,6 +45,7 @@ class Admission:
         self.clients = clients
         self.descriptors = Descriptors(deadlines)
         self.surplus: set[ClientConnection] = set()
+        self.handshakes: WeakSet[object] = WeakSet()  # of TLS, not complete yet
         self.exchanges = 0  # open ones; the server counts them down
 
     def opened(self, client: ClientConnection) -> None:
@@ -56,6 +66,21 @@ class Admission:
             self.surplus.add(client)
             if len(self.surplus) > SURPLUS:
                 client.abort()
+
+    def admits_handshake(self) -> bool:
+        """May a connection that was just accepted begin with TLS?
+
+        Nothing can be answered before it is complete, so one that is too many is
+        closed without a word.
+        """
+        most = self.limits.max_connections
+        if most > 0 and len(self.clients) + len(self.handshakes) >= most + SURPLUS:
+            return False
+        lowest = self.descriptors.lowest
+        if lowest and self.descriptors.next() > lowest:
+            self.descriptors.refuse()
+            return False
+        return True
 
     def closed(self, client: ClientConnection) -> None:
         """A connection is gone."""

@@ -13,7 +13,8 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
+from weakref import WeakSet
 
 from proxy.config.certificate import CertificateFault, certificate_context
 from proxy.config.model import Server as Settings
@@ -37,20 +38,47 @@ REASONS = {
 }
 
 Factory = Callable[[], asyncio.Protocol]
+
+
+class Door(Protocol):
+    """Who is let in, before TLS tells who it is."""
+
+    # Those that have begun TLS and not ended it. One that breaks off is forgotten
+    # with its connection.
+    handshakes: WeakSet[object]
+
+    def admits_handshake(self) -> bool:
+        """May one more begin?"""
+
+
 TLS: TypeAlias = dict[str, Any]  # what `create_server` has to know of it
 
 
 class Handshake(ssl.SSLObject):
-    """TLS with a client; one that fails is told, since asyncio would not."""
+    """TLS with a client; one that fails is told, since asyncio would not.
+
+    The loops ask for it as soon as a connection is accepted, long before there is
+    a client: so here it is counted, and refused where it is one too many.
+    """
+
+    door: Door
+    begun = False
 
     def do_handshake(self) -> None:
+        if not self.begun:
+            self.begun = True
+            if not self.door.admits_handshake():
+                raise ssl.SSLError("the proxy takes no more connections")
+            self.door.handshakes.add(self)
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as fault:
             log.info("a client was turned away: %s", handshake_fault(fault))
+            self.door.handshakes.discard(self)
             raise
+        self.door.handshakes.discard(self)
 
 
 def handshake_fault(fault: ssl.SSLError) -> str:
@@ -64,8 +92,9 @@ def handshake_fault(fault: ssl.SSLError) -> str:
 class Listener:
     """Where clients connect to. Each connection gets a protocol of `factory`."""
 
-    def __init__(self, factory: Factory) -> None:
+    def __init__(self, factory: Factory, door: Door) -> None:
         self.factory = factory
+        self.handshake = type("Handshake", (Handshake,), {"door": door})
         self.settings: Settings | None = None
         self.servers: list[asyncio.Server] = []
 
@@ -101,6 +130,8 @@ class Listener:
             CertificateFault: so is it with a wrong certificate.
         """
         tls = tls_options(settings) if tls is None else tls
+        if tls:
+            tls["ssl"].sslobject_class = self.handshake
         before = self.settings
         if before is not None and is_same_address(before, settings):
             if not tls and not before.tls_certificate:
@@ -193,7 +224,6 @@ def tls_options(settings: Settings) -> TLS:
     if not settings.tls_certificate:
         return {}
     context = certificate_context(settings.tls_certificate, settings.tls_key)
-    context.sslobject_class = Handshake
     return {
         "ssl": context,
         "ssl_handshake_timeout": HANDSHAKE_SECONDS,

@@ -61,7 +61,7 @@ class Server:
         self.last: Drain | None = None  # set once the end has begun
         self.admission = Admission(config.server, self.clients, self.deadlines)
         self.inspector = Inspector(self)
-        self.listener = Listener(self.accept)
+        self.listener = Listener(self.accept, self.admission)
 
     # -- listening
 

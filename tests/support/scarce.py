@@ -1,6 +1,6 @@
 """A proxy with few file descriptors, in a process of its own.
 
-    python -m tests.support.scarce uvloop 64 http://127.0.0.1:3001
+    python -m tests.support.scarce uvloop 64 http://127.0.0.1:3001 [cert.pem key.pem]
 
 Tells its port on standard output. Its clock stands; each line on standard
 input is a number of seconds to go on by, and is answered with `ticked`.
@@ -27,9 +27,11 @@ class StandingClock:
         return self.now
 
 
-async def main(target: str) -> None:
+async def main(target: str, *files: str) -> None:
     clock = StandingClock()
-    server = Server(from_routes({"/": target}, {"server.port": 0}), clock=clock)
+    keys = ("server.tls_certificate", "server.tls_key")
+    settings = {"server.port": 0, **dict(zip(keys, files, strict=False))}
+    server = Server(from_routes({"/": target}, settings), clock=clock)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -51,7 +53,7 @@ async def main(target: str) -> None:
 
 
 if __name__ == "__main__":
-    kind, count, address = sys.argv[1:]
+    kind, count, *rest = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(count), int(count)))
     set_up_logging()
     factory = asyncio.new_event_loop
@@ -60,4 +62,4 @@ if __name__ == "__main__":
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main(address))
+        runner.run(main(*rest))

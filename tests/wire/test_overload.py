@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import trustme
 
 from proxy.admission import SURPLUS
 from proxy.timeline import Ending
@@ -200,10 +204,16 @@ class ScarceProxy:
 
 @pytest.fixture
 async def scarce(upstream: Upstream) -> AsyncIterator[ScarceProxy]:
+    async with scarce_proxy(upstream.url) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def scarce_proxy(*arguments: str) -> AsyncIterator[ScarceProxy]:
     kind = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.support.scarce", kind, str(LIMIT), upstream.url),
+        *("-m", "tests.support.scarce", kind, str(LIMIT), *arguments),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
@@ -211,10 +221,12 @@ async def scarce(upstream: Upstream) -> AsyncIterator[ScarceProxy]:
     proxy = ScarceProxy(process)
     proxy.port = int(await proxy.line())
     reading = asyncio.ensure_future(proxy.read_log())
-    yield proxy
-    proxy.leave(proxy.clients)
-    assert process.stdin is not None
-    process.stdin.close()  # it ends
+    try:
+        yield proxy
+    finally:
+        proxy.leave(proxy.clients)
+        assert process.stdin is not None
+        process.stdin.close()  # it ends
     async with asyncio.timeout(GUARD):
         assert await process.wait() == 0
         await reading
@@ -289,3 +301,86 @@ async def test_a_request_that_no_descriptor_is_left_for_is_a_503(
     error = json.loads(await client.read_until(b"\n}\n"))["error"]
     assert error["type"] == "connection_limit_reached"
     assert f"limit is {LIMIT} " in error["message"]
+
+
+# -- before TLS is complete -------------------------------------------------------
+
+
+class Authority:
+    """A certificate of the proxy's, and clients that trust it."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        leaf = authority.issue_cert("127.0.0.1")
+        self.files = (str(folder / "cert.pem"), str(folder / "key.pem"))
+        (chain,) = leaf.cert_chain_pems
+        chain.write_to_path(self.files[0])
+        leaf.private_key_pem.write_to_path(self.files[1])
+        self.context = ssl.create_default_context()
+        authority.configure_trust(self.context)
+
+    async def client(self, port: int) -> Peer:
+        async with asyncio.timeout(GUARD):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=self.context
+            )
+        return Peer(reader, writer)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
+    upstream: Upstream, authority: Authority
+) -> None:
+    async with scarce_proxy(upstream.url, *authority.files) as scarce:
+        client, other = [await authority.client(scarce.port) for _ in range(2)]
+        scarce.clients += [client, other]
+        await client.send(GET % 0)
+        peer = await upstream.request()
+        await peer.send(STREAM)
+        await client.read_head()
+        silent = [await scarce.client() for _ in range(2 * LIMIT)]
+        await became(lambda: bool(scarce.told("file descriptors run short")))
+        for _ in range(3):  # those beyond the bound are gone
+            await scarce.pass_time(0)
+        await other.send(GET % 1)  # its upstream's connection is a new one
+        second = await upstream.request()
+        await second.send(OK)
+        assert (await other.read_head()).startswith(b"HTTP/1.1 200 ")
+        # When they leave there is room again.
+        scarce.leave(silent)
+        await scarce.pass_time(6)
+        async with asyncio.timeout(GUARD):
+            while not scarce.told("free again"):
+                await scarce.pass_time(6)
+        third = await authority.client(scarce.port)
+        scarce.clients.append(third)
+        await third.send(GET % 2)
+        await upstream.request()
+
+
+async def test_those_that_have_not_begun_tls_count_as_connections(
+    proxy: StartProxy, upstream: Upstream, authority: Authority
+) -> None:
+    certificate, key = authority.files
+    running = await proxy(
+        {"/": {"target": upstream.url}},
+        server={"max_connections": 1, "tls_certificate": certificate, "tls_key": key},
+    )
+    door = running.server.admission
+    silent = [await running.client() for _ in range(1 + SURPLUS)]
+    await became(lambda: len(door.handshakes) == 1 + SURPLUS)
+    await (await running.client()).closed()
+    assert len(door.handshakes) == 1 + SURPLUS
+    for each in silent:
+        each.reset()
+    await became(lambda: not door.handshakes)
+    client = await authority.client(running.port)
+    running.clients.append(client)
+    await client.send(GET % 0)
+    await (await upstream.request()).send(OK)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+    assert not door.handshakes
