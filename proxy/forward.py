@@ -38,6 +38,7 @@ from proxy.http1.grammar import shown
 from proxy.http1.head import ResponseHead
 from proxy.internal_errors import report
 from proxy.policy import messages
+from proxy.policy.connection_auth import binds_request, binds_response, may_bind
 from proxy.policy.delivery import Delivery, decide
 from proxy.policy.forwarded import public_address
 from proxy.policy.loops import check_loop
@@ -130,6 +131,8 @@ class Forward(Reaching):
         body, route = client.body, self.route
         assert body is not None
         assert route is not None
+        if b"authorization" in self.head.index and binds_request(self.head):
+            self.bind(connection)
         limits = route.route
         client.limit_buffer(limits.max_buffer_bytes)
         connection.limit_buffer(limits.max_buffer_bytes)
@@ -171,6 +174,8 @@ class Forward(Reaching):
         route, connection = self.route, self.connection
         assert route is not None
         assert connection is not None
+        if may_bind(head) and binds_response(head):
+            self.bind(connection)
         head = self.answered(head)
         publishing = route.publishing
         if publishing is not None and publishing.concerns(head):

@@ -17,6 +17,7 @@ from proxy.policy.balancing import Attempts
 from proxy.prepared import PreparedRoute
 from proxy.timeline import CONNECTING
 from proxy.transport.pool import Upstream
+from proxy.transport.private import PrivateConnections
 from proxy.transport.upstream import UpstreamConnection
 
 
@@ -34,7 +35,11 @@ class Reaching(Departing):
         client, where = self.client, self.where
         assert where is not None
         assert client.body is not None
-        upstream = route.choose(upstreams, self.prepared.clock())
+        upstream = None
+        if client.private is not None:
+            upstream = client.private.among(upstreams)
+        if upstream is None:
+            upstream = route.choose(upstreams, self.prepared.clock())
         self.use(upstream)
         self.request_bytes = messages.upstream_request(
             self.head,
@@ -52,13 +57,26 @@ class Reaching(Departing):
     def connect(self, upstream: Upstream, *, reuse: bool) -> None:
         """Take an idle connection, or open one."""
         self.prepared.deadlines.add(self)
-        connection = upstream.take() if reuse else None
+        connection = self.take(upstream) if reuse else None
         if connection is not None:
             self.connected(connection)
         else:
             self.enter(CONNECTING)
             loop = asyncio.get_running_loop()
             self.connecting = loop.create_task(self.open(upstream))
+
+    def take(self, upstream: Upstream) -> UpstreamConnection | None:
+        """An idle connection: the client's own, or one that is anybody's."""
+        private = self.client.private
+        own = private.take(upstream) if private is not None else None
+        return upstream.take() if own is None else own
+
+    def bind(self, connection: UpstreamConnection) -> None:
+        """Let nobody but this client use a connection from now on."""
+        client = self.client
+        if client.private is None:
+            client.private = PrivateConnections()
+        connection.owner = client.private
 
     async def open(self, upstream: Upstream) -> None:
         """Open a connection; cancelled when the client leaves or time is up."""

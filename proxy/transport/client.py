@@ -27,6 +27,7 @@ from proxy.transport.patience import (
     TUNNEL,
     PatientConnection,
 )
+from proxy.transport.private import PrivateConnections
 
 # A response to a request whose body was not read in full is lost if the
 # socket closes on unread bytes: the kernel sends a reset. So: read on a while
@@ -63,6 +64,7 @@ class ClientConnection(PatientConnection):
         "last_head",
         "lingered",
         "parsing",
+        "private",
         "scheme",
         "seen",
     )
@@ -77,6 +79,7 @@ class ClientConnection(PatientConnection):
         self.keep_alive = True
         self.draining = False  # this request is the last one
         self.parsing = False
+        self.private: PrivateConnections | None = None  # to upstreams, if any is
         self.seen = 0  # bytes of an incomplete head that were looked at
         self.lingered = 0
 
@@ -98,6 +101,8 @@ class ClientConnection(PatientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.deadlines.discard(self)
+        if self.private is not None:
+            self.private.close()
         try:
             self.leave("the client closed the connection")
         except Exception as error:

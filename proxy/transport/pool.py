@@ -21,7 +21,6 @@ from proxy.internal_errors import report
 from proxy.policy.balancing import longer_rest
 from proxy.transport.connecting import Connector
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.presence import Presence
 from proxy.transport.resolver import Resolver
 from proxy.transport.trust import trust
 from proxy.transport.upstream import UpstreamConnection
@@ -112,16 +111,8 @@ class Upstream:
         """The connection used last, if one is idle: it is the least stale."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.closed or connection.transport.is_closing():
-                continue
-            presence = connection.presence
-            if (
-                presence is not None and not presence.quiet
-            ):  # it closed, or is out of step
-                connection.abort()
-                continue
-            connection.reused = True
-            return connection
+            if connection.fresh():
+                return connection
         return None
 
     async def connect(self) -> UpstreamConnection:
@@ -148,8 +139,7 @@ class Upstream:
         if self.keep_seconds <= 0:
             connection.abort()
             return
-        if connection.presence is None:
-            connection.presence = Presence(connection.transport)
+        connection.wait()
         connection.idle_since = self.deadlines.clock()
         self.idle.append(connection)
         self.deadlines.add(self)

@@ -69,6 +69,7 @@ class UpstreamConnection(Connection):
         "last_head",
         "lost",
         "max_head_bytes",
+        "owner",
         "pool",
         "presence",
         "requester",
@@ -81,6 +82,7 @@ class UpstreamConnection(Connection):
     def __init__(self, pool: Pool) -> None:
         super().__init__()
         self.pool = pool
+        self.owner: Pool | None = None  # the one client that may use it, if only one
         self.presence: Presence | None = None  # once it has been kept
         self.requester: Requester | None = None
         self.ahead = b""  # of a response head that is not complete
@@ -119,7 +121,7 @@ class UpstreamConnection(Connection):
                 # become the answer to the next request.
                 self.reusable = False
                 if self.requester is None:
-                    self.pool.forget(self)
+                    self.forget()
                     self.abort()
         except Exception as error:
             self.crashed("the reading of an upstream", error)
@@ -230,10 +232,16 @@ class UpstreamConnection(Connection):
         self.abort()
         return False
 
+    def forget(self) -> None:
+        """Be kept by nobody."""
+        self.pool.forget(self)
+        if self.owner is not None:
+            self.owner.forget(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         try:
-            self.pool.forget(self)
+            self.forget()
             if exc is not None and self.requester is not None:
                 rest = unread(self.transport)
                 if rest and (self.resting or self.left):
@@ -300,9 +308,25 @@ class UpstreamConnection(Connection):
         self.requester = self.receiver = self.feeder = self.body = None
         if fit and not self.transport.is_closing():
             self.resume_reading()
-            self.pool.keep(self)
+            (self.pool if self.owner is None else self.owner).keep(self)
         else:
             self.abort()
+
+    def wait(self) -> None:
+        """Be ready to tell, when a request comes, whether it is still of use."""
+        if self.presence is None:
+            self.presence = Presence(self.transport)
+
+    def fresh(self) -> bool:
+        """May it serve a request after it was idle? Closes if not."""
+        if self.closed or self.transport.is_closing():
+            return False
+        presence = self.presence
+        if presence is not None and not presence.quiet:  # closed, or out of step
+            self.abort()
+            return False
+        self.reused = True
+        return True
 
     def drop(self) -> None:
         """The exchange is over before its time: close at once."""
