@@ -64,6 +64,8 @@ class Reaching(Departing):
             self.enter(CONNECTING)
             loop = asyncio.get_running_loop()
             self.connecting = loop.create_task(self.open(upstream))
+            if upstream.condition.down_since is not None:
+                upstream.condition.probe(self.connecting)
 
     def take(self, upstream: Upstream) -> UpstreamConnection | None:
         """An idle connection: the client's own, or one that is anybody's."""

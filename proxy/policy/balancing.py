@@ -39,21 +39,29 @@ class Candidate(Protocol):
     def rests_until(self) -> float:
         """It could not be reached lately: others are asked before it."""
 
+    @property
+    def probed(self) -> bool:
+        """A request finds out right now whether it can be reached again."""
+
 
 C = TypeVar("C", bound=Candidate)
 
 
 def choose(candidates: Sequence[C], turn: int, now: float) -> C:
     """The candidate with the fewest open exchanges, of equals the one whose turn
-    it is; if all rest, the one whose rest ends first."""
+    it is; if all rest, the one whose rest ends first.
+
+    After a rest one request alone asks first: a target that swallows connections
+    has none, and would get every new one until the first has given up.
+    """
     if len(candidates) == 1:
         return candidates[0]
     first = turn % len(candidates)
     in_turn = [*candidates[first:], *candidates[:first]]
-    awake = [each for each in in_turn if each.rests_until <= now]
+    awake = [each for each in in_turn if each.rests_until <= now and not each.probed]
     if awake:
         return min(awake, key=lambda each: each.open)
-    return min(in_turn, key=lambda each: each.rests_until)
+    return min(in_turn, key=lambda each: (each.probed, each.rests_until))
 
 
 def longer_rest(rest: float) -> float:

@@ -8,6 +8,7 @@ next client wait for a stream to end.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections import deque
@@ -39,6 +40,7 @@ class Condition:
         "down_since",
         "met",
         "name",
+        "probes",
         "quiet_until",
         "rest",
         "rests_until",
@@ -48,6 +50,7 @@ class Condition:
     def __init__(self, name: str) -> None:
         self.name = name
         self.down_since: float | None = None
+        self.probes = 0  # attempts that find out whether it is back
         self.met = 0  # requests that found it down
         self.told = False  # in the log, that it is down
         self.quiet_until = 0.0
@@ -68,6 +71,15 @@ class Condition:
             self.told = True
             self.quiet_until = now + QUIET_SECONDS
             log.warning("upstream %s is down: %s; route %s", self.name, error, route)
+
+    def probe(self, attempt: asyncio.Task[None]) -> None:
+        """An attempt to connect begins while it is down."""
+        self.probes += 1
+        attempt.add_done_callback(self.probed)
+
+    def probed(self, attempt: asyncio.Task[None]) -> None:
+        """It has come to an end, whichever."""
+        self.probes -= 1
 
     def reached(self, now: float) -> None:
         """A connection was made."""
@@ -106,6 +118,11 @@ class Upstream:
     def rests_until(self) -> float:
         """Until then other targets are asked first."""
         return self.condition.rests_until
+
+    @property
+    def probed(self) -> bool:
+        """A request finds out right now whether it can be reached again."""
+        return self.condition.probes > 0
 
     def take(self) -> UpstreamConnection | None:
         """The connection used last, if one is idle: it is the least stale."""

@@ -84,6 +84,49 @@ async def test_targets_that_are_equally_busy_take_turns(
     assert sorted(asked[:3]) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("ends", ["fails", "client leaves"])
+async def test_after_its_rest_a_target_gets_one_request_to_find_out(
+    proxy: StartProxy, upstreams: list[Upstream], clock: ManualClock, ends: str
+) -> None:
+    """One that swallows connections got all of them until the first had failed."""
+    good = upstreams[0]
+    with BlackHole() as hole:
+        running = await proxy(
+            {"/": {"target": urls(hole, good), "connect_timeout_seconds": 10}},
+            clock=clock,
+        )
+        (swallows,) = [
+            each
+            for each in running.server.prepared.upstreams
+            if str(each.target) == hole.url
+        ]
+        await running.begin(good, GET % 0)
+        found = await running.client()
+        await found.send(GET % 0)  # the other has none
+        await became(lambda: swallows.open == 1)
+        clock.advance(11)
+        running.tick()
+        await good.request()
+        assert swallows.condition.down_since is not None
+        for _ in range(2):  # after each rest
+            clock.advance(60)
+            probing = await running.client()
+            await probing.send(GET % 0)
+            await became(lambda: swallows.probed)
+            for n in range(5):
+                await running.begin(good, GET % n)
+            assert swallows.open == 1
+            if ends == "fails":
+                clock.advance(11)
+                running.tick()
+                await good.request()  # where it goes then
+            else:
+                probing.close()
+                await running.ended()
+                clock.advance(60)
+            await became(lambda: not swallows.probed)
+
+
 async def test_each_target_has_connections_of_its_own(
     proxy: StartProxy, upstreams: list[Upstream]
 ) -> None:

@@ -23,6 +23,7 @@ class Target:
     name: str
     open: int = 0
     rests_until: float = 0.0
+    probed: bool = False
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,22 @@ def test_the_fewest_open_exchanges_win_and_turns_break_ties(
 )
 def test_a_target_that_rests_is_asked_last(rests: list[float], chosen: str) -> None:
     targets = [Target("a", 0, rests[0]), Target("b", 7, rests[1])]
+    assert choose(targets, 0, NOW).name == chosen
+
+
+@pytest.mark.parametrize(
+    ("probed", "rests", "chosen"),
+    [
+        pytest.param([True, False], [NOW, 0.0], "b", id="one asks, busy or not"),
+        pytest.param([False, False], [NOW, 0.0], "a", id="none asks yet"),
+        pytest.param([True, False], [NOW, NOW + 9], "b", id="the other rests"),
+        pytest.param([True, True], [NOW, NOW - 1], "b", id="both are asked"),
+    ],
+)
+def test_after_a_rest_one_request_asks_first(
+    probed: list[bool], rests: list[float], chosen: str
+) -> None:
+    targets = [Target("a", 0, rests[0], probed[0]), Target("b", 7, rests[1], probed[1])]
     assert choose(targets, 0, NOW).name == chosen
 
 
