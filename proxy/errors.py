@@ -226,6 +226,12 @@ class FirstByteTimeout(UpstreamTimeout):
     """first_byte_timeout_seconds ran out."""
 
 
+class UploadStalled(UpstreamTimeout):
+    """first_byte_timeout_seconds ran out while the upstream took nothing."""
+
+    type = "connection_write_timeout"
+
+
 class IdleTimeout(UpstreamTimeout):
     """idle_timeout_seconds ran out inside a response."""
 

@@ -36,6 +36,7 @@ from proxy.timeline import (
     RELAYING,
     ROUTING,
     TUNNEL,
+    WAITING,
     Ending,
     Phase,
     Timeline,
@@ -67,8 +68,10 @@ class Exchange:
         "request_bytes",
         "response_bytes",
         "route",
+        "taken",
         "tap",
         "timeline",
+        "untaken",
         "upgrade",
         "upstream",
         "watched",
@@ -99,6 +102,8 @@ class Exchange:
         self.event_stream = False  # it is one, and where it ends is ours to say
         self.watched: WatchedSink | None = None
         self.received: ResponseHead | None = None
+        # Of an upload, as of the last look: bytes that wait, and that did not.
+        self.untaken = self.taken = 0
         self.tap: Tap | None = None  # while somebody looks
 
     def enter(self, phase: Phase) -> None:
@@ -275,12 +280,33 @@ class Exchange:
             # upstream.
             uploading = not client.request_complete and not client.paused
             return not client.blocked and not uploading
-        return client.request_complete
+        return client.request_complete or client.paused
+
+    def check_upload(self, connection: UpstreamConnection, now: float) -> None:
+        """Does the upstream take any of the body that waits for it?
+
+        As long as it does, no clock of its silence runs.
+        """
+        paused = self.client.paused
+        untaken = connection.transport.get_write_buffer_size() if paused else 0
+        # The buffer may have as many bytes as before, and be full of others.
+        taken = self.timeline.bytes_received - untaken
+        if untaken and taken == self.taken:
+            return
+        self.untaken, self.taken = untaken, taken
+        if self.phase is WAITING:
+            self.phase_began = now
+        elif paused:
+            self.timeline.silent_since = now
 
     def check(self, now: float) -> None:
         """Look at the time limits of the present phase."""
-        route = self.route
+        route, connection = self.route, self.connection
         assert route is not None
+        if self.client.request_complete:
+            self.untaken = 0
+        elif connection is not None and self.phase in (WAITING, RELAYING):
+            self.check_upload(connection, now)
         error = exceeded(
             route.route,
             self.phase,
@@ -288,6 +314,7 @@ class Exchange:
             waited=now - self.phase_began,
             silence=now - self.timeline.silent_since,
             upstream_to_move=self.upstream_to_move,
+            untaken=self.untaken,
         )
         if isinstance(error, ConnectTimeout):
             self.let_go()

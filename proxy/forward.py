@@ -45,7 +45,7 @@ from proxy.policy.loops import check_loop
 from proxy.policy.moving import check_destination, moves
 from proxy.policy.rewrite import check_rewritten
 from proxy.policy.routing import destination
-from proxy.policy.sizes import check_body
+from proxy.policy.sizes import check_body, check_interim
 from proxy.prepared import PreparedRoute
 from proxy.reaching import Reaching
 from proxy.stream.decoding import ContentDecoder
@@ -163,9 +163,25 @@ class Forward(Reaching):
             self.phase_began = self.prepared.clock()
 
     def informational(self, head: ResponseHead) -> None:
-        """A 1xx response on the way to the final one (RFC 9110 §15.2)."""
-        if self.head.minor >= 1:
-            self.client.send_informational(messages.informational(head))
+        """A 1xx response on the way to the final one (RFC 9110 §15.2).
+
+        A client that does not read is not sent any more of them: nothing else
+        bounds what would wait for it, and an upload must not wait for its reading.
+        """
+        route, connection, client = self.route, self.connection, self.client
+        assert route is not None
+        assert connection is not None
+        try:
+            check_interim(
+                connection.informational,
+                self.prepared.clock() - (self.timeline.connected or 0.0),
+                route.route.max_interim_per_second,
+            )
+        except MalformedResponse as error:
+            self.fail(error)
+            return
+        if self.head.minor >= 1 and not client.blocked:
+            client.send_informational(messages.informational(head))
 
     # 5. Which delivery?
 

@@ -158,7 +158,10 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 0.0
     first_byte_timeout_seconds: Annotated[
         Seconds,
-        Meta(description="From the end of the request to the response head."),
+        Meta(
+            description="From the end of the request to the response head; or as "
+            "long as the upstream takes none of the request body that waits for it."
+        ),
     ] = 600.0
     idle_timeout_seconds: Annotated[
         Seconds,
@@ -224,6 +227,14 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_response_head_bytes: Annotated[
         Bytes, Meta(description="Status line and fields of one response (502).")
     ] = 256 * 1024
+
+    max_interim_per_second: Annotated[
+        Bytes,
+        Meta(
+            description="1xx responses before the final one, such as the progress of "
+            "a long upload: so many a second on average, after the first 32 (502)."
+        ),
+    ] = 20
 
     @property
     def rewrites_redirects(self) -> bool:

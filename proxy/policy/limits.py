@@ -13,6 +13,7 @@ from proxy.errors import (
     DurationExceeded,
     FirstByteTimeout,
     IdleTimeout,
+    UploadStalled,
     UpstreamTimeout,
 )
 from proxy.timeline import Phase
@@ -26,11 +27,13 @@ def exceeded(
     waited: float,
     silence: float,
     upstream_to_move: bool,
+    untaken: int = 0,
 ) -> UpstreamTimeout | None:
     """The failure that is due, in seconds since: the exchange began (`elapsed`),
     the phase began (`waited`), the upstream last sent something (`silence`).
 
-    `upstream_to_move`: it is the upstream that is waited for, not the client.
+    `upstream_to_move`: it is the upstream that is waited for, not the client;
+    `untaken`: bytes of the request body that it could take.
     """
     if 0 < limits.max_duration_seconds <= elapsed:
         return DurationExceeded(
@@ -46,6 +49,11 @@ def exceeded(
         return None
     if phase is Phase.WAITING:
         if 0 < limits.first_byte_timeout_seconds <= waited:
+            if untaken:
+                return UploadStalled(
+                    f"the upstream took none of {untaken} bytes of the request body "
+                    f"for {waited:.1f} s (first_byte_timeout_seconds)"
+                )
             return FirstByteTimeout(
                 f"no response head within {waited:.1f} s (first_byte_timeout_seconds)"
             )

@@ -24,6 +24,7 @@ LINE_ROOM = 64
 # Of one response. A head of 256 KiB has room for 65,000 fields of one letter,
 # which cost far more than their bytes; real ones have fewer than 100.
 MAX_RESPONSE_FIELDS = 1000
+INTERIM_BURST = 32  # 1xx responses that may come at once; two are common
 
 
 def check_request_head(data: bytes, stop: int, limits: Server) -> None:
@@ -96,3 +97,16 @@ def check_response_head(data: bytes, stop: int, max_bytes: int) -> None:
         )
     if stop >= 0 and data.count(CRLF, 0, stop) > MAX_RESPONSE_FIELDS:
         raise MalformedResponse(f"more than {MAX_RESPONSE_FIELDS} fields in a response")
+
+
+def check_interim(count: int, seconds: float, rate: int) -> None:
+    """1xx responses, `count` in so many seconds; `rate` 0: as many as it likes.
+
+    Raises:
+        MalformedResponse.
+    """
+    if rate and count > INTERIM_BURST + rate * seconds:
+        raise MalformedResponse(
+            f"{count} responses of 1xx within {seconds:.1f} s: more than {rate} a "
+            "second (max_interim_per_second)"
+        )

@@ -29,7 +29,6 @@ from proxy.transport.connection import Connection, Receiver
 from proxy.transport.presence import Presence, unread
 from proxy.transport.relay import ChunkRelay
 
-MAX_INFORMATIONAL = 32  # 1xx responses before the final one
 INTERIM_A_TURN = 64  # 1xx responses that go on in one turn of the loop; 20 µs each
 
 
@@ -88,7 +87,7 @@ class UpstreamConnection(Connection):
         self.ahead = b""  # of a response head that is not complete
         self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
-        self.informational = 0
+        self.informational = 0  # 1xx responses of this exchange
         self.lost: Callable[[], None] | None = None  # told when all before it is
         self.max_head_bytes = 0  # 0: no limit
         self.reused = False
@@ -177,8 +176,6 @@ class UpstreamConnection(Connection):
         self.ahead = data[stop + 4 :]
         if head.status < 200:
             self.informational += 1
-            if self.informational > MAX_INFORMATIONAL:
-                raise MalformedResponse("too many 1xx responses")
         return head
 
     def read_body(self, body: Body, receiver: Receiver, *, keep_alive: bool) -> None:

@@ -92,6 +92,7 @@ STATUS_AND_TYPE = {
     "UpstreamTimeout": (504, "http_response_timeout"),
     "ConnectTimeout": (504, "connection_timeout"),
     "FirstByteTimeout": (504, "http_response_timeout"),
+    "UploadStalled": (504, "connection_write_timeout"),
     "IdleTimeout": (504, "http_response_timeout"),
     "DurationExceeded": (504, "http_response_timeout"),
     "Overloaded": (503, "proxy_internal_response"),

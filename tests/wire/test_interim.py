@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.policy.sizes import INTERIM_BURST
 from proxy.timeline import Ending
-from tests.conftest import StartProxy
+from proxy.transport.connection import HIGH_WATER
+from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import Upstream, turns
 
 EXPECT = (
@@ -69,6 +71,76 @@ async def test_early_hints_arrive_before_the_response_is_there(
     await server.send(OK)
     assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
     assert await client.read(2) == b"ok"
+
+
+async def test_progress_may_be_told_for_hours(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client, server = await running.begin(upstream, EXPECT)
+    progress = b"HTTP/1.1 104 Upload Resumption Supported\r\nUpload-Offset: %d\r\n\r\n"
+    for number in range(200):
+        clock.advance(0.1)
+        await server.send(progress % number)
+        assert await client.read_head() == progress % number
+    await client.send(b"hello")
+    await server.read(5)
+    await server.send(OK)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "status"),
+    [
+        pytest.param(20, INTERIM_BURST, 200, id="a burst"),
+        pytest.param(20, INTERIM_BURST + 1, 502, id="one more"),
+        pytest.param(0, 20 * INTERIM_BURST, 200, id="no limit"),
+    ],
+)
+async def test_more_at_once_than_the_rate_is_a_502(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    rate: int,
+    count: int,
+    status: int,
+) -> None:
+    table = {"target": upstream.url, "max_interim_per_second": rate}
+    running = await proxy({"/": table}, clock=clock)
+    client, server = await running.begin(upstream, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await server.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * count + OK)
+    while (await client.read_head()).startswith(b"HTTP/1.1 103 "):
+        """As many as are let through."""
+    assert client.head.startswith(b"HTTP/1.1 %d " % status)
+    if status == 502:
+        assert b"(max_interim_per_second)" in await client.read_until(b"\n}\n")
+
+
+async def test_a_client_that_does_not_read_is_not_kept_interim_responses_for(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """Nor does its upload wait for it to read them."""
+    table = {"target": upstream.url, "max_interim_per_second": 0}
+    running = await proxy({"/": table})
+    client = await running.client(receive_bytes=4096)
+    await client.send(EXPECT)
+    server = await upstream.request()
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 16000)
+    (own,) = running.server.clients
+    sent = 0
+    for _ in range(2000):  # 32 MB
+        await server.send(hints)
+        sent += len(hints)
+        assert own.transport.get_write_buffer_size() <= 2 * HIGH_WATER
+    assert own.blocked
+    await client.send(b"hello")
+    assert await server.read(5) == b"hello"
+    await server.send(OK)
+    taken = 0
+    while (await client.read_head()).startswith(b"HTTP/1.1 103 "):
+        taken += len(client.head)
+    assert client.head.startswith(b"HTTP/1.1 200 ")
+    assert 0 < taken < sent
 
 
 # -- upgrades

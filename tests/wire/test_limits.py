@@ -97,6 +97,50 @@ async def test_the_first_byte_is_waited_for_from_the_end_of_the_request(
     await timed_out(running, key)
 
 
+async def test_an_upload_that_is_taken_no_further_is_a_504(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    key = "first_byte_timeout_seconds"
+    running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
+    client, server = await running.begin(upstream, UPLOAD)
+    (own,) = running.server.clients
+    for _ in range(4):  # the upstream is slow, and goes on
+        sent = await fill(client)
+        assert own.paused
+        await pass_time(running, clock, 29)
+        await drained(server, sent.size // 2)
+        await settled(lambda: client.waiting)
+    await fill(client)
+    running.tick()
+    await pass_time(running, clock, 29)
+    assert running.exchanges.empty()
+    await pass_time(running, clock, 2)
+    await told_504(client, key)
+    await timed_out(running, key)
+
+
+async def test_after_the_head_an_upload_that_goes_on_is_no_silence(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    key = "idle_timeout_seconds"
+    running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
+    client, server = await running.begin(upstream, UPLOAD)
+    await server.send(CHUNKED)
+    await client.read_head()
+    for _ in range(4):
+        sent = await fill(client)
+        await pass_time(running, clock, 29)
+        await drained(server, sent.size // 2)
+        await settled(lambda: client.waiting)
+    await fill(client)
+    running.tick()
+    await pass_time(running, clock, 29)
+    assert running.exchanges.empty()
+    await pass_time(running, clock, 2)
+    assert await client.read_to_close() == (b"", "fin")
+    await timed_out(running, key)
+
+
 async def test_idle_timeout_breaks_a_stream_that_fell_silent(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:

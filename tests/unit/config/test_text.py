@@ -90,7 +90,8 @@ REPORT = """\
   max_body_bytes                     0                             default
   max_buffer_bytes                   65536                         default
   max_decoding_ratio                 1000                          default
-  max_response_head_bytes            262144                        default"""  # noqa: E501
+  max_response_head_bytes            262144                        default
+  max_interim_per_second             20                            default"""  # noqa: E501
 
 
 def test_every_key_is_told_with_its_value_and_source(read: Load) -> None:

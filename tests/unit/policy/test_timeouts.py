@@ -10,6 +10,7 @@ from proxy.errors import (
     DurationExceeded,
     FirstByteTimeout,
     IdleTimeout,
+    UploadStalled,
     UpstreamTimeout,
 )
 from proxy.policy.limits import exceeded, unlimited
@@ -42,6 +43,23 @@ def failure(
         waited=clocks.get("waited", 0.0),
         silence=clocks.get("silence", 0.0),
         upstream_to_move=upstream_to_move,
+    )
+
+
+def test_bytes_that_are_not_taken_are_told_as_that() -> None:
+    error = exceeded(
+        options(first_byte=30),
+        Phase.WAITING,
+        elapsed=0,
+        waited=30,
+        silence=0,
+        upstream_to_move=True,
+        untaken=7,
+    )
+    assert isinstance(error, UploadStalled)
+    assert str(error) == (
+        "the upstream took none of 7 bytes of the request body for 30.0 s "
+        "(first_byte_timeout_seconds)"
     )
 
 
