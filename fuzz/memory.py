@@ -17,7 +17,7 @@ class Alarm(logging.Handler):
             raise record.exc_info[1]
 
 
-logging.getLogger().addHandler(Alarm(logging.ERROR))
+ALARM = Alarm(logging.ERROR)
 
 
 def in_loop(run: Callable[[], None]) -> None:
@@ -26,4 +26,9 @@ def in_loop(run: Callable[[], None]) -> None:
     async def turn() -> None:
         run()
 
-    LOOP.run_until_complete(turn())
+    log = logging.getLogger()
+    log.addHandler(ALARM)  # here only: tests of other things hear of errors too
+    try:
+        LOOP.run_until_complete(turn())
+    finally:
+        log.removeHandler(ALARM)

@@ -112,7 +112,7 @@ async def test_bytes_after_a_body_that_waits_for_the_client_are_no_response(
 ) -> None:
     """The upstream is done, the client is not: nothing more is listened to."""
     size = 8 << 20
-    running = await proxy({"/": {"target": upstream.url}})
+    running = await proxy({"/": {"target": upstream.url, "decode": "always"}})
     client = await running.client(receive_bytes=4096)
     await client.send(GET % 0 + GET % 1)
     server = await upstream.request()

@@ -99,6 +99,7 @@ async def test_a_certificate_of_an_authority_in_ca_file_is_good(
             {
                 "/": {
                     "target": f"{scheme}://localhost:{upstream.port}",
+                    "ws": scheme == "wss",
                     "ca_file": ca_file,
                     "change_origin": change_origin,
                 }
