@@ -104,6 +104,18 @@ class MethodNotSupported(ClientError):
     status = 501
 
 
+class TransferCodingNotSupported(ClientError):
+    """A transfer coding other than chunked (RFC 9112 §6.1)."""
+
+    status = 501
+
+
+class MethodNotAllowed(ClientError):
+    """TRACE whose last hop is this proxy (RFC 9110 §15.5.6)."""
+
+    status = 405
+
+
 class VersionNotSupported(ClientError):
     """RFC 9110 §15.6.6."""
 

@@ -23,6 +23,7 @@ import logging
 from proxy.errors import (
     ClientError,
     MalformedResponse,
+    MethodNotAllowed,
     MethodNotSupported,
     ProxyError,
 )
@@ -86,6 +87,10 @@ class Forward(Reaching):
         client.keep_alive = messages.wants_keep_alive(head) and not client.draining
         client.body = body
         try:
+            hops = messages.hops_left(head)
+            if hops == 0:
+                self.last_hop()
+                return
             self.route = route = self.prepared.router.match(where.path)
             self.timeline.route = route.prefix
             check_loop(head, route.route)
@@ -102,6 +107,24 @@ class Forward(Reaching):
             return
         self.where = where
         self.request(route, body)
+
+    def last_hop(self) -> None:
+        """Max-Forwards ends the way of OPTIONS or TRACE here (RFC 9110 §7.6.2).
+
+        Raises:
+            MethodNotAllowed: TRACE. Its fields are shown to nobody: proxies in front
+                of this one may have added what no client is to know.
+        """
+        client = self.client
+        if self.head.method == b"TRACE":
+            raise MethodNotAllowed("TRACE with Max-Forwards: 0 is not answered here")
+        if not client.request_complete:
+            client.keep_alive = False
+        self.timeline.status = 200
+        self.over(Ending.COMPLETE, None)
+        answer = messages.options_response(self.head, client.keep_alive, http_date())
+        client.write_head(answer, chunked=False)
+        client.next()
 
     # 2. Which target?
 
@@ -245,7 +268,6 @@ class Forward(Reaching):
             self.head.minor,
             chunked=chunked,
             keep_alive=client.keep_alive,
-            trailers=trailers,
             date=http_date,
         )
         client.write_head(self.response_bytes, chunked=chunked)

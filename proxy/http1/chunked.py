@@ -9,19 +9,43 @@ from __future__ import annotations
 import re
 import sys
 
-from proxy.http1.grammar import END_OF_HEAD, Fields, parse_fields, shown
+from proxy.http1.grammar import END_OF_HEAD, TOKEN, Fields, parse_fields, shown
 
+# RFC 9112 §7.1.1. Where another reader has a quoted string end decides where it has
+# the chunk begin; so an extension is read as the grammar has it, and no further.
+BWS = rb"[ \t]*+"
+NAME = BWS + b";" + BWS + TOKEN + b"++"
+EQUALS = BWS + b"=" + BWS
+QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+'
+VALUE = TOKEN + b"++|" + QUOTED + b'"'
+PARAMETER = NAME + EQUALS + b"(?:" + VALUE + b")"
+EXTENSIONS = b"(?:" + NAME + b"(?:" + EQUALS + b"(?:" + VALUE + b"))?+)"
 # 15 hex digits is 2^60 - 1; a longer size is an overflow or an attack.
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15}+)(" + EXTENSIONS + rb"++)?+\r\n")
+# The same, cut anywhere: a value may be missing, or have no end yet.
+BEGUN_VALUE = VALUE + b"|" + QUOTED + rb"\\?+\Z|\Z"
+BEGUN_EXTENSIONS = b"(?:" + NAME + b"(?:" + EQUALS + b"(?:" + BEGUN_VALUE + b"))?+)*+"
 CHUNK_LINE_SO_FAR = re.compile(
-    rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]*+)?)?\r?)?"
+    rb"(?:[0-9A-Fa-f]{1,15}+"
+    + BEGUN_EXTENSIONS
+    + rb"(?:\r|"
+    + BWS
+    + rb"(?:;[ \t]*+)?+))?+"
 )
+# The size lines that need no expression: of one digit, without an extension.
+SHORT_SIZES = {line: int(line, 16) for digit in range(1, 16)
+               for line in (b"%x\r\n" % digit, b"%X\r\n" % digit)}  # fmt: skip
+ONE = b"1\r\n"
+ONES = re.compile(rb"(?:1\r\n[\x00-\xff]\r\n)++")
+ONE_LENGTH = 6  # bytes of a chunk of one byte; its byte is the fourth
+LONE_LF = re.compile(rb"(?<!\r)\n")
+CRLF = b"\r\n"
 MAX_CHUNK_LINE = 1024  # bytes, CRLF included; real extensions are a few dozen
 # Extensions cost work and carry nothing: 100,000 tiny chunks with long
 # extensions were a denial of service in Go (CVE-2023-39326) and Node.
 MAX_EXTENSIONS = 16 * 1024  # bytes, over one body
-# Chunks of a long read that are taken at once: 2 ms, for a chunk of one byte costs
-# 1 µs, and 256 KiB hold 43,000 of them.
+# Chunks of a long read that are taken at once: 2 ms, for one costs up to 1 µs. A run of
+# chunks of one byte counts once: 256 KiB hold 43,000 of them, and take 1 ms.
 CHUNKS_AT_ONCE = 2048
 MAX_TRAILERS = 16 * 1024  # bytes, the empty line included
 
@@ -47,6 +71,7 @@ class ChunkedBody:
         "extensions",
         "pending",
         "remaining",
+        "seen",
         "state",
         "trailers",
     )
@@ -56,6 +81,7 @@ class ChunkedBody:
         self.between = True  # the next byte begins a chunk
         self.remaining = 0  # bytes of the present chunk still to come
         self.pending = b""  # an incomplete line or trailer section
+        self.seen = 0  # bytes of an incomplete trailer section that were looked at
         self.extensions = 0
         self.trailers: Fields = []
         self.complete = False
@@ -83,14 +109,9 @@ class ChunkedBody:
         position = 0
         end = len(data)
         while position < end and self.error is None and not self.complete:
-            if self.state == DATA:
-                stop = min(end, position + self.remaining)
-                pieces.append(data[position:stop])
-                self.remaining -= stop - position
-                position = stop
-                if not self.remaining:
-                    self.state = DATA_END
-            elif self.state == SIZE:
+            if self.state == SIZE:
+                if data.startswith(CRLF, position + 1):  # a size of one digit
+                    position = short_chunks(data, position, pieces, most)
                 if len(pieces) >= most:
                     self.excess = data[position:]
                     break
@@ -98,10 +119,23 @@ class ChunkedBody:
                 if line is None:
                     self.keep_line(data[position:])
                     break
-                position = line.end()
-                self.begin_chunk(line)
+                begin = line.end()
+                size = self.begin_chunk(line)
+                position = begin + size + 2
+                if self.state == DATA and data[begin + size : position] == CRLF:
+                    pieces.append(data[begin : begin + size])
+                    self.state = SIZE
+                else:  # it is not all here
+                    position = begin
+            elif self.state == DATA:
+                stop = min(end, position + self.remaining)
+                pieces.append(data[position:stop])
+                self.remaining -= stop - position
+                position = stop
+                if not self.remaining:
+                    self.state = DATA_END
             elif self.state == DATA_END:
-                if data.startswith(b"\r\n", position):
+                if data.startswith(CRLF, position):
                     position += 2
                     self.state = SIZE
                 elif data[position:] == b"\r":
@@ -115,20 +149,24 @@ class ChunkedBody:
         self.between = self.state == SIZE and not self.pending and self.error is None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def begin_chunk(self, line: re.Match[bytes]) -> None:
-        size, extension = line.groups()
-        if extension is not None:
-            self.extensions += len(extension)
+    def begin_chunk(self, line: re.Match[bytes]) -> int:
+        """A size line is complete; the size."""
+        digits, extensions = line.groups()
+        if extensions is not None:
+            self.extensions += len(extensions)
             if len(line[0]) > MAX_CHUNK_LINE:
                 self.error = LINE_TOO_LONG
             elif self.extensions > MAX_EXTENSIONS:
                 self.error = "chunk extensions beyond the bound"
-        self.remaining = int(size, 16)
-        self.state = DATA if self.remaining else TRAILERS
+        self.remaining = size = int(digits, 16)
+        if self.error is None:
+            self.state = DATA if size else TRAILERS
+        return size
 
     def keep_line(self, rest: bytes) -> None:
         """Wait for the rest of a chunk-size line, if it can still be one."""
-        if CHUNK_LINE_SO_FAR.fullmatch(rest) is None:
+        begun = rest[:MAX_CHUNK_LINE]  # all that is looked at again as more comes
+        if CHUNK_LINE_SO_FAR.fullmatch(begun) is None:
             self.error = f"invalid chunk-size line {shown(rest)}"
         elif len(rest) >= MAX_CHUNK_LINE:
             self.error = LINE_TOO_LONG
@@ -137,17 +175,18 @@ class ChunkedBody:
 
     def read_trailers(self, rest: bytes) -> None:
         """After the last chunk: field lines, then an empty line."""
-        if rest.startswith(b"\r\n"):
+        if rest.startswith(CRLF):
             self.complete = True
             self.excess = rest[2:]
             return
-        stop = rest.find(END_OF_HEAD)
+        seen, self.seen = self.seen, len(rest)
+        stop = rest.find(END_OF_HEAD, max(seen - 3, 0))
         if stop < 0:
             if len(rest) >= MAX_TRAILERS:
                 self.error = TRAILERS_TOO_LONG
             elif len(rest) > 1 and rest[0] == 13:
                 self.error = "a CR without LF after the last chunk"
-            elif rest[0] == 10 or b"\n" in rest.replace(b"\r\n", b""):
+            elif LONE_LF.search(rest, seen):
                 self.error = "an LF without CR in the trailers"
             else:
                 self.pending = rest
@@ -168,6 +207,36 @@ class ChunkedBody:
         if self.complete:
             return None
         return "the last chunk is missing"
+
+
+def short_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> int:
+    """Read the whole chunks of at most 15 bytes that come first, up to `most` pieces.
+
+    Adds what they carry to `pieces`; where the first other chunk begins. A sender of
+    tiny chunks costs the more per byte, the more is done for each chunk.
+    """
+    size_of = SHORT_SIZES.get
+    add = pieces.append
+    while len(pieces) < most:
+        begin = position + 3
+        line = data[position:begin]
+        size = size_of(line)
+        if size is None:
+            return position
+        stop = begin + size
+        behind = stop + 2
+        if data[stop:behind] != CRLF:
+            return position
+        if size == 1 and data[behind : behind + 3] == ONE:
+            run = ONES.match(data, position)
+            if run is not None:  # at least this chunk
+                behind = run.end()
+                add(data[begin:behind:ONE_LENGTH])
+                position = behind
+                continue
+        add(data[begin:stop])
+        position = behind
+    return position
 
 
 def chunk(piece: bytes) -> bytes:

@@ -9,12 +9,21 @@ from __future__ import annotations
 import re
 from typing import ClassVar, TypeAlias
 
-from proxy.errors import MalformedRequest, MalformedResponse, ProxyError
-from proxy.http1.chunked import CHUNKS_AT_ONCE, ChunkedBody
-from proxy.http1.grammar import Fields, shown
+from proxy.errors import (
+    MalformedRequest,
+    MalformedResponse,
+    ProxyError,
+    TransferCodingNotSupported,
+)
+from proxy.http1.chunked import CHUNKS_AT_ONCE, PARAMETER, ChunkedBody
+from proxy.http1.grammar import TOKEN, Fields, shown
 from proxy.http1.head import Head, RequestHead, ResponseHead
 
 LENGTH = re.compile(rb"\d{1,18}")  # below 2^63; no sign, no space, no hex
+# A list of transfer codings, each with its parameters (RFC 9112 §7).
+CODING = b"(" + TOKEN + b"++)((?:" + PARAMETER + b")*+)"
+CODINGS = re.compile(CODING + rb"(?:[ \t]*+,[ \t]*+" + CODING + b")*+")
+EACH_CODING = re.compile(CODING)
 
 
 class LengthBody:
@@ -92,6 +101,7 @@ def request_body(head: RequestHead) -> Body:
 
     Raises:
         MalformedRequest: the framing is ambiguous or invalid.
+        TransferCodingNotSupported: a coding besides chunked.
     """
     index = head.index
     coding = index.get(b"transfer-encoding")
@@ -150,4 +160,23 @@ def check_transfer_coding(head: Head, coding: bytes, fault: type[ProxyError]) ->
         raise fault("Transfer-Encoding in an HTTP/1.0 message (RFC 9112 §6.1)")
     if coding.lower() == b"chunked":
         return
+    if fault is MalformedRequest and is_unknown(coding):
+        raise TransferCodingNotSupported(
+            f"unknown Transfer-Encoding {shown(coding)}: only chunked is supported "
+            "(RFC 9112 §6.1)"
+        )
     raise fault(f"invalid Transfer-Encoding {shown(coding)}")
+
+
+def is_unknown(coding: bytes) -> bool:
+    """Is it well-formed, but for a recipient that knows more codings than chunked?
+
+    Chunked has no parameters, is applied once, and is the last (RFC 9112 §6.1).
+    """
+    if CODINGS.fullmatch(coding) is None:
+        return False
+    codings: list[tuple[bytes, bytes]] = EACH_CODING.findall(coding)
+    others, (last, parameters) = codings[:-1], codings[-1]
+    if any(name.lower() == b"chunked" for name, _ in others):
+        return False
+    return last.lower() != b"chunked" or not parameters

@@ -15,9 +15,11 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 
 # Quantifiers are possessive so that no input makes a match backtrack.
-FIELD_LINE = re.compile(
-    rb"((" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n)"
-)
+LINE = rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n"
+FIELD_LINE = re.compile(LINE)
+# A search goes on at every byte behind a fault, and would read the rest of a long
+# line from each of them. So what is not a field line is a match too: all of it.
+FIELD_LINES = re.compile(LINE + rb"|([\x00-\xff]++)")
 # What no later byte can mend: a control byte, a CR without LF, an LF without CR.
 STRAY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
 # reg-name, IPv4 or IP-literal with optional port (RFC 3986 §3.2.2, no userinfo).
@@ -92,14 +94,10 @@ def parse_fields(section: bytes) -> Fields:
     Raises:
         ValueError: names the first line at fault.
     """
-    fields = []
-    unread = len(section)
-    for line, name, value in FIELD_LINE.findall(section):
-        unread -= len(line)
-        fields.append((name, value.rstrip(b" \t")))
-    if unread:  # the lines that were found are not all there is
+    lines = FIELD_LINES.findall(section)
+    if lines and lines[-1][2]:
         raise ValueError(field_fault(section))
-    return fields
+    return [(name, value.rstrip(b" \t")) for name, value, _ in lines]
 
 
 def field_fault(section: bytes) -> str:

@@ -123,12 +123,10 @@ class ResponseHead(Head):
 
 def joined(fields: Fields) -> dict[bytes, bytes]:
     """The combined value of each field, keyed in lower case."""
-    index: dict[bytes, bytes] = {}
+    values: dict[bytes, list[bytes]] = {}
     for name, value in fields:
-        key = name.lower()
-        known = index.get(key)
-        index[key] = value if known is None else known + b", " + value
-    return index
+        values.setdefault(name.lower(), []).append(value)
+    return {key: b", ".join(each) for key, each in values.items()}
 
 
 def parse_request_head(data: bytes, before: RequestHead | None = None) -> RequestHead:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from proxy.errors import NoRoute, ProxyError
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.policy.fields import PSEUDONYM, head_bytes
+from proxy.policy.fields import ALLOW, PSEUDONYM, head_bytes
 
 ADVICE = {
     "connection_refused": "Start the upstream, or correct the route's target.",
@@ -95,6 +95,8 @@ def failure_response(
         (b"Content-Length", b"%d" % len(body)),
         (b"Date", date),
     ]
+    if status == 405:
+        fields.append((b"Allow", ALLOW))
     if status == 503:
         fields.append((b"Retry-After", b"1"))
     if not keep_alive:

@@ -15,14 +15,14 @@ from proxy.http1.grammar import Fields, Judged
 from proxy.http1.head import Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
 
-# RFC 9110 §7.6.1, with the fields that older software sends.
+# RFC 9110 §7.6.1, with the fields that older software sends. Trailer is not one of
+# them: where trailers are dropped it still says what was lost (RFC 9110 §6.6.2).
 HOP_BY_HOP = frozenset(
     {
         b"connection",
         b"keep-alive",
         b"proxy-connection",
         b"te",
-        b"trailer",
         b"transfer-encoding",
         b"upgrade",
         b"proxy-authenticate",
@@ -50,15 +50,21 @@ NEVER_TRAILERS = HOP_BY_HOP | {
     b"forwarded",
     b"host",
     b"location",
+    b"max-forwards",
+    b"proxy",
     b"retry-after",
     b"set-cookie",
+    b"trailer",
     b"vary",
     b"via",
     b"www-authenticate",
     b"x-forwarded-for",
     b"x-forwarded-host",
+    b"x-forwarded-port",
     b"x-forwarded-proto",
 }
+# What a client may ask of any resource; TRACE is for the hops behind this one.
+ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 PSEUDONYM = b"unbuffered"
 VIA = tuple((b"Via", b"1.%d %b" % (minor, PSEUDONYM)) for minor in range(10))
 
@@ -131,8 +137,10 @@ def via(head: Head) -> tuple[bytes, bytes]:
 # say otherwise).
 REPLACED = frozenset({b"host", b"content-length", b"accept-encoding"})
 IDENTITY = (b"Accept-Encoding", b"identity")
-# Sent by us or not at all, so of the client's none passes.
-NEVER_PASSED = HOP_BY_HOP | REPLACED | {b"forwarded"}
+# Sent by us or not at all, so of the client's none passes. Nor does Proxy: no
+# standard has it, and CGI makes HTTP_PROXY of it, by which many programs find the
+# proxy for what they ask themselves (httpoxy, CVE-2016-5385).
+NEVER_PASSED = HOP_BY_HOP | REPLACED | {b"forwarded", b"proxy"}
 # Maps a name to what it may be taken for. CGI and its heirs (WSGI, PHP) make
 # one variable of X-Forwarded-For and X_Forwarded_For (RFC 3875 §4.1.18), some
 # of X.Forwarded.For as well: a twin of a field of ours would stand beside it.

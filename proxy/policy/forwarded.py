@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from proxy.http1.grammar import Fields, is_authority
 from proxy.http1.head import RequestHead
-from proxy.policy.publishing import Public
+from proxy.policy.publishing import DEFAULT_PORTS, Public, split_port
 from proxy.policy.routing import destination
 
 OWN_NODE = b"_unbuffered"  # RFC 7239 §6.3: an obfuscated identifier of ours
@@ -20,24 +20,29 @@ def forwarded_fields(
 ) -> Fields:
     """X-Forwarded-*: ours, or with `trust` the client's continued by ours.
 
-    X-Forwarded-For lists each hop; -Proto and -Host tell what the first client
-    used, so a trusted value stays (MDN: X-Forwarded-For, X-Forwarded-Host).
+    X-Forwarded-For lists each hop; -Proto, -Host and -Port tell what the first
+    client used, so a trusted value stays (MDN: X-Forwarded-For, X-Forwarded-Host).
     """
     if not trust:
         fields = [(b"X-Forwarded-For", client), (b"X-Forwarded-Proto", scheme)]
         if authority:
             fields.append((b"X-Forwarded-Host", authority))
+            fields.append((b"X-Forwarded-Port", port_of(authority, scheme)))
         return fields
     own = {
         b"X-Forwarded-For": client,
         b"X-Forwarded-Proto": scheme,
         b"X-Forwarded-Host": authority,
+        b"X-Forwarded-Port": b"",
     }
     for name in own:
         known = head.get(name.lower())
         if known:
             appended = known + b", " + client
             own[name] = appended if name == b"X-Forwarded-For" else known
+    if not own[b"X-Forwarded-Port"]:
+        public = public_address(head, scheme, trust)
+        own[b"X-Forwarded-Port"] = port_of(public.authority or b"", public.scheme)
     fields = [field for field in own.items() if field[1]]
     named = frozenset(name.lower() for name in own)
     fields += [
@@ -51,6 +56,11 @@ def forwarded_fields(
         element = forwarded_element(authority, client, scheme)
         fields.append((b"Forwarded", chain + b", " + element))
     return fields
+
+
+def port_of(authority: bytes, scheme: bytes) -> bytes:
+    """The port that a client has asked; nothing if it named no host."""
+    return (split_port(authority)[1] or DEFAULT_PORTS[scheme]) if authority else b""
 
 
 def forwarded_element(authority: bytes, client: bytes, scheme: bytes) -> bytes:

@@ -6,16 +6,19 @@ chunked, computed from what will be sent, never copied.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 from proxy.config.route import Route
 from proxy.config.target import Target
+from proxy.errors import MalformedRequest
 from proxy.http1.framing import Body, LengthBody
-from proxy.http1.grammar import Fields
+from proxy.http1.grammar import Fields, shown
 from proxy.http1.head import Head, RequestHead, ResponseHead
 from proxy.policy.delivery import Delivery, adjust_fields
 from proxy.policy.fields import (
+    ALLOW,
     Rules,
     head_bytes,
     remove_member,
@@ -31,6 +34,10 @@ from proxy.policy.rewrite import upstream_path
 # RFC 9110 §9.2.2
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 TAKES_TRAILERS = [(b"TE", b"trailers"), (b"Connection", b"TE")]
+# The methods whose hops are counted (RFC 9110 §7.6.2).
+COUNTED = frozenset({b"OPTIONS", b"TRACE"})
+HOPS = re.compile(rb"\d++")
+MOST_HOPS = 1000  # what is allowed beyond that is sent on as this
 # HTTP/2 by upgrade is another protocol over a connection that this proxy
 # would no longer understand: the way of "h2c smuggling". RFC 9113 dropped it.
 NEVER_TUNNELLED = frozenset({b"h2c", b"http/2.0"})
@@ -85,6 +92,21 @@ def takes_trailers(head: RequestHead) -> bool:
     )
 
 
+def hops_left(head: RequestHead) -> int | None:
+    """How many more hops a request may take; None: nobody counts them.
+
+    Raises:
+        MalformedRequest: not one number.
+    """
+    if b"max-forwards" not in head.index or head.method not in COUNTED:
+        return None
+    value = head.index[b"max-forwards"]
+    if HOPS.fullmatch(value) is None:
+        raise MalformedRequest(f"invalid Max-Forwards {shown(value)}")
+    digits = value.lstrip(b"0") or b"0"
+    return MOST_HOPS if len(digits) > 3 else int(digits)
+
+
 def is_upgrade(head: RequestHead) -> bool:
     """Does the client ask for another protocol (RFC 9110 §7.8)?"""
     return (
@@ -119,7 +141,8 @@ def upstream_request(
     `host` is what the client asked for; `trusted`: it is a proxy in front of us.
     """
     written = head.written
-    key = (prepared, target, host, upgrade, trusted)
+    counted = b"max-forwards" in head.index and head.method in COUNTED
+    key = (prepared, target, host, upgrade, trusted, counted)
     # Heads with the same fields share what was written, whatever their methods.
     if written.key != key or b"destination" in head.index:
         written.lines = head_bytes(
@@ -163,6 +186,12 @@ def upstream_fields(
         accept_encoding=prepared.route.accept_encoding,
         destination=destination,
     )
+    hops = hops_left(head)
+    if hops:
+        fields = [
+            (name, b"%d" % (hops - 1) if name.lower() == b"max-forwards" else value)
+            for name, value in fields
+        ]
     if not isinstance(body, LengthBody):
         fields.append((b"Transfer-Encoding", b"chunked"))
     elif b"content-length" in head.index:
@@ -191,18 +220,17 @@ def client_response(
     *,
     chunked: bool,
     keep_alive: bool,
-    trailers: bool = False,
     date: Callable[[], bytes],
 ) -> bytes:
     """The head of the response to the client.
 
     `client_minor` is the client's HTTP/1.x; `date` is asked only when the
-    upstream sent no Date (RFC 9110 §6.6.1); `trailers` may follow the body.
+    upstream sent no Date (RFC 9110 §6.6.1).
     """
     dated = None if b"date" in head.index else date()
     minor = client_minor
     written = head.written
-    terms = (delivery, prepared, minor, chunked, keep_alive, trailers, dated)
+    terms = (delivery, prepared, minor, chunked, keep_alive, dated)
     key = (body.complete, *terms)  # with the head, it tells all of the body
     if written.key != key:
         fields = response_fields(head, body, *terms)
@@ -219,13 +247,10 @@ def response_fields(
     client_minor: int,
     chunked: bool,
     keep_alive: bool,
-    trailers: bool,
     date: bytes | None,
 ) -> Fields:
     """The fields of the response to the client, framing included."""
     fields = adjust_fields(strip_hop_by_hop(head), delivery)
-    if trailers:
-        fields += [field for field in head.fields if field[0].lower() == b"trailer"]
     fields.append(via(head))
     if date is not None:
         fields.append((b"Date", date))
@@ -249,6 +274,16 @@ def length_field(head: ResponseHead, body: LengthBody) -> Fields:
     if body.complete:
         return [(b"Content-Length", value.partition(b",")[0].strip(b" \t"))]
     return [(b"Content-Length", b"%d" % body.remaining)]
+
+
+def options_response(head: RequestHead, keep_alive: bool, date: bytes) -> bytes:
+    """Our own answer to OPTIONS, whose last hop is this proxy (RFC 9110 §9.3.7)."""
+    fields: Fields = [(b"Allow", ALLOW), (b"Content-Length", b"0"), (b"Date", date)]
+    if not keep_alive:
+        fields.append((b"Connection", b"close"))
+    elif head.minor == 0:
+        fields.append((b"Connection", b"keep-alive"))
+    return head_bytes(b"HTTP/1.1 200 OK", fields)
 
 
 def informational(head: ResponseHead) -> bytes:

@@ -53,6 +53,7 @@ async def test_the_upstream_request_is_the_clients_and_nothing_is_invented(
         b"X-Forwarded-For: 127.0.0.1",
         b"X-Forwarded-Proto: http",
         b"X-Forwarded-Host: front.example:81",
+        b"X-Forwarded-Port: 81",
         b"Via: 1.1 unbuffered",
         b"TE: trailers",
         b"Connection: TE",
@@ -85,6 +86,7 @@ async def test_the_response_is_the_upstreams_and_nothing_is_invented(
         b"set-cookie: a=1; Path=/",
         b"X-Between: \xff",
         b"Set-Cookie: b=2, c=3",
+        b"Trailer: X-Sum",
         DATE,
         b"WWW-Authenticate: Basic realm=x",
         b"Via: 1.1 unbuffered",
@@ -221,3 +223,57 @@ async def test_no_cookie_is_kept_for_the_next_request(
     await client.read(2)
     await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"Cookie" not in await server.read_head()
+
+
+# -- the last hop (RFC 9110 §7.6.2)
+
+
+async def test_options_whose_last_hop_is_here_is_answered_here(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    for target in (b"/x", b"*"):
+        await client.send(
+            b"OPTIONS %b HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n" % target
+        )
+        await client.read_head()
+        assert client.head_lines[0] == b"HTTP/1.1 200 OK"
+        assert b"Content-Length: 0" in client.head_lines
+        assert any(line.startswith(b"Allow: GET, ") for line in client.head_lines)
+    assert upstream.unexpected == 0
+
+
+async def test_trace_whose_last_hop_is_here_shows_nothing(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(
+        b"TRACE /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\nCookie: s3cret\r\n\r\n"
+    )
+    await client.read_head()
+    assert client.head_lines[0] == b"HTTP/1.1 405 Method Not Allowed"
+    (allowed,) = (line for line in client.head_lines if line.startswith(b"Allow: "))
+    assert b"TRACE" not in allowed
+    assert upstream.unexpected == 0
+
+
+@pytest.mark.parametrize("method", [b"OPTIONS", b"TRACE"])
+async def test_a_hop_is_taken_off_for_the_next_one(
+    proxy: StartProxy, upstream: Upstream, method: bytes
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    request = method + b" /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 2\r\n\r\n"
+    _, server = await running.begin(upstream, request)
+    assert b"Max-Forwards: 1" in server.head_lines
+
+
+async def test_hops_that_are_no_number_are_refused(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(b"TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: -1\r\n\r\n")
+    await client.read_head()
+    assert client.head_lines[0] == b"HTTP/1.1 400 Bad Request"

@@ -27,6 +27,7 @@ OURS = [
     b"X-Forwarded-For: 127.0.0.1",
     b"X-Forwarded-Proto: http",
     b"X-Forwarded-Host: public:1",
+    b"X-Forwarded-Port: 1",
 ]
 CONTINUED = [
     b"X-Forwarded-For: 10.0.0.1, 127.0.0.1",
@@ -92,7 +93,8 @@ async def test_a_twin_of_our_fields_stays_out_and_any_other_odd_name_passes(
     rules = {"headers": {"request": {"set": {"X-User": "me"}}}}
     running = await proxy({"/": {"target": upstream.url, **rules}})
     fields = (
-        b"X_Forwarded-For: a\r\nContent_Length: 9\r\nTransfer_Encoding: chunked\r\n"
+        b"X_Forwarded-For: a\r\nX_Forwarded_Port: 9\r\nProxy: http://evil/\r\n"
+        b"Content_Length: 9\r\nTransfer_Encoding: chunked\r\n"
         b"X_User: root\r\nX_Custom: 1\r\nx.y: 2\r\n"
     )
     _, server = await running.begin(upstream, get(fields))

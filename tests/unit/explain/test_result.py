@@ -77,6 +77,7 @@ def test_each_field_says_where_it_is_from(account: Explain) -> None:
         "X-Forwarded-For": "replaced",
         "X-Forwarded-Proto": "added",
         "X-Forwarded-Host": "added",
+        "X-Forwarded-Port": "added",
         "Via": "added",
         "X-Tenant": "headers.request.set",
     }

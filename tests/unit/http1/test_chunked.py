@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.http1.chunked import (
+    CHUNK_LINE,
     MAX_CHUNK_LINE,
     MAX_EXTENSIONS,
     MAX_TRAILERS,
@@ -83,7 +84,18 @@ GOOD = {
     "CRLF inside the data": (b"4\r\n\r\n\r\n\r\n" + END, b"\r\n\r\n", [], b""),
     "extension, RFC 9112 7.1.1": (b'1;a;b="c; d"\r\nx\r\n' + END, b"x", [], b""),
     "white space before an extension": (b"1 \t; a = b\r\nx\r\n" + END, b"x", [], b""),
-    "obs-text in an extension": (b"1;\xff\r\nx\r\n" + END, b"x", [], b""),
+    "obs-text in a quoted string": (b'1;a="\xff"\r\nx\r\n' + END, b"x", [], b""),
+    "escaped quote in a quoted string": (b'1;a="\\"; \\\\";b\r\nx\r\n' + END, b"x", [],
+                                         b""),
+    "white space in every place, RFC 9112 7.1.1": (
+        b'1 ; a = b\t;\tc = "d" ; e\r\nx\r\n' + END, b"x", [], b""),
+    "chunks of one byte": (b"1\r\na\r\n1\r\n1\r\n1\r\n\r\r\n1\r\n\n\r\n" + END,
+                           b"a1\r\n", [], b""),
+    "chunks of one byte among others": (
+        b"1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n1\r\ne\r\n01\r\nf\r\n10\r\n" + b"g" * 16
+        + b"\r\n1\r\nh\r\n" + END, b"abcdef" + b"g" * 16 + b"h", [], b""),
+    "longest short chunk": (b"f\r\n" + b"a" * 15 + b"\r\nF\r\n" + b"b" * 15 + b"\r\n"
+                            + END, b"a" * 15 + b"b" * 15, [], b""),
     "extension of the last chunk": (b"0;end\r\n\r\n", b"", [], b""),
     "longest line": (line_of(MAX_CHUNK_LINE) + b"a\r\n" + END, b"a", [], b""),
     "most extensions": (long_lines(32, MAX_EXTENSIONS // 32) + END, b"a" * 32, [], b""),
@@ -116,6 +128,23 @@ BAD = {
     "LF ends the size line, Go CVE-2025-22871": (b"5\nhello\r\n", b"", "'5"),
     "LF ends an extension": (b"5;a\nhello\r\n", b"", "'5;a"),
     "CR alone ends the size line": (b"5\rhello\r\n", b"", "'5"),
+    "unterminated quoted string": (b'1;a="\r\nX\r\n', b"", "'1;a="),
+    "a quoted string that ends with a backslash": (b'1;a="b\\\r\nX\r\n', b"", "'1;a="),
+    "text behind a quoted string": (b'1;a="b"c\r\n', b"", "'1;a="),
+    "quoted string as a name": (b'1;"a"\r\n', b"", "invalid"),
+    "quote in a token": (b'1;a=b"c"\r\n', b"", "'1;a=b"),
+    "obs-text outside a quoted string": (b"1;\xff\r\n", b"", "'1;"),
+    "extension without a name": (b"1;\r\n", b"", "'1;"),
+    "extension without a name before another": (b"1;;a\r\n", b"", "'1;;"),
+    "extension without a value": (b"1;a=\r\n", b"", "'1;a="),
+    "two values": (b"1;a=b=c\r\n", b"", "'1;a=b="),
+    "two values, white space between": (b"1;a=b =c\r\n", b"", "'1;a=b ="),
+    "value without a name": (b"1;=b\r\n", b"", "'1;="),
+    "value without an extension": (b"1=b\r\n", b"", "'1=b"),
+    "white space within a name": (b"1;a b\r\n", b"", "'1;a b"),
+    "white space after an extension": (b"1;a \r\n", b"", "'1;a "),
+    "short chunk with more data": (b"1\r\nab\r\n", b"a", "not followed"),
+    "short chunk with less data": (b"2\r\na\r\n" + END, b"a\r", "not followed"),
     "NUL in an extension": (b"5;\0\r\nhello\r\n", b"", "'5;"),
     "CR in an extension": (b"5;a\rb\r\nhello\r\n", b"", "'5;a"),
     "line beyond the bound": (line_of(MAX_CHUNK_LINE + 1) + b"a\r\n", b"",
@@ -185,7 +214,7 @@ def test_any_cut_gives_the_same_outcome(data: st.DataObject) -> None:
 
 SCRAPS = st.sampled_from(
     [b"1\r\na\r\n", b"2;x\r\nab\r\n", b"0\r\n", b"\r\n", b"\r", b"\n", b"A: b", b"5",
-     b";", b" ", b"\0", b"z", b"X:\r\n"]
+     b";", b" ", b"\0", b"z", b"X:\r\n", b"1\r\n", b"1\r\nb\r\n", b"=", b'"', b"\\"]
 )  # fmt: skip
 
 
@@ -198,6 +227,29 @@ def test_any_cut_of_any_bytes_gives_the_same_outcome(
     whole, apart = outcome([wire]), outcome(cut(wire, places & set(range(len(wire)))))
     assert apart == whole
     assert outcome(single(wire)) == whole
+
+
+COMPLETIONS = [
+    b"\n",
+    b"\r\n",
+    b"x\r\n",
+    b'"\r\n',
+    b'x"\r\n',
+    b"1\r\n",
+    b";x\r\n",
+    b"1;x\r\n",
+]
+
+
+@given(st.text('1a;= "\\\t\r', max_size=12).map(str.encode))
+@example(b'1;a="\\')
+@example(b"1;a=b =")
+def test_a_size_line_is_awaited_just_as_long_as_it_can_become_one(line: bytes) -> None:
+    """RFC 9112 §7.1.1: a line is refused at the first byte that spoils it."""
+    body = ChunkedBody()
+    body.feed(line)
+    can_become_one = any(CHUNK_LINE.fullmatch(line + each) for each in COMPLETIONS)
+    assert (body.error is None) == can_become_one
 
 
 @given(

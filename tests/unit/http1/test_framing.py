@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import MalformedRequest, MalformedResponse
+from proxy.errors import (
+    ClientError,
+    MalformedRequest,
+    MalformedResponse,
+    TransferCodingNotSupported,
+)
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import (
     Body,
@@ -48,15 +53,26 @@ ODD_LENGTHS = {
     b'"5"': "quoted",
     b"\xd9\xa5": "digit of another script, aiohttp CVE-2025-69224",
 }
+UNKNOWN_CODINGS = [
+    b"identity",
+    b"gzip",
+    b"GZIP, chunked",
+    b"gzip,\tChunked",
+    b"xchunked",
+    b"chunkedx",
+    b'a;b=c;d="e, chunked" , chunked',
+    b"a;b=chunked",
+]
 CODINGS = [
+    pytest.param(b"gzip, chunked;q=chunked", id="parameter of the last"),
+    pytest.param(b"a b", id="two words"),
+    pytest.param(b"gzip;q", id="parameter without a value"),
+    pytest.param(b'gzip;q="a', id="unterminated quoted string"),
+    pytest.param(b'"gzip"', id="quoted"),
     pytest.param(b"", id="empty"),
-    pytest.param(b"identity", id="identity"),
-    pytest.param(b"gzip", id="gzip"),
-    pytest.param(b"gzip, chunked", id="gzip, chunked"),
     pytest.param(b"chunked, gzip", id="chunked not last"),
     pytest.param(b"chunked, chunked", id="chunked twice"),
     pytest.param(b"chunked,", id="trailing comma"),
-    pytest.param(b"xchunked", id="xchunked"),
     pytest.param(b"chunked;a=b", id="parameter"),
     pytest.param(b'"chunked"', id="quoted"),
     pytest.param(b"chunked\xa0", id="white space of Unicode"),
@@ -138,6 +154,19 @@ def test_any_other_transfer_coding_is_refused_both_ways(value: bytes) -> None:
         of_response(line)
 
 
+@pytest.mark.parametrize("value", UNKNOWN_CODINGS)
+def test_an_unknown_transfer_coding_of_a_request_is_not_implemented(
+    value: bytes,
+) -> None:
+    """RFC 9112 §6.1. An upstream's is as bad as any other that is not chunked."""
+    line = b"Transfer-Encoding: " + value
+    with pytest.raises(TransferCodingNotSupported, match=r"^unknown Transfer-Enc") as e:
+        of_request(line)
+    assert e.value.status == 501
+    with pytest.raises(MalformedResponse, match=r"^invalid Transfer-Encoding '"):
+        of_response(line)
+
+
 def test_chunked_in_two_fields_is_chunked_twice() -> None:
     lines = (b"Transfer-Encoding: chunked", b"transfer-encoding: chunked")
     with pytest.raises(MalformedRequest, match="invalid Transfer-Encoding"):
@@ -159,14 +188,16 @@ def lines(coding: bytes | None, length: bytes | None) -> list[bytes]:
     return [name + value for name, value in given.items() if value is not None]
 
 
-def fault(coding: bytes | None, length: bytes | None, minor: int) -> str | None:
+def fault(
+    coding: bytes | None, length: bytes | None, minor: int, kind: str = "invalid"
+) -> str | None:
     """The words of the refusal, if this framing is refused."""
     if coding is not None and length is not None:
         return BOTH
     if coding is not None and minor == 0:
         return "Transfer-Encoding in an HTTP/1.0 message"
     if coding is not None and coding != b"chunked":
-        return "invalid Transfer-Encoding"
+        return f"{kind} Transfer-Encoding"
     return "invalid Content-Length" if length == b"+5" else None
 
 
@@ -178,12 +209,12 @@ SIZES = {None: None, b"0": 0, b"5": 5, b"5, 5": 5}
 def test_every_framing_of_a_request(method: bytes, minor: int) -> None:
     """RFC 9112 §6.3: the method says nothing about a request's body."""
     for coding, length in product(TRANSFER, LENGTH):
-        words = fault(coding, length, minor)
+        words = fault(coding, length, minor, "unknown")
         if words is None:
             body = of_request(*lines(coding, length), method=method, minor=minor)
             assert remaining(body) == ("chunks" if coding else SIZES[length] or 0)
         else:
-            with pytest.raises(MalformedRequest, match=re.escape(words)):
+            with pytest.raises(ClientError, match=re.escape(words)):
                 of_request(*lines(coding, length), method=method, minor=minor)
 
 

@@ -27,6 +27,7 @@ OURS = [
     (b"X-Forwarded-For", b"192.0.2.7"),
     (b"X-Forwarded-Proto", b"http"),
     (b"X-Forwarded-Host", b"public"),
+    (b"X-Forwarded-Port", b"80"),
 ]
 
 
@@ -48,6 +49,50 @@ def test_no_chain_is_begun_where_there_is_none(lines: list[bytes]) -> None:
 
 def test_forwarded_of_anybody_else_is_not_told() -> None:
     assert told(b"Forwarded: " + CHAIN, trust=False) == OURS
+
+
+@pytest.mark.parametrize(
+    ("authority", "scheme", "port"),
+    [
+        (b"a", b"http", b"80"),
+        (b"a", b"https", b"443"),
+        (b"a:", b"https", b"443"),
+        (b"a:8443", b"https", b"8443"),
+        (b"[::1]", b"http", b"80"),
+        (b"[::1]:81", b"http", b"81"),
+    ],
+)
+def test_the_forwarded_port_is_that_of_the_address_that_was_asked(
+    authority: bytes, scheme: bytes, port: bytes
+) -> None:
+    for trust in (False, True):
+        head = request(b"Host: " + authority)
+        fields = forwarded_fields(head, authority, b"192.0.2.7", scheme, trust)
+        assert fields[-1] == (b"X-Forwarded-Port", port)
+
+
+@pytest.mark.parametrize(
+    ("lines", "port"),
+    [
+        pytest.param([b"X-Forwarded-Port: 444"], b"444", id="it says so"),
+        pytest.param([b"X-Forwarded-Proto: https"], b"443", id="of its scheme"),
+        pytest.param([b"X-Forwarded-Host: shop:81"], b"81", id="of its host"),
+        pytest.param([b"X-Forwarded-Port:"], b"80", id="it says nothing"),
+    ],
+)
+def test_the_port_of_a_trusted_client_is_what_its_client_asked(
+    lines: list[bytes], port: bytes
+) -> None:
+    told_of = told(*lines, trust=True)
+    ports = [value for name, value in told_of if name.lower() == b"x-forwarded-port"]
+    assert ports == [port]
+
+
+def test_who_names_no_host_has_no_port() -> None:
+    head = request(start=b"GET / HTTP/1.0")
+    for trust in (False, True):
+        fields = forwarded_fields(head, b"", b"192.0.2.7", b"http", trust)
+        assert b"X-Forwarded-Port" not in dict(fields)
 
 
 @pytest.mark.parametrize(

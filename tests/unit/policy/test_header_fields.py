@@ -47,6 +47,7 @@ OURS = [
     (b"X-Forwarded-For", b"192.0.2.7"),
     (b"X-Forwarded-Proto", b"http"),
     (b"X-Forwarded-Host", b"public"),
+    (b"X-Forwarded-Port", b"80"),
     (b"Via", b"1.1 unbuffered"),
 ]
 
@@ -58,7 +59,6 @@ HOP_BY_HOP_LINES = [
     b"Keep-Alive: timeout=5",
     b"Proxy-Connection: keep-alive",
     b"TE: trailers",
-    b"Trailer: Expires",
     b"Transfer-Encoding: chunked",
     b"Upgrade: h2c",
     b"Proxy-Authenticate: Basic",
@@ -110,6 +110,14 @@ def test_connection_cannot_name_what_is_meant_for_all(name: bytes) -> None:
     head = response(b"Connection: X-A, " + name, name + b": 1", b"X-A: 2")
     assert strip_hop_by_hop(head) == [(name, b"1")]
     assert connection_names(head) == {b"x-a"}
+
+
+def test_trailer_says_what_is_lost_unless_it_is_for_this_hop() -> None:
+    """RFC 9110 §6.6.2: it goes on where the trailers do not."""
+    for head in (request(b"Trailer: X-Sum"), response(b"trailer: X-Sum")):
+        assert [value for _, value in strip_hop_by_hop(head)] == [b"X-Sum"]
+    named = (b"Trailer: X-Sum", b"Connection: trailer")
+    assert strip_hop_by_hop(request(*named)) == strip_hop_by_hop(response(*named)) == []
 
 
 def test_the_framing_of_a_message_stays_with_this_hop() -> None:
@@ -170,6 +178,10 @@ def test_no_field_is_invented() -> None:
         pytest.param(b"X-Forwarded-For: 10.0.0.1", id="forged address"),
         pytest.param(b"x-forwarded-proto: https", id="forged scheme"),
         pytest.param(b"X-Forwarded-Host: evil", id="forged host"),
+        pytest.param(b"X-Forwarded-Port: 443", id="forged port"),
+        pytest.param(b"X_Forwarded_Port: 443", id="forged port, CGI's twin"),
+        pytest.param(b"Proxy: http://evil", id="httpoxy, CVE-2016-5385"),
+        pytest.param(b"PROXY: http://evil", id="httpoxy in any case"),
         pytest.param(b"X-Forwarded-Prefix: /evil", id="any other forged one"),
         pytest.param(b"Forwarded: for=10.0.0.1", id="RFC 7239"),
     ],
@@ -298,6 +310,7 @@ def test_rules_set_and_remove_fields_of_any_case_last_of_all() -> None:
         (b"Host", b"up:1"),
         (b"X-Forwarded-Proto", b"http"),
         (b"X-Forwarded-Host", b"public"),
+        (b"X-Forwarded-Port", b"80"),
         (b"authorization", "Bearer ü".encode()),
         (b"X-New", b"1"),
         (b"VIA", b"x"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.route import FieldRules
+from proxy.errors import MalformedRequest
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
-from proxy.policy.messages import upstream_request
+from proxy.policy.messages import hops_left, upstream_request
 from proxy.policy.routing import destination
 from tests.unit.http1.heads import request
 from tests.unit.policy.prepared import Client, PreparedRoute, prepared
@@ -21,9 +22,21 @@ def sent(
     trusted: bool = False,
 ) -> RequestHead:
     """The upstream request, read back as strictly as it would be from a client."""
-    head, ready = request(*lines, start=start), route or prepared()
+    head = request(*lines, start=start)
+    data = written(head, route or prepared(), upgrade=upgrade, trusted=trusted)
+    return parse_request_head(data)
+
+
+def written(
+    head: RequestHead,
+    ready: PreparedRoute,
+    *,
+    upgrade: bool = False,
+    trusted: bool = False,
+) -> bytes:
+    """The upstream request."""
     where = destination(head)
-    written = upstream_request(
+    return upstream_request(
         head,
         ready,
         ready.route.targets[0],
@@ -34,7 +47,6 @@ def sent(
         upgrade=upgrade,
         trusted=trusted,
     )
-    return parse_request_head(written)
 
 
 def framing(head: RequestHead) -> dict[bytes, bytes]:
@@ -254,3 +266,38 @@ def test_http2_is_never_offered_to_the_upstream(lines: list[bytes]) -> None:
     head = sent(b"Host: a", *lines, b"HTTP2-Settings: x", upgrade=True)
     assert framing(head) == {b"connection": b"Upgrade", b"upgrade": b"WebSocket"}
     assert head.get(b"http2-settings") is None
+
+
+# -- Max-Forwards (RFC 9110 §7.6.2)
+
+
+@pytest.mark.parametrize("method", [b"OPTIONS", b"TRACE"])
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [(b"1", b"0"), (b"007", b"6"), (b"1000", b"999"), (b"9" * 5000, b"999")],
+)
+def test_hops_are_counted(method: bytes, value: bytes, left: bytes) -> None:
+    lines = (b"Host: a", b"max-forwards: " + value, b"A: 1")
+    head = sent(*lines, start=method + b" / HTTP/1.1")
+    assert head.fields[1:3] == [(b"max-forwards", left), (b"A", b"1")]
+
+
+def test_the_hops_of_other_methods_are_not_counted() -> None:
+    assert sent(b"Host: a", b"Max-Forwards: 5").get(b"max-forwards") == b"5"
+    assert sent(b"Host: a", b"Max-Forwards: x").get(b"max-forwards") == b"x"
+
+
+def test_the_same_fields_of_another_method_are_not_written_alike() -> None:
+    """A head shares what was written for the one before it."""
+    first = request(b"Host: a", b"Max-Forwards: 5")
+    again = first.again(b"TRACE", b"/")
+    route = prepared()
+    for head, hops in ((first, b"5"), (again, b"4"), (first, b"5")):
+        assert b"Max-Forwards: %b\r\n" % hops in written(head, route)
+
+
+@pytest.mark.parametrize("value", [b"", b"-1", b"+1", b"1, 1", b"1.0", b"\xb2", b"a"])
+def test_hops_that_are_no_number_are_refused(value: bytes) -> None:
+    head = request(b"Max-Forwards: " + value, start=b"OPTIONS * HTTP/1.1")
+    with pytest.raises(MalformedRequest, match=r"^invalid Max-Forwards '"):
+        hops_left(head)

@@ -23,7 +23,6 @@ def sent(
     method: bytes = b"GET",
     client_minor: int = 1,
     keep_alive: bool = True,
-    trailers: bool = False,
     route: PreparedRoute | None = None,
 ) -> ResponseHead:
     """The response to the client, framed as `forward` does, read back strictly."""
@@ -39,7 +38,6 @@ def sent(
         client_minor,
         chunked=not sized and client_minor >= 1,
         keep_alive=keep_alive,
-        trailers=trailers,
         date=lambda: DATE,
     )
     return parse_response_head(written)
@@ -240,10 +238,19 @@ def test_a_stream_is_labelled_for_the_next_hop() -> None:
     assert head.get(b"cache-control") == b"no-cache, no-transform"
 
 
-def test_trailers_are_announced_only_where_they_may_follow() -> None:
-    line = b"Trailer: X-Checksum"
-    assert sent(line, trailers=True).get(b"trailer") == b"X-Checksum"
-    assert sent(line).get(b"trailer") is None
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        pytest.param([b"Trailer: X-Sum"], b"X-Sum", id="RFC 9110 6.6.2"),
+        pytest.param([b"Trailer: A", b"Connection: x"], b"A", id="another is named"),
+        pytest.param([b"Trailer: A", b"Connection: Trailer"], None, id="hop-by-hop"),
+    ],
+)
+@pytest.mark.parametrize("framing", [b"Transfer-Encoding: chunked", b"X: y"])
+def test_trailers_are_announced_whether_or_not_they_follow(
+    lines: list[bytes], kept: bytes | None, framing: bytes
+) -> None:
+    assert sent(*lines, framing).get(b"trailer") == kept
 
 
 def test_the_rules_of_the_route_apply_last() -> None:

@@ -7,6 +7,7 @@ ADDED_TO_REQUESTS = (
     b"via",
     b"x-forwarded-for",
     b"x-forwarded-host",
+    b"x-forwarded-port",
     b"x-forwarded-proto",
 )
 ADDED_TO_RESPONSES = (b"date", b"via")

@@ -141,6 +141,11 @@ CASES: list[RequestCase] = [
         "CVE-2023-39326 (Go)",
         (b"1;" + b"a" * 500 + b"\r\nx\r\n") * 40 + b"0\r\n\r\n",
     ),
+    bad("an unterminated quoted string", "RFC 9112 §7.1.1", b'1;a="\r\nX\r\n0\r\n\r\n'),
+    bad("an extension without a name", "RFC 9112 §7.1.1", b"1;\r\nX\r\n0\r\n\r\n"),
+    bad(
+        "text behind a quoted string", "RFC 9112 §7.1.1", b'1;a="b"c\r\nX\r\n0\r\n\r\n'
+    ),
     # -- trailers
     bad("LF in the trailers", "RFC 9112 §7.1.2", b"0\r\nX: 1\n\r\n\r\n"),
     bad("a trailer without a colon", "RFC 9112 §7.1.2", b"0\r\nX\r\n\r\n"),

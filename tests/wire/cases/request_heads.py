@@ -202,15 +202,28 @@ CASES: list[RequestCase] = [
         PLAIN,
     ),
     forwarded(
-        "Keep-Alive, Proxy-Connection, TE, Trailer",
+        "Keep-Alive, Proxy-Connection, TE, a Trailer that it names",
         "RFC 9110 §7.6.1",
         field(
             b"Keep-Alive: timeout=5",
             b"Proxy-Connection: keep-alive",
             b"TE: gzip",
             b"Trailer: X",
+            b"Connection: Trailer",
         ),
         PLAIN,
+    ),
+    forwarded(
+        "the names of trailers that are dropped",
+        "RFC 9110 §6.6.2",
+        field(b"Trailer: X-Sum"),
+        field(b"Trailer: X-Sum"),
+    ),
+    forwarded(
+        "a proxy for what the program asks itself",
+        "CVE-2016-5385 (httpoxy)",
+        field(b"Proxy: http://evil/", b"proxy: x", b"Proxy_: 1"),
+        field(b"Proxy_: 1"),
     ),
     forwarded(
         "an upgrade to h2c",

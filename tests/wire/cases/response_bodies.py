@@ -84,6 +84,11 @@ CASES: list[ResponseCase] = [
                 b"1;\n\r\nx\r\n0\r\n\r\n",
             ),
             ("an endless extension", "CVE-2024-22019 (Node.js)", b"1;" + b"x" * 2000),
+            (
+                "an unterminated quoted string",
+                "RFC 9112 §7.1.1",
+                b'1;a="\r\nX\r\n0\r\n\r\n',
+            ),
             ("LF after the last size", "CVE-2025-22871 (Go)", b"0\n\n"),
             ("a malformed trailer", "RFC 9112 §7.1.2", b"0\r\nX\r\n\r\n"),
             ("a folded trailer", "RFC 9112 §5.2", b"0\r\nX: y\r\n z\r\n\r\n"),
@@ -121,7 +126,7 @@ CASES: list[ResponseCase] = [
         "trailers, to a client that wants none",
         "RFC 9110 §6.5.1",
         chunked(b"2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n", b"Trailer: X-Sum"),
-        stream(b"2\r\nok\r\n0\r\n\r\n"),
+        raw(OK, b"Trailer: X-Sum", *STREAM, CODED, body=b"2\r\nok\r\n0\r\n\r\n"),
     ),
     relayed(
         "trailers, to a client that wants them",
@@ -129,8 +134,8 @@ CASES: list[ResponseCase] = [
         chunked(b"2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n", b"Trailer: X-Sum"),
         raw(
             OK,
-            *STREAM,
             b"Trailer: X-Sum",
+            *STREAM,
             CODED,
             body=b"2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
         ),
