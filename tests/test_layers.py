@@ -20,6 +20,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "vocabulary": (
         "proxy",
         "proxy.colour",
+        "proxy.credentials",
         "proxy.errors",
         "proxy.timeline",
         "proxy.internal_errors",

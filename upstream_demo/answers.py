@@ -19,8 +19,8 @@ TOKEN = re.compile(
 )
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 
-WHO_CHINESE = re.compile(r"\s*你是(谁|什么人)\s*[?？]?\s*")
-WHO_ENGLISH = re.compile(r"\s*who\s+are\s+you\s*\??\s*", re.IGNORECASE)
+WHO_CHINESE = re.compile(r"\s*+你是(谁|什么人)\s*+[?？]?\s*+")
+WHO_ENGLISH = re.compile(r"\s*+who\s++are\s++you\s*+\??\s*+", re.IGNORECASE)
 
 SELF_CHINESE = (
     "我是 Unbuffered 自带的演示模型。我没有联网，也不会思考，"

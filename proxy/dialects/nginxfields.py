@@ -34,7 +34,7 @@ REMOVED = (
 )
 ADDED = "{name}: what nginx adds to the client's own ({value}) is not added here"
 SCHEME = re.compile(r"(?:\w+ )?")  # Bearer, Basic: what may stand before a reference
-INPUT = re.compile(r"\s*([^:\s]+)\s*:\s*(.*?)\s*")
+INPUT = re.compile(r"\s*+([^:\s]++)\s*+:\s*+(.*)", re.DOTALL)
 
 
 class RequestFields:
@@ -108,7 +108,7 @@ class RequestFields:
             if found and found[1].lower() == "host":
                 self.draft.lost.append(f"{directive.place}: {directive.name} Host")
             elif found:
-                self.field(found[1], filled(found[2], self.known))
+                self.field(found[1], filled(found[2].rstrip(), self.known))
             else:
                 self.remove_input(text)
 

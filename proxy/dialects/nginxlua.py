@@ -11,9 +11,9 @@ import re
 # A piece of Lua that may hold braces which do not count, or a brace that does.
 PIECE = re.compile(
     r"""
-    --\[(?P<comment>=*)\[.*?\](?P=comment)\] | --[^\n]*
-  | \[(?P<long>=*)\[.*?\](?P=long)\]
-  | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'
+    --\[(?P<comment>=*+)\[.*?(?:\](?P=comment)\]|\Z) | --[^\n]*+
+  | \[(?P<long>=*+)\[.*?(?:\](?P=long)\]|\Z)
+  | "(?:[^"\\\n]|\\.)*+"? | '(?:[^'\\\n]|\\.)*+'?
   | (?P<brace>[{}])
     """,
     re.VERBOSE | re.DOTALL,

@@ -34,7 +34,7 @@ PROTECTION = re.compile(
 REFUSAL = re.compile(r"deny .*|internal|return [45]\d\d\b.*", re.DOTALL)
 # Their values, or what they are compared with, may be secret.
 TELLING = re.compile(r"secure_link|_password|_secret|jwt_key")
-PARAMETER = re.compile(r"([?&][^=&\s]*=)[^&\s]+")
+PARAMETER = re.compile(r"([?&][^=&?\s]*+=)[^&\s]+")
 PROTECTED = (
     "nginx protects it ({directive}), a route would not; take it over only if what is "
     "behind it may be open to all who reach Unbuffered"
@@ -45,7 +45,7 @@ SOME = (
     "target"
 )
 NO_FIELDS = "{where}: no field of the client reached this target; here they do"
-TIMES_IN = re.compile(r"\s*(\d+)(ms|[smhdwMy]|)")
+TIMES_IN = re.compile(r"(\d++)(ms|[smhdwMy]|)")
 SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SECONDS |= {"w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from math import prod
 from typing import Literal, TypeAlias
 
 from proxy.config.routes import check_prefix
 
+LONGEST_GLOB = 1000  # characters; braces are replaced one after the other
+MOST_PREFIXES = 64  # of one context; each choice multiplies them
 Reach: TypeAlias = Literal["text", "segment", "exact"]
 
 SPECIAL = re.compile(r"[.^$*+?{}\[\]\\|()]")
@@ -46,18 +49,21 @@ def unescape(pattern: str) -> str:
 
 def prefixes_of_glob(glob: str) -> list[str] | None:
     """`/api/**` is `/api`; `/{api,auth}/**` is two; a finer glob is None."""
-    braces = BRACES.search(glob)
-    if braces:
-        choices = [each.strip() for each in braces[1].split(",")]
-        wholes = [glob[: braces.start()] + c + glob[braces.end() :] for c in choices]
-        found = [prefixes_of_glob(whole) for whole in wholes]
-        if None in found:
+    bare: list[str] = []
+    todo = [glob]
+    while todo:
+        whole = todo.pop(0)
+        braces = BRACES.search(whole)
+        if braces is None:
+            bare.append(GLOB_TAIL.sub("", whole))
+            continue
+        before, after = whole[: braces.start()], whole[braces.end() :]
+        todo[:0] = [before + each.strip() + after for each in braces[1].split(",")]
+        if len(bare) + len(todo) > MOST_PREFIXES or len(whole) > LONGEST_GLOB:
             return None
-        return [prefix for each in found for prefix in each or []]
-    bare = GLOB_TAIL.sub("", glob)
-    if GLOB.search(bare):
+    if any(map(GLOB.search, bare)):
         return None
-    return [bare or "/"]
+    return [each or "/" for each in bare]
 
 
 def prefixes_of_pattern(pattern: str) -> list[str] | None:
@@ -78,6 +84,8 @@ def prefixes_of_pattern(pattern: str) -> list[str] | None:
             return None
         parts.append([unescape(each) for each in choices])
         position = found.end()
+    if prod(map(len, parts)) > MOST_PREFIXES:
+        return None
     return ["".join(each) for each in product(*parts)]
 
 

@@ -13,7 +13,7 @@ SECRET = re.compile(
 # Whatever the field is called.
 CREDENTIAL = re.compile(r"(bearer|basic|token|apikey|negotiate) \S", re.I)
 PARAMETER = re.compile(
-    r"(?P<before>.*[?&](?P<name>[^=&#]+)=)(?P<value>[^&#]+)(?P<after>.*)"
+    r"(?P<before>.*[?&](?P<name>[^?=&#]+)=)(?P<value>[^&#]+)(?P<after>.*)", re.DOTALL
 )
 
 

@@ -14,16 +14,20 @@ from proxy.dialects.patterns import escape, is_literal, to_python, unescape
 from proxy.dialects.slashes import MERGES, merged, squeezed
 from proxy.dialects.values import is_function, mark, shown, source, table
 
-STRING = r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.)*`"""
-PATTERN = r"/(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\[\n])+/[a-z]*"
-PARAMETER = r"\(?\s*(?P<path>\w+)\s*(?::\s*\w+)?\s*(?:,[^()]*)?\)?(?:\s*:\s*\w+)?\s*"
-REPLACE = re.compile(
-    rf"(?:(?:function\b\s*\w*|\w+(?=\s*\())\s*)?{PARAMETER}(?:=>)?\s*"
-    r"(?P<open>\{)?\s*(?:return\b)?\s*\(?(?P=path)\.replace\(\s*"
-    rf"(?P<what>{PATTERN}|{STRING}|new RegExp\(\s*(?:{STRING})\s*\))\s*,\s*"
-    rf"(?P<by>{STRING})\s*,?\s*\)\)?\s*;?\s*(?(open)\}})\s*"
+# Possessive throughout: white space between two words is taken by one of them only.
+STRING = r"""'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+"|`(?:[^`\\$]|\\.)*+`"""
+PATTERN = r"/(?:\\.|\[(?:\\.|[^\]\\])*+\]|[^/\\\[\n])++/[a-z]*+"
+PARAMETER = (
+    r"\(?\s*+(?P<path>\w++)\s*+(?::\s*+\w++\s*+)?+(?:,[^()]*+)?+\)?+\s*+"
+    r"(?::\s*+\w++\s*+)?+"
 )
-SAME = re.compile(rf"{PARAMETER}=>\s*(?P=path)")
+REPLACE = re.compile(
+    rf"(?:(?:function\b\s*+\w*+|\w++(?=\s*+\())\s*+)?{PARAMETER}(?:=>)?+\s*+"
+    r"(?P<open>\{)?\s*+(?:return\b)?\s*+\(?(?P=path)\.replace\(\s*+"
+    rf"(?P<what>{PATTERN}|{STRING}|new RegExp\(\s*+(?:{STRING})\s*+\))\s*+,\s*+"
+    rf"(?P<by>{STRING})\s*+,?\s*+\)\)?\s*+;?\s*+(?(open)\}})\s*+"
+)
+SAME = re.compile(rf"{PARAMETER}=>\s*+(?P=path)")
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from proxy.doctor.record import Recording
+from proxy.doctor.record import Arrival, Recording
 from proxy.doctor.units import Unit, format_of, units_of
 
 TOGETHER = 0.006  # seconds; reads no further apart came together
@@ -152,21 +152,25 @@ def bursts_of(recording: Recording, units: tuple[Unit, ...]) -> tuple[Burst, ...
     by_arrival: dict[int, list[Unit]] = {}
     for unit in units:
         by_arrival.setdefault(unit.arrival, []).append(unit)
-    bursts: list[Burst] = []
+    bursts: list[tuple[list[Arrival], list[Unit]]] = []
     for index, each in enumerate(recording.arrivals):
         if not each.data:
             continue
-        inside = tuple(by_arrival.get(index, ()))
-        between = each.data.endswith((b"\n", b"\r"))
-        if bursts and each.at - bursts[-1].until <= TOGETHER:
-            last = bursts.pop()
-            bursts.append(
-                Burst(last.at, each.at, last.size + each.size, last.units + inside,
-                      between)
-            )  # fmt: skip
-        else:
-            bursts.append(Burst(each.at, each.at, each.size, inside, between))
-    return tuple(bursts)
+        if not bursts or each.at - bursts[-1][0][-1].at > TOGETHER:
+            bursts.append(([], []))
+        arrivals, inside = bursts[-1]
+        arrivals.append(each)
+        inside += by_arrival.get(index, ())
+    return tuple(
+        Burst(
+            arrivals[0].at,
+            arrivals[-1].at,
+            sum(each.size for each in arrivals),
+            tuple(inside),
+            arrivals[-1].data.endswith((b"\n", b"\r")),
+        )
+        for arrivals, inside in bursts
+    )
 
 
 def block_size(shape: Shape) -> int | None:

@@ -20,7 +20,7 @@ from proxy.explain.text import as_text
 TAKEN, REFUSED = 0, 1  # exit codes; wrong arguments are 2
 
 METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-FIELD = re.compile(r"([^\s:]+):[ \t]*([^\x00-\x1f\x7f]*)")
+FIELD = re.compile(r"([^\s:]+):[ \t]*+([^\x00-\x1f\x7f]*)")
 # Bytes are kept: a parser of URLs might put dot segments right.
 URL = re.compile(
     r"(https?|wss?)://(?:[^/?@]*@)?([^/?]+)(.*)", re.IGNORECASE | re.DOTALL

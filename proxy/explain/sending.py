@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -11,16 +10,11 @@ from proxy.config.faults import key_name, printable
 from proxy.config.model import Config
 from proxy.config.report import DEFAULT, MASK
 from proxy.config.routes import table_name
+from proxy.credentials import SCHEME, is_secret_name, is_secret_value
 from proxy.http1.head import RequestHead
 from proxy.policy.fields import ALIKE, HOP_BY_HOP, connection_names
 from proxy.policy.moving import moves
 from proxy.prepared import PreparedRoute
-
-# Of a client, whatever value they have; of a route every value is a secret.
-SECRET = re.compile(
-    r"auth|cookie|api-?key|access-?key|token|secret|passw|credential|signature"
-)
-SCHEME = re.compile(r"(basic|bearer|digest|negotiate|token|apikey) ", re.IGNORECASE)
 
 
 class SentField(Struct, frozen=True):
@@ -86,9 +80,11 @@ class Fields:
         key = name.lower()
         if key == b"destination" and (name, value) not in self.head.fields:
             return MASK if self.has_secret_paths else text(value)
-        if key not in self.set_by_route and not SECRET.search(key.decode("ascii")):
-            return text(value)
-        scheme = SCHEME.match(value.decode("latin-1"))
+        shown = value.decode("latin-1")
+        secret = is_secret_name(name.decode("ascii")) or is_secret_value(shown)
+        if key not in self.set_by_route and not secret:
+            return text(value)  # of a route every value is a secret
+        scheme = SCHEME.match(shown)
         return (scheme[0] if scheme else "") + MASK
 
     @property

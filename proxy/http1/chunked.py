@@ -44,8 +44,8 @@ MAX_CHUNK_LINE = 1024  # bytes, CRLF included; real extensions are a few dozen
 # Extensions cost work and carry nothing: 100,000 tiny chunks with long
 # extensions were a denial of service in Go (CVE-2023-39326) and Node.
 MAX_EXTENSIONS = 16 * 1024  # bytes, over one body
-# Chunks of a long read that are taken at once: 2 ms, for one costs up to 1 µs. A run of
-# chunks of one byte counts once: 256 KiB hold 43,000 of them, and take 1 ms.
+# Chunks of a long read that are taken at once: 2 ms, for one costs up to 1 µs, and
+# 256 KiB hold 43,000 of them.
 CHUNKS_AT_ONCE = 2048
 MAX_TRAILERS = 16 * 1024  # bytes, the empty line included
 
@@ -106,13 +106,13 @@ class ChunkedBody:
                 if end > begin and data[end:] == b"\r\n":
                     return data[begin:end]
         pieces: list[bytes] = []
-        position = 0
+        position = taken = 0
         end = len(data)
         while position < end and self.error is None and not self.complete:
             if self.state == SIZE:
                 if data.startswith(CRLF, position + 1):  # a size of one digit
-                    position = short_chunks(data, position, pieces, most)
-                if len(pieces) >= most:
+                    position, taken = short_chunks(data, position, pieces, taken, most)
+                if taken >= most:
                     self.excess = data[position:]
                     break
                 line = CHUNK_LINE.match(data, position)
@@ -124,12 +124,14 @@ class ChunkedBody:
                 position = begin + size + 2
                 if self.state == DATA and data[begin + size : position] == CRLF:
                     pieces.append(data[begin : begin + size])
+                    taken += 1
                     self.state = SIZE
                 else:  # it is not all here
                     position = begin
             elif self.state == DATA:
                 stop = min(end, position + self.remaining)
                 pieces.append(data[position:stop])
+                taken += 1
                 self.remaining -= stop - position
                 position = stop
                 if not self.remaining:
@@ -209,34 +211,40 @@ class ChunkedBody:
         return "the last chunk is missing"
 
 
-def short_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> int:
-    """Read the whole chunks of at most 15 bytes that come first, up to `most` pieces.
+def short_chunks(
+    data: bytes, position: int, pieces: list[bytes], taken: int, most: int
+) -> tuple[int, int]:
+    """Read the whole chunks of at most 15 bytes that come first.
 
-    Adds what they carry to `pieces`; where the first other chunk begins. A sender of
-    tiny chunks costs the more per byte, the more is done for each chunk.
+    Adds what they carry to `pieces`; where the next chunk begins, and how many were
+    `taken`, up to `most`. A sender of tiny chunks costs the more per byte, the more is
+    done for each chunk.
     """
     size_of = SHORT_SIZES.get
     add = pieces.append
-    while len(pieces) < most:
+    while taken < most:
         begin = position + 3
         line = data[position:begin]
         size = size_of(line)
         if size is None:
-            return position
+            break
         stop = begin + size
         behind = stop + 2
         if data[stop:behind] != CRLF:
-            return position
+            break
         if size == 1 and data[behind : behind + 3] == ONE:
-            run = ONES.match(data, position)
+            limit = min(position + (most - taken) * ONE_LENGTH, len(data))
+            run = ONES.match(data, position, limit)
             if run is not None:  # at least this chunk
                 behind = run.end()
+                taken += (behind - position) // ONE_LENGTH
                 add(data[begin:behind:ONE_LENGTH])
                 position = behind
                 continue
         add(data[begin:stop])
+        taken += 1
         position = behind
-    return position
+    return position, taken
 
 
 def chunk(piece: bytes) -> bytes:

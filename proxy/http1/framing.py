@@ -117,7 +117,7 @@ def request_body(head: RequestHead) -> Body:
         raise MalformedRequest(str(fault)) from None
 
 
-def check_begun(body: Body, data: bytes) -> None:
+def check_begun(body: Body, data: bytes | bytearray) -> None:
     """Judge what is already here of a body, before anybody hears of the request.
 
     Raises:
@@ -125,7 +125,7 @@ def check_begun(body: Body, data: bytes) -> None:
     """
     if data and isinstance(body, ChunkedBody):
         begun = ChunkedBody()
-        begun.feed(data, CHUNKS_AT_ONCE)
+        begun.feed(bytes(data), CHUNKS_AT_ONCE)
         if begun.error is not None:
             raise MalformedRequest(f"malformed request body: {begun.error}")
 

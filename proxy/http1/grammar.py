@@ -78,7 +78,7 @@ def is_host_and_port(value: bytes) -> bool:
 AUTHORITIES = Judged(is_host_and_port)
 
 
-def stray_byte(data: bytes, start: int = 0) -> str | None:
+def stray_byte(data: bytes | bytearray, start: int = 0) -> str | None:
     """Name the first byte that no well-formed head contains, if there is one."""
     found = STRAY.search(data, start)
     if found is None:
@@ -119,7 +119,7 @@ def field_fault(section: bytes) -> str:
     return "the last field line has no CRLF"
 
 
-def shown(data: bytes, limit: int = 40) -> str:
+def shown(data: bytes | bytearray, limit: int = 40) -> str:
     """Bytes of a peer, made safe and short for a message."""
     text = data[:limit].decode("latin-1").encode("ascii", "backslashreplace").decode()
     return repr(text + ("…" if len(data) > limit else ""))

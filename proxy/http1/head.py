@@ -152,7 +152,7 @@ def parse_request_head(data: bytes, before: RequestHead | None = None) -> Reques
     return RequestHead(method, target, minor, fields, section)
 
 
-def parse_request_line(data: bytes) -> re.Match[bytes]:
+def parse_request_line(data: bytes | bytearray) -> re.Match[bytes]:
     """The request line at the start of `data`: method, target, version.
 
     Raises:
@@ -169,7 +169,7 @@ def parse_request_line(data: bytes) -> re.Match[bytes]:
     return line
 
 
-def check_incomplete_request(data: bytes, seen: int) -> None:
+def check_incomplete_request(data: bytes | bytearray, seen: int) -> None:
     """Refuse at once what cannot become a request head.
 
     The first `seen` bytes have been looked at before: a head that comes byte
@@ -190,7 +190,7 @@ def check_incomplete_request(data: bytes, seen: int) -> None:
         raise MalformedRequest(f"malformed request head: {fault}")
 
 
-def request_line_fault(data: bytes) -> str:
+def request_line_fault(data: bytes | bytearray) -> str:
     """Say what is wrong with a request line."""
     stray = stray_byte(data)
     if stray is not None:

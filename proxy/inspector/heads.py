@@ -12,7 +12,7 @@ from proxy.exchange import Exchange
 from proxy.http1.framing import request_body
 from proxy.http1.grammar import Fields, parse_fields
 from proxy.http1.head import RequestHead, ResponseHead
-from proxy.observe.masking import masked_fields, masked_target
+from proxy.observe.masking import masked_fields, masked_line
 from proxy.observe.rows import text
 from proxy.policy import messages
 from proxy.timeline import Timeline
@@ -53,7 +53,7 @@ def heads_of(exchange: Exchange) -> Sides:
         if sent is not None:
             line, fields = split(sent)
             told["request"]["sent"] = masked_fields(fields)
-            told["request"]["line"] = masked_target(line)
+            told["request"]["line"] = masked_line(line)
     except ProxyError:  # of a message that will be refused in a moment
         pass
     return told

@@ -42,7 +42,10 @@ PATTERNS = {
         r".*\.(conf|nginx|nginxconf)(\.(template|te?mpl|tpl|in|dist))?|nginx.*"
     ),
 }
-NGINX = re.compile(r"^\s*(?:server|location|upstream)\b[^{};]*\{", re.MULTILINE)
+# What stands between a directive and its block has a bound: a text has many lines.
+NGINX = re.compile(
+    r"^[ \t]*+(?:server|location|upstream)\b[^{};]{0,300}+\{", re.MULTILINE
+)
 # Where the parts of a project of several are.
 PARTS = ("*", "apps/*", "packages/*", "projects/*", "services/*")
 TITLES = {

@@ -24,8 +24,10 @@ from proxy.migrate.notices import (
 PORTS = {"vite": 5173, "vue": 8080, "webpack": 8080, "angular": 4200, "next": 3000}
 PORTS |= {"setup": 3000, "package": 3000}
 # A comment, or a string that may hold what looks like one.
-JSON_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-JSON_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+# What is not closed goes to the end, so that nothing is looked at twice.
+JSON_STRING = r'("(?:[^"\\]|\\.)*+(?:"|\\?+\Z))'
+JSON_COMMENT = re.compile(JSON_STRING + r"|//[^\n]*+|/\*.*?(?:\*/|\Z)", re.DOTALL)
+JSON_COMMA = re.compile(JSON_STRING + r"|,(?=\s*+[}\]])", re.DOTALL)
 
 
 def read_file(path: Path, kind: str, name: str) -> Reading:

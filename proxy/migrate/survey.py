@@ -62,8 +62,8 @@ NO_HTTP = {
 SERVICE = re.compile(r"  [\"']?([\w.-]+)[\"']?:\s*(?:#.*)?$")
 # In a line of its own, in a list on one line, or in the long form.
 PUBLISHED = re.compile(
-    r"(?:\s+- *|[\[,]\s*)[\"']?(?:[\d.]+:)?(?:\$\{\w+:?-)?(\d{2,5})\}?:\d{2,5}(?:/tcp)?"
-    r"(?=[\"'\s,\]]|$)|\s+published:\s*[\"']?(\d{2,5})\b"
+    r"(?:(?<=\s)- *+|[\[,]\s*+)[\"']?(?:[\d.]++:)?(?:\$\{\w++:?-)?(\d{2,5})\}?:\d{2,5}"
+    r"(?:/tcp)?(?=[\"'\s,\]]|$)|(?<=\s)published:\s*+[\"']?(\d{2,5})\b"
 )
 PORTS = range(1, 65536)
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*")

@@ -27,7 +27,7 @@ MAX_RESPONSE_FIELDS = 1000
 INTERIM_BURST = 32  # 1xx responses that may come at once; two are common
 
 
-def check_request_head(data: bytes, stop: int, limits: Server) -> None:
+def check_request_head(data: bytes | bytearray, stop: int, limits: Server) -> None:
     """A head that ends at `stop`, or has not ended yet (-1).
 
     Raises:
@@ -84,7 +84,7 @@ def body_too_large(limit: int) -> RequestBodyTooLarge:
     )
 
 
-def check_response_head(data: bytes, stop: int, max_bytes: int) -> None:
+def check_response_head(data: bytes | bytearray, stop: int, max_bytes: int) -> None:
     """As `check_request_head`, for an upstream's; 0: as many bytes as it likes.
 
     Raises:

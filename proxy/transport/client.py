@@ -18,7 +18,13 @@ from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
 from proxy.internal_errors import report
 from proxy.policy.sizes import check_request_head, check_target
-from proxy.transport.connection import HEAD_SHARE, HEADS_A_TURN, HIGH_WATER, Receiver
+from proxy.transport.connection import (
+    HEAD_SHARE,
+    HEADS_A_TURN,
+    HIGH_WATER,
+    Receiver,
+    joined,
+)
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.patience import (
     EXCHANGE,
@@ -74,7 +80,9 @@ class ClientConnection(PatientConnection):
         self.handler = handler
         self.address = b""
         self.scheme = b"http"
-        self.ahead = b""  # bytes read but not yet used
+        # Bytes read but not yet used. Of a head that is not complete a bytearray: what
+        # comes byte by byte is appended, not copied together once for each.
+        self.ahead: bytes | bytearray = b""
         self.last_head: RequestHead | None = None
         self.keep_alive = True
         self.draining = False  # this request is the last one
@@ -144,7 +152,7 @@ class ClientConnection(PatientConnection):
                 self.heard = True
                 self.feed_body(data)
             elif self.state is HEAD or self.state is EXCHANGE:
-                self.ahead = self.ahead + data if self.ahead else data
+                self.ahead = joined(self.ahead, data) if self.ahead else data
                 self.read_heads()
                 if len(self.ahead) > HIGH_WATER and not self.reads_heads:
                     self.pause_reading()
@@ -208,7 +216,7 @@ class ClientConnection(PatientConnection):
     def read_head(self) -> bool:
         """Begin one exchange; False if the head is not complete."""
         data = self.ahead
-        if data[:1] in b"\r\n":
+        if data[:1] in (b"\r", b"\n"):
             # RFC 9112 §2.2: an empty line before the request line is ignored.
             data = data.removeprefix(b"\r\n").removeprefix(b"\r\n")
             if data in (b"", b"\r"):
@@ -219,10 +227,13 @@ class ClientConnection(PatientConnection):
             if stop < 0:
                 check_incomplete_request(data, self.seen)
                 self.seen = len(data)
+                self.ahead = data if isinstance(data, bytearray) else bytearray(data)
                 if not self.head_begun:
                     self.head_begun = True
                     self.wait(self.limits.head_timeout_seconds)
                 return False
+            if isinstance(data, bytearray):
+                data = bytes(data)
             head = parse_request_head(data[: stop + 4], self.last_head)
             check_target(head, self.limits)
         except ProxyError as error:
@@ -255,7 +266,7 @@ class ClientConnection(PatientConnection):
         if self.limits.body_timeout_seconds:
             self.heard = True  # the clock begins now
             self.deadlines.add(self)
-        data, self.ahead = self.ahead, b""
+        data, self.ahead = bytes(self.ahead), b""
         if data:
             self.feed_body(data)
         if not receiver.blocked:

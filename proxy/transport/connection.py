@@ -317,6 +317,14 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
+def joined(begun: bytes | bytearray, data: bytes) -> bytes | bytearray:
+    """What has begun, with what comes after it: a bytearray is added to in place."""
+    if isinstance(begun, bytearray):
+        begun += data
+        return begun
+    return begun + data
+
+
 def keep_alive_probes(transport: asyncio.Transport) -> None:
     """Have the kernel find a peer that vanished without a word (RFC 9293 §3.8.4).
 

@@ -25,7 +25,7 @@ from proxy.http1.grammar import END_OF_HEAD, stray_byte
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.internal_errors import report
 from proxy.policy.sizes import check_response_head
-from proxy.transport.connection import Connection, Receiver
+from proxy.transport.connection import Connection, Receiver, joined
 from proxy.transport.presence import Presence, unread
 from proxy.transport.relay import ChunkRelay
 
@@ -84,7 +84,8 @@ class UpstreamConnection(Connection):
         self.owner: Pool | None = None  # the one client that may use it, if only one
         self.presence: Presence | None = None  # once it has been kept
         self.requester: Requester | None = None
-        self.ahead = b""  # of a response head that is not complete
+        # Of a response head that is not complete; see `joined`.
+        self.ahead: bytes | bytearray = b""
         self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
@@ -113,7 +114,7 @@ class UpstreamConnection(Connection):
                 if type(receiver) is not ChunkRelay or not receiver.passes(data):
                     self.feed_body(data)
             elif self.requester is not None and self.body is None:
-                self.ahead = self.ahead + data if self.ahead else data
+                self.ahead = joined(self.ahead, data) if self.ahead else data
                 self.read_heads()
             else:
                 # Bytes that nobody asked for: whatever they are, they must not
@@ -170,8 +171,11 @@ class UpstreamConnection(Connection):
             if fault is not None:
                 raise MalformedResponse(f"malformed response head: {fault}")
             self.seen = len(data)
+            self.ahead = data if isinstance(data, bytearray) else bytearray(data)
             return None
         self.seen = 0
+        if isinstance(data, bytearray):
+            data = bytes(data)
         self.last_head = head = parse_response_head(data[: stop + 4], self.last_head)
         self.ahead = data[stop + 4 :]
         if head.status < 200:
@@ -182,7 +186,7 @@ class UpstreamConnection(Connection):
         """Have the response body handed to `receiver` as it arrives."""
         self.body = body
         self.reusable = keep_alive and not isinstance(body, UntilCloseBody)
-        data, self.ahead = self.ahead, b""
+        data, self.ahead = bytes(self.ahead), b""
         if body.complete:
             self.after_body(data)
             receiver.end([])
@@ -260,7 +264,7 @@ class UpstreamConnection(Connection):
         if self.receiver is not None:
             self.left += data
         else:
-            self.ahead += data
+            self.ahead = joined(self.ahead, data)
 
     def tell_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so is what came before its end."""

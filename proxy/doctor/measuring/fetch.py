@@ -49,7 +49,7 @@ class Response(asyncio.Protocol):
         self.over = asyncio.get_running_loop().create_future()
         self.began = clock()
         self.connected: float | None = None
-        self.pending = b""
+        self.pending = bytearray()  # of heads that are not complete
         self.head: ResponseHead | None = None
         self.head_at: float | None = None
         self.body: Body | None = None
@@ -74,7 +74,7 @@ class Response(asyncio.Protocol):
             return
         try:
             if self.head is None:
-                data = self.read_head(self.pending + data, now)
+                data = self.read_head(data, now)
             if self.head is not None:
                 self.read_body(data, now)
         except ProxyError as fault:
@@ -84,19 +84,23 @@ class Response(asyncio.Protocol):
 
     def read_head(self, data: bytes, now: float) -> bytes:
         """Read heads up to that of the final response; what comes after it."""
+        seen = len(self.pending)
+        self.pending += data
         while True:
-            stop = data.find(END_OF_HEAD)
+            stop = self.pending.find(END_OF_HEAD, max(seen - 3, 0))
             if stop < 0:
-                if len(data) > MAX_HEAD:
+                if len(self.pending) > MAX_HEAD:
                     raise MalformedResponse(f"a head of more than {MAX_HEAD} bytes")
-                self.pending = data
                 return b""
+            seen = 0
             stop += len(END_OF_HEAD)
-            head = parse_response_head(data[:stop])
-            data = data[stop:]
+            head = parse_response_head(bytes(self.pending[:stop]))
+            del self.pending[:stop]
             if head.status >= 200 or head.status == 101:
                 break
             self.interims.append(head.status)
+        data = bytes(self.pending)
+        self.pending.clear()
         self.body = response_body(head, self.ask.method.encode())
         self.head, self.head_at = head, now
         self.ending = "stopped"
@@ -145,7 +149,7 @@ class Response(asyncio.Protocol):
             return
         if self.body is None:
             reset = error is not None
-            self.end("no answer", no_answer(self.ask, self.pending, reset=reset))
+            self.end("no answer", no_answer(self.ask, bytes(self.pending), reset=reset))
             return
         missing = self.body.end()
         if error is not None:

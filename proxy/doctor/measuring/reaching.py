@@ -66,7 +66,7 @@ def no_tls(there: str, fault: ssl.SSLError) -> str:
     said = (fault.reason or str(fault)).replace("_", " ").lower()
     if "no application protocol" in said:
         return f"{there}: it speaks no HTTP/1.1, HTTP/2 alone perhaps"
-    said = re.sub(r"\s*\(.*|^\[.*?\]\s*", "", said)
+    said = re.sub(r"\A\[[^\]]*+\]", "", said).partition("(")[0].strip()
     return f"{there}: no TLS ({said}); is it http:// there?"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from itertools import pairwise
 
+from proxy.credentials import is_secret_name, is_secret_value
 from proxy.doctor.comparison import Case
 from proxy.doctor.result import Result
 from proxy.doctor.shape import shape_of
 
-SECRET = re.compile("authorization|cookie|key|token|secret", re.IGNORECASE)
 STATES = {0: "streams", 1: "held", 2: "not measured"}
 
 
@@ -96,7 +95,7 @@ def measurement(case: Case, events: bool) -> dict[str, object]:
 
 def masked(name: str, value: str) -> list[str]:
     """A request field; a secret is not written down."""
-    return [name, "…" if SECRET.search(name) else value]
+    return [name, "…" if is_secret_name(name) or is_secret_value(value) else value]
 
 
 def rounded(value: float | None) -> float | None:

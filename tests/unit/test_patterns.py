@@ -1,0 +1,68 @@
+"""No input makes a regular expression go back: all of the tree, found by its source.
+
+Each is tried with inputs that are made from itself. Which of its uses begin at one
+place, and which begin anew behind every failure, is read from the source as well.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.growth import assert_linear, seconds
+from tests.support.patterns import AT_ONE_PLACE, Found, inputs, patterns
+
+# Quick enough at 2,000 characters to be in proportion to them; a square takes more.
+NO_DOUBT_SECONDS = 0.001
+FOUND = list(patterns())
+OURS = [each for each in FOUND if isinstance(each, Found)]
+# Made at run time: of the rules of path_rewrite, and of what is imported or in the
+# program's own tables.
+MADE_LATER = {
+    "proxy.config.load",
+    "proxy.config.routes",
+    "proxy.dialects.nginxfields",
+    "proxy.dialects.slashes",
+    "proxy.policy.rewrite",
+}
+
+
+def test_all_patterns_but_those_made_at_run_time_are_looked_at() -> None:
+    unknown = {each.partition(":")[0] for each in FOUND if isinstance(each, str)}
+    assert unknown == MADE_LATER
+    assert len(OURS) > 100
+
+
+def apply(pattern: re.Pattern[Any], method: str, text: str) -> None:
+    subject = text.encode("latin-1") if isinstance(pattern.pattern, bytes) else text
+    if method in AT_ONE_PLACE:
+        getattr(pattern, method)(subject)
+    else:  # `search` stops at the first match, and so may miss what comes behind it
+        pattern.findall(subject)
+
+
+@pytest.mark.parametrize("found", OURS, ids=lambda each: each.place)
+def test_no_input_makes_a_pattern_go_back(found: Found) -> None:
+    methods = found.methods or {"findall"}  # where nothing is known, the worst
+    methods = {each if each in AT_ONE_PLACE else "findall" for each in methods}
+    for method in sorted(methods):
+        for head, body, end in inputs(found.pattern):
+
+            def run(text: str, method: str = method) -> None:
+                apply(found.pattern, method, text)
+
+            def make(
+                size: int, head: str = head, body: str = body, end: str = end
+            ) -> str:
+                return head + body * (size // len(body)) + end
+
+            if all(seconds(run, make(n)) < NO_DOUBT_SECONDS for n in (20, 200, 2000)):
+                continue
+            try:
+                assert_linear(run, make, 500)
+            except AssertionError as error:
+                raise AssertionError(
+                    f"{method} of {head!r} + {body!r} * n + {end!r}: {error}"
+                ) from None
