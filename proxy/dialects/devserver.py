@@ -149,8 +149,10 @@ def add(
         if note:
             draft.notes.append(note)
         Translation(draft, origin, path, text, mounted).read(options)
-        if dialect.name == "Vite" and socket_target(draft):
+        if socket_target(draft) and not draft.keys.get("ws"):
             draft.keys["ws"] = True
+            if dialect.name != "Vite":  # which takes it so, too
+                draft.remarks["ws"] = "the target is for WebSocket; ws was not set"
         if dialect.rewrites_origin:
             draft.keys["rewrite_origin"] = True
             draft.remarks["rewrite_origin"] = f"as {dialect.name} does"

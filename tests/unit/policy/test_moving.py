@@ -7,13 +7,13 @@ import pytest
 from proxy.config.load import build
 from proxy.config.tables import Reader
 from proxy.errors import MalformedRequest
+from proxy.explain.rehearsal import Stopped
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.messages import upstream_request
 from proxy.policy.moving import check_destination
 from proxy.prepared import Prepared, PreparedRoute
 from proxy.timeline import monotonic
-from proxy.transport.deadlines import Deadlines
 from tests.unit.http1.heads import request
 from tests.unit.policy.prepared import Client
 
@@ -31,19 +31,12 @@ SEVERAL: Routes = {
 PUBLIC = b"http://public:8080"
 
 
-class Quiet(Deadlines):
-    """A clock that does not run."""
-
-    def schedule(self) -> None:
-        pass
-
-
 def routed(routes: Routes, **options: object) -> PreparedRoute:
     """The route `/dav`, among others; `options` are those of each."""
     tables = {prefix: {**each, **options} for prefix, each in routes.items()}
     document: dict[str, object] = {"server": {"port": 1}, "routes": tables}
     config = build(Reader("", {}), document, {})
-    prepared = Prepared(config, Quiet(monotonic), lambda timeline: None)
+    prepared = Prepared(config, Stopped(monotonic), lambda timeline: None)
     return prepared.router.match(b"/dav")
 
 

@@ -6,6 +6,7 @@ module.exports = {
       '/api/users': { target: 'http://localhost:3002' },
       '/app/rest': { target: 'http://localhost:3003' },
       '/app/old': { target: 'http://localhost:3004' },
+      '/hmr': { target: 'ws://localhost:3005' },
       '/app': { target: 'http://localhost:3003', ws: true },
     },
   },
