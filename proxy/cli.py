@@ -8,7 +8,7 @@ told. `process` has more, and `doctor` its own.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import errno
 import json
 import os
 import sys
@@ -22,6 +22,7 @@ from proxy.doctor.measuring.command import add_commands as add_doctor
 from proxy.errors import ConfigError
 from proxy.explain import command as explaining
 from proxy.migrate.command import add_commands as add_migration
+from proxy.output import let_go, never_raise
 from proxy.serving import add_config_arguments, add_serve, configuration
 from proxy.top.command import add_commands as add_top
 from proxy.usage import Commands, add_command
@@ -39,11 +40,13 @@ COMMANDS = (
     "schema",
     "completion",
 )
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 SHELLS = ("bash", "zsh", "fish")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    never_raise(sys.stdout, sys.stderr)
     options = parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -53,6 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return process.USAGE
     except KeyboardInterrupt:
         return process.OK
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        let_go(sys.stdout)
+        process.print_error(f"the output cannot be written: {error.strerror}")
+        return process.FAILED
+    finally:
+        process.finish_output()
     return status
 
 
@@ -175,8 +186,10 @@ def run_completion(options: argparse.Namespace) -> int:
 
 def show(text: str) -> None:
     """What a command was asked for, on standard output."""
-    with contextlib.suppress(BrokenPipeError):  # `unbuffered check | head`
+    try:
         print(text, flush=True)
+    except BrokenPipeError:  # `unbuffered check | head`
+        let_go(sys.stdout)
 
 
 def run_demo(options: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from proxy.config.report import route_table
 from proxy.errors import concerning
 from proxy.listener import listening_fault
 from proxy.observe.accesslog import AccessLog
+from proxy.observe.line_writer import WRITERS, finish, line_writer
 from proxy.quantities import counted
 from proxy.reload import Reloader
 from proxy.server import Observer, Server
@@ -35,6 +36,7 @@ log = logging.getLogger("unbuffered")
 
 OK, FAILED, USAGE, CUT = 0, 1, 2, 3
 BY_SIGNAL = 128  # and its number, as a shell has it
+FLUSH_SECONDS = 1.0  # at the end, for a log to be written
 
 
 def event_loop() -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -64,7 +66,7 @@ def set_up_logging(who: str = "") -> None:
 
     `who` tells of which process a line is, where there are several.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(line_writer(sys.stderr, "events", "this log"))
     handler.setFormatter(
         logging.Formatter(
             f"%(asctime)s %(levelname)s {who}%(message)s", "%Y-%m-%dT%H:%M:%S%z"
@@ -144,7 +146,8 @@ def observers(config: Config) -> list[Observer]:
     wanted: list[Observer] = []
     if config.log.access:
         with concerning("[log] access"):
-            wanted.append(AccessLog(sys.stdout, config.log.format).ended)
+            stream = line_writer(sys.stdout, "access", "the access log", log.warning)
+            wanted.append(AccessLog(stream, config.log.format).ended)
     if config.tracing.enabled:
         with concerning("[tracing] enabled"):
             from proxy.inspector.tracing import tracing
@@ -207,5 +210,14 @@ def print_error(message: str) -> None:
 
 def say(text: str) -> None:
     """Tell the person who started it; a terminal that is gone stops nothing."""
+    writer = WRITERS.get("events")
+    if writer is not None:
+        writer.write(f"{text}\n")
+        return
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def finish_output(seconds: float = FLUSH_SECONDS) -> None:
+    """Have what was logged written; what nobody reads is waited for no longer."""
+    finish(seconds)

@@ -26,6 +26,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.internal_errors",
         "proxy.quantities",
         "proxy.web.",
+        "proxy.output",
     ),
     "http1": ("proxy.http1.",),
     "config": ("proxy.config.",),

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from proxy import __version__
+from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.observe.exposition import Family
+from proxy.observe.line_writer import WRITERS
 from proxy.transport.pool import Upstream
 
 
@@ -31,7 +33,28 @@ def surroundings(
         ("loop", loop),
         ("python", sys.version.split()[0]),
     )
-    return [*told, info, *process_families()]
+    return [*told, info, *fault_families(), *process_families()]
+
+
+def fault_families() -> list[Family]:
+    """What went wrong in this process itself."""
+    dropped = Family(
+        "unbuffered_log_lines_dropped_total",
+        "counter",
+        "Lines that were not written, since their reader was slow or gone.",
+        [],
+    )
+    for key in ("access", "events"):
+        writer = WRITERS.get(key)
+        dropped.add(float(writer.dropped) if writer else 0.0, ("log", key))
+    errors = Family(
+        "unbuffered_internal_errors_total",
+        "counter",
+        "Exceptions that nobody expected; the log has them.",
+        [],
+    )
+    errors.add(float(INTERNAL_ERRORS.counts.total()))
+    return [dropped, errors]
 
 
 def upstream_families(upstreams: Iterable[Upstream]) -> list[Family]:

@@ -6,14 +6,13 @@ is a credential that a route adds.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from datetime import datetime
 from functools import lru_cache
-from typing import TextIO
 
 from proxy.config.model import LogFormat
 from proxy.errors import ProxyError
+from proxy.observe.line_writer import LineStream
 from proxy.timeline import Clock, Ending, Timeline, wall_clock
 
 Record = dict[str, object]
@@ -115,7 +114,7 @@ class AccessLog:
     """Writes lines; called with each ended exchange."""
 
     def __init__(
-        self, stream: TextIO, log_format: LogFormat, clock: Clock = wall_clock
+        self, stream: LineStream, log_format: LogFormat, clock: Clock = wall_clock
     ) -> None:
         self.stream = stream
         self.clock = clock
@@ -124,6 +123,8 @@ class AccessLog:
     def ended(self, timeline: Timeline) -> None:
         """Write the line of one exchange. A log that is gone stops no stream."""
         line = self.render(timeline, self.clock())
-        with contextlib.suppress(OSError):  # a closed pipe or terminal, a full disk
+        try:
             self.stream.write(line + "\n")
             self.stream.flush()
+        except (OSError, ValueError):  # a closed pipe or file, a full disk
+            pass

@@ -16,7 +16,8 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from proxy.process import FAILED, run, set_up_logging
+from proxy.observe.line_writer import settle
+from proxy.process import FAILED, finish_output, run, set_up_logging
 from proxy.timeline import monotonic
 from proxy.workers.channel import Channel, Message, channels
 from proxy.workers.worker import Assignment, Worker
@@ -26,6 +27,7 @@ log = logging.getLogger("unbuffered")
 STABLE_SECONDS = 10.0  # a worker that lives for so long is in no loop of crashes
 FIRST_DELAY_SECONDS = 0.25
 MAX_DELAY_SECONDS = 5.0  # its queue waits so long: other workers cannot take it over
+SETTLE_SECONDS = 0.1  # for what was logged to be written, before a fork
 TOLD_DEATHS = 6  # in a row, one line each; then one in
 TOLD_EVERY = 12  # which at the longest delay is one a minute
 
@@ -133,6 +135,9 @@ def fork() -> int:
     """Fork a process that is deaf to signals; 0 in there."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()  # what is not written yet would be written twice
+    # There is no thread then, unless it waits for who does not read: in `os.write`,
+    # without a lock.
+    settle(SETTLE_SECONDS)
     with held_back(ORDERED):
         pid = os.fork()
         if pid == 0:
@@ -152,6 +157,7 @@ def live(number: int, begin: Callable[[], Worker]) -> None:
     except BaseException:
         log.exception("a worker ends by an internal error")
     finally:
+        finish_output()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
