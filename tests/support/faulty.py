@@ -12,6 +12,7 @@ import gzip
 import re
 from collections.abc import AsyncIterator
 
+from proxy.errors import ProxyError
 from proxy.timeline import Timeline, monotonic
 from tests.support.raw import GUARD, chunk
 
@@ -22,6 +23,13 @@ COOKED = BODY + bytes(200_000)  # what is too much for the buffers of a slow cli
 
 class Fault(Exception):
     """Put in by a test."""
+
+
+class Unspeakable(ProxyError):
+    """An error without words: whoever tells of it raises."""
+
+    def __str__(self) -> str:
+        raise Fault("no words")
 
 
 class FaultyClock:

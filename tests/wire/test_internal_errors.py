@@ -16,7 +16,14 @@ import pytest
 from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.timeline import Ending
 from tests.conftest import InternalErrorLog
-from tests.support.faulty import FaultyClock, ask, deaf, outcome, start_origin
+from tests.support.faulty import (
+    FaultyClock,
+    Unspeakable,
+    ask,
+    deaf,
+    outcome,
+    start_origin,
+)
 from tests.support.raw import Upstream, became, connect
 from tests.support.running import RunningProxy, Table, start_proxy
 
@@ -144,7 +151,7 @@ async def test_a_time_limit_that_raises_ends_its_exchange_with_an_answer(
     running = await start_proxy(tmp_path, routes, {})
     client, _ = await running.begin(upstream, REQUESTS["plain"])
     exchange = await running.exchange()
-    exchange.phase_began = "not a time"  # type: ignore[assignment]  # the fault
+    exchange.route = None  # the fault
     running.tick()
     assert (await client.read_head()).startswith(b"HTTP/1.1 500 ")
     assert b"proxy_internal_error" in await client.read_rest()
@@ -170,7 +177,8 @@ async def test_a_list_that_cannot_be_shown_stops_no_clock(
     await looking.read_until(b"event: warnings")
     client, peer = await running.begin(upstream, REQUESTS["plain"])
     exchange = await running.exchange()
-    exchange.timeline.target = None  # type: ignore[assignment]  # the fault
+    exchange.timeline.error = Unspeakable()  # the fault
+    exchange.timeline.pieces += 1
     rest = await looking.read_rest()  # its feed is broken off
     assert b"0\r\n\r\n" not in rest
     assert len(internal_errors.told) == 1
@@ -178,7 +186,7 @@ async def test_a_list_that_cannot_be_shown_stops_no_clock(
     await slow.send(b"GET ")
     assert (await slow.read_head()).startswith(b"HTTP/1.1 408 ")
     slow.close()
-    exchange.timeline.target = b"/a/plain"
+    exchange.timeline.error = None
     await peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
     assert (await client.read_head()).startswith(b"HTTP/1.1 204 ")
     await running.stop()
