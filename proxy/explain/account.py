@@ -56,7 +56,7 @@ class Own(Struct, frozen=True):
 
     what: str
     answered: bool
-    enabled: Setting
+    enabled: Setting | None  # the key that decides, if one does
     whom: str
 
 
@@ -96,6 +96,9 @@ def account(rehearsal: Rehearsal) -> Account:
         told |= of_request(rehearsal, exchange.head)
         if exchange.error is None and exchange.route is not None:
             told |= of_route(rehearsal.config, exchange, exchange.route)
+        elif exchange.error is None:  # neither refused nor for any route
+            what = "OPTIONS with Max-Forwards: 0, with the methods that pass"
+            told |= {"own": Own(what, True, None, "every client"), "routes": []}
     return Account(**told)
 
 

@@ -53,7 +53,8 @@ def answered(own: Own, paint: Paint) -> Iterator[str]:
         claim = f"not {claim}: this client may not look, so a route has to take it"
     yield "\n" + paint(claim, "bold") + (f": {own.what}" if own.answered else "")
     key = own.enabled
-    yield f"{INDENT}[{key.table}] enabled = {as_toml(key.value)}, {key.source}"
+    if key is not None:
+        yield f"{INDENT}[{key.table}] enabled = {as_toml(key.value)}, {key.source}"
     yield f"{INDENT}to {own.whom}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.explain.account import Setting
+from proxy.explain.text import as_text
 from tests.unit.explain.conftest import Explain
 
 ROUTE = '[routes."/a"]\ntarget = "http://one:81/base"\n'
@@ -220,3 +221,20 @@ def test_a_variable_in_the_path_of_a_target_is_told_by_name(account: Explain) ->
     assert sent.line == "GET /bot${KEY}/a/c HTTP/1.1"
     assert sent.url == "http://one/bot${KEY}/a/c"
     assert "hunter2" not in repr(told)
+
+
+def test_options_whose_last_hop_is_here_goes_to_no_route(account: Explain) -> None:
+    """RFC 9110 §7.6.2."""
+    told = account(ROUTE, "OPTIONS", "/a", "-H", "Max-Forwards: 0")
+    assert told.own is not None
+    assert told.own.answered
+    assert (told.sent, told.routes, told.refused) == ([], [], None)
+    assert "answered by the proxy itself: OPTIONS with Max-Forwards: 0" in as_text(told)
+    assert account(ROUTE, "OPTIONS", "/a", "-H", "Max-Forwards: 1").sent
+
+
+def test_trace_whose_last_hop_is_here_is_refused(account: Explain) -> None:
+    told = account(ROUTE, "TRACE", "/a", "-H", "Max-Forwards: 0")
+    assert told.refused is not None
+    assert told.refused["status"] == 405
+    assert told.sent == []
