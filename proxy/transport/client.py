@@ -35,9 +35,9 @@ from proxy.transport.patience import (
 )
 from proxy.transport.private import PrivateConnections
 
-# A response to a request whose body was not read in full is lost if the
-# socket closes on unread bytes: the kernel sends a reset. So: read on a while
-# (RFC 9112 §9.6), bounded by time and by bytes.
+# A response is lost if the socket closes on unread bytes, or if any come once it
+# is closed: the kernel sends a reset. So: read on until the client closes too, as
+# it does at once on our FIN (RFC 9112 §9.6), bounded by time and by bytes.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 
@@ -322,16 +322,24 @@ class ClientConnection(PatientConnection):
         self.hang_up(ended=self.state is TUNNEL)
 
     def hang_up(self, *, ended: bool = False) -> None:
-        """Send FIN after all that was written; `ended`: do not read on."""
-        sends_on = not ended and (not self.request_complete or self.ahead != b"")
+        """Send FIN after all that was written; `ended`: do not read on.
+
+        TLS has no half-close: there the end can only wait, where the client is
+        known to send on.
+        """
+        sends_on = not self.request_complete or self.ahead != b""
         self.state = LINGER
         self.body = LengthBody(0)
         self.ahead = b""
         self.wait(LINGER_SECONDS)
-        if sends_on and self.transport.can_write_eof():
+        if ended:
+            self.transport.close()
+        elif self.transport.can_write_eof():
             self.send_fin()
             self.resume_reading()
-        else:  # or TLS, which has no half-close
+        elif sends_on:
+            self.resume_reading()
+        else:
             self.transport.close()
 
     def break_off(self, *, close_is_end: bool) -> None:

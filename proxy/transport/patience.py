@@ -164,6 +164,9 @@ class PatientConnection(Connection):
         self.deadlines.discard(self)
         if unsent:  # what a client does not take is kept by no one
             self.reset_on_close()
+        elif self.state is LINGER and not self.transport.can_write_eof():
+            self.transport.close()  # by TLS it has yet to be told that this is the end
+            return
         self.transport.abort()
 
     def check_writing(self, now: float) -> bool:

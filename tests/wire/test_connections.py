@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from proxy.timeline import Ending
+from proxy.transport.patience import State
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import Upstream, became, settled, turns
 
@@ -298,3 +299,60 @@ async def test_nothing_waits_for_more_to_send(
     for end in (connection, *running.server.clients):
         sock: socket.socket = end.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    ("request_head", "answer", "received"),
+    [
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            b"ok",
+            id="the client wants no more",
+        ),
+        pytest.param(
+            b"GET / HTTP/1.0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\nok",
+            b"ok",
+            id="the close is the end",
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            b"no HTTP",
+            b"",
+            id="a failure",
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            b"ok",
+            id="cut",
+        ),
+    ],
+)
+async def test_a_byte_after_the_answer_does_not_cost_it(
+    proxy: StartProxy,
+    upstream: Upstream,
+    request_head: bytes,
+    answer: bytes,
+    received: bytes,
+) -> None:
+    """Whatever comes once the request is complete: the close is in stages."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client, server = await running.begin(upstream, request_head)
+    (own,) = running.server.clients
+    await server.send(answer)
+    server.finish()
+    await became(lambda: own.state is State.LINGER or own.closed)
+    await turns()
+    await client.send(b"\r\n")
+    await turns()
+    await client.send(b"GET / HTTP/1.1\r\n")
+    await turns()
+    body, ending = await client.read_to_close()
+    assert ending == "fin"
+    assert body.startswith(b"HTTP/1.1 ")
+    assert body.endswith(received)
+    assert running.server.clients == {own}  # it waits for the client's FIN
+    client.close()
+    await became(lambda: not running.server.clients)

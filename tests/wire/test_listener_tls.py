@@ -15,8 +15,10 @@ import trustme
 from proxy.config.load import load
 from proxy.reload import Reloader
 from proxy.timeline import Ending
-from tests.conftest import StartProxy
-from tests.support.raw import GUARD, Peer, Upstream, became, chunk
+from proxy.transport.client import LINGER_SECONDS
+from proxy.transport.patience import State
+from tests.conftest import ManualClock, StartProxy
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
 from tests.support.running import RunningProxy, document
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -343,3 +345,46 @@ async def test_a_drain_closes_idle_connections(
     await became(lambda: bool(running.server.clients))
     assert await running.server.stop(10) == 0
     assert await peer.read_rest() == b""
+
+
+async def test_a_refusal_arrives_while_the_upload_goes_on(
+    running: RunningProxy, upstream: Upstream, client: Client
+) -> None:
+    """TLS has no half-close: to end it would break off what the client sends."""
+    peer = await client(running)
+    await peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n")
+    server = await upstream.request()
+    (own,) = running.server.clients
+    await server.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+    await became(lambda: own.state is State.LINGER)
+    for _ in range(9):
+        await peer.send(bytes(10_000))
+        await turns()
+    assert (await peer.read_head()).startswith(b"HTTP/1.1 413 ")
+    assert await peer.read(2) == b"no"
+    assert not own.closed
+    peer.close()
+    await became(lambda: not running.server.clients)
+
+
+async def test_it_ends_in_order_where_the_client_does_not(
+    proxy: StartProxy,
+    upstream: Upstream,
+    authority: Authority,
+    client: Client,
+    clock: ManualClock,
+) -> None:
+    running = await proxy(
+        {"/": {"target": upstream.url}}, server=authority.server, clock=clock
+    )
+    peer = await client(running)
+    await peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+    server = await upstream.request()
+    (own,) = running.server.clients
+    await server.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+    await became(lambda: own.state is State.LINGER)
+    clock.advance(LINGER_SECONDS)
+    running.tick()
+    await peer.read_head()
+    assert await peer.read_to_close() == (b"no", "fin")  # with close_notify
+    await became(lambda: not running.server.clients)

@@ -182,10 +182,10 @@ class ScarceProxy:
         for client in clients:
             client.writer.transport.abort()
 
-    async def line(self) -> str:
+    async def line(self, seconds: float = GUARD) -> str:
         """The next line that it tells us."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(seconds):
             return (await self.process.stdout.readline()).decode().strip()
 
     async def pass_time(self, seconds: float) -> None:
@@ -219,7 +219,7 @@ async def scarce_proxy(*arguments: str) -> AsyncIterator[ScarceProxy]:
         stderr=PIPE,
     )
     proxy = ScarceProxy(process)
-    proxy.port = int(await proxy.line())
+    proxy.port = int(await proxy.line(4 * GUARD))  # it has to start
     reading = asyncio.ensure_future(proxy.read_log())
     try:
         yield proxy
