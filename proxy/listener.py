@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import socket
 import ssl
@@ -33,6 +34,7 @@ REASONS = {
     errno.EADDRINUSE: "another program has this port; end it, or choose another "
     "with --port",
     errno.EADDRNOTAVAIL: "no address of this machine",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; write 0.0.0.0 for all of IPv4",
     errno.EACCES: "permission denied; most systems keep ports below 1024 for programs "
     "with a privilege",
 }
@@ -139,12 +141,26 @@ class Listener:
             return await self.take_over(tls)
         if sockets:
             return await self.accept_from(sockets, tls)
+        return await self.bind(settings, tls)
+
+    async def bind(self, settings: Settings, tls: TLS) -> list[asyncio.Server]:
+        """New servers, on the same port where there are several."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            self.factory, settings.host, settings.port, backlog=ACCEPTED_AT_ONCE, **tls
-        )
-        deepen(server)
-        return [server]
+        made: list[asyncio.Server] = []
+        port = settings.port
+        try:
+            for host in hosts(settings.host):
+                server = await loop.create_server(
+                    self.factory, host, port, backlog=ACCEPTED_AT_ONCE, **tls
+                )
+                made.append(server)
+                deepen(server)
+                port = server.sockets[0].getsockname()[1]
+        except BaseException:
+            for server in made:
+                server.close()
+            raise
+        return made
 
     def adopt(self, settings: Settings, servers: list[asyncio.Server]) -> None:
         """Accept from what was prepared, and no longer from what was before."""
@@ -193,6 +209,19 @@ class Listener:
         """Accept no more. What was accepted goes on."""
         for server in self.servers:
             server.close()
+
+
+def hosts(host: str) -> list[str]:
+    """What a host to listen on stands for: `::` is all networks, IPv4 too.
+
+    One socket for both would do, but not everywhere, and it would see clients by
+    IPv4 as ::ffff:10.0.0.1.
+    """
+    try:
+        everywhere = ipaddress.ip_address(host) == ipaddress.IPv6Address("::")
+    except ValueError:
+        everywhere = False
+    return ["::", "0.0.0.0"] if everywhere else [host]
 
 
 def deepen(server: asyncio.Server) -> None:

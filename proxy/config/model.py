@@ -26,7 +26,10 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     host: Annotated[
         str,
-        Meta(description="Address to listen on. 0.0.0.0 or :: for all networks."),
+        Meta(
+            description="Address to listen on. :: for all networks, 0.0.0.0 for all of "
+            "IPv4."
+        ),
     ] = "127.0.0.1"
     port: Annotated[
         int,

@@ -98,7 +98,7 @@ class ClientConnection(PatientConnection):
             super().connection_made(transport)
             peer = transport.get_extra_info("peername")
             known = isinstance(peer, tuple)
-            self.address = peer[0].encode("ascii") if known else b"unix"
+            self.address = address_of(peer[0]) if known else b"unix"
             if transport.get_extra_info("ssl_object") is not None:
                 self.scheme = b"https"
             self.wait(self.limits.head_timeout_seconds)
@@ -362,3 +362,10 @@ class ClientConnection(PatientConnection):
                 self.transport.abort()
                 return
         self.hang_up(ended=close_is_end or self.state is TUNNEL)
+
+
+def address_of(host: str) -> bytes:
+    """A client's address; of IPv4 through a socket for both, as IPv4 writes it."""
+    if host.startswith("::ffff:") and "." in host:
+        host = host.removeprefix("::ffff:")
+    return host.encode("ascii")

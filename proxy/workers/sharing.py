@@ -25,7 +25,7 @@ import tempfile
 from typing import TypeAlias
 
 from proxy.config.model import Server as Settings
-from proxy.listener import BACKLOG
+from proxy.listener import BACKLOG, hosts
 
 # Family, host, and what an IPv6 address has besides its port.
 Address: TypeAlias = tuple[socket.AddressFamily, str, tuple[int, ...]]
@@ -82,9 +82,13 @@ class SharedPort:
 
 def addresses(host: str) -> list[Address]:
     """What a host to listen on stands for, each once and in order."""
-    found = socket.getaddrinfo(
-        host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    found = [
+        each
+        for name in hosts(host)
+        for each in socket.getaddrinfo(
+            name, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    ]
     return list(
         dict.fromkeys(
             (family, str(where[0]), tuple(map(int, where[2:])))
