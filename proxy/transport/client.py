@@ -22,6 +22,7 @@ from proxy.transport.connection import (
     HEAD_SHARE,
     HEADS_A_TURN,
     HIGH_WATER,
+    KEPT_HEAD_BYTES,
     Receiver,
     joined,
 )
@@ -239,7 +240,7 @@ class ClientConnection(PatientConnection):
         except ProxyError as error:
             self.refuse(error)
             return False
-        self.last_head = head
+        self.last_head = head if stop <= KEPT_HEAD_BYTES else None
         self.ahead = data[stop + 4 :]
         self.head_begun = False
         self.seen = 0

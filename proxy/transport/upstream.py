@@ -25,7 +25,12 @@ from proxy.http1.grammar import END_OF_HEAD, stray_byte
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.internal_errors import report
 from proxy.policy.sizes import check_response_head
-from proxy.transport.connection import Connection, Receiver, joined
+from proxy.transport.connection import (
+    KEPT_HEAD_BYTES,
+    Connection,
+    Receiver,
+    joined,
+)
 from proxy.transport.presence import Presence, unread
 from proxy.transport.relay import ChunkRelay
 
@@ -176,7 +181,8 @@ class UpstreamConnection(Connection):
         self.seen = 0
         if isinstance(data, bytearray):
             data = bytes(data)
-        self.last_head = head = parse_response_head(data[: stop + 4], self.last_head)
+        head = parse_response_head(data[: stop + 4], self.last_head)
+        self.last_head = head if stop <= KEPT_HEAD_BYTES else None
         self.ahead = data[stop + 4 :]
         if head.status < 200:
             self.informational += 1

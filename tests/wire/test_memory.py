@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 from collections.abc import Iterator
 
@@ -10,7 +11,8 @@ import pytest
 
 from tests.conftest import StartProxy
 from tests.support.flood import PIECE, piece
-from tests.support.raw import Peer, Upstream
+from tests.support.raw import Peer, Upstream, became
+from tests.support.running import RunningProxy
 
 SIZE = 256 * 1024 * 1024
 PIECES = SIZE // PIECE
@@ -77,3 +79,64 @@ async def test_a_large_response_needs_no_more_memory_than_a_small_one(
         assert b"Content-Length: %d" % SIZE in await client.read_head()
         await swallow(client)
     assert (await running.ended()).bytes_sent == SIZE
+
+
+SMALL = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+FIELDS = b"".join(b"X-%d: %b\r\n" % (n, b"y" * 600) for n in range(100))
+LARGE = SMALL[:-2] + FIELDS + b"\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%b\r\nok"
+CONNECTIONS = 20
+IDLE = 16 * 1024  # of one connection, both ends and the test's ends of it
+
+
+async def idle(
+    running: RunningProxy, upstream: Upstream, request: bytes, answer: bytes
+) -> float:
+    """What a connection takes, client's and upstream's, once its request is served."""
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    pairs = []
+    for _ in range(CONNECTIONS):
+        client = await running.client()
+        await client.send(request)
+        server = await upstream.request()
+        server.head = b""
+        pairs.append((client, server))
+    for client, server in pairs:  # none is idle before all are connected
+        await server.send(answer)
+        await client.read_until(b"\r\n\r\nok")
+    del client, server
+    await became(lambda: running.idle_connections == CONNECTIONS)
+    # Accounts know the heads, and the last ones are kept for the inspector.
+    while not running.exchanges.empty():
+        running.exchanges.get_nowait()
+    running.server.inspector.live.recent.clear()
+    running.server.inspector.live.with_heads.clear()
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    for client, _ in pairs:
+        client.reset()
+    await became(lambda: not running.server.clients)
+    return (after - before) / CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("request_head", "answer"),
+    [
+        pytest.param(SMALL, ANSWER % b"", id="small heads"),
+        pytest.param(LARGE, ANSWER % b"", id="a request head at its limit"),
+        pytest.param(SMALL, ANSWER % FIELDS, id="a large response head"),
+        pytest.param(LARGE, ANSWER % FIELDS, id="both"),
+    ],
+)
+async def test_an_idle_connection_keeps_no_large_head(
+    proxy: StartProxy, upstream: Upstream, request_head: bytes, answer: bytes
+) -> None:
+    """One took more than three times the size of its last head."""
+    table = {"target": upstream.url, "upstream_keepalive_seconds": 60}
+    running = await proxy({"/": table})
+    tracemalloc.start()
+    try:
+        assert await idle(running, upstream, request_head, answer) < IDLE
+    finally:
+        tracemalloc.stop()
