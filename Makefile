@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup fix check test cover demo bench compiled test-compiled reference docs examples e2e
+.PHONY: setup fix check test cover demo bench compiled test-compiled matrix reference docs examples e2e
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -19,6 +19,9 @@ check: ## format, lint, types
 
 test: ## all tests; the browser part needs Chromium and Playwright
 	$(PYTHON) -m pytest
+
+matrix: ## unit and wire tests on each Python there is; on the oldest without uvloop
+	$(PYTHON) -m tests.support.matrix
 
 cover: ## tests with branch coverage
 	$(PYTHON) -m pytest --cov --cov-report=term

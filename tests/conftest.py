@@ -15,6 +15,7 @@ import pytest
 
 import proxy as package
 from proxy.internal_errors import INTERNAL_ERRORS
+from proxy.process import form
 from proxy.timeline import Clock, monotonic
 from tests.support.raw import Upstream, turns
 from tests.support.running import RunningProxy, Table, start_proxy
@@ -23,11 +24,21 @@ PROXY = Path(package.__file__).parent
 StartProxy = Callable[..., Awaitable[RunningProxy]]
 
 
+# What mypyc makes of `await` throws by the signature with three arguments, of which
+# Python 3.12 and later warn. The code is its own, and does what it should.
+THROWN_BY_MYPYC = (
+    r"ignore:the \(type, exc, tb\) signature of throw\(\) is deprecated:"
+    "DeprecationWarning"
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep bytecode with pytest's cache where none is wanted beside the sources.
 
     Tests start some sixty processes; each would compile the proxy anew.
     """
+    if form():
+        config.addinivalue_line("filterwarnings", THROWN_BY_MYPYC)
     cache: pytest.Cache | None = getattr(config, "cache", None)
     if sys.dont_write_bytecode and cache is not None:
         sys.pycache_prefix = str(cache.mkdir("bytecode"))
