@@ -121,9 +121,11 @@ class Forward(Reaching):
         if not client.request_complete:
             client.keep_alive = False
         self.timeline.status = 200
-        self.over(Ending.COMPLETE, None)
         answer = messages.options_response(self.head, client.keep_alive, http_date())
+        self.over(Ending.COMPLETE, None)
         client.write_head(answer, chunked=False)
+        client.flush_head()
+        self.notify()
         client.next()
 
     # 2. Which target?

@@ -146,6 +146,8 @@ async def proxy(tmp_path: Path, complaints: Complaints) -> AsyncIterator[StartPr
         await each.stop()
         assert not each.server.clients
         assert not each.server.deadlines.waiting
+        # Each exchange told its observers of its end, and only once.
+        assert each.server.admission.exchanges == 0
     await turns(3)
     assert not [task for task in asyncio.all_tasks() - before if is_ours(task)]
 
