@@ -161,7 +161,7 @@ class Forward(Reaching):
         limits = route.route
         client.limit_buffer(limits.max_buffer_bytes)
         connection.limit_buffer(limits.max_buffer_bytes)
-        connection.serve(self, limits.max_response_head_bytes)
+        connection.serve(self, limits.max_response_head_bytes, route.lenient)
         connection.write_head(
             self.request_bytes, chunked=not isinstance(body, LengthBody)
         )
@@ -229,6 +229,8 @@ class Forward(Reaching):
                 self.switch(head, route, connection)
                 return
             body = response_body(head, self.head.method)
+            if route.lenient is not None:
+                body = route.lenient.body(body)
         except MalformedResponse as error:
             self.fail(error)
             return

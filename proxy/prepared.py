@@ -21,6 +21,7 @@ from proxy.policy.routing import Router
 from proxy.policy.trusted import TrustedProxies
 from proxy.timeline import Clock, Timeline
 from proxy.transport.deadlines import Deadlines
+from proxy.transport.old_servers import Reading
 from proxy.transport.pool import Upstream, Upstreams
 
 
@@ -29,6 +30,7 @@ class PreparedRoute:
 
     __slots__ = (
         "find",
+        "lenient",
         "path_rules",
         "prefix",
         "publishing",
@@ -49,6 +51,11 @@ class PreparedRoute:
         publishing = Publishing(route)
         self.publishing = None if publishing.idle else publishing
         self.upstreams = tuple(upstreams)
+        self.lenient: Reading | None = None
+        if route.upstream_parsing == "lenient":
+            from proxy.http1.lenient import Lenient
+
+            self.lenient = Lenient()
         self.turn = 0
 
     def itself(self, path: bytes) -> PreparedRoute:

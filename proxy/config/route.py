@@ -14,6 +14,7 @@ from proxy.config.units import Bytes, Seconds
 
 Decode: TypeAlias = Literal["streams", "unless-no-transform", "always", "never"]
 AcceptEncoding: TypeAlias = Literal["identity", "client"]
+UpstreamParsing: TypeAlias = Literal["strict", "lenient"]
 OnUpstreamFailure: TypeAlias = Literal["abort", "event"]
 CookieSecure: TypeAlias = Literal["keep", "strip"]
 
@@ -228,6 +229,15 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Bytes, Meta(description="Status line and fields of one response (502).")
     ] = 256 * 1024
 
+    upstream_parsing: Annotated[
+        UpstreamParsing,
+        Meta(
+            description="strict: a response that two readers could read in two ways "
+            "is refused. lenient, for old upstreams that nobody else speaks through: "
+            "a bare LF, space before a colon, padded chunk sizes, ICY 200 OK and an "
+            "end of TLS without close_notify are taken."
+        ),
+    ] = "strict"
     max_interim_per_second: Annotated[
         Bytes,
         Meta(

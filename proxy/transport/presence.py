@@ -70,3 +70,16 @@ def unread(transport: asyncio.Transport) -> bytes:
         return os.read(sock.fileno(), READ_SIZE)
     except OSError:  # nothing
         return b""
+
+
+def how_it_closed(fault: Exception | None) -> str:
+    """The end of a connection in words: by FIN, by reset, or by nobody."""
+    if fault is None:
+        return "closed"
+    if isinstance(fault, ConnectionResetError | BrokenPipeError):
+        return "reset the connection"
+    if isinstance(fault, TimeoutError):  # of the kernel's probes
+        return "vanished (no answer from its machine)"
+    if isinstance(fault, OSError):
+        return f"broke off ({fault.strerror or fault})"
+    return f"broke off ({fault})"

@@ -7,8 +7,6 @@ one is made is `connecting`'s.
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -31,7 +29,15 @@ from proxy.transport.connection import (
     Receiver,
     joined,
 )
-from proxy.transport.presence import Presence, unread
+from proxy.transport.old_servers import (
+    MAY_BE_TAKEN,
+    NO_CLOSE_NOTIFY,
+    WOULD_BE_TAKEN,
+    Reading,
+    is_of_old_servers,
+    is_whole,
+)
+from proxy.transport.presence import Presence, how_it_closed, unread
 from proxy.transport.relay import ChunkRelay
 
 INTERIM_A_TURN = 64  # 1xx responses that go on in one turn of the loop; 20 µs each
@@ -71,6 +77,7 @@ class UpstreamConnection(Connection):
         "idle_since",
         "informational",
         "last_head",
+        "lenient",
         "lost",
         "max_head_bytes",
         "owner",
@@ -95,6 +102,7 @@ class UpstreamConnection(Connection):
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
         self.lost: Callable[[], None] | None = None  # told when all before it is
+        self.lenient: Reading | None = None  # for the present exchange
         self.max_head_bytes = 0  # 0: no limit
         self.reused = False
         self.reusable = False
@@ -103,9 +111,12 @@ class UpstreamConnection(Connection):
 
     # -- the request, out
 
-    def serve(self, requester: Requester, max_head_bytes: int) -> None:
+    def serve(
+        self, requester: Requester, max_head_bytes: int, lenient: Reading | None = None
+    ) -> None:
         """Work for an exchange from now on; its request head comes next."""
         self.requester = requester
+        self.lenient = lenient
         self.max_head_bytes = max_head_bytes
         self.reusable = False
         self.informational = 0
@@ -138,6 +149,8 @@ class UpstreamConnection(Connection):
             try:
                 head = self.read_head()
             except MalformedResponse as error:
+                if self.lenient is None and is_of_old_servers(self.ahead):
+                    error = MalformedResponse(f"{error}; {WOULD_BE_TAKEN}")
                 requester.upstream_failed(error)
                 self.requester = None
                 return
@@ -166,6 +179,8 @@ class UpstreamConnection(Connection):
         Raises:
             MalformedResponse: the bytes are no head, or too many.
         """
+        if self.lenient is not None:
+            return self.read_lenient_head(self.lenient)
         data = self.ahead
         stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
         check_response_head(data, stop, self.max_head_bytes)
@@ -184,6 +199,26 @@ class UpstreamConnection(Connection):
         head = parse_response_head(data[: stop + 4], self.last_head)
         self.last_head = head if stop <= KEPT_HEAD_BYTES else None
         self.ahead = data[stop + 4 :]
+        if head.status < 200:
+            self.informational += 1
+        return head
+
+    def read_lenient_head(self, lenient: Reading) -> ResponseHead | None:
+        """As `read_head`, of a head that is put into strict form first."""
+        data = self.ahead
+        found = lenient.head(data, self.seen)
+        if found is None:
+            check_response_head(data, -1, self.max_head_bytes)
+            if data and not lenient.may_begin(data):
+                raise MalformedResponse("the upstream does not speak HTTP/1.1")
+            self.seen = len(data)
+            self.ahead = data if isinstance(data, bytearray) else bytearray(data)
+            return None
+        strict, size = found
+        check_response_head(strict, len(strict) - 4, self.max_head_bytes)
+        self.seen = 0
+        head = parse_response_head(strict)
+        self.ahead = bytes(data[size:])
         if head.status < 200:
             self.informational += 1
         return head
@@ -213,6 +248,8 @@ class UpstreamConnection(Connection):
             self.reusable = False
 
     def framing_error(self, reason: str) -> ProxyError:
+        if self.lenient is None:  # what it is of, the strict reader cannot tell
+            reason = f"{reason}; {MAY_BE_TAKEN}"
         return MalformedResponse(f"malformed response body: {reason}")
 
     # -- the end
@@ -224,20 +261,22 @@ class UpstreamConnection(Connection):
             if self.tunnelled and receiver is not None:
                 receiver.end([])
                 return self.transport.can_write_eof()  # TLS has no half-close
-            if (
-                receiver is not None
-                and isinstance(self.body, UntilCloseBody)
-                and is_whole(self.transport)
-            ):
-                self.receiver = None
-                self.body.end()
-                receiver.end([])
+            if receiver is not None and isinstance(self.body, UntilCloseBody):
+                self.end_by_close(receiver, whole=is_whole(self.transport))
         except Exception as error:
             self.crashed("the end of what an upstream sends", error)
         # No answer can come any more. A mere close would wait until all of an
         # upload has been taken, and perhaps nobody reads it.
         self.abort()
         return False
+
+    def end_by_close(self, receiver: Receiver, *, whole: bool) -> None:
+        """The close ends the body, if it is the one that the upstream meant."""
+        self.receiver = None
+        if whole or self.lenient is not None:
+            receiver.end([])
+        else:
+            receiver.broken(UpstreamTruncated(NO_CLOSE_NOTIFY))
 
     def forget(self) -> None:
         """Be kept by nobody."""
@@ -275,16 +314,19 @@ class UpstreamConnection(Connection):
     def tell_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so is what came before its end."""
         try:
-            self.broke_off(how_it_closed(exc))
+            self.broke_off(exc)
         except Exception as error:
             self.crashed("the end of an upstream's connection", error)
         self.requester = None
 
-    def broke_off(self, how: str) -> None:
+    def broke_off(self, fault: Exception | None) -> None:
         """Tell what is missing now; nothing, if the connection was not in use."""
+        how = how_it_closed(fault)
         requester, receiver, body = self.requester, self.receiver, self.body
         self.receiver = None
-        if receiver is not None and body is not None:
+        if receiver is not None and isinstance(body, UntilCloseBody) and not fault:
+            self.end_by_close(receiver, whole=False)  # uvloop tells of it so
+        elif receiver is not None and body is not None:
             missing = body.end() or "the connection broke"
             receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
         elif requester is not None and body is None:
@@ -347,31 +389,3 @@ class UpstreamConnection(Connection):
         self.requester = self.receiver = self.feeder = None
         if not self.closed:
             self.transport.close()
-
-
-def is_whole(transport: asyncio.Transport) -> bool:
-    """Is the end that was met the end that the peer meant?
-
-    Under TLS a bare FIN may be anybody's; the peer's own word is close_notify
-    (RFC 9112 §9.8). asyncio tells of both alike, OpenSSL does not.
-    """
-    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if tls is None:
-        return True
-    try:
-        return tls.read(1) == b""
-    except ssl.SSLError:
-        return False
-
-
-def how_it_closed(fault: Exception | None) -> str:
-    """The end of a connection in words: by FIN, by reset, or by nobody."""
-    if fault is None:
-        return "closed"
-    if isinstance(fault, ConnectionResetError | BrokenPipeError):
-        return "reset the connection"
-    if isinstance(fault, TimeoutError):  # of the kernel's probes
-        return "vanished (no answer from its machine)"
-    if isinstance(fault, OSError):
-        return f"broke off ({fault.strerror or fault})"
-    return f"broke off ({fault})"

@@ -35,6 +35,7 @@ from proxy.http1.head import (
     parse_request_head,
     parse_response_head,
 )
+from proxy.http1.lenient import Lenient, LenientChunkedBody
 from proxy.inspector.access import is_own_name
 from proxy.migrate.reading import read_json
 from proxy.migrate.survey import PUBLISHED
@@ -87,6 +88,20 @@ def feed_cut(data: bytes) -> None:
     body = ChunkedBody()
     for position in range(0, len(data), 3):
         body.feed(data[position : position + 3])
+
+
+def feed_lenient(data: bytes) -> None:
+    LenientChunkedBody().feed(data)
+
+
+def feed_lenient_cut(data: bytes) -> None:
+    body = LenientChunkedBody()
+    for position in range(0, len(data), 3):
+        body.feed(data[position : position + 3])
+
+
+def lenient_head(data: bytes) -> None:
+    Lenient().head(data, 0)
 
 
 def read_events(data: bytes) -> None:
@@ -207,6 +222,20 @@ ROWS = [
             ("quoted pairs", b'1;a="', b"\\\\", b"\\\r"),
             ("trailer without an end", CHUNKED, b"A", END),
             ("trailers", CHUNKED, b"A: b\r\n", b"\r\n"),
+        )
+    ],
+    *[
+        Row(f"lenient: {name}", run, head, body, end)
+        for name, run, head, body, end in (
+            ("chunks", feed_lenient, b"", b"1 \na\n", b""),
+            ("chunks, cut", feed_lenient_cut, b"", b"1 \na\n", b""),
+            ("one long chunk, cut", feed_lenient_cut, b"fffffff\n", b"a", b""),
+            ("padding", feed_lenient_cut, b"", b" ", b""),
+            ("trailers", feed_lenient_cut, b"0\n", b"A : b\n", b"\n"),
+            ("lines", lenient_head, b"HTTP/1.1 200 OK\n", b"A : b\n", b"\n"),
+            ("spaces", lenient_head, b"HTTP/1.1 200 OK\nA", b" ", b":b\n\n"),
+            ("LFs", lenient_head, b"", b"a\n", b""),
+            ("CRs", lenient_head, b"\n", b"\r", b"\n\n"),
         )
     ],
     # -- paths and addresses

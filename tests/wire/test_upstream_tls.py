@@ -315,13 +315,27 @@ async def test_the_next_target_is_asked_where_a_certificate_is_bad(
         assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["close_notify", "FIN alone"])
+@pytest.mark.parametrize(
+    ("told", "parsing", "whole"),
+    [
+        pytest.param(True, "strict", True, id="close_notify"),
+        pytest.param(False, "strict", False, id="FIN alone"),
+        pytest.param(False, "lenient", True, id="FIN alone, of an old server"),
+    ],
+)
 async def test_events_pass_at_once_through_tls_and_a_cut_is_no_end(
-    proxy: StartProxy, authority: trustme.CA, ca_file: str, serve: Serve, whole: bool
+    proxy: StartProxy,
+    authority: trustme.CA,
+    ca_file: str,
+    serve: Serve,
+    told: bool,
+    parsing: str,
+    whole: bool,
 ) -> None:
     """RFC 9112 §9.8: a close without close_notify may be an attacker's."""
     async with serve(authority.issue_cert("127.0.0.1")) as upstream:
-        running = await proxy({"/": {"target": upstream.url, "ca_file": ca_file}})
+        table = {"target": upstream.url, "ca_file": ca_file}
+        running = await proxy({"/": {**table, "upstream_parsing": parsing}})
         client, server = await running.begin(upstream, GET)
         await server.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         await client.read_head()
@@ -329,15 +343,19 @@ async def test_events_pass_at_once_through_tls_and_a_cut_is_no_end(
             event = b"data: %d\n\n" % number
             await server.send(event)
             assert await client.read_chunk() == event
-        if whole:
+        if told:
             server.close()
-            assert await client.read_chunk() == b""
         else:
             server.writer.transport.abort()
+        if whole:
+            assert await client.read_chunk() == b""
+        else:
             assert await client.read_rest() == b""
         timeline = await running.ended()
         assert (timeline.ending is Ending.COMPLETE) is whole
         assert isinstance(timeline.error, UpstreamTruncated) is not whole
+        if not whole:
+            assert 'upstream_parsing = "lenient" takes it' in str(timeline.error)
 
 
 # -- who leaves within it ---------------------------------------------------------

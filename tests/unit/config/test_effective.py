@@ -91,6 +91,7 @@ REPORT = """\
   max_buffer_bytes                   65536                         default
   max_decoding_ratio                 1000                          default
   max_response_head_bytes            262144                        default
+  upstream_parsing                   "strict"                      default
   max_interim_per_second             20                            default"""  # noqa: E501
 
 

@@ -18,8 +18,8 @@ from proxy.errors import (
 )
 from proxy.transport.connecting import unreachable
 from proxy.transport.descriptors import limit
+from proxy.transport.presence import how_it_closed
 from proxy.transport.trust import handshake_failed
-from proxy.transport.upstream import how_it_closed
 
 TARGET = parse_target("https://a.example:8443")
 
