@@ -76,8 +76,8 @@ class Drain:
     # -- waiting
 
     async def wait(self, seconds: float) -> None:
-        """Wait until all clients are gone, or the time is over."""
-        if self.clients:
+        """Wait until all clients are served, or the time is over."""
+        if not self.served():
             self.over.clear()
             self.limit = self.deadlines.clock() + seconds
             self.deadlines.add(self)
@@ -94,8 +94,12 @@ class Drain:
 
     def check(self, now: float) -> None:
         """Called by the clock."""
-        if now >= self.limit:
+        if now >= self.limit or self.served():
             self.over.set()
+
+    def served(self) -> bool:
+        """Has every client that is still there got all that it will get?"""
+        return all(client.served for client in self.clients)
 
     def crashed(self, place: str, error: Exception) -> None:
         """Nobody would say when the time is over: it is."""

@@ -286,6 +286,11 @@ class ClientConnection(PatientConnection):
         return MalformedRequest(f"malformed request body: {reason}")
 
     @property
+    def served(self) -> bool:
+        """Has it got its last response, so that only its FIN has yet to come?"""
+        return self.state is LINGER and not self.transport.get_write_buffer_size()
+
+    @property
     def request_complete(self) -> bool:
         """Has the whole request body been read?"""
         return self.body is not None and self.body.complete
