@@ -35,8 +35,8 @@ NO_ROUTES = 'none: write [routes."/sse"] with target = "http://localhost:8002"'
 
 SYNTAX_FAULT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
 UNQUOTED_PREFIX = re.compile(r"\s*\[\s*routes\s*\.\s*(/[^\]\s]*)")
-TABLE = re.compile(r"\s*\[+\s*([^#]*?)\s*\]+\s*(?:#.*)?$")
-KEY = re.compile(r"\s*([^=#]*?)\s*=")
+TABLE = re.compile(r"\s*+\[++([^#]*)\]\s*+(?:#.*)?$")
+KEY = re.compile(r"([^=#]*+)=")
 # What the parser says in its own terms, in those of a person with an editor.
 SYNTAX_WORDS = {
     r"Cannot overwrite a value": "this key is set a second time",
@@ -236,15 +236,18 @@ def place_of(lines: list[str], column: int) -> str:
     """The table and the key at the end of `lines`: names, which are no secrets."""
     *before, last = lines
     tables = [
-        (number, found[1])
+        (number, found[1].strip(" \t]"))
         for number, line in enumerate(before, start=1)
         if (found := TABLE.match(line))
     ]
     header = TABLE.match(last)
     if header is not None:
-        first = next((n for n, name in tables if name == header[1]), None)
+        table = header[1].strip(" \t]")
+        first = next((n for n, name in tables if name == table), None)
         known = f" (first in line {first})" if first else ""
-        return f"[{header[1]}]{known}: "
+        return f"[{table}]{known}: "
     key = KEY.match(last[:column])
     where = f"[{tables[-1][1]}] " if tables else ""
-    return f"{where}{key[1]}: " if key else f"{where.strip()}: " if where else ""
+    return (
+        f"{where}{key[1].strip()}: " if key else f"{where.strip()}: " if where else ""
+    )
