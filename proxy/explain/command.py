@@ -86,16 +86,25 @@ def explain(options: argparse.Namespace, config: Config) -> Account:
     scheme, authority, target = options.path
     if not scheme:
         scheme = "https" if config.server.tls_certificate else "http"
-    host = config.server.host
-    shown = f"[{host}]" if ":" in host else host
     request = request_bytes(
         options.method,
         target,
-        authority or f"{shown}:{config.server.port}",
+        authority or f"{own_host(config.server.host)}:{config.server.port}",
         options.header,
     )
     tls = scheme in ("https", "wss")
     return account(Rehearsal(config, request, options.client, tls=tls))
+
+
+def own_host(host: str) -> str:
+    """The host that a client of this machine asks for, by the one listened on."""
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:  # a name
+        everywhere = host == ""
+    if everywhere:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
 
 
 def request_bytes(
@@ -150,8 +159,10 @@ def field(text: str) -> tuple[str, str]:
 
 
 def address(text: str) -> str:
-    """The address of a client, without a port."""
+    """The address of a client, without a port; of IPv4 always as IPv4 writes it."""
     try:
-        return str(ipaddress.ip_address(text))
+        found = ipaddress.ip_address(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no IP address") from None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)

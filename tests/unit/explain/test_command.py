@@ -125,3 +125,28 @@ def test_what_the_proxy_answers_itself_goes_to_no_upstream(
     found, output, _ = run(ROUTE, "GET", *arguments)
     assert found == status
     assert told in output
+
+
+@pytest.mark.parametrize("given", ["10.1.2.3", "::ffff:10.1.2.3", "::FFFF:a01:203"])
+def test_a_client_by_ipv4_is_called_what_the_proxy_calls_it(
+    account: Explain, given: str
+) -> None:
+    assert account(ROUTE, "GET", "/a", "--client", given).client == "10.1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("listened", "asked"),
+    [
+        ("::", "localhost"),
+        ("0:0:0:0:0:0:0:0", "localhost"),
+        ("0.0.0.0", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("box", "box"),
+    ],
+)
+def test_without_a_host_it_is_that_of_a_client_on_this_machine(
+    account: Explain, listened: str, asked: str
+) -> None:
+    text = f'[server]\nhost = "{listened}"\nport = 8080\n{ROUTE}'
+    assert account(text, "GET", "/a").host == f"{asked}:8080"
