@@ -123,8 +123,12 @@ class Forward(Reaching):
         self.timeline.status = 200
         answer = messages.options_response(self.head, client.keep_alive, http_date())
         self.over(Ending.COMPLETE, None)
-        client.write_head(answer, chunked=False)
-        client.flush_head()
+        try:
+            client.write_head(answer, chunked=False)
+            client.flush_head()
+        except Exception as fault:
+            report("our own answer to a request", fault)
+            client.abort()
         self.notify()
         client.next()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from proxy.errors import ClientError, MalformedRequest, ProxyError
+from proxy.errors import ClientError, ProxyError
 from proxy.http1.framing import LengthBody, request_body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
@@ -65,7 +65,7 @@ class Answer:
         client.limit_buffer(HIGH_WATER)
         try:
             client.body = request_body(head)
-        except MalformedRequest:
+        except ClientError:  # where the next request begins is unsure
             client.keep_alive = False
             client.body = LengthBody(0)
 

@@ -109,6 +109,7 @@ class ClientConnection(PatientConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self.ahead = self.left = b""  # what it asked for is for nobody
         self.deadlines.discard(self)
         if self.private is not None:
             self.private.close()
@@ -201,8 +202,16 @@ class ClientConnection(PatientConnection):
 
     @property
     def reads_heads(self) -> bool:
-        """May the next exchange begin? Not while responses wait to be read."""
-        return self.state is HEAD and not self.blocked
+        """May the next exchange begin? Not while responses wait to be read.
+
+        Nor for a client that is gone, whatever it has sent before.
+        """
+        return (
+            self.state is HEAD
+            and not self.blocked
+            and not self.closed
+            and not self.transport.is_closing()
+        )
 
     def peer_ready(self) -> None:
         super().peer_ready()

@@ -237,10 +237,17 @@ class Connection(asyncio.Protocol):
         head = self.head
         if head:
             self.head = b""
-            self.transport.write(head)
+            if not self.closed:
+                self.transport.write(head)
 
     def send_piece(self, piece: bytes) -> None:
-        """Write one piece of the body, framed; never empty."""
+        """Write one piece of the body, framed; never empty.
+
+        To a peer that is gone nothing is written: loops differ in what they make of
+        that, and its exchange hears of it all the same.
+        """
+        if self.closed:
+            return
         if self.head:
             self.send_first(piece)
         elif not self.chunked:
@@ -261,7 +268,7 @@ class Connection(asyncio.Protocol):
 
     def send_end(self, trailers: Fields) -> None:
         """End the body."""
-        if self.chunked:
+        if self.chunked and not self.closed:
             head, self.head = self.head, b""
             self.transport.write(head + last_chunk(trailers))
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from proxy.departing import Departing
 from proxy.http1.chunked import CHUNKS_AT_ONCE
 from proxy.stream.decoding import STEP
-from proxy.timeline import Ending
+from proxy.timeline import Ending, Timeline
 from proxy.transport.connection import FULL_READS, HEADS_A_TURN
 from proxy.transport.relay import STEPS_A_TURN
 from proxy.transport.upstream import INTERIM_A_TURN
@@ -403,6 +404,59 @@ async def test_a_client_that_leaves_in_a_flood_frees_its_upstream(
     client.reset()
     assert (await running.ended()).ending is Ending.CLIENT_LEFT
     assert await server.read_rest() == b""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param(b"POST /s HTTP/1.1\r\nHost: a\r\n\r\n", id="for the upstream"),
+        pytest.param(
+            b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", id="for us"
+        ),
+    ],
+)
+async def test_requests_of_a_client_that_is_gone_are_not_served(
+    proxy: StartProxy, upstream: Upstream, last: bytes
+) -> None:
+    """They wait for their turn when it leaves; nobody would read the answer."""
+    running = await proxy({"/s": {"target": upstream.url}})
+    for _ in range(4):
+        client = await running.client()
+        client.writer.write(GET * HEADS_A_TURN + last)
+        client.reset()
+        await became(lambda: not running.server.clients)
+    await turns(10)
+    assert running.server.admission.exchanges == 0
+    assert upstream.unexpected == 0
+
+
+def received_more_than(timeline: Timeline, sent: int) -> bool:
+    return timeline.bytes_received > sent
+
+
+async def test_an_upload_changes_nothing_of_an_answer_whose_upstream_has_closed(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url, "max_buffer_bytes": 1024}})
+    client = await running.client(receive_bytes=4096)
+    await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+    server = await upstream.request()
+    exchange = await running.exchange()
+    text, expected = TEXT * 64, Tally()
+    expected.add(text)
+    await server.send(CHUNKED + b"Content-Encoding: gzip\r\n\r\n")
+    server.writer.write(chunk(gzip.compress(text)) + END)
+    server.close()
+    await client.read_head()
+    connection = exchange.connection
+    assert connection is not None
+    await became(lambda: connection.closed)
+    for _ in range(3):
+        sent = exchange.timeline.bytes_received
+        await client.send(b"x")
+        await became(partial(received_more_than, exchange.timeline, sent))
+    assert await drained(client) == expected
+    assert (await running.ended()).ending is Ending.COMPLETE
 
 
 async def test_a_client_that_does_not_read_has_its_flood_kept_back(

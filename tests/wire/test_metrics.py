@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ManualClock, StartProxy
@@ -128,3 +129,19 @@ async def test_every_metric_of_the_dashboard_exists(
     unused = {name for name in names if not name.endswith("_bucket")} - shown
     assert unused == set()
     assert json.loads(DASHBOARD.read_text("utf-8"))["title"] == "Unbuffered"
+
+
+@pytest.mark.parametrize(
+    "coding", [pytest.param(b"gzip, chunked", id="known"), pytest.param(b"x", id="not")]
+)
+async def test_a_question_whose_body_cannot_be_read_is_answered_for_the_last_time(
+    proxy: StartProxy, upstream: Upstream, coding: bytes
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    line = b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n"
+    await client.send(request("health")[:-2] + line)
+    head = await client.read_head()
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in head.lower()
+    assert (await client.read_to_close())[1] == "fin"
