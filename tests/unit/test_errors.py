@@ -73,6 +73,8 @@ STATUS_AND_TYPE = {
     "RequestBodyTooLarge": (413, "http_request_error"),
     "RequestTimeout": (408, "http_request_error"),
     "MethodNotSupported": (501, "http_request_error"),
+    "TransferCodingNotSupported": (501, "http_request_error"),
+    "MethodNotAllowed": (405, "http_request_error"),
     "VersionNotSupported": (505, "http_request_error"),
     "NoRoute": (404, "destination_not_found"),
     "LoopDetected": (508, "proxy_loop_detected"),
