@@ -14,6 +14,7 @@ STEMS = (
     "token", "secret", "passw", "passphrase", "passcode", "credential", "apikey",
     "accesskey", "privatekey", "secretkey", "subscriptionkey", "sessionid", "sessid",
     "signature", "assertion", "authorization", "saml", "hmac", "csrf", "xsrf",
+    "magiclink",
 )  # fmt: skip
 # A name that has one of these as a word is one.
 WORDS = frozenset({
@@ -21,43 +22,54 @@ WORDS = frozenset({
     "passwd", "otp", "totp", "hotp", "pin", "mfa", "sid", "sig", "sign", "session",
     "bearer", "jwt", "jws", "jwe", "dpop", "oidc", "cookie", "cert", "certs",
     "certificate", "pem", "ticket", "ticketid", "verifier", "hdnts", "hdnea", "hdntl",
-    "hdnt", "hdntkn",
+    "hdnt", "hdntkn", "pat", "seed", "mnemonic", "sess", "cred", "creds", "wsse",
 })  # fmt: skip
+# A name that has a word which ends in one of these is one: authkey, dbpass, oauth2.
+ENDINGS = (
+    "key", "keys", "pass", "pw", "pwd", "otp", "auth", "ticket", "session",
+)  # fmt: skip
+# A code is one if what is in front of it says what it opens.
+CODE = re.compile(
+    r"(?:access|auth|authorization|device|user|verification|recovery|backup|otp|pin"
+    r"|sms|login|mfa)codes?"
+)
+# Parts of names that are none, whatever they end in.
+ORDINARY = re.compile(
+    r"(?:cache|primary|foreign|partition|public|sort|surrogate|idempotency)[-_.]?keys?"
+    r"(?![a-z])|(?:country|status|zip|postal|language|currency|area|error)[-_.]?codes?"
+    r"(?![a-z])|(?<![a-z])(?:(?:mon|tur|hoc|hot|don|joc|whis)keys?"
+    r"|(?:by|com|encom|over|sur|tres|under)pass|(?:ob|pos)sessions?)(?![a-z])",
+    re.IGNORECASE,
+)
+# What is counted or made of them, as the end of a word: max_tokens=100, a tokenizer.
+COUNTED = re.compile(r"(?:tokens|tokeni[sz](?:er|ed?|ing|ation)s?|secretar(?:y|ies))$")
+# What is told of a credential by the last word of a name: token_count, session_timeout.
+ABOUT = frozenset({"count", "type", "timeout", "policy", "at"})
 # What is one in a query if it is the whole name: OAuth's state, CloudFront's Policy,
 # the links of nginx and of many others that are signed.
 WHOLE_NAMES = frozenset({
     "nonce", "state", "policy", "md5", "hash", "mac", "st", "verify", "access",
     "refresh", "magic", "invite",
 })  # fmt: skip
-HARMLESS = frozenset(
-    {
-        "sec-websocket-key",
-        "idempotency-key",
-        "surrogate-key",
-        "cache-key",
-        "x-cache-key",
-        "x-cache-keys",
-        "public-key-pins",
-        "access-control-allow-credentials",
-        "www-authenticate",
-        "proxy-authenticate",
-        "signature-input",
-        "sort_key",
-        "sort-key",
-        "token_type",
-    }
-)
+HARMLESS = frozenset({  # with "_" as "-"
+    "sec-websocket-key", "access-control-allow-credentials", "www-authenticate",
+    "proxy-authenticate", "signature-input",
+})  # fmt: skip
 # apiKey, APIKey, api_key and API-KEY are two words each; so are key1 and key.
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 PART = re.compile(r"[a-z]+")  # DPoP is one word
 LONGEST_NAME = 256  # characters; what is longer is no name, and shown to nobody
 # How values begin that are credentials whatever they are called: tokens of JOSE, of
-# AWS, Google, GitHub, GitLab, Slack, OpenAI, Stripe; keys and certificates as PEM.
+# AWS, Google, GitHub, GitLab, Slack, OpenAI, Anthropic, Stripe, Hugging Face, npm,
+# PyPI, SendGrid, DigitalOcean; keys and certificates as PEM. A `+` is a space.
 VALUE = re.compile(
     r"eyJ[\w-]{8}|(?:AKIA|ASIA)[0-9A-Z]{12}|AIza[\w-]{20}|ya29\.|gh[oprsu]_\w{20}"
-    r"|(?i:(?:basic|bearer|digest|negotiate|ntlm|apikey|aws4-hmac-sha256) +\S)"
-    r"|github_pat_|glpat-|xox[abeoprs]-|[srp]k[-_]\w{8}|-----BEGIN|MII[A-Za-z0-9+/]{40}"
+    r"|(?i:(?:basic|bearer|digest|negotiate|ntlm|apikey|aws4-hmac-sha256)[ +]+[^\s+])"
+    r"|github_pat_|glpat-|xox[abeoprs]-|[srp]k[-_](?:\w{8}|[\w-]{12})|-----BEGIN"
+    r"|MII[A-Za-z0-9+/]{40}|hf_[A-Za-z0-9]{10}|npm_[A-Za-z0-9]{12}|pypi-\w{12}"
+    r"|SG\.[\w-]{8}|do[opr]_v1_"
 )
+BEFORE_VALUE = " \t\"'"  # what may be in front of a value that is quoted
 # The schemes of RFC 9110 §11 that a value may begin with; which it was may be shown.
 SCHEME = re.compile(
     r"(basic|bearer|digest|negotiate|ntlm|dpop|hoba|mutual|oauth|gnap|vapid|hawk|token"
@@ -72,21 +84,28 @@ def is_secret_name(name: str, *, of_a_query: bool = False) -> bool:
     if len(name) > LONGEST_NAME:
         return True
     lower = name.lower()
-    if lower in HARMLESS:
+    if lower.replace("_", "-") in HARMLESS:
         return False
     if of_a_query and lower in WHOLE_NAMES:
         return True
-    joined = lower.replace("-", "").replace("_", "").replace(".", "")
-    joined = joined.replace("tokens", "")  # which are counted: max_tokens=100
-    if any(stem in joined for stem in STEMS):
+    name = ORDINARY.sub(" ", name)
+    parts = [word.lower() for word in WORD.findall(name)]
+    if len(parts) > 1 and parts[-1] in ABOUT:
+        return False
+    joined = "".join(COUNTED.sub("", word) for word in parts)
+    if any(stem in joined for stem in STEMS) or CODE.search(joined):
         return True
-    words = {word.lower() for word in (*WORD.findall(name), *PART.findall(lower))}
-    return not words.isdisjoint(WORDS) or (of_a_query and "code" in words)
+    words = {*parts, *PART.findall(name.lower())}
+    return (
+        not words.isdisjoint(WORDS)
+        or any(word.endswith(ENDINGS) for word in words)
+        or (of_a_query and "code" in words)
+    )
 
 
 def is_secret_value(value: str) -> bool:
     """Does a value look like a credential, whatever it is called?"""
-    return VALUE.match(value) is not None
+    return VALUE.match(value.lstrip(BEFORE_VALUE)) is not None
 
 
 def decoded(text: str) -> list[str]:

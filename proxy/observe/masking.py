@@ -27,9 +27,25 @@ INSIDE = re.compile(r"[?&;#]")  # where a parameter within a parameter may begin
 # Akamai and others put several into one: hdnts=exp=1~acl=/*~hmac=…
 INNER = re.compile(r"(?:^|[~,|!])([\w.-]+)=")
 # What is in front of the last @ of an authority; a password may contain one.
-USER = re.compile(r"(?<=://)[^/?#\s]*@")
+USER = re.compile(r"(?:(?<=://)|(?<=\A//)|(?<==//))[^/?#\s]*@")
+# In addresses of databases and queues a password may contain anything.
+FOREIGN = re.compile(r"(?<!http)(?<!https)(?<!ws)(?<!wss)://", re.IGNORECASE)
+# One of several pairs in a field: Forwarded: for=…;secret=…
+PAIR = re.compile(r"""(?<![^;,\s])([\w.\[\]-]++)=("(?:[^"\\]|\\.)*+"?|[^;,]*+)""")
+# Of these fields the parameters are defined, and none is a credential.
+DEFINED = frozenset({
+    "content-type", "content-disposition", "accept", "cache-control",
+    "signature-input", "permissions-policy", "feature-policy",
+})  # fmt: skip
+JSON_NAME = re.compile(r"""["']([^"']*+)["']\s*+:""")
+JSON_BEGINS = re.compile(
+    r"(?:\s|%(?:25)*20|\+)*+(?:[{\[]|%(?:25)*[57]b)", re.IGNORECASE
+)
+SPACE = re.compile(r"\s")
+BRACKETS = re.compile(r"[\[\]]")
 HAS_TARGET = frozenset({"location", "content-location", "referer", "refresh"})
-LINK = re.compile(r"<([^<>]*+)>")  # RFC 8288 §3: nothing but its end has a `>`
+# RFC 8288 §3: only its end has a `>`; of those who do not know, the last one counts.
+LINK = re.compile(r"<([^<]*)>|<([^<]++)")
 LONGEST_PROTOCOL = 40  # characters; what is longer is no name, but a token
 DOTTED = re.compile(r"[^.]++")
 
@@ -51,13 +67,45 @@ def masked(name: str, value: str) -> str:
         return masked_protocols(value)
     if key in ("www-authenticate", "proxy-authenticate"):
         return value  # what is asked for, not what is shown in answer
-    if is_secret_name(name) or is_secret_value(value):
+    if is_secret_name(name) or is_secret_value(value) or has_secret_json(value):
         scheme = SCHEME.match(value)
         return f"{scheme[1]} {MASK}" if scheme else MASK
-    if key == "link":
-        return LINK.sub(lambda found: f"<{masked_target(found[1])}>", value)
-    has_target = key in HAS_TARGET or value[:1] == "/" or "://" in value
-    return masked_target(value) if has_target else value
+    if key == "link" and "<" in value:
+        return LINK.sub(masked_link, value)
+    if key in DEFINED:
+        return value
+    if key in HAS_TARGET:
+        return masked_reference(value)
+    if value[:1] == "/" or "://" in value:
+        return masked_pairs(masked_target(value))
+    if ("?" in value or "&" in value) and not SPACE.search(value):
+        return masked_reference(value)
+    return masked_pairs(value)
+
+
+def masked_link(found: re.Match[str]) -> str:
+    """One target of Link, with its brackets."""
+    if found[1] is None:
+        return f"<{masked_target(found[2])}"
+    return f"<{masked_target(found[1])}>"
+
+
+def masked_reference(value: str) -> str:
+    """An address, or a part of one: `a?token=…`, and a query alone."""
+    if value[:1] == "/" or "?" in value or "://" in value:
+        return masked_target(value)
+    return masked_target(f"?{value}")[1:]
+
+
+def masked_pairs(value: str) -> str:
+    """Pairs in a field: those that look like credentials lose their values."""
+    return PAIR.sub(masked_pair, value) if "=" in value else value
+
+
+def masked_pair(found: re.Match[str]) -> str:
+    """One pair."""
+    secret = is_secret_name(found[1]) or hides(found[2])
+    return f"{found[1]}={MASK}" if secret else found[0]
 
 
 def masked_cookies(value: str, *, all_of_them: bool) -> str:
@@ -68,7 +116,15 @@ def masked_cookies(value: str, *, all_of_them: bool) -> str:
         f"{pair.partition('=')[0]}={MASK}" if "=" in pair else MASK
         for pair in pairs[:count]
     ]
-    return ";".join([*shown, *pairs[count:]])
+    return ";".join([*shown, *map(masked_attribute, pairs[count:])])
+
+
+def masked_attribute(text: str) -> str:
+    """An attribute of a cookie: a path may have a query."""
+    name, equals, value = text.partition("=")
+    if equals and is_secret_name(name):
+        return f"{name}={MASK}"
+    return f"{name}{equals}{masked_pairs(masked_target(value))}"
 
 
 def masked_protocols(value: str) -> str:
@@ -112,13 +168,13 @@ def masked_target(target: str) -> str:
     parameters of its own; one of them ends where the outer one ends.
     """
     if "@" in target:
-        target = USER.sub(f"{MASK}@", target)
+        target = without_users(target)
     if "=" not in target:
         return target
     query = target.find("?")
     query = len(target) if query < 0 else query
     pieces: list[str] = []
-    position = 0
+    position = looked = 0  # JSON was looked for up to there
     while (found := PARAMETER.search(target, position)) is not None:
         begin = found.end()
         in_path = found[1] == ";" and begin < query
@@ -129,9 +185,23 @@ def masked_target(target: str) -> str:
             end = end_of(target, begin, AFTER_PATH if in_path else INSIDE)
             shown = target[begin:end]
             shown = MASK if hides(shown) else shown
+            if begin >= looked and JSON_BEGINS.match(target, begin):
+                looked = end_of(target, begin, AFTER_QUERY)
+                if hides(target[begin:looked]):
+                    shown, end = MASK, looked
         pieces += (target[position:begin], shown)
         position = end
     return "".join(pieces) + target[position:]
+
+
+def without_users(target: str) -> str:
+    """An address without who asks: name and password."""
+    foreign = FOREIGN.search(target)
+    end = target.rfind("@")
+    if foreign is None or end < foreign.end():
+        return USER.sub(f"{MASK}@", target)
+    before = USER.sub(f"{MASK}@", target[: foreign.end()])
+    return f"{before}{MASK}{target[end:]}"
 
 
 def end_of(text: str, begin: int, ends: re.Pattern[str]) -> int:
@@ -142,13 +212,16 @@ def end_of(text: str, begin: int, ends: re.Pattern[str]) -> int:
 
 def is_secret_parameter(name: str) -> bool:
     """Does the name of a parameter say so, in any encoding?"""
-    bare = decoded(name)[-1].partition("[")[0]
-    return is_secret_name(bare, of_a_query=True)
+    layers = decoded(name)
+    if len(layers) > MOST_LAYERS:
+        return True
+    parts = BRACKETS.split(layers[-1])  # user[password]
+    return any(is_secret_name(part, of_a_query=True) for part in parts)
 
 
 def hides(value: str) -> bool:
     """Is a value a credential itself, or has it one of its own inside?"""
-    if is_secret_value(value) or has_inner(value):
+    if is_secret_value(value) or has_inner(value) or has_secret_json(value):
         return True
     if "%" not in value:
         return False
@@ -158,6 +231,8 @@ def hides(value: str) -> bool:
     return any(
         is_secret_value(layer)
         or has_inner(layer)
+        or has_secret_json(layer)
+        or ("@" in layer and without_users(layer) != layer)
         or any(is_secret_parameter(found[2]) for found in PARAMETER.finditer(layer))
         for layer in layers[1:]
     )
@@ -167,4 +242,12 @@ def has_inner(value: str) -> bool:
     """Is one of several values in one a credential: exp=1~hmac=…?"""
     return "=" in value and any(
         is_secret_name(found[1], of_a_query=True) for found in INNER.finditer(value)
+    )
+
+
+def has_secret_json(value: str) -> bool:
+    """Is a member of an object a credential: {"token": …}?"""
+    return ":" in value and any(
+        "\\u" in found[1] or is_secret_parameter(found[1])
+        for found in JSON_NAME.finditer(value)
     )

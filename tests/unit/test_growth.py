@@ -300,14 +300,15 @@ ROWS = [
             body,
         )
         for name in ("Cookie", "Set-Cookie", "Link", "Location", "Authorization", "X",
-                     "Sec-WebSocket-Protocol")
+                     "Sec-WebSocket-Protocol", "Forwarded")
         for body in (b";", b"=", b"a=b; ", b"<", b"</?a=", b"a ", b", ", b"a.", b"eyJ",
-                     b"//a@")
+                     b"//a@", b">", b'a="', b'"\\', b'":', b'"" ', b"a[", b"{", b"x://")
     ],
     *[
         Row(f"masked target of {body!r}", with_text(masked_target), b"/", body, end)
         for body in (b"?a=", b"&a=", b";a=", b"?", b"%25", b"a=", b"?a=%3Fa%3D", b"#a=",
-                     b"~a=", b"://a@", b"://", b"@")
+                     b"~a=", b"://a@", b"://", b"@", b'?a={"', b"?a=%7B", b";a={", b"[",
+                     b"?[", b'":', b"=//", b"x://")
         for end in (b"", b"?token=x")
     ],
     # -- what a person gives

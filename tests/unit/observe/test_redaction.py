@@ -2,7 +2,26 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.credentials import is_secret_name
 from proxy.observe.masking import masked, masked_fields, masked_line, masked_target
+
+SECRET = """
+authkey userkey appkey masterkey encryptionkey sshkey signkey dbpass userpass
+loginticket usersession userauth basicauth xauth oauth oauth2 wsse X-WSSE sess
+cred creds pw user_pw userpw X-Api-Pw pat x-pat seed mnemonic magic_link
+magicLink smsotp authcode otpcode pincode accesscode smscode access_code
+device_code verification_code recovery_code backup-code UserCode otp_code
+passkey oauth_token_secret tokenSecret token_secret appKey2 signing_keys
+snapshotkey secret_sort_key public_key_token X-Amz-Security-Token private_key
+"""
+SHOWN = """
+monkey turkey hockey hotkey X-Hotkeys bypass compass trespass possession
+country_code status_code zip-code postal_code language_code currencyCode
+cache_key cache-key X-Cache-Key primary_key foreign_key partition_key publicKey
+public-key-pins sort_key Idempotency-Key token_count tokenizer tokenizers
+secretary token_type session_timeout password_policy token_issued_at max_tokens
+maxTokens author patch seedling credit passage
+"""
 
 
 @pytest.mark.parametrize(
@@ -166,3 +185,103 @@ def test_addresses_within_addresses_are_looked_at_without_an_end() -> None:
     target = "/" + "?a=" * 20_000 + "?token=abc"
     assert masked_target(target) == "/" + "?a=" * 20_000 + "?token=****"
     assert "abc" not in masked_target("/?a=%" + "25" * 20_000 + "3Ftoken%3Dabc")
+
+
+@pytest.mark.parametrize("name", SECRET.split())
+def test_a_name_of_a_credential_is_known_by_its_words(name: str) -> None:
+    assert is_secret_name(name)
+    assert is_secret_name(name, of_a_query=True)
+
+
+@pytest.mark.parametrize("name", SHOWN.split())
+def test_a_name_that_only_sounds_like_one_is_shown(name: str) -> None:
+    assert not is_secret_name(name)
+    assert not is_secret_name(name, of_a_query=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sk-proj-abcdefghijklmnop",
+        "sk-ant-api03-abcdefgh",
+        "sk_live_abcdefgh",
+        "hf_abcdefghijklmnop",
+        "npm_abcdefghijklmnop",
+        "pypi-AgEIcHlwaS5vcmc",
+        "SG.abcdefgh.abc",
+        "dop_v1_abcdef",
+        '"Bearer abc"',
+        "'eyJhbGciOiJIUzI1NiJ9.e30.abc'",
+        '{"a": 1, "token": "abc"}',
+        "{'a': {'client_secret': 'abc'}}",
+        '{\\"password\\": \\"abc\\"}',
+        '{"to\\u006ben": "abc"}',
+    ],
+)
+def test_a_value_that_begins_like_a_credential_is_hidden(value: str) -> None:
+    assert masked("X-Whatever", value) == "****"
+    assert masked_target(f"/x?a={value}&b=1") == "/x?a=****&b=1"
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/x?user[password]=abc&b=1", "/x?user[password]=****&b=1"),
+        ("/x?a[token]=abc", "/x?a[token]=****"),
+        ("/x?a[b][][secret]=abc", "/x?a[b][][secret]=****"),
+        ("/x?a%5Btoken%5D=abc", "/x?a%5Btoken%5D=****"),
+        ("/x?filter[name]=yy&page[size]=1", "/x?filter[name]=yy&page[size]=1"),
+        ("/x?to%252525252525256ben=abc", "/x?to%252525252525256ben=****"),
+        ("/x?a=bearer+abc", "/x?a=****"),
+        ("/x?a=%22Bearer%20abc%22", "/x?a=****"),
+        ('/x?a={"b":"c;d","token":"abc"}&e=1', "/x?a=****&e=1"),
+        ('/x?a=[{"b":"c?d=e","token":"abc"}]&e=1', "/x?a=****&e=1"),
+        ("/x?a=%7B%22token%22%3A%22abc%22%7D", "/x?a=****"),
+        ("/x?a=%7B%22b%22:1;%22token%22:%22abc%22%7D&c=1", "/x?a=****&c=1"),
+        ('/x?a={"b":"c;d"}&e=1', '/x?a={"b":"c;d"}&e=1'),
+        ("//yy:abc@h/x", "//****@h/x"),
+        ("/x?a=//yy:abc@h/x", "/x?a=//****@h/x"),
+        ("/x?a=redis://yy:a/b?c@h/x", "/x?a=redis://****@h/x"),
+        ("/x?a=redis%3A%2F%2Fyy%3Aabc%40h", "/x?a=****"),
+        ("/x?status_code=2&country_code=de", "/x?status_code=2&country_code=de"),
+    ],
+)
+def test_what_is_nested_in_a_parameter_is_looked_at(target: str, shown: str) -> None:
+    assert masked_target(target) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("X-Original-URI", "app?token=abc", "app?token=****"),
+        ("X-Query", "token=abc&x=1", "token=****&x=1"),
+        ("X-Query", "token=abc", "token=****"),
+        ("Location", "app?a=1&token=abc", "app?a=1&token=****"),
+        ("Location", "token=abc", "token=****"),
+        ("Location", "//yy:abc@h/x", "//****@h/x"),
+        ("X-Db", "postgres://yy:a?b@h", "postgres://****@h"),
+        ("X-Db", "redis://yy:a/b@h/0", "redis://****@h/0"),
+        ("X-Db", "amqp://yy:a#b@c@h", "amqp://****@h"),
+        ("Referer", "https://h/a@b", "https://h/a@b"),
+        (
+            "Forwarded",
+            'for="[::1]";secret=abc;proto=http, for=10.0.0.1',
+            'for="[::1]";secret=****;proto=http, for=10.0.0.1',
+        ),
+        ("Forwarded", 'for=_a;secret="a;b,c"', "for=_a;secret=****"),
+        ("X-Note", "a, session_token=abc", "a, session_token=****"),
+        ("X-Note", "a=Bearer abc; b=1", "a=****; b=1"),
+        ("Set-Cookie", "a=b; Path=/x?token=abc", "a=****; Path=/x?token=****"),
+        ("Set-Cookie", "a=b; Path=/, token=abc", "a=****; Path=/, token=****"),
+        ("Link", "<https://h/a?token=a>b>; rel=x", "<https://h/a?token=****>; rel=x"),
+        ("Link", "<https://h/a?token=abc", "<https://h/a?token=****"),
+        ("Link", "https://h/a?token=abc", "https://h/a?token=****"),
+        ("Accept-Language", "sk-SK,sk;q=0.9", "sk-SK,sk;q=0.9"),
+        ("Content-Disposition", 'form-data; name="key"', 'form-data; name="key"'),
+        ("Alt-Svc", 'h3=":443"; ma=86400', 'h3=":443"; ma=86400'),
+    ],
+)
+def test_what_is_nested_in_a_field_is_looked_at(
+    name: str, value: str, shown: str
+) -> None:
+    assert masked(name, value) == shown
