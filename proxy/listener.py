@@ -28,7 +28,10 @@ BACKLOG = 4096
 # again as often (CPython before 3.14).
 ACCEPTED_AT_ONCE = 1
 HANDSHAKE_SECONDS = 10.0  # for TLS with a client
-TLS_CLOSE_SECONDS = 2.0  # for a client to answer our close of TLS
+# For the loop to close TLS. It counts from our close, however much the client still
+# takes of the last response: so the limit is ours (proxy.transport.patience), and
+# this one beyond all.
+TLS_CLOSE_SECONDS = 24 * 3600.0
 
 REASONS = {
     errno.EADDRINUSE: "another program has this port; end it, or choose another "
@@ -45,8 +48,7 @@ Factory = Callable[[], asyncio.Protocol]
 class Door(Protocol):
     """Who is let in, before TLS tells who it is."""
 
-    # Those that have begun TLS and not ended it. One that breaks off is forgotten
-    # with its connection.
+    # Those that have begun TLS and not ended it.
     handshakes: WeakSet[object]
 
     def admits_handshake(self) -> bool:
@@ -64,7 +66,16 @@ class Handshake(ssl.SSLObject):
     """
 
     door: Door
+    accepting: asyncio.Task[object] | None
     begun = False
+
+    def __new__(cls) -> Handshake:
+        self = super().__new__(cls)
+        # asyncio accepts in a task that ends with the handshake, also where the
+        # client just leaves. That one is kept by a cycle until the collector of
+        # garbage comes; uvloop has neither task nor cycle.
+        self.accepting = asyncio.current_task()
+        return self
 
     def do_handshake(self) -> None:
         if not self.begun:
@@ -72,6 +83,9 @@ class Handshake(ssl.SSLObject):
             if not self.door.admits_handshake():
                 raise ssl.SSLError("the proxy takes no more connections")
             self.door.handshakes.add(self)
+            if self.accepting is not None:
+                self.accepting.add_done_callback(self.ended)
+                self.accepting = None
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -80,6 +94,10 @@ class Handshake(ssl.SSLObject):
             log.info("a client was turned away: %s", handshake_fault(fault))
             self.door.handshakes.discard(self)
             raise
+        self.door.handshakes.discard(self)
+
+    def ended(self, task: asyncio.Task[object]) -> None:
+        """Complete, failed, or its client has left. Called by the loop."""
         self.door.handshakes.discard(self)
 
 

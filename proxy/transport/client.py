@@ -31,16 +31,13 @@ from proxy.transport.patience import (
     EXCHANGE,
     HEAD,
     LINGER,
+    LINGER_SECONDS,
     TUNNEL,
     PatientConnection,
 )
 from proxy.transport.private import PrivateConnections
 
-# A response is lost if the socket closes on unread bytes, or if any come once it
-# is closed: the kernel sends a reset. So: read on until the client closes too, as
-# it does at once on our FIN (RFC 9112 §9.6), bounded by time and by bytes.
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 4 * 1024 * 1024
+LINGER_BYTES = 4 * 1024 * 1024  # as LINGER_SECONDS
 
 
 class Handler(Protocol):
@@ -133,6 +130,9 @@ class ClientConnection(PatientConnection):
                 self.receiver.end([])
                 return self.transport.can_write_eof()  # TLS has no half-close
             self.leave("the client closed the connection")
+            if not self.closed and not self.transport.can_write_eof():
+                self.state = LINGER  # the loop sends what waits, and closes TLS
+                self.wait(LINGER_SECONDS)
         except Exception as error:
             self.crashed("the end of what a client sends", error)
         return False
@@ -144,7 +144,7 @@ class ClientConnection(PatientConnection):
         if self.exchange is not None:
             self.exchange.drain()
         elif self.state is HEAD and not self.ahead and not self.closed:
-            self.transport.close()
+            self.hang_up(ended=True)
 
     # -- bytes in
 
@@ -297,7 +297,7 @@ class ClientConnection(PatientConnection):
     @property
     def served(self) -> bool:
         """Has it got its last response, so that only its FIN has yet to come?"""
-        return self.state is LINGER and not self.transport.get_write_buffer_size()
+        return self.state is LINGER and not self.waiting()[0]
 
     @property
     def request_complete(self) -> bool:
@@ -326,7 +326,7 @@ class ClientConnection(PatientConnection):
             self.wait(self.limits.keepalive_timeout_seconds)
         except Exception as error:  # none of the exchange that is over
             report("the way to a client's next request", error)
-            self.transport.close()  # after the response, which is complete
+            self.hang_up(ended=True)  # after the response, which is complete
             return
         if self.ahead or self.paused:
             self.read_heads()

@@ -23,11 +23,15 @@ from proxy.errors import (
 from proxy.internal_errors import report
 from proxy.transport.connection import Connection
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.presence import has_left
+from proxy.transport.presence import has_left, taken
 
 # For a client to take some of a response that is complete, where
 # write_timeout_seconds says nothing; as nginx (send_timeout).
 UNREAD_SECONDS = 60.0
+# A response is lost if the socket closes on unread bytes, or if any come once it
+# is closed: the kernel sends a reset. So: read on until the client closes too, as
+# it does at once on our FIN (RFC 9112 §9.6), bounded by time and by bytes.
+LINGER_SECONDS = 2.0
 
 
 class Exchange(Protocol):
@@ -90,7 +94,7 @@ class PatientConnection(Connection):
         self.deadline = 0.0  # for a head, for the next request, for taking bytes
         self.body_deadline = 0.0
         self.heard = False  # anything of a request body, since the last look
-        self.unsent = 0  # bytes that waited for the client at the last look
+        self.unsent = 0  # what waited for the client at the last look: see `waiting`
 
     def refuse(self, error: ProxyError) -> None:
         """Answer bytes that are no request, for the last time."""
@@ -133,6 +137,18 @@ class PatientConnection(Connection):
             self.deadline = math.inf
             self.deadlines.discard(self)
 
+    def waiting(self) -> tuple[bool, int]:
+        """Do bytes wait for the client? And a number: while it is the same, none went.
+
+        The number is how many wait; by TLS, which counts only some of them, how many
+        the client has taken, as a negative number.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if self.transport.can_write_eof():
+            return unsent > 0, unsent
+        acked, more = taken(self.transport)
+        return more or unsent > 0, -acked or unsent
+
     def check(self, now: float) -> None:
         """Look at the time limits, and whether the client left unseen."""
         if self.state not in (EXCHANGE, TUNNEL):
@@ -148,9 +164,9 @@ class PatientConnection(Connection):
 
     def waited(self) -> None:
         """The deadline for a head, or for the last response to be read."""
-        unsent = self.transport.get_write_buffer_size()
-        if unsent and unsent != self.unsent:
-            self.unsent = unsent  # it still reads the last response
+        unsent, mark = self.waiting()
+        if unsent and mark != self.unsent:
+            self.unsent = mark  # it still reads the last response
             self.wait(self.limits.write_timeout_seconds or UNREAD_SECONDS)
             return
         if self.state is HEAD and self.head_begun and not unsent:
@@ -161,12 +177,17 @@ class PatientConnection(Connection):
                 )
             )
             return
-        self.deadlines.discard(self)
         if unsent:  # what a client does not take is kept by no one
             self.reset_on_close()
-        elif self.state is LINGER and not self.transport.can_write_eof():
+        elif (
+            self.state is LINGER
+            and not self.transport.can_write_eof()
+            and not self.transport.is_closing()
+        ):
+            self.wait(LINGER_SECONDS)
             self.transport.close()  # by TLS it has yet to be told that this is the end
             return
+        self.deadlines.discard(self)
         self.transport.abort()
 
     def check_writing(self, now: float) -> bool:
@@ -174,12 +195,13 @@ class PatientConnection(Connection):
         limit = self.limits.write_timeout_seconds
         if not limit or not self.blocked:
             return False
-        unsent = self.transport.get_write_buffer_size()
-        if unsent != self.unsent:
-            self.unsent = unsent
+        _, mark = self.waiting()
+        if mark != self.unsent:
+            self.unsent = mark
             self.deadline = now + limit
         elif now >= self.deadline and self.exchange is not None:
             exchange, self.exchange = self.exchange, None
+            unsent = self.transport.get_write_buffer_size()
             self.reset_on_close()  # nor does the kernel keep what it does not take
             exchange.client_left(
                 ClientStalled(

@@ -10,10 +10,15 @@ import asyncio
 import os
 import select
 import socket
+import struct
 
 # linux/tcp_states.h. CLOSE_WAIT: the peer has sent FIN.
 CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING = 7, 8, 9, 11
 GONE = frozenset({CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING})
+
+# Of struct tcp_info (linux/tcp.h): tcpi_unacked, tcpi_bytes_acked, tcpi_notsent_bytes.
+TCP_INFO_BYTES = 148
+UNACKED, BYTES_ACKED, NOT_SENT = 24, 120, 144
 
 READ_SIZE = 256 * 1024  # bytes, as the event loops
 
@@ -33,6 +38,29 @@ def has_left(transport: asyncio.Transport) -> bool:
     except OSError:  # no TCP
         return False
     return isinstance(state, bytes) and state[0] in GONE
+
+
+def taken(transport: asyncio.Transport) -> tuple[int, bool]:
+    """How many bytes the peer's kernel has taken in all; does ours keep more for it?
+
+    A transport of TLS does not count what waits in the transport below it. As long
+    as any waits there, it waits in the kernel too. (0, False) where the kernel
+    cannot be asked.
+    """
+    option = getattr(socket, "TCP_INFO", None)
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if option is None or sock is None:
+        return 0, False
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, option, TCP_INFO_BYTES)
+    except OSError:  # no TCP, or closed
+        return 0, False
+    if len(info) < TCP_INFO_BYTES:  # Linux before 4.6, or another system
+        return 0, False
+    (acked,) = struct.unpack_from("=Q", info, BYTES_ACKED)
+    (unacked,) = struct.unpack_from("=I", info, UNACKED)
+    (not_sent,) = struct.unpack_from("=I", info, NOT_SENT)
+    return int(acked), unacked > 0 or not_sent > 0
 
 
 class Presence:

@@ -15,8 +15,7 @@ import trustme
 from proxy.config.load import load
 from proxy.reload import Reloader
 from proxy.timeline import Ending
-from proxy.transport.client import LINGER_SECONDS
-from proxy.transport.patience import State
+from proxy.transport.patience import LINGER_SECONDS, State
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
 from tests.support.running import RunningProxy, document
@@ -382,7 +381,7 @@ async def test_it_ends_in_order_where_the_client_does_not(
     server = await upstream.request()
     (own,) = running.server.clients
     await server.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-    await became(lambda: own.state is State.LINGER)
+    await became(lambda: own.state is State.LINGER and own.served)
     clock.advance(LINGER_SECONDS)
     running.tick()
     await peer.read_head()
