@@ -45,7 +45,7 @@ SPACE = re.compile(r"\s")
 BRACKETS = re.compile(r"[\[\]]")
 HAS_TARGET = frozenset({"location", "content-location", "referer", "refresh"})
 # RFC 8288 §3: only its end has a `>`; of those who do not know, the last one counts.
-LINK = re.compile(r"<([^<]*)>|<([^<]++)")
+LINK = re.compile(r"<([^<]*)>|<(.++)", re.DOTALL)
 LONGEST_PROTOCOL = 40  # characters; what is longer is no name, but a token
 DOTTED = re.compile(r"[^.]++")
 

@@ -275,6 +275,7 @@ def test_what_is_nested_in_a_parameter_is_looked_at(target: str, shown: str) -> 
         ("Set-Cookie", "a=b; Path=/, token=abc", "a=****; Path=/, token=****"),
         ("Link", "<https://h/a?token=a>b>; rel=x", "<https://h/a?token=****>; rel=x"),
         ("Link", "<https://h/a?token=abc", "<https://h/a?token=****"),
+        ("Link", "<https://h/a?token=a<b>; rel=x", "<https://h/a?token=****"),
         ("Link", "https://h/a?token=abc", "https://h/a?token=****"),
         ("Accept-Language", "sk-SK,sk;q=0.9", "sk-SK,sk;q=0.9"),
         ("Content-Disposition", 'form-data; name="key"', 'form-data; name="key"'),
