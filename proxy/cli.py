@@ -22,7 +22,7 @@ from proxy.doctor.measuring.command import add_commands as add_doctor
 from proxy.errors import ConfigError
 from proxy.explain import command as explaining
 from proxy.migrate.command import add_commands as add_migration
-from proxy.output import let_go, never_raise
+from proxy.output import let_go, never_raise, open_closed
 from proxy.serving import add_config_arguments, add_serve, configuration
 from proxy.top.command import add_commands as add_top
 from proxy.usage import Commands, add_command
@@ -46,6 +46,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    open_closed()
     never_raise(sys.stdout, sys.stderr)
     options = parser().parse_args(arguments)
     try:
@@ -172,7 +173,7 @@ def run_explain(options: argparse.Namespace) -> int:
 
 def run_schema(options: argparse.Namespace) -> int:
     """`unbuffered schema`"""
-    show(json.dumps(schema(), indent=2, ensure_ascii=False))
+    show(json.dumps(schema(), indent=2))
     return process.OK
 
 

@@ -52,7 +52,7 @@ def concerning(key: str) -> Iterator[None]:
         raise ConfigError([f"{key}: {in_words(fault)}"]) from fault
 
 
-def in_words(fault: Exception) -> str:
+def in_words(fault: BaseException) -> str:
     """What went wrong, on one line."""
     if isinstance(fault, OSError):
         return (fault.strerror or str(fault)).lower()

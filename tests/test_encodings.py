@@ -6,6 +6,7 @@ In this process, with streams as PYTHONIOENCODING makes them: strict.
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import re
@@ -20,6 +21,8 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import COMMANDS, main
+from proxy.observe.accesslog import AccessLog
+from proxy.timeline import Ending, Timeline
 from upstream_demo.__main__ import main as demo_main
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +134,33 @@ def test_a_command_says_what_it_can_in_any_encoding(
     with put_in(streams):
         assert main(RUNS[name]) in (0, 1, 2, 3, 4)
     assert written(streams)
+
+
+JSON = {
+    "explain": ["explain", "GET", "/sse/x", "--config", "µ→.toml", "--json"],
+    "schema": ["schema"],
+    "doctor": ["doctor", "http://127.0.0.1:1/µ→😀", "--json"],
+}
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_is_json_in_any_encoding(name: str, streams: Streams) -> None:
+    with put_in(streams):
+        assert main(JSON[name]) in (0, 1, 2, 3, 4)
+    buffer = streams[0].buffer
+    assert isinstance(buffer, io.BytesIO)
+    told = buffer.getvalue().decode("ascii")
+    assert isinstance(json.loads(told), dict)
+    assert "\\u" in told  # there is something that not every encoding has
+
+
+def test_json_of_the_access_log_is_json_in_any_encoding(streams: Streams) -> None:
+    timeline = Timeline(0.0, b"192.0.2.7")
+    timeline.route = "/µ→😀"
+    timeline.request(b"GET", b"/", 1)
+    timeline.end(1.0, Ending.COMPLETE, None)
+    AccessLog(streams[0], "json").ended(timeline)
+    assert json.loads(written(streams))["route"] == "/µ→😀"
 
 
 def test_the_doctor_reports_in_any_encoding(streams: Streams) -> None:

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from proxy.output import never_raise
+from proxy.output import never_raise, open_closed
 from upstream_demo.services import SERVICES, Ports, reachable, start_services
 
 FIRST_PATHS = {
@@ -77,6 +77,7 @@ def say(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 after a stop, 1 if a service cannot start, 2 for usage."""
+    open_closed()
     never_raise(sys.stdout, sys.stderr)
     parsed = read_arguments(arguments)
     logging.basicConfig(format="%(message)s")

@@ -189,7 +189,8 @@ def read_document(path: Path) -> dict[str, object]:
     """The tables of a file as TOML gives them.
 
     Raises:
-        ConfigError: the file cannot be read, or is no TOML.
+        ConfigError: the file cannot be read, or is no TOML. It has no cause: one
+            is a fault of ours to whoever reloads (`reload.faults_of`).
     """
     try:
         content = path.read_bytes()
@@ -198,18 +199,18 @@ def read_document(path: Path) -> dict[str, object]:
         raise ConfigError([f"{path}: no such file: {advice}"]) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigError([f"{path}: cannot be read: {reason}"]) from error
+        raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
     try:
         # Some editors begin a file with a byte order mark; it means nothing.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         message = f"{path}: line {line}: not UTF-8: save the file in that encoding"
-        raise ConfigError([message]) from error
+        raise ConfigError([message]) from None
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: {syntax_fault(text, error)}"]) from error
+        raise ConfigError([f"{path}: {syntax_fault(text, error)}"]) from None
 
 
 def syntax_fault(text: str, error: Exception) -> str:

@@ -29,3 +29,5 @@ def is_installed(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # a package around it is missing, or none
         return False
+    except (Exception, SystemExit):  # it is there, and its use will tell the fault
+        return True

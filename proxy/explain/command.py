@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
 import re
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -76,8 +77,8 @@ def explanation(
     told = explain(options, config)
     status = REFUSED if told.refused else TAKEN
     if options.json:
-        text = msgspec.json.format(msgspec.json.encode(told), indent=2)
-        return text.decode("utf-8"), status
+        # In ASCII: it is JSON in every encoding.
+        return json.dumps(json.loads(msgspec.json.encode(told)), indent=2), status
     return as_text(told, paint), status
 
 

@@ -113,6 +113,6 @@ def tracing() -> Tracing:
         return Tracing()
     except ConfigError:
         raise
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:  # a package may do anything at its import
         message = f"OpenTelemetry cannot be set up: {in_words(fault)}"
         raise ConfigError([f"[tracing] enabled: {message}"]) from None

@@ -73,8 +73,8 @@ def fault(timeline: Timeline) -> ProxyError | None:
 
 
 def as_json(timeline: Timeline, ended_at: float) -> str:
-    """One object on one line."""
-    return json.dumps(record(timeline, ended_at), ensure_ascii=False)
+    """One object on one line, in ASCII: it is JSON in every encoding."""
+    return json.dumps(record(timeline, ended_at))
 
 
 def as_text(timeline: Timeline, ended_at: float) -> str:

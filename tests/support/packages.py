@@ -12,7 +12,23 @@ def without_otel(folder: Path) -> dict[str, str]:
 
 def with_broken_otel(folder: Path) -> dict[str, str]:
     """Of one that finds it, and fails when it imports it."""
-    broken = 'raise RuntimeError("built for another Python")\n'
+    return otel_that(folder, 'raise RuntimeError("built for another Python")\n')
+
+
+def with_otel_that_exits(folder: Path) -> dict[str, str]:
+    """Of one whose packages end the process that imports them."""
+    return otel_that(folder, 'raise SystemExit("no licence")\n')
+
+
+def with_otel_that_exits_at_the_check(folder: Path) -> dict[str, str]:
+    """Of one where a package around them does so, which looking for them imports."""
+    return shadowed(
+        folder, {"opentelemetry/__init__.py": 'raise SystemExit("no licence")\n'}
+    )
+
+
+def otel_that(folder: Path, broken: str) -> dict[str, str]:
+    """Modules of OpenTelemetry with this content."""
     return shadowed(
         folder,
         {

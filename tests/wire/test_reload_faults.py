@@ -24,7 +24,12 @@ from proxy.config.model import Config
 from proxy.errors import ConfigError
 from proxy.reload import Reloader
 from tests.conftest import Complaints, StartProxy
-from tests.support.packages import with_broken_otel, without_otel
+from tests.support.packages import (
+    with_broken_otel,
+    with_otel_that_exits,
+    with_otel_that_exits_at_the_check,
+    without_otel,
+)
 from tests.support.process import GUARD, OTHER, ROOT, Process
 from tests.support.raw import Upstream, became, chunk
 from tests.support.running import Table, document
@@ -36,6 +41,9 @@ NO_OTEL = "[tracing] enabled: OpenTelemetry is not installed: pip install"
 BROKEN_OTEL = (
     "[tracing] enabled: OpenTelemetry cannot be set up: RuntimeError: built for "
     "another Python"
+)
+EXITING_OTEL = (
+    "[tracing] enabled: OpenTelemetry cannot be set up: SystemExit: no licence"
 )
 
 # -- in this process: every step
@@ -206,8 +214,7 @@ async def test_whatever_fails_all_is_as_it_was(
         await asyncio.wait([task])
 
 
-# -- the command: packages that are missing, or broken
-
+# -- the command: files that cannot be read; packages that are missing, or broken
 
 Start = Callable[..., Awaitable[Process]]
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -258,6 +265,13 @@ async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
     [
         pytest.param("SIGHUP", without_otel, NO_OTEL, id="SIGHUP, missing"),
         pytest.param("SIGHUP", with_broken_otel, BROKEN_OTEL, id="SIGHUP, broken"),
+        pytest.param("SIGHUP", with_otel_that_exits, EXITING_OTEL, id="SIGHUP, exits"),
+        pytest.param(
+            "SIGHUP",
+            with_otel_that_exits_at_the_check,
+            EXITING_OTEL,
+            id="SIGHUP, exits at the check",
+        ),
         pytest.param("--watch", with_broken_otel, BROKEN_OTEL, id="watch, broken"),
     ],
 )
@@ -296,6 +310,23 @@ async def test_a_reload_that_a_package_fails_changes_nothing(
     await server.send(b"0\r\n\r\n")
     assert await client.read_chunk() == b""
     assert await process.ended() == 0
+
+
+@COMMAND
+@pytest.mark.parametrize("by", ["SIGHUP", "--watch"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_typo_at_a_reload_is_one_line(
+    workers: int, by: str, start: Start, upstream: Upstream
+) -> None:
+    """The fixture sees that no traceback has been told."""
+    process = await start({}, *[by][by == "SIGHUP" :], workers=workers)
+    changed = process.path.with_suffix(".new")
+    changed.write_text("[server]\nport = yes\n", "utf-8")
+    changed.replace(process.path)
+    if by == "SIGHUP":
+        process.process.send_signal(signal.SIGHUP)
+    assert "config.toml: line 2, column 8: no value" in await process.line("ERROR")
+    assert REFUSED in await process.line("ERROR")
 
 
 @COMMAND

@@ -45,7 +45,6 @@ def as_json(result: Result, *, events: bool = False) -> str:
             ],
             "measurements": [measurement(case, events) for case in result.cases],
         },
-        ensure_ascii=False,
         indent=2,
     )
 
