@@ -137,19 +137,23 @@ class ChunkedBody:
                 if not self.remaining:
                     self.state = DATA_END
             elif self.state == DATA_END:
-                if data.startswith(CRLF, position):
-                    position += 2
-                    self.state = SIZE
-                elif data[position:] == b"\r":
-                    self.pending = b"\r"
-                    break
-                else:
-                    self.error = "chunk data is not followed by CRLF"
+                position = self.end_chunk(data, position)
             else:
                 self.read_trailers(data[position:])
                 break
         self.between = self.state == SIZE and not self.pending and self.error is None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def end_chunk(self, data: bytes, position: int) -> int:
+        """The CRLF behind the data of a chunk; where the bytes go on."""
+        if data.startswith(CRLF, position):
+            self.state = SIZE
+            return position + 2
+        if data[position:] == b"\r":
+            self.pending = b"\r"
+        else:
+            self.error = "chunk data is not followed by CRLF"
+        return len(data)
 
     def begin_chunk(self, line: re.Match[bytes]) -> int:
         """A size line is complete; the size."""
