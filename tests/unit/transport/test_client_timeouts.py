@@ -18,6 +18,9 @@ class Full:
     def get_write_buffer_size(self) -> int:
         return 65536
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def get_extra_info(self, name: str) -> None:
         return None
 
