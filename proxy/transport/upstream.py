@@ -88,6 +88,7 @@ class UpstreamConnection(Connection):
         "reused",
         "seen",
         "tunnelled",
+        "whole",
     )
 
     def __init__(self, pool: Pool) -> None:
@@ -102,6 +103,7 @@ class UpstreamConnection(Connection):
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
         self.lost: Callable[[], None] | None = None  # told when all before it is
+        self.whole = False  # the upstream meant the end that came behind `ahead`
         self.lenient: Reading | None = None  # for the present exchange
         self.max_head_bytes = 0  # 0: no limit
         self.reused = False
@@ -263,6 +265,8 @@ class UpstreamConnection(Connection):
                 return self.transport.can_write_eof()  # TLS has no half-close
             if receiver is not None and isinstance(self.body, UntilCloseBody):
                 self.end_by_close(receiver, whole=is_whole(self.transport))
+            elif self.ahead:  # the head of that body may be among it
+                self.whole = is_whole(self.transport)
         except Exception as error:
             self.crashed("the end of what an upstream sends", error)
         # No answer can come any more. A mere close would wait until all of an
@@ -325,7 +329,8 @@ class UpstreamConnection(Connection):
         requester, receiver, body = self.requester, self.receiver, self.body
         self.receiver = None
         if receiver is not None and isinstance(body, UntilCloseBody) and not fault:
-            self.end_by_close(receiver, whole=False)  # uvloop tells of it so
+            # uvloop tells so of an end that nobody meant.
+            self.end_by_close(receiver, whole=self.whole)
         elif receiver is not None and body is not None:
             missing = body.end() or "the connection broke"
             receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))

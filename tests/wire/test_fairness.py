@@ -498,3 +498,24 @@ async def test_interim_responses_are_passed_on_a_few_in_each_turn(
         assert (await client.read_head()).startswith(b"HTTP/1.1 103 ")
     assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
     assert INTERIM_A_TURN >= 30
+
+
+@pytest.mark.parametrize("flood", ["interim responses", "tiny chunks", "both"])
+async def test_an_end_behind_a_flood_ends_what_it_was_meant_to(
+    proxy: StartProxy, upstream: Upstream, flood: str
+) -> None:
+    running = await proxy({"/": {"target": upstream.url, "max_interim_per_second": 0}})
+    client, server = await begun(running, upstream)
+    sent = b""
+    if flood != "tiny chunks":
+        sent = b"HTTP/1.1 103 Early\r\n\r\n" * (3 * INTERIM_A_TURN)
+    if flood == "interim responses":  # and a body that ends where the upstream closes
+        server.writer.write(sent + b"HTTP/1.1 200 OK\r\n\r\n" + TEXT)
+    else:
+        server.writer.write(sent + CHUNKED + b"\r\n" + TINY + END)
+    server.close()
+    while (await client.read_head()).startswith(b"HTTP/1.1 103 "):
+        """All of them."""
+    assert client.head.startswith(b"HTTP/1.1 200 ")
+    assert await client.read_body() == TEXT
+    assert (await running.ended()).ending is Ending.COMPLETE

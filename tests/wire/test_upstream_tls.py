@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import socket
@@ -22,6 +23,7 @@ from proxy.timeline import Ending
 from proxy.transport.connecting import Connector
 from proxy.transport.resolver import Resolver
 from proxy.transport.trust import trust
+from proxy.transport.upstream import INTERIM_A_TURN
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
 from tests.support.raw import GUARD, Peer, Upstream, became, turns
@@ -356,6 +358,43 @@ async def test_events_pass_at_once_through_tls_and_a_cut_is_no_end(
         assert isinstance(timeline.error, UpstreamTruncated) is not whole
         if not whole:
             assert 'upstream_parsing = "lenient" takes it' in str(timeline.error)
+
+
+@pytest.mark.parametrize(
+    ("told", "coded"), [(True, False), (True, True), (False, False)]
+)
+async def test_an_end_that_comes_behind_a_flood_of_heads_is_what_it_was(
+    proxy: StartProxy,
+    authority: trustme.CA,
+    ca_file: str,
+    serve: Serve,
+    told: bool,
+    coded: bool,
+) -> None:
+    """It is met before the head of the body that it ends has had its turn."""
+    text = b"whole " * 1000
+    head = b"HTTP/1.1 200 OK\r\n"
+    if coded:
+        head += b"Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+    body = gzip.compress(text) if coded else text
+    early = b"HTTP/1.1 103 Early\r\n\r\n" * (3 * INTERIM_A_TURN)
+    async with serve(authority.issue_cert("127.0.0.1")) as upstream:
+        table = {"target": upstream.url, "ca_file": ca_file}
+        running = await proxy({"/": {**table, "max_interim_per_second": 0}})
+        client, server = await running.begin(upstream, GET)
+        server.writer.write(early + head + b"\r\n" + body)
+        if told:
+            server.close()
+        else:
+            server.writer.transport.abort()
+        while (await client.read_head()).startswith(b"HTTP/1.1 103 "):
+            """All of them."""
+        assert client.head.startswith(b"HTTP/1.1 200 ")
+        assert await client.read_payload(len(text)) == text
+        if told:
+            assert await client.read_chunk() == b""
+        timeline = await running.ended()
+        assert (timeline.ending is Ending.COMPLETE) is told
 
 
 # -- who leaves within it ---------------------------------------------------------
