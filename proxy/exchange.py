@@ -32,6 +32,7 @@ from proxy.policy.routing import Destination
 from proxy.policy.timing import with_timing
 from proxy.prepared import Prepared, PreparedRoute
 from proxy.timeline import (
+    CONNECTING,
     OVER,
     RELAYING,
     ROUTING,
@@ -44,6 +45,7 @@ from proxy.timeline import (
 )
 from proxy.transport.client import ClientConnection
 from proxy.transport.pool import Upstream
+from proxy.transport.relay import DecodingRelay
 from proxy.transport.tap import Tap
 from proxy.transport.upstream import UpstreamConnection
 from proxy.transport.watching import WatchedSink
@@ -282,6 +284,17 @@ class Exchange:
             return not client.blocked and not uploading
         return client.request_complete or client.paused
 
+    @property
+    def at_work(self) -> bool:
+        """Is it the proxy that has bytes of the upstream, and has yet to handle them?
+
+        It shares its time out among all connections, and may be slow itself.
+        """
+        connection, relay = self.connection, self.client.feeder
+        if connection is not None and connection.resting:
+            return True
+        return isinstance(relay, DecodingRelay) and (relay.resting or relay.ended)
+
     def check_upload(self, connection: UpstreamConnection, now: float) -> None:
         """Does the upstream take any of the body that waits for it?
 
@@ -294,15 +307,22 @@ class Exchange:
         if untaken and taken == self.taken:
             return
         self.untaken, self.taken = untaken, taken
+        if self.phase is WAITING or paused:
+            self.moved(now)
+
+    def moved(self, now: float) -> None:
+        """What the upstream is waited for counts from now on."""
         if self.phase is WAITING:
             self.phase_began = now
-        elif paused:
+        else:
             self.timeline.silent_since = now
 
     def check(self, now: float) -> None:
         """Look at the time limits of the present phase."""
         route, connection = self.route, self.connection
         assert route is not None
+        if self.phase is not CONNECTING and self.at_work:
+            self.moved(now)
         if self.client.request_complete:
             self.untaken = 0
         elif connection is not None and self.phase in (WAITING, RELAYING):

@@ -152,7 +152,7 @@ class PatientConnection(Connection):
     def check(self, now: float) -> None:
         """Look at the time limits, and whether the client left unseen."""
         if self.state not in (EXCHANGE, TUNNEL):
-            if now >= self.deadline:
+            if now >= self.deadline and not self.resting:
                 self.waited()
         elif self.paused and has_left(self.transport):
             self.leave("the client closed the connection")
@@ -216,7 +216,8 @@ class PatientConnection(Connection):
         limit = self.limits.body_timeout_seconds
         if not limit or self.receiver is None or self.state is not EXCHANGE:
             return False
-        if self.heard or self.paused:  # while paused it is not the client's turn
+        # While paused or resting, it is not the client's turn.
+        if self.heard or self.paused or self.resting:
             self.heard = False
             self.body_deadline = now + limit
         elif now >= self.body_deadline and self.exchange is not None:
