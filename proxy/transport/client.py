@@ -31,13 +31,10 @@ from proxy.transport.patience import (
     EXCHANGE,
     HEAD,
     LINGER,
-    LINGER_SECONDS,
     TUNNEL,
     PatientConnection,
 )
 from proxy.transport.private import PrivateConnections
-
-LINGER_BYTES = 4 * 1024 * 1024  # as LINGER_SECONDS
 
 
 class Handler(Protocol):
@@ -66,7 +63,6 @@ class ClientConnection(PatientConnection):
         "handler",
         "keep_alive",
         "last_head",
-        "lingered",
         "parsing",
         "private",
         "scheme",
@@ -87,7 +83,6 @@ class ClientConnection(PatientConnection):
         self.parsing = False
         self.private: PrivateConnections | None = None  # to upstreams, if any is
         self.seen = 0  # bytes of an incomplete head that were looked at
-        self.lingered = 0
 
     # -- the connection's life
 
@@ -131,8 +126,7 @@ class ClientConnection(PatientConnection):
                 return self.transport.can_write_eof()  # TLS has no half-close
             self.leave("the client closed the connection")
             if not self.closed and not self.transport.can_write_eof():
-                self.state = LINGER  # the loop sends what waits, and closes TLS
-                self.wait(LINGER_SECONDS)
+                self.linger()  # the loop sends what waits, and closes TLS
         except Exception as error:
             self.crashed("the end of what a client sends", error)
         return False
@@ -159,9 +153,8 @@ class ClientConnection(PatientConnection):
                 if len(self.ahead) > HIGH_WATER and not self.reads_heads:
                     self.pause_reading()
             else:
-                self.lingered += len(data)
-                if self.lingered > LINGER_BYTES:
-                    self.transport.abort()
+                self.heard = True
+                self.count_read(data)
         except Exception as error:
             self.crashed("the reading of a client", error)
 
@@ -343,10 +336,9 @@ class ClientConnection(PatientConnection):
         known to send on.
         """
         sends_on = not self.request_complete or self.ahead != b""
-        self.state = LINGER
         self.body = LengthBody(0)
         self.ahead = b""
-        self.wait(LINGER_SECONDS)
+        self.linger()
         if ended:
             self.transport.close()
         elif self.transport.can_write_eof():

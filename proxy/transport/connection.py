@@ -150,12 +150,20 @@ class Connection(asyncio.Protocol):
                 self.left, body.excess = body.excess, b""
         else:
             payload = body.feed(data)
-        if len(data) >= FULL_READ:
-            self.full_reads += 1
-        if self.left or self.full_reads >= FULL_READS:
+        if self.left:
             self.full_reads = 0
             self.rest()
+        else:
+            self.count_read(data)
         return payload
+
+    def count_read(self, data: bytes) -> None:
+        """Rest after so many full reads."""
+        if len(data) >= FULL_READ:
+            self.full_reads += 1
+            if self.full_reads >= FULL_READS:
+                self.full_reads = 0
+                self.rest()
 
     def rest(self) -> None:
         """Give the loop back; what is left of this turn's work is for the next one."""

@@ -30,8 +30,11 @@ from proxy.transport.presence import has_left, taken
 UNREAD_SECONDS = 60.0
 # A response is lost if the socket closes on unread bytes, or if any come once it
 # is closed: the kernel sends a reset. So: read on until the client closes too, as
-# it does at once on our FIN (RFC 9112 §9.6), bounded by time and by bytes.
-LINGER_SECONDS = 2.0
+# it does at once on our FIN (RFC 9112 §9.6), or is silent. Many read no answer before
+# they have sent all of a long upload; so what comes is bounded by time, not by bytes
+# (nginx: lingering_timeout, lingering_time).
+LINGER_SECONDS = 2.0  # of silence
+LINGER_AT_MOST_SECONDS = 30.0
 
 
 class Exchange(Protocol):
@@ -80,6 +83,7 @@ class PatientConnection(Connection):
         "head_begun",
         "heard",
         "limits",
+        "lingers_until",
         "state",
         "unsent",
     )
@@ -93,7 +97,8 @@ class PatientConnection(Connection):
         self.head_begun = False
         self.deadline = 0.0  # for a head, for the next request, for taking bytes
         self.body_deadline = 0.0
-        self.heard = False  # anything of a request body, since the last look
+        self.heard = False  # anything of a body, wanted or not, since the last look
+        self.lingers_until = 0.0
         self.unsent = 0  # what waited for the client at the last look: see `waiting`
 
     def refuse(self, error: ProxyError) -> None:
@@ -137,6 +142,22 @@ class PatientConnection(Connection):
             self.deadline = math.inf
             self.deadlines.discard(self)
 
+    def linger(self) -> None:
+        """Wait for the client to close, or at least to send no more."""
+        self.state = LINGER
+        self.heard = False
+        self.lingers_until = self.deadlines.clock() + LINGER_AT_MOST_SECONDS
+        self.wait(LINGER_SECONDS)
+
+    def sends_on(self) -> bool:
+        """Has it sent something that is thrown away, and may it go on?"""
+        left = self.lingers_until - self.deadlines.clock()
+        if self.state is not LINGER or not self.heard or left <= 0:
+            return False
+        self.heard = False
+        self.wait(min(LINGER_SECONDS, left))
+        return True
+
     def waiting(self) -> tuple[bool, int]:
         """Do bytes wait for the client? And a number: while it is the same, none went.
 
@@ -168,6 +189,8 @@ class PatientConnection(Connection):
         if unsent and mark != self.unsent:
             self.unsent = mark  # it still reads the last response
             self.wait(self.limits.write_timeout_seconds or UNREAD_SECONDS)
+            return
+        if not unsent and self.sends_on():
             return
         if self.state is HEAD and self.head_begun and not unsent:
             self.refuse(

@@ -1,0 +1,76 @@
+"""An answer comes before the end of an upload: the rest is read, and thrown away.
+
+To close on unread bytes resets the connection, and a client that sends on finds out
+by a failed write instead of by the answer (RFC 9112 §9.6).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.transport.patience import LINGER_AT_MOST_SECONDS, LINGER_SECONDS, State
+from tests.conftest import ManualClock, StartProxy
+from tests.support.flood import PIECE
+from tests.support.raw import Peer, Upstream, became, turns
+from tests.support.running import RunningProxy
+
+SIZE = 12 << 20
+UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % SIZE
+REFUSAL = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
+
+
+async def refused(running: RunningProxy, upstream: Upstream) -> Peer:
+    """A client that is answered, and goes on uploading."""
+    client, server = await running.begin(upstream, UPLOAD)
+    (own,) = running.server.clients
+    await server.send(REFUSAL)
+    await became(lambda: own.state is State.LINGER)
+    return client
+
+
+async def test_a_client_that_reads_after_a_long_upload_reads_its_answer(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """As most do that do not say Expect: 100-continue."""
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await refused(running, upstream)
+    for _ in range(SIZE // PIECE):
+        await client.send(bytes(PIECE))
+    assert (await client.read_head()).startswith(b"HTTP/1.1 413 ")
+    assert await client.read_to_close() == (b"no", "fin")
+    assert running.server.clients  # until the client closes, or is silent
+    client.close()
+    await became(lambda: not running.server.clients)
+
+
+async def test_it_may_take_its_time(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client = await refused(running, upstream)
+    (own,) = running.server.clients
+    for _ in range(int(LINGER_AT_MOST_SECONDS / LINGER_SECONDS) - 1):
+        await client.send(b"more")
+        await turns()
+        clock.advance(LINGER_SECONDS)
+        running.tick()
+        assert not own.closed
+
+
+@pytest.mark.parametrize("sends", ["nothing", "for ever"])
+async def test_but_not_for_ever(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, sends: str
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client = await refused(running, upstream)
+    passed = 0.0
+    while running.server.clients:
+        if sends == "for ever":
+            await client.send(b"more")
+            await turns()
+        clock.advance(LINGER_SECONDS)
+        passed += LINGER_SECONDS
+        running.tick()
+        await turns()
+    wanted = LINGER_SECONDS if sends == "nothing" else LINGER_AT_MOST_SECONDS
+    assert wanted <= passed <= wanted + LINGER_SECONDS
