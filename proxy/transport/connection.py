@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
 
     def go_on(self) -> None:
         """Do what was left for this turn; what nobody wants any more is dropped."""
-        if self.paused and not self.closed and self.receiver is not None:
+        if self.paused and self.receiver is not None:
             return  # until `resume_reading`
         data, self.left = self.left, b""
         if data and self.receiver is not None:

@@ -7,6 +7,7 @@ FIN nor reset. One that broke while it was written to is not read any more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import socket
@@ -85,19 +86,56 @@ class Presence:
         return self.poll is None or not self.poll.poll(0)
 
 
-def unread(transport: asyncio.Transport) -> bytes:
-    """What had arrived before a connection broke; to be asked while it closes.
+class Remains:
+    """What had arrived before a connection broke, to be read little by little.
 
     An upstream that refuses an upload answers and closes on unread bytes. The
-    reset meets the next write, and the answer before it would never be read.
+    reset meets the next write, and the answer before it would never be read. It may
+    be as long as the kernel's receive buffer, which keeps it until the client takes
+    it: so the socket stays open here, after the loop has closed its own.
+    """
+
+    __slots__ = ("first", "sock")
+
+    def __init__(self, first: bytes, sock: socket.socket | None) -> None:
+        self.first = first
+        self.sock = sock
+
+    def read(self) -> bytes:
+        """The next bytes, up to READ_SIZE; none once all are read."""
+        data, self.first = self.first, b""
+        if not data and self.sock is not None:
+            with contextlib.suppress(OSError):  # nothing, or the reset itself
+                data = self.sock.recv(READ_SIZE)
+        return data
+
+    def close(self) -> None:
+        """Let go of what nobody has read."""
+        self.first = b""
+        if self.sock is not None:
+            self.sock.close()
+
+
+def remains(transport: asyncio.Transport) -> Remains | None:
+    """What a connection that broke has left to read; to be asked while it closes.
+
+    Of TLS nothing: what is left belongs to the loop, which has thrown it away.
     """
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is None or transport.get_extra_info("ssl_object") is not None:
-        return b""
+        return None
     try:
-        return os.read(sock.fileno(), READ_SIZE)
+        first = os.read(sock.fileno(), READ_SIZE)
     except OSError:  # nothing
-        return b""
+        return None
+    if not first:
+        return None
+    try:
+        twin = socket.fromfd(sock.fileno(), sock.family, sock.type)
+        twin.setblocking(False)
+    except OSError:  # no descriptor for it
+        return Remains(first, None)
+    return Remains(first, twin)
 
 
 def how_it_closed(fault: Exception | None) -> str:

@@ -7,7 +7,6 @@ one is made is `connecting`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -23,12 +22,7 @@ from proxy.http1.grammar import END_OF_HEAD, stray_byte
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.internal_errors import report
 from proxy.policy.sizes import check_response_head
-from proxy.transport.connection import (
-    KEPT_HEAD_BYTES,
-    Connection,
-    Receiver,
-    joined,
-)
+from proxy.transport.connection import KEPT_HEAD_BYTES, Receiver, joined
 from proxy.transport.old_servers import (
     MAY_BE_TAKEN,
     NO_CLOSE_NOTIFY,
@@ -37,7 +31,8 @@ from proxy.transport.old_servers import (
     is_of_old_servers,
     is_whole,
 )
-from proxy.transport.presence import Presence, how_it_closed, unread
+from proxy.transport.outlasting import OutlastingConnection
+from proxy.transport.presence import Presence, how_it_closed
 from proxy.transport.relay import ChunkRelay
 
 INTERIM_A_TURN = 64  # 1xx responses that go on in one turn of the loop; 20 µs each
@@ -69,7 +64,7 @@ class Pool(Protocol):
         """A connection is gone."""
 
 
-class UpstreamConnection(Connection):
+class UpstreamConnection(OutlastingConnection):
     """One connection to an upstream."""
 
     __slots__ = (
@@ -78,7 +73,6 @@ class UpstreamConnection(Connection):
         "informational",
         "last_head",
         "lenient",
-        "lost",
         "max_head_bytes",
         "owner",
         "pool",
@@ -102,7 +96,6 @@ class UpstreamConnection(Connection):
         self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
-        self.lost: Callable[[], None] | None = None  # told when all before it is
         self.whole = False  # the upstream meant the end that came behind `ahead`
         self.lenient: Reading | None = None  # for the present exchange
         self.max_head_bytes = 0  # 0: no limit
@@ -171,9 +164,8 @@ class UpstreamConnection(Connection):
         super().go_on()
         if self.ahead and self.requester is not None and self.body is None:
             self.read_heads()
-        if self.lost is not None and not self.resting:
-            lost, self.lost = self.lost, None
-            lost()
+        if self.closed and not self.resting and not self.left:
+            self.go_on_lost()
 
     def read_head(self) -> ResponseHead | None:
         """One head, None if it is not complete.
@@ -292,13 +284,8 @@ class UpstreamConnection(Connection):
         self.closed = True
         try:
             self.forget()
-            if exc is not None and self.requester is not None:
-                rest = unread(self.transport)
-                if rest and (self.resting or self.left):
-                    self.take_behind(rest)
-                elif rest:
-                    self.data_received(rest)
-            if self.resting or self.left:
+            in_use = self.requester is not None
+            if self.outlasts(broken=exc is not None and in_use):
                 self.rest()
                 self.lost = partial(self.tell_lost, exc)
                 if self.feeder is not None:  # what is sent now is for nobody
@@ -307,13 +294,6 @@ class UpstreamConnection(Connection):
                 self.tell_lost(exc)
         except Exception as error:
             self.crashed("the end of an upstream's connection", error)
-
-    def take_behind(self, data: bytes) -> None:
-        """Take bytes that follow others, for which there was no time."""
-        if self.receiver is not None:
-            self.left += data
-        else:
-            self.ahead = joined(self.ahead, data)
 
     def tell_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so is what came before its end."""
@@ -392,5 +372,7 @@ class UpstreamConnection(Connection):
     def close_tunnel(self) -> None:
         """Both directions have ended; what was written still goes out."""
         self.requester = self.receiver = self.feeder = None
-        if not self.closed:
+        if self.closed:
+            self.abort()
+        else:
             self.transport.close()

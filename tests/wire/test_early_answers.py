@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from proxy.timeline import Ending
+from proxy.transport.presence import READ_SIZE
+from proxy.transport.upstream import UpstreamConnection
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
-from tests.support.flood import fill
-from tests.support.raw import Upstream, became, chunk, turns
+from tests.support.flood import PIECE, fill
+from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.running import RunningProxy
 
 UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -159,3 +163,102 @@ async def test_a_client_that_is_still_uploading_can_read_an_early_refusal(
     assert head.startswith(b"HTTP/1.1 413 ")
     assert b"Connection: close\r\n" in head
     assert await client.read_to_close() == (b"large", "fin")
+
+
+TEXT = b"".join(b"%07d\n" % number for number in range(48 << 10))  # 384 KiB
+
+
+def answer(size: str) -> tuple[bytes, bytes]:
+    """A long refusal, and the text that it carries; far more than one read."""
+    head = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+    if size == "chunks":  # so many that they take turns
+        text = TEXT[: len(TEXT) // 2]
+        chunks = [chunk(text[at : at + 8]) for at in range(0, len(text), 8)]
+        head += b"Transfer-Encoding: chunked\r\n"
+        return head + b"\r\n" + b"".join(chunks) + b"0\r\n\r\n", text
+    if size == "a length":
+        head += b"Content-Length: %d\r\n" % len(TEXT)
+    return head + b"\r\n" + TEXT, TEXT
+
+
+def unsent(sock: socket.socket) -> int:
+    """How many bytes the peer's kernel has not taken in."""
+    fcntl = pytest.importorskip("fcntl")
+    termios = pytest.importorskip("termios")
+    count = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
+
+
+async def answered_and_reset(
+    running: RunningProxy, blunt: Blunt, client: Peer, sent: bytes
+) -> UpstreamConnection:
+    """An upload is answered, and reset; only the next write finds that out."""
+    await became(lambda: bool(running.server.clients))
+    (own,) = running.server.clients
+    narrow = own.transport.get_extra_info("socket")  # nor does ours take in much
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    await client.send(UPLOAD)
+    server = await blunt.connection()
+    exchange = await running.exchange()
+    await became(lambda: exchange.connection is not None)
+    connection = exchange.connection
+    assert connection is not None
+    # As a kernel does by itself for a connection that has received a lot.
+    sock = connection.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ_SIZE)
+    await client.send(chunk(b"one"))
+    await became(lambda: exchange.timeline.bytes_received == 3)
+    await turns()
+    connection.transport.pause_reading()  # as if the answer came in the next turn
+    for at in range(0, len(sent), 1 << 14):
+        server.send(sent[at : at + (1 << 14)])
+        await became(lambda: not unsent(server))  # which would die with the reset
+    server.close()  # on unread bytes of the upload
+    client.writer.write(chunk(b"two"))
+    return connection
+
+
+@pytest.mark.parametrize("reads", ["on", "late"])
+@pytest.mark.parametrize("size", ["a length", "chunks", "the close"])
+async def test_a_long_refusal_is_read_to_its_end_though_a_reset_follows_it(
+    proxy: StartProxy, blunt: Blunt, size: str, reads: str
+) -> None:
+    """As much as the kernel has taken in; no faster than the client takes it."""
+    running = await proxy({"/": {"target": blunt.url, "max_buffer_bytes": PIECE}})
+    client = await running.client(receive_bytes=4096 if reads == "late" else 0)
+    sent, text = answer(size)
+    connection = await answered_and_reset(running, blunt, client, sent)
+    await became(lambda: connection.closed)
+    if reads == "late":
+        (own,) = running.server.clients
+        size_of = own.transport.get_write_buffer_size
+        assert await settled(size_of) <= PIECE + READ_SIZE
+        # The kernel keeps the others, if there are more than the buffers hold.
+        assert connection.remains is not None or size == "chunks"
+    assert (await client.read_head()).startswith(b"HTTP/1.1 413 ")
+    received = b""
+    while len(received) < len(text):
+        piece = await (
+            client.read(len(text)) if size == "a length" else client.read_chunk()
+        )
+        received += piece
+    assert received == text
+    timeline = await running.ended()
+    whole = size != "the close"  # after a reset nobody knows
+    assert (timeline.ending is Ending.COMPLETE) is whole
+    assert connection.remains is None
+
+
+async def test_a_client_that_leaves_has_no_more_of_a_lost_answer_kept(
+    proxy: StartProxy, blunt: Blunt
+) -> None:
+    running = await proxy({"/": {"target": blunt.url}})
+    client = await running.client(receive_bytes=4096)
+    sent, _ = answer("a length")
+    connection = await answered_and_reset(running, blunt, client, sent)
+    await became(lambda: connection.remains is not None and connection.paused)
+    client.reset()
+    await turns()
+    running.tick()
+    assert (await running.ended()).ending is Ending.CLIENT_LEFT
+    assert connection.remains is None
