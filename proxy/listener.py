@@ -254,7 +254,8 @@ def listening_fault(settings: Settings, fault: OSError | CertificateFault) -> st
     reason = str(fault)
     if isinstance(fault, OSError):
         reason = REASONS.get(fault.errno or 0) or (fault.strerror or reason).lower()
-    return f"{settings.host}:{settings.port}: {reason}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.port}: {reason}"
 
 
 def is_same_address(one: Settings, other: Settings) -> bool:

@@ -21,6 +21,7 @@ import contextlib
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from typing import TypeAlias
 
@@ -29,6 +30,14 @@ from proxy.listener import BACKLOG, hosts
 
 # Family, host, and what an IPv6 address has besides its port.
 Address: TypeAlias = tuple[socket.AddressFamily, str, tuple[int, ...]]
+
+# Addresses for documentation (RFC 5737, RFC 3849), which no machine has, and the
+# option with which one that a machine has not can be bound (linux/in.h, in6.h).
+IP_FREEBIND, IPV6_FREEBIND = 15, 78
+NOWHERE: tuple[tuple[Address, int, int], ...] = (
+    ((socket.AF_INET, "192.0.2.1", ()), socket.IPPROTO_IP, IP_FREEBIND),
+    ((socket.AF_INET6, "2001:db8::1", (0, 0)), socket.IPPROTO_IPV6, IPV6_FREEBIND),
+)
 
 
 class SharedPort:
@@ -48,6 +57,9 @@ class SharedPort:
                 self.groups.append(group)
                 self.guards.append(guard)
                 port = self.port
+            forget_sharing(self.port)
+            for guard in self.guards:
+                guard.shut()
         except BaseException:
             self.close()
             raise
@@ -108,7 +120,6 @@ def bind_group(
             group.append(bound(address, guard.port, share=True))
         for each in group:
             each.listen(BACKLOG)
-        guard.shut()
     except BaseException:
         guard.close()
         for each in group:
@@ -131,42 +142,55 @@ class Guard:
         self.port: int = self.sock.getsockname()[1]
 
     def shut(self) -> None:
-        """Let nobody else in; best effort, on Linux."""
+        """Let nobody else in, once all sockets of the port listen."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        # Linux does not look at all sockets of a port as long as the last one to
-        # be bound said SO_REUSEPORT (inet_csk_get_port). One that did not, on an
-        # address of its own, has it look again, also when that one is closed.
-        with contextlib.suppress(OSError):
-            bound(elsewhere(self.address), self.port, share=False).close()
 
     def close(self) -> None:
         """Let go of the address."""
         self.sock.close()
 
 
-def elsewhere(address: Address) -> Address:
-    """An address of this machine that is not this one and not part of it."""
-    _, host, _ = address
-    if host == "0.0.0.0":
-        return socket.AF_INET6, "::1", (0, 0)
-    return socket.AF_INET, "127.0.0.3" if host == "127.0.0.2" else "127.0.0.2", ()
+def forget_sharing(port: int) -> None:
+    """Have the kernel compare the next one that binds with all sockets of a port.
+
+    Linux does not look at them if the next one shares, and has the address of the
+    last one that was bound so (inet_csk_get_port, sk_reuseport_match). So the last
+    one gets an address that nobody can use. There is one for each family: for an
+    address of the same family as `0.0.0.0` or `::`, which contains it, the kernel
+    keeps the wider one. Best effort; elsewhere the guards alone have to do.
+    """
+    if sys.platform != "linux":
+        return
+    for address, level, option in NOWHERE:
+        with contextlib.suppress(OSError):
+            sock = opened(address, share=True)
+            with sock:
+                sock.setsockopt(level, option, 1)
+                sock.bind((address[1], port, *address[2]))
 
 
 def bound(address: Address, port: int, *, share: bool) -> socket.socket:
     """A socket that is bound, as the loop would bind it."""
-    family, host, scope = address
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    _, host, scope = address
+    sock = opened(address, share=share)
     try:
-        # Connections of the last run that still wait for their end do not count.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if share:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port, *scope))
     except BaseException:
         sock.close()
         raise
+    return sock
+
+
+def opened(address: Address, *, share: bool) -> socket.socket:
+    """A socket for an address, with the options that count when it is bound."""
+    family, _, _ = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Connections of the last run that still wait for their end do not count.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return sock
 
 

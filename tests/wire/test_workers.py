@@ -131,10 +131,12 @@ async def workers(start: Start) -> Workers:
     return process
 
 
-async def serving(process: Workers, scheme: str = "http") -> None:
+async def serving(
+    process: Workers, scheme: str = "http", host: str = "127.0.0.1"
+) -> None:
     banner = await process.line(f"Unbuffered {__version__} on {scheme}://")
     assert "2 workers" in banner
-    process.port = int(banner.partition("127.0.0.1:")[2].partition("/")[0])
+    process.port = int(banner.partition(f"{host}:")[2].partition("/")[0])
     await process.line("Ctrl-C stops")
 
 
@@ -171,10 +173,13 @@ async def test_a_second_proxy_on_the_port_is_refused(
     assert await other.ended() == 1
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
 async def test_no_program_may_join_that_shares_the_port_itself(
-    workers: Workers,
+    start: Start, host: str
 ) -> None:
     """SO_REUSEPORT alone would let any program of the same user in."""
+    workers = await start(host=host)
+    await serving(workers, host=f"[{host}]" if ":" in host else host)
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -182,13 +187,20 @@ async def test_no_program_may_join_that_shares_the_port_itself(
             other.bind(("127.0.0.1", workers.port))
 
 
-async def test_a_program_that_shares_the_port_is_another_program(start: Start) -> None:
+@pytest.mark.parametrize("number", ["1", "2"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
+async def test_a_program_that_shares_the_port_is_another_program(
+    start: Start, host: str, number: str
+) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
         other.listen()
-        process = await start("--port", str(other.getsockname()[1]))
-        await process.line("another program has this port")
+        port = str(other.getsockname()[1])
+        process = await start("--port", port, "--workers", number, host=host)
+        line = await process.line("another program has this port")
+        where = f"[{host}]" if ":" in host else host
+        assert f"cannot listen on {where}:{port}: " in line
         assert await process.ended() == 1
 
 
