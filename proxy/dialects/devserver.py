@@ -6,7 +6,7 @@ one dev server to the other; a `Dialect` says how.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.dialects.draft import Draft, Origin, Reading, settle_order
@@ -32,8 +32,14 @@ ANYWHERE = (
 )
 
 EXCEPT = (
-    "{place}: the context {context} kept paths from the target; the routes of the "
-    "others take them too"
+    "{place}: the context {context} kept paths from the target; the routes of its "
+    "entry take them too. A dev server that stands before Unbuffered goes on keeping "
+    "them, if the context stays in its list"
+)
+# micromatch, which they all ask, has the last one that matches win.
+NO_EXCEPTION = (
+    "an exclusion counts only behind what it excludes from, in the same list; there it "
+    "excluded nothing"
 )
 
 
@@ -81,8 +87,12 @@ def read_proxy(reading: Reading, proxy: object, origin: Origin, path: str) -> No
             where = origin.place(place, source(entry))
             reading.lost.append(f"{where}: {shown(entry)}")
             continue
-        for context in contexts:
-            add(reading, dialect, context, options, origin, place)
+        before = len(reading.drafts)
+        whole = whole_choice(contexts) if dialect.globs else contexts
+        for number_, context in enumerate(whole):
+            earlier = whole[:number_]
+            add(reading, dialect, context, options, origin, place, earlier=earlier)
+        keep_choice(reading.drafts[before:], contexts)
     if reading.drafts:
         reading.notice(ANYWHERE if dialect.anywhere else TEXT_PREFIX)
     settle_order(reading.drafts)
@@ -99,6 +109,20 @@ def entries(proxy: object, path: str) -> Iterator[tuple[str, list[object], objec
     else:
         for key, entry in table(proxy).items():
             yield f"{path}['{key}']", [key], entry
+
+
+def whole_choice(contexts: list[object], below: str = "") -> list[object]:
+    """Exclusions alone take all other paths (micromatch)."""
+    alone = all(isinstance(each, str) and each.startswith("!") for each in contexts)
+    return [f"{below}/**", *contexts] if contexts and alone else contexts
+
+
+def keep_choice(drafts: list[Draft], contexts: Sequence[object]) -> None:
+    """Remember the list of an entry that excludes something."""
+    texts = tuple(each for each in contexts if isinstance(each, str))
+    if any(each.startswith("!") for each in texts):
+        for draft in drafts:
+            draft.choice = texts
 
 
 def everything(
@@ -123,15 +147,21 @@ def add(
     origin: Origin,
     path: str,
     mounted: bool = False,
+    earlier: Sequence[object] = (),
 ) -> None:
-    """Add a draft for each prefix that a context stands for."""
+    """Add a draft for each prefix that a context stands for.
+
+    `earlier` are the contexts before it in the same list.
+    """
     text = str(context) if isinstance(context, str) else ""
     prefixes, note = prefixes_of(dialect, text)
     snippet = source(context) if mark(context) else origin.line_of_key(text)
     place = origin.place(path, snippet)
-    if not prefixes and text.startswith("!") and reading.drafts:
-        reading.opened.append(EXCEPT.format(place=place, context=text))
-        return
+    if not prefixes and text.startswith("!") and dialect.globs:
+        if any(isinstance(each, str) and each[:1] != "!" for each in earlier):
+            reading.opened.append(EXCEPT.format(place=place, context=text))
+            return
+        note = NO_EXCEPTION
     if not prefixes:
         if text.strip("/^").lower() in UNSET:
             note = "is a variable of the environment not set?"

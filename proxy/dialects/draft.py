@@ -6,6 +6,7 @@ silence. Knows neither the file format it came from nor TOML.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +18,9 @@ class Draft:
     `remarks` stand beside a key, `lost` names what was not carried over, and
     an `inactive` route is written as a comment, for the reason that it gives.
     `reach` says what the entry took: all that begins with the text of its
-    prefix, whole segments, or the one path. `context` is how it was written.
+    prefix, whole segments, or the one path. `context` is how it was written, and
+    `choice` the list that it stood in, if others in it are exclusions (`!/api/x`).
+    `staying` are the options that have to stay beside the new target.
     """
 
     prefix: str
@@ -28,6 +31,8 @@ class Draft:
     lost: list[str] = field(default_factory=list)
     inactive: str = ""
     context: str = ""
+    choice: tuple[str, ...] = ()
+    staying: list[str] = field(default_factory=list)
     reach: Literal["text", "segment", "exact"] = "text"
 
     def takes(self, prefix: str) -> bool:
@@ -104,7 +109,7 @@ class Reading:
     `opened`: what was closed there, and no route can keep closed. `ports` are taken
     on this machine; `dev_port` is the dev server's own, 0 where there is none, and
     `base` the path that its pages are below. `missing` are modules that it was read
-    without, `files` the .env files that were read before it.
+    without, and `sources` names the .env file that gave a variable its value.
     """
 
     kind: str
@@ -117,7 +122,7 @@ class Reading:
     dev_port: int = 0
     base: str = ""
     missing: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def notice(self, text: str) -> None:
         """Tell something once."""

@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.dialects.draft import Unreadable
@@ -38,12 +38,13 @@ NOT_FOUND = "MODULE_NOT_FOUND"
 class Evaluated:
     """What it says of its proxy, and the modules that were not there.
 
-    `files`: the .env files that were read before it, as its tool does.
+    `sources`: the .env file that gave a variable its value, by the variable's name;
+    empty where a file has it, and the environment had it before.
     """
 
     found: dict[str, object]
     missing: tuple[str, ...]
-    files: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
@@ -75,7 +76,7 @@ def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
         raise Unreadable(
             f"{path.name} cannot be evaluated{without}: {answer['error']}{advice}"
         )
-    return Evaluated(answer["found"], tuple(answer["missing"]), tuple(answer["files"]))
+    return Evaluated(answer["found"], tuple(answer["missing"]), answer["sources"])
 
 
 def run(command: list[str], folder: Path, errors: Path, seconds: float) -> bool:

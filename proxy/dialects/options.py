@@ -102,6 +102,8 @@ class Translation:
         # A bundler may have printed the function anew.
         snippets = (source(value), f"{option}:", f"{option}(", option)
         path = f"{self.path}.{option}"
+        if STAYS in FUNCTIONS.get(option, "") and not advice:
+            self.draft.staying.append(option)
         advice = advice or FUNCTIONS.get(option) or OTHERS.get(option, "")
         what = shown(value) if advice or is_function(value) else "no counterpart here"
         self.draft.lost.append(

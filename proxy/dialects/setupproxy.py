@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.dialects.devserver import DIALECTS, add
+from proxy.dialects.devserver import DIALECTS, add, keep_choice, whole_choice
 from proxy.dialects.draft import Draft, Origin, Reading, settle_order
 from proxy.dialects.patterns import escape
 from proxy.dialects.values import shown, source, table
@@ -45,10 +45,14 @@ def read_use(
     """Add the drafts of one middleware; `strips`: it does not see its mount."""
     options = table(use.get("options"))
     strips = strips and use.get("method") == "use"
+    first = len(reading.drafts)
+    contexts: list[object] = []
     for mount, context, bare in places(use, options, strips):
         before = len(reading.drafts)
         off = strips and mount != "/"
-        add(reading, DIALECTS["setup"], context, options, origin, path, off)
+        earlier = tuple(contexts)
+        add(reading, DIALECTS["setup"], context, options, origin, path, off, earlier)
+        contexts.append(context)
         for draft in reading.drafts[before:]:
             if bare and mount != "/":
                 draft.reach = "segment"  # Express compares whole segments
@@ -60,6 +64,7 @@ def read_use(
             if use.get("method") != "use":
                 draft.reach = "exact"
                 draft.inactive = draft.inactive or ONE_METHOD.format(path=path)
+    keep_choice(reading.drafts[first:], contexts)
 
 
 def places(
@@ -75,7 +80,8 @@ def places(
     )
     contexts = said if isinstance(said, list) else [said]
     for mount in mounted if isinstance(mounted, list) else [mounted]:
-        for context in contexts:
+        below = "" if strips or not isinstance(mount, str) else mount.rstrip("/")
+        for context in whole_choice(contexts, below):
             if not context:
                 yield mount, mount, True
             elif strips and mount != "/" and isinstance(context, str):

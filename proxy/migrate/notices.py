@@ -15,6 +15,8 @@ SOCKET_WORDS = re.compile(
 )
 VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Za-z_]\w*)")
 LOADED = re.compile(r"\benv(?:\.|\[['\"])([A-Z_][A-Z0-9_]*)\b")  # of Vite's loadEnv
+# A name as code has it: env.NAME, env['NAME'], const { NAME } = env.
+NAMED = re.compile(r"[.{,]\s*+([A-Za-z_]\w*+)|['\"]([A-Za-z_]\w*+)['\"]")
 NOT_OURS = {"NODE_ENV", "PORT", "HOST"}
 COMPRESSES = {"webpack", "vue", "next"}
 SOCKET_PATHS = {"webpack": "/ws", "vue": "/ws", "setup": "/ws", "package": "/ws"}
@@ -99,15 +101,24 @@ def notice_modules(reading: Reading) -> None:
 
 
 def notice_variables(reading: Reading, origin: Origin) -> None:
-    """Values from the environment are those of this moment."""
+    """Values of variables are those of this moment; where they came from."""
     found = set(VARIABLE.findall(origin.text))
     if "loadEnv" in origin.text:
         found |= set(LOADED.findall(origin.text))
+    named = {name for both in NAMED.findall(origin.text) for name in both}
+    found |= named & set(reading.sources)
     names = sorted(found - NOT_OURS)
-    if names and reading.drafts:
-        files = f" and from {', '.join(reading.files)}" if reading.files else ""
-        reading.notice(
-            f"{origin.name} reads {', '.join(names)} from the environment{files}; what "
-            f"is written here is the value of this run. ${{{names[0]}}} in a target "
-            "leaves it open"
-        )
+    if not names or not reading.drafts:
+        return
+    places: dict[str, list[str]] = {}
+    for name in names:
+        place = reading.sources.get(name) or "the environment"
+        places.setdefault(place, []).append(name)
+    told = [f"{', '.join(each)} from {place}" for place, each in places.items()]
+    files = places.keys() - {"the environment"}
+    unread = ", which has to have it then: Unbuffered reads no .env file"
+    reading.notice(
+        f"{origin.name} reads {'; '.join(told)}. What is written here is the value of "
+        f"this run; ${{{names[0]}}} in a target takes it from the environment"
+        f"{unread if files else ''}"
+    )

@@ -59,7 +59,7 @@ def read_file(path: Path, kind: str, name: str) -> Reading:
     else:
         evaluated = evaluate(kind, path)
         found = evaluated.found
-        reading.missing, reading.files = evaluated.missing, evaluated.files
+        reading.missing, reading.sources = evaluated.missing, evaluated.sources
         interpret(reading, found, origin)
         if reading.missing:
             notice_modules(reading)

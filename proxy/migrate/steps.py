@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from proxy.dialects.draft import Reading
+from proxy.dialects.draft import Draft, Reading
+from proxy.dialects.patterns import GLOB
 from proxy.migrate.writing import has_room
 
 
@@ -35,66 +36,141 @@ def steps(reading: Reading, port: int) -> list[str]:
 
 def snippet(reading: Reading, address: str) -> Iterator[str]:
     """The new proxy block."""
-    ws = sockets(reading)
-    every = ", ws: true" if ws else ""
-    own = {c: ", ws: true" if c in ws else "" for c in ours(reading)}
-    contexts = {json.dumps(c, ensure_ascii=False): own[c] for c in own}
-    # One list must not mix globs and plain texts.
-    plain = ", ".join(dict.fromkeys(f"'{d.prefix}'" for d in reading.active))
     match reading.kind:
         case "vite":
-            yield "proxy: {"
-            for context, ws_there in contexts.items():
-                yield f"  {context}: {{ target: '{address}'{ws_there} }},"
-            yield "}"
-        case "webpack":
-            yield f"proxy: [{{ context: [{plain}], target: '{address}'{every} }}]"
-        case "vue" if contexts:
-            yield "proxy: {"
-            for context in contexts:
-                yield f"  {context}: {{ target: '{address}', changeOrigin: false }},"
-            yield "}"
+            yield from table_of(reading, address)
+        case "vue" if ours(reading):
+            yield from table_of(reading, address, ", changeOrigin: false", ws=False)
         case "vue":
             yield f"proxy: '{address}'"
-        case "package" if not contexts:
+        case "webpack":
+            yield from list_of(reading, address)
+        case "package" if not ours(reading):
             yield f'"proxy": "{address}"'
         case "angular" | "package":
-            yield "{"
-            entries = [
-                f'  {context}: {{ "target": "{address}"{json_ws(ws_there)} }}'
-                for context, ws_there in contexts.items()
-            ]
-            yield from (f"{entry}," for entry in entries[:-1])
-            yield from entries[-1:]
-            yield "}"
+            yield from json_of(reading, address)
         case "setup":
-            yield (
-                f"app.use(createProxyMiddleware([{plain}], "
-                f"{{ target: '{address}'{every} }}))"
-            )
-            yield "// from http-proxy-middleware 3 on:"
-            yield (
-                f"app.use(createProxyMiddleware({{ pathFilter: [{plain}], "
-                f"target: '{address}'{every} }}))"
-            )
+            yield from middlewares(reading, address)
         case "next":
-            outside = ", basePath: false" if reading.base else ""
-            for draft in reading.active:
-                path = draft.prefix.rstrip("/") + "/:path*"
-                stage = "  // in fallback" if "fallback" in draft.place else ""
-                yield (
-                    f"{{ source: '{path}', destination: '{address}{path}'{outside} }},"
-                    f"{stage}"
-                )
+            yield from rewrites(reading, address)
+
+
+def table_of(
+    reading: Reading, address: str, more: str = "", *, ws: bool = True
+) -> Iterator[str]:
+    """A table by context; Vue CLI lets WebSockets through by itself."""
+    yield "proxy: {"
+    for context in ours(reading):
+        drafts = [each for each in reading.active if each.context == context]
+        option = ws_option(drafts) if ws else ""
+        key = json.dumps(context, ensure_ascii=False)
+        entry = f"{key}: {{ target: '{address}'{more}{option} }},"
+        yield f"  {entry}{staying(drafts)}"
+    yield "}"
+
+
+def list_of(reading: Reading, address: str) -> Iterator[str]:
+    """A list of entries with their contexts."""
+    lines = [
+        (f"{{ context: [{quoted(contexts)}], target: '{address}'{ws} }}", keep)
+        for contexts, ws, keep in entries(reading)
+    ]
+    if [keep for _, keep in lines] == [""]:
+        yield f"proxy: [{lines[0][0]}]"
+        return
+    yield "proxy: ["
+    yield from (f"  {entry},{keep}" for entry, keep in lines)
+    yield "]"
+
+
+def json_of(reading: Reading, address: str) -> Iterator[str]:
+    """A table by context; a list, where an entry excludes something."""
+    listed = any(each.choice for each in reading.active)
+    lines = []
+    if listed:
+        for contexts, ws, keep in entries(reading):
+            texts = ", ".join(json.dumps(each, ensure_ascii=False) for each in contexts)
+            head = f'  {{ "context": [{texts}], "target": "{address}"'
+            lines.append((f"{head}{json_ws(ws)} }}", keep))
+    else:
+        for context in ours(reading):
+            drafts = [each for each in reading.active if each.context == context]
+            head = (
+                f'  {json.dumps(context, ensure_ascii=False)}: {{ "target": "{address}"'
+            )
+            lines.append((f"{head}{json_ws(ws_option(drafts))} }}", staying(drafts)))
+    yield "[" if listed else "{"
+    yield from (f"{entry},{keep}" for entry, keep in lines[:-1])
+    yield from (f"{entry}{keep}" for entry, keep in lines[-1:])
+    yield "]" if listed else "}"
+
+
+def middlewares(reading: Reading, address: str) -> Iterator[str]:
+    """What `app.use` is given, in both forms of http-proxy-middleware."""
+    for contexts, ws, keep in entries(reading):
+        first = f"[{quoted(contexts)}], {{ target: '{address}'{ws} }}"
+        yield f"app.use(createProxyMiddleware({first})){keep}"
+    yield "// from http-proxy-middleware 3 on:"
+    for contexts, ws, keep in entries(reading):
+        only = f"{{ pathFilter: [{quoted(contexts)}], target: '{address}'{ws} }}"
+        yield f"app.use(createProxyMiddleware({only})){keep}"
+
+
+def rewrites(reading: Reading, address: str) -> Iterator[str]:
+    outside = ", basePath: false" if reading.base else ""
+    for draft in reading.active:
+        path = draft.prefix.rstrip("/") + "/:path*"
+        stage = "  // in fallback" if "fallback" in draft.place else ""
+        yield (
+            f"{{ source: '{path}', destination: '{address}{path}'{outside} }},{stage}"
+        )
+
+
+def entries(reading: Reading) -> Iterator[tuple[list[str], str, str]]:
+    """The contexts that share an entry, its option `ws`, and what it has to keep.
+
+    One entry for all would do, but one that excludes paths (`!/api/x`) or has a
+    function that may serve a request itself (bypass) does so for its own alone.
+    """
+    groups: dict[object, list[Draft]] = {}
+    for draft in reading.active:
+        own = draft.choice or draft.staying
+        key = (draft.place, draft.choice) if own else None
+        groups.setdefault(key, []).append(draft)
+    for drafts in groups.values():
+        choice = drafts[0].choice
+        contexts = [each.prefix for each in drafts]
+        if choice:  # one list must not mix globs and plain texts
+            known = {each.context for each in drafts}
+            contexts = [
+                as_glob(each) for each in choice if each in known or each[0:1] == "!"
+            ]
+        yield [*dict.fromkeys(contexts)], ws_option(drafts), staying(drafts)
+
+
+def as_glob(context: str) -> str:
+    """A context as a glob; it takes what is below it, and itself."""
+    return context if GLOB.search(context) else f"{context.rstrip('/')}/**"
+
+
+def quoted(contexts: list[str]) -> str:
+    """Texts as JavaScript has them, with commas between."""
+    return ", ".join(f"'{each}'" for each in contexts)
+
+
+def staying(drafts: list[Draft]) -> str:
+    """A comment on the functions that have to stay in an entry."""
+    names = dict.fromkeys(name for each in drafts for name in each.staying)
+    return f"  // keep its {', '.join(names)}" if names else ""
+
+
+def ws_option(drafts: list[Draft]) -> str:
+    """The option of an entry that lets WebSockets through."""
+    return ", ws: true" if any(each.keys.get("ws") for each in drafts) else ""
 
 
 def json_ws(ws: str) -> str:
     return ', "ws": true' if ws else ""
-
-
-def sockets(reading: Reading) -> set[str]:
-    """The contexts that let WebSockets through."""
-    return {each.context for each in reading.active if each.keys.get("ws")}
 
 
 def ours(reading: Reading) -> list[str]:

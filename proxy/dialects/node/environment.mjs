@@ -2,7 +2,9 @@
 // order in which that tool prefers them.
 
 import fs from 'node:fs'
+import module from 'node:module'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 // First wins. What is in the environment already always does.
 const LOADED_BEFORE = {
@@ -25,12 +27,55 @@ function parse(text) {
   return found
 }
 
+const readFile = fs.readFileSync
 const read = (file) => {
   try {
-    return parse(fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
+    return parse(readFile(file, 'utf8').replace(/^\uFEFF/, ''))
   } catch {
     return null
   }
+}
+
+// Which file gave a variable its value: none where the environment
+// had it already.
+const before = { ...process.env }
+const given = new Map() // by the rules of this file
+const watched = [] // files that a package of the project has read
+
+const note = (key, name, folder) => {
+  if (!given.has(key)) given.set(key, path.relative(process.cwd(), path.resolve(folder, name)))
+}
+
+export function sources(kind) {
+  const order = LOADED_BEFORE[kind] ?? LOADED_BEFORE.vue
+  const rank = (file) => {
+    const position = order.indexOf(path.basename(file))
+    return position < 0 ? order.length : position
+  }
+  for (const file of [...new Set(watched)].sort((a, b) => rank(a) - rank(b))) {
+    for (const key of Object.keys(read(file) ?? {})) note(key, file, '.')
+  }
+  const unchanged = (key) => key in before && process.env[key] === before[key]
+  return Object.fromEntries([...given].map(([key, file]) => [key, unchanged(key) ? '' : file]))
+}
+
+// Vite, dotenv and others that are installed read .env files by themselves.
+const ENV_FILE = /(?:^|[\\/])(?:\.env(?:\.[^\\/]+)?|[^\\/]+\.env)$/
+
+export function watchFiles() {
+  const watch = (owner, name, usual) => {
+    const real = owner[name]
+    if (real) owner[name] = function (file = usual, ...rest) {
+      const text = file instanceof URL ? fileURLToPath(file) : String(file)
+      if (ENV_FILE.test(text)) watched.push(path.resolve(text))
+      return real.call(this, file, ...rest)
+    }
+  }
+  watch(fs, 'readFileSync')
+  watch(fs, 'readFile')
+  watch(fs.promises, 'readFile')
+  watch(process, 'loadEnvFile', '.env')
+  module.syncBuiltinESMExports()
 }
 
 // ${NAME}, $NAME and ${NAME:-default} in a value; one that needs itself is empty.
@@ -46,38 +91,38 @@ function expanded(all) {
   return Object.fromEntries(Object.keys(all).map((name) => [name, value(name, [])]))
 }
 
-// The values of several files, the first of which wins, and the files that are there.
+// The values of several files, the first of which wins, and which one it was.
 export function fromFiles(names, folder) {
   const all = {}
-  const files = []
+  const places = {}
   for (const name of names) {
-    const found = read(path.resolve(folder, name))
-    if (found === null) continue
-    files.push(name)
-    for (const [key, value] of Object.entries(found)) all[key] ??= value
+    for (const [key, value] of Object.entries(read(path.resolve(folder, name)) ?? {})) {
+      places[key] ??= name
+      all[key] ??= value
+    }
   }
-  return { values: expanded(all), files }
+  return { values: expanded(all), places }
 }
 
-// What the tool itself does before it reads its configuration; the files that it read.
+// What the tool itself does before it reads its configuration.
 export function loadBefore(kind, folder) {
-  return use(LOADED_BEFORE[kind] ?? [], folder).files
-}
-
-function use(names, folder) {
-  const { values, files } = fromFiles(names, folder)
-  for (const [key, value] of Object.entries(values)) process.env[key] ??= value
-  return { values, files }
+  const { values, places } = fromFiles(LOADED_BEFORE[kind] ?? [], folder)
+  for (const [key, value] of Object.entries(values)) {
+    note(key, places[key], folder)
+    process.env[key] ??= value
+  }
 }
 
 // loadEnv of Vite: the files for one mode win over those for all.
-export function loadEnv(mode, folder = process.cwd(), prefixes = 'VITE_') {
+export function loadEnv(mode, folder, prefixes = 'VITE_') {
   const names = [`.env.${mode}.local`, `.env.${mode}`, '.env.local', '.env']
-  const { values } = fromFiles(names, folder || process.cwd())
+  const { values, places } = fromFiles(names, folder || process.cwd())
+  const wanted = (key) => [prefixes].flat().some((prefix) => key.startsWith(prefix))
+  for (const key of Object.keys(values).filter(wanted)) {
+    note(key, places[key], folder || process.cwd())
+  }
   return Object.fromEntries(
-    Object.entries({ ...values, ...process.env }).filter(([key]) =>
-      [prefixes].flat().some((prefix) => key.startsWith(prefix)),
-    ),
+    Object.entries({ ...values, ...process.env }).filter(([key]) => wanted(key)),
   )
 }
 
@@ -85,8 +130,9 @@ export function loadEnv(mode, folder = process.cwd(), prefixes = 'VITE_') {
 export function dotenv() {
   const config = (options = {}) => {
     const names = [options?.path ?? '.env'].flat().map(String)
-    const { values } = fromFiles(names, process.cwd())
+    const { values, places } = fromFiles(names, process.cwd())
     for (const [key, value] of Object.entries(values)) {
+      note(key, places[key], process.cwd())
       if (options?.override || !(key in process.env)) process.env[key] = value
     }
     return { parsed: values }

@@ -12,7 +12,7 @@ import module from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { loadBefore } from './environment.mjs'
+import { loadBefore, sources, watchFiles } from './environment.mjs'
 import { load } from './modules.mjs'
 
 const MARK = '$unbuffered'
@@ -173,14 +173,14 @@ const server = (found) =>
     'https', 'server', 'sockPath',
   ])
 
-const seen = { missing: new Set(), version: null, files: [] }
+const seen = { missing: new Set(), version: null }
 let written = false
 
 function write(answer) {
   if (written) return
   written = true
-  const { missing, files } = seen
-  fs.writeFileSync(result, JSON.stringify({ ...answer, missing: [...missing], files }))
+  const more = { missing: [...seen.missing], sources: sources(kind) }
+  fs.writeFileSync(result, JSON.stringify({ ...answer, ...more }))
   process.exit(0)
 }
 
@@ -200,7 +200,8 @@ process.on('exit', (status) => {
 })
 
 try {
-  seen.files = loadBefore(kind, process.cwd())
+  loadBefore(kind, process.cwd())
+  watchFiles()
   const required = module.createRequire(pathToFileURL(path.resolve(file)))
   const exported = await load(path.resolve(file), kind, required, seen)
   write({ found: encode(await readers[kind](exported, seen)) })
