@@ -27,6 +27,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.quantities",
         "proxy.web.",
         "proxy.output",
+        "proxy.observe.line_writer",  # for whatever writes lines, the demo included
     ),
     "http1": ("proxy.http1.",),
     "config": ("proxy.config.",),

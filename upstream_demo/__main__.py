@@ -9,9 +9,11 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from proxy.observe.line_writer import finish, line_writer
 from proxy.output import never_raise, open_closed
 from upstream_demo.services import SERVICES, Ports, reachable, start_services
 
+FLUSH_SECONDS = 1.0  # at the end, for what was logged to be written
 FIRST_PATHS = {
     "events": "/events",
     "ai": "/open",
@@ -71,8 +73,15 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Tell the person who started it; streams do not wait until it is read."""
+    line_writer(sys.stdout, "demo output", "the output").write(f"{line}\n")
+
+
+def set_up_logging() -> None:
+    """One line each on standard error, for which no stream waits."""
+    stream = line_writer(sys.stderr, "demo log", "this log")
+    logging.basicConfig(format="%(message)s", handlers=[logging.StreamHandler(stream)])
+    logging.getLogger("upstream_demo").setLevel(logging.INFO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed()
     never_raise(sys.stdout, sys.stderr)
     parsed = read_arguments(arguments)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("upstream_demo").setLevel(logging.INFO)
+    set_up_logging()
     try:
         asyncio.run(run(parsed))
     except KeyboardInterrupt:  # pragma: no cover - see run()
@@ -90,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = error.strerror if isinstance(error, OSError) else error
         sys.stderr.write(f"upstream_demo: {reason}\n")
         return 1
+    finally:
+        finish(FLUSH_SECONDS)
     return 0
 
 

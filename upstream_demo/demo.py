@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -36,7 +35,7 @@ async def demo(
 
         def ready(server: Server) -> None:
             address = f"http://localhost:{server.port}/"
-            print(f"\nOpen {address}\n", file=sys.stderr, flush=True)
+            process.say(f"\nOpen {address}\n")
             if open_page is not None:
                 open_page(address)
 

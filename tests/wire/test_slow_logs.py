@@ -134,6 +134,45 @@ def test_nobody_waits_for_who_does_not_read_a_log(
             assert process.wait(GUARD) == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        pytest.param(
+            ("proxy", "origin", "--port", "0"), "/steady?count=1&every=0", id="origin"
+        ),
+        pytest.param(
+            ("upstream_demo", "events", "--port", "0"), "/events", id="upstream_demo"
+        ),
+        pytest.param(("proxy", "demo", "--no-open", "--port", "0"), "/", id="demo"),
+    ],
+)
+def test_no_stream_waits_for_who_does_not_read_what_a_command_says(
+    command: tuple[str, ...], path: str, tmp_path: Path
+) -> None:
+    """They say where they listen, and a line for each stream, or for one cut short."""
+    with (
+        unread() as full,
+        subprocess.Popen(
+            [sys.executable, "-m", *command],
+            stdout=full,
+            stderr=full,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ) as process,
+    ):
+        try:
+            port = listening(process)
+            for _ in range(3):  # and leave
+                with connected(port) as client:
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                    assert client.recv(65536).startswith(b"HTTP/1.1 ")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(GUARD) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
 def test_a_worker_that_died_is_replaced_though_nobody_reads_of_it(
     tmp_path: Path,
 ) -> None:

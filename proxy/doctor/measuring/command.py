@@ -22,6 +22,7 @@ from proxy.doctor.products import NAMES
 from proxy.doctor.result import NOT_MEASURED, Result
 from proxy.doctor.telling.machine import as_json
 from proxy.doctor.telling.report import report
+from proxy.observe.line_writer import line_writer
 
 Run = Callable[[Coroutine[Any, Any, int]], int]
 FAILED = 1
@@ -269,7 +270,12 @@ async def serve_origin(host: str, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    note = Progress(quiet=False).note
+    # A line that waits for who reads it would hold all streams.
+    lines = line_writer(sys.stderr, "origin", "this log")
+
+    def note(text: str) -> None:
+        lines.write(f"{text}\n")
+
     origin = Origin(tell=note)
     try:
         port = await origin.start(host, port)
