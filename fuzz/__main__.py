@@ -1,13 +1,14 @@
 """`python -m fuzz NAME [libFuzzer options]`: look for bytes that break `NAME`.
 
-Reads and grows `fuzz/corpus/NAME` in memory only: new inputs are kept if a
-folder for them is given first (see README).
+Only reads `fuzz/corpus/NAME`: new inputs are kept in the folder that is given
+first (see README), or else in one for temporary files.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+import tempfile
 from pathlib import Path
 
 import atheris  # type: ignore[import-untyped]  # ships no types
@@ -23,8 +24,11 @@ def main(arguments: list[str]) -> None:
         target = importlib.import_module(f"fuzz.{name}")
     folders = [each for each in arguments[2:] if not each.startswith("-")]
     options = [each for each in arguments[2:] if each.startswith("-")]
-    seeds = [str(Path(CORPUS, name))]
-    atheris.Setup([arguments[0], *options, *(folders + seeds)], target.check)
+    seeds = str(Path(CORPUS, name))
+    # New inputs are written to the first folder, which must not be the seeds'. The
+    # process ends inside Fuzz(): what is made here is for the system to remove.
+    first = folders or [tempfile.mkdtemp(prefix=f"fuzz-{name}-")]
+    atheris.Setup([arguments[0], *options, *first, seeds], target.check)
     atheris.Fuzz()
 
 

@@ -4,5 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TARGETS = ("heads", "chunks", "decoders", "events", "requests", "responses")
+TARGETS = (
+    "heads",
+    "chunks",
+    "decoders",
+    "events",
+    "requests",
+    "responses",
+    "lenient",
+    "destinations",
+    "credentials",
+)
 CORPUS = Path(__file__).parent / "corpus"
