@@ -2,12 +2,14 @@
 
 A socket that listens keeps the connections that wait to be accepted. So what
 changes is only who accepts: the next server takes a duplicate of the socket
-before the last one lets go of it, and no connection is refused.
+before the last one lets go of it, and no connection is refused. At another address
+the last one goes on until nobody waits there any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import logging
@@ -19,6 +21,15 @@ from weakref import WeakSet
 
 from proxy.config.certificate import CertificateFault, certificate_context
 from proxy.config.model import Server as Settings
+from proxy.port_sharing import (
+    CAN_SHARE,
+    Listening,
+    forget_sharing,
+    same,
+    share,
+    shared,
+    take_no_more,
+)
 
 log = logging.getLogger("unbuffered")
 
@@ -117,12 +128,20 @@ class Listener:
         self.handshake = type("Handshake", (Handshake,), {"door": door})
         self.settings: Settings | None = None
         self.servers: list[asyncio.Server] = []
+        self.tls: TLS = {}  # as it was prepared last
+        self.retiring: list[asyncio.Server] = []  # at addresses of before
+        self.admitting: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
         """The port that is listened on; of use where 0 was configured."""
         port: int = self.servers[0].sockets[0].getsockname()[1]
         return port
+
+    @property
+    def sockets(self) -> list[Listening]:
+        """What is accepted from."""
+        return sockets_of(self.servers)
 
     async def open(
         self,
@@ -152,6 +171,7 @@ class Listener:
         tls = tls_options(settings) if tls is None else tls
         if tls:
             tls["ssl"].sslobject_class = self.handshake
+        self.tls = tls
         before = self.settings
         if before is not None and is_same_address(before, settings):
             if not tls and not before.tls_certificate:
@@ -163,29 +183,95 @@ class Listener:
 
     async def bind(self, settings: Settings, tls: TLS) -> list[asyncio.Server]:
         """New servers, on the same port where there are several."""
-        loop = asyncio.get_running_loop()
         made: list[asyncio.Server] = []
         port = settings.port
         try:
             for host in hosts(settings.host):
-                server = await loop.create_server(
-                    self.factory, host, port, backlog=ACCEPTED_AT_ONCE, **tls
-                )
-                made.append(server)
-                deepen(server)
-                port = server.sockets[0].getsockname()[1]
+                beside = [*self.sockets, *sockets_of(made)]
+                made.append(await self.create(host, port, tls, beside))
+                deepen(made[-1])
+                port = made[-1].sockets[0].getsockname()[1]
         except BaseException:
             for server in made:
                 server.close()
             raise
         return made
 
+    async def create(
+        self, host: str, port: int, tls: TLS, beside: Sequence[Listening]
+    ) -> asyncio.Server:
+        """One new server; also where only sockets of this listener are in its way."""
+        loop = asyncio.get_running_loop()
+        given = {"backlog": ACCEPTED_AT_ONCE, **tls}
+        try:
+            return await loop.create_server(self.factory, host, port, **given)
+        except OSError as fault:
+            ours = fault.errno == errno.EADDRINUSE and self.servers
+            if not ours or port != self.port or not CAN_SHARE:
+                raise
+        with shared(beside):
+            made = await loop.create_server(
+                self.factory, host, port, reuse_port=True, **given
+            )
+            forget_sharing(port)
+        share(made.sockets, shared=False)
+        return made
+
     def adopt(self, settings: Settings, servers: list[asyncio.Server]) -> None:
-        """Accept from what was prepared, and no longer from what was before."""
-        old, self.servers, self.settings = self.servers, servers, settings
-        if old is not servers:
+        """Accept from what was prepared; elsewhere, from both until `retire`."""
+        old, self.servers = self.servers, servers
+        before, self.settings = self.settings, settings
+        if old is servers:
+            return
+        if before is not None and not is_same_address(before, settings):
+            self.retiring += old
+        else:
             for server in old:
                 server.close()
+
+    async def retire(self) -> None:
+        """Accept no longer at addresses of before, but who waits there is let in."""
+        old, self.retiring = self.retiring, []
+        if not old:
+            return
+        loop = asyncio.get_running_loop()
+        left = sockets_of(old)
+        kept = self.sockets
+        given_up = [each for each in left if not any(same(each, one) for one in kept)]
+        try:
+            for each in given_up:
+                take_no_more(each)
+            for each in left:
+                # asyncio accepts here, and begins each connection in a later turn,
+                # for which its server must be open as yet. uvloop does both at once.
+                with contextlib.suppress(NotImplementedError):  # Windows
+                    loop.remove_reader(each.fileno())
+            for _ in range(2):
+                await asyncio.sleep(0)
+        finally:
+            for each in given_up:
+                self.admit_waiting(each)
+            for server in old:
+                server.close()
+
+    def admit_waiting(self, listening: Listening) -> None:
+        """Accept what waits, up to the moment in which the socket is closed."""
+        loop = asyncio.get_running_loop()
+        what = listening.fileno(), listening.family, listening.type
+        with contextlib.suppress(OSError), socket.fromfd(*what) as twin:
+            twin.setblocking(False)
+            for _ in range(BACKLOG):  # until there is none
+                sock, _ = twin.accept()
+                sock.setblocking(False)
+                task = loop.create_task(self.admit(sock))
+                self.admitting.add(task)
+                task.add_done_callback(self.admitting.discard)
+
+    async def admit(self, sock: socket.socket) -> None:
+        """Begin a connection that was accepted here."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # it has left, or TLS failed
+            await loop.connect_accepted_socket(self.factory, sock, **self.tls)
 
     def discard(self, servers: list[asyncio.Server]) -> None:
         """Accept no more from what was prepared."""
@@ -225,7 +311,7 @@ class Listener:
 
     def close(self) -> None:
         """Accept no more. What was accepted goes on."""
-        for server in self.servers:
+        for server in (*self.servers, *self.retiring):
             server.close()
 
 
@@ -240,6 +326,11 @@ def hosts(host: str) -> list[str]:
     except ValueError:
         everywhere = False
     return ["::", "0.0.0.0"] if everywhere else [host]
+
+
+def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:
+    """What servers accept from."""
+    return [each for server in servers for each in server.sockets]
 
 
 def deepen(server: asyncio.Server) -> None:

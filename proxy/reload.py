@@ -22,6 +22,7 @@ from proxy.config.model import Config
 from proxy.config.workers import number_of_workers
 from proxy.errors import ConfigError, concerning, in_words
 from proxy.listener import listening_fault
+from proxy.port_sharing import CAN_SHARE
 from proxy.server import Observer, Server
 
 log = logging.getLogger("unbuffered")
@@ -193,10 +194,15 @@ def condition(file: Path | str) -> tuple[int, ...] | None:
     return None
 
 
-def cannot_listen(config: Config, before: Config, fault: OSError) -> str:
+def cannot_listen(
+    config: Config, before: Config, fault: OSError, *, can_share: bool = CAN_SHARE
+) -> str:
     """Why the listener could not be moved."""
     port = config.server.port
-    line = f"cannot listen on {listening_fault(config.server, fault)}"
-    if fault.errno == errno.EADDRINUSE and port == before.server.port:
-        line += "; if it is this one: another host on the same port takes a restart"
-    return line
+    if fault.errno == errno.EADDRINUSE and port == before.server.port and not can_share:
+        return (
+            f"cannot listen on {config.server.host}:{port}: this proxy itself listens "
+            f"on {before.server.host}:{port}, or another program does; on this system "
+            "another host on the same port needs a restart"
+        )
+    return f"cannot listen on {listening_fault(config.server, fault)}"

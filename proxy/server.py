@@ -95,9 +95,9 @@ class Server:
     ) -> None:
         """Serve by another configuration; exchanges that run keep theirs.
 
-        `sockets` listen on its address, if that is another one; `observers` are
-        who listens from now on, if that changes. Whatever it raises, all is as
-        it was.
+        `sockets` listen on its address, if that is another one: who gives them says
+        when to retire from the one before. `observers` are who listens from now on, if
+        that changes. Whatever it raises, all is as it was.
 
         Raises:
             ConfigError: a route, or what shows the exchanges, cannot be made.
@@ -121,6 +121,8 @@ class Server:
             known.close(prepared)
         except Exception as error:  # it serves by the other one already
             report("the close of connections of the configuration before", error)
+        if not sockets:
+            await self.listener.retire()
 
     def configure(self, config: Config, prepared: Prepared) -> None:
         """Be as a configuration says, for all that comes from now on."""

@@ -54,6 +54,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "proxy.doctor.measuring.",
     ),
     "process": (
+        "proxy.port_sharing",
         "proxy.listener",
         "proxy.drain",
         "proxy.server",

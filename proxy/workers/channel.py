@@ -32,6 +32,11 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """All serve at the new address: accept no longer at the one before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Drain, then end."""
 
@@ -75,7 +80,7 @@ class Ended:
 
 
 Message: TypeAlias = (
-    Reload | Stop | Cut | Serving | Failed | Reloaded | Draining | Ended
+    Reload | Moved | Stop | Cut | Serving | Failed | Reloaded | Draining | Ended
 )
 Arrival: TypeAlias = tuple[Message, list[socket.socket]]
 

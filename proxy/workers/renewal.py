@@ -27,7 +27,7 @@ from proxy.reload import (
     watched_files,
 )
 from proxy.timeline import Clock, monotonic
-from proxy.workers.channel import Reload
+from proxy.workers.channel import Moved, Reload
 from proxy.workers.child import Child
 from proxy.workers.sharing import SharedPort
 
@@ -136,7 +136,7 @@ class Renewal:
         if is_same_address(before.config.server, config.server):
             return Served(config, tls, before.port)
         try:
-            port = SharedPort(config.server, len(self.workers.children))
+            port = SharedPort(config.server, len(self.workers.children), before.port)
         except OSError as fault:
             line = cannot_listen(config, before.config, fault)
             raise ConfigError([line]) from fault
@@ -194,7 +194,7 @@ class Renewal:
             return
         if before is not None:
             if before.port is not self.workers.port:
-                before.port.close()
+                self.leave(before.port)
             log.info("configuration reloaded: %s", self.news)
         if self.asked:
             self.ask()
@@ -207,7 +207,16 @@ class Renewal:
         ]
         self.order(before, told)
         if refused is not before.port:
-            refused.close()
+            self.leave(refused)
+
+    def leave(self, port: SharedPort) -> None:
+        """Close a port here, and have the workers do so, which accept from it as yet.
+
+        In this order: the last to close it is one that looks whether anybody waits.
+        """
+        port.close()
+        for child in self.workers.living:
+            child.tell(Moved())
 
     def let_go(self) -> None:
         """Close what is kept only to go back to: in a worker, and at the end."""

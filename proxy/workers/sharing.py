@@ -18,51 +18,58 @@ first is found out by binding without it; later ones are kept out by `Guard`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
-import sys
 import tempfile
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from proxy.config.model import Server as Settings
 from proxy.listener import BACKLOG, hosts
-
-# Family, host, and what an IPv6 address has besides its port.
-Address: TypeAlias = tuple[socket.AddressFamily, str, tuple[int, ...]]
-
-# Addresses for documentation (RFC 5737, RFC 3849), which no machine has, and the
-# option with which one that a machine has not can be bound (linux/in.h, in6.h).
-IP_FREEBIND, IPV6_FREEBIND = 15, 78
-NOWHERE: tuple[tuple[Address, int, int], ...] = (
-    ((socket.AF_INET, "192.0.2.1", ()), socket.IPPROTO_IP, IP_FREEBIND),
-    ((socket.AF_INET6, "2001:db8::1", (0, 0)), socket.IPPROTO_IPV6, IPV6_FREEBIND),
-)
+from proxy.port_sharing import Address, bound, forget_sharing
 
 
 class SharedPort:
     """The listening sockets of all workers. `of(number)` is what one accepts from.
 
+    `before` may be in its way, if it has the same port: it lets this one in.
+
     Raises:
         OSError: the address is in use or not ours.
     """
 
-    def __init__(self, settings: Settings, workers: int) -> None:
+    def __init__(
+        self, settings: Settings, workers: int, before: SharedPort | None = None
+    ) -> None:
         self.groups: list[list[socket.socket]] = []  # one for each address
         self.guards: list[Guard] = []
+        if before is not None and before.port != settings.port:
+            before = None
         try:
-            port = settings.port
-            for address in addresses(settings.host):
-                group, guard = bind_group(address, port, workers)
-                self.groups.append(group)
-                self.guards.append(guard)
-                port = self.port
-            forget_sharing(self.port)
+            with contextlib.nullcontext() if before is None else before.ajar():
+                self.listen(settings, workers, beside=before is not None)
             for guard in self.guards:
                 guard.shut()
         except BaseException:
             self.close()
             raise
+
+    def listen(self, settings: Settings, workers: int, *, beside: bool) -> None:
+        """Bind and listen; `beside` what has the port already and lets this one in."""
+        port = settings.port
+        for address in addresses(settings.host):
+            try:
+                group, guard = bind_group(address, port, workers)
+            except OSError as fault:
+                if not beside or fault.errno != errno.EADDRINUSE:
+                    raise
+                group, guard = bind_group(address, port, workers, share=True)
+            self.groups.append(group)
+            self.guards.append(guard)
+            port = self.port
+        forget_sharing(port)
 
     @property
     def port(self) -> int:
@@ -73,6 +80,17 @@ class SharedPort:
     def of(self, number: int) -> list[socket.socket]:
         """What one worker accepts from."""
         return [group[number] for group in self.groups]
+
+    @contextlib.contextmanager
+    def ajar(self) -> Iterator[None]:
+        """Let sockets in that share the port too, for as long as this lasts."""
+        for guard in self.guards:
+            guard.open()
+        try:
+            yield
+        finally:
+            for guard in self.guards:
+                guard.shut()
 
     def leave(self, number: int) -> None:
         """In a worker: close what is not its own."""
@@ -109,11 +127,14 @@ def addresses(host: str) -> list[Address]:
     )
 
 
+Group: TypeAlias = tuple[list[socket.socket], "Guard"]
+
+
 def bind_group(
-    address: Address, port: int, count: int
-) -> tuple[list[socket.socket], Guard]:
+    address: Address, port: int, count: int, *, share: bool = False
+) -> Group:
     """`count` sockets that listen on one address, and the guard of it."""
-    guard = Guard(address, port)
+    guard = Guard(address, port, share=share)
     group: list[socket.socket] = []
     try:
         for _ in range(count):
@@ -132,66 +153,28 @@ class Guard:
     """A socket that is bound where the workers listen, and never listens.
 
     Made first, it finds out whether anybody listens there, since it does not
-    offer to share. Shut, it is in the way of whoever binds later: two sockets may
+    offer to share (with `share` it does until it is shut, and finds out only about
+    those that do not). Shut, it is in the way of whoever binds later: two sockets may
     have one address only if both say SO_REUSEADDR, or both SO_REUSEPORT.
     """
 
-    def __init__(self, address: Address, port: int) -> None:
+    def __init__(self, address: Address, port: int, *, share: bool) -> None:
         self.address = address
-        self.sock = bound(address, port, share=False)
+        self.sock = bound(address, port, share=share)
         self.port: int = self.sock.getsockname()[1]
 
     def shut(self) -> None:
         """Let nobody else in, once all sockets of the port listen."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+
+    def open(self) -> None:
+        """Let those in that share the port, until it is shut again."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     def close(self) -> None:
         """Let go of the address."""
         self.sock.close()
-
-
-def forget_sharing(port: int) -> None:
-    """Have the kernel compare the next one that binds with all sockets of a port.
-
-    Linux does not look at them if the next one shares, and has the address of the
-    last one that was bound so (inet_csk_get_port, sk_reuseport_match). So the last
-    one gets an address that nobody can use. There is one for each family: for an
-    address of the same family as `0.0.0.0` or `::`, which contains it, the kernel
-    keeps the wider one. Best effort; elsewhere the guards alone have to do.
-    """
-    if sys.platform != "linux":
-        return
-    for address, level, option in NOWHERE:
-        with contextlib.suppress(OSError):
-            sock = opened(address, share=True)
-            with sock:
-                sock.setsockopt(level, option, 1)
-                sock.bind((address[1], port, *address[2]))
-
-
-def bound(address: Address, port: int, *, share: bool) -> socket.socket:
-    """A socket that is bound, as the loop would bind it."""
-    _, host, scope = address
-    sock = opened(address, share=share)
-    try:
-        sock.bind((host, port, *scope))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def opened(address: Address, *, share: bool) -> socket.socket:
-    """A socket for an address, with the options that count when it is bound."""
-    family, _, _ = address
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    # Connections of the last run that still wait for their end do not count.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if share:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    return sock
 
 
 class PrivateSockets:

@@ -34,6 +34,7 @@ from proxy.workers.channel import (
     Ended,
     Failed,
     Message,
+    Moved,
     Reload,
     Reloaded,
     Serving,
@@ -130,6 +131,9 @@ class Worker:
         """Follow orders up to the last one; None if the supervisor is gone."""
         while (arrival := await self.orders.get()) is not None:
             order, sockets = arrival
+            if isinstance(order, Moved):
+                await self.server.listener.retire()
+                continue
             if not isinstance(order, Reload):
                 return order
             faults = await self.reload(order.config, sockets)

@@ -239,9 +239,8 @@ async def test_a_port_that_is_taken_is_refused(
         pytest.param(
             "0.0.0.0",
             OSError(errno.EADDRINUSE, "error while attempting to bind"),
-            "another program has this port; end it, or choose another with --port; "
-            "if it is this one: another host on the same port takes a restart",
-            id="perhaps our own socket is in the way",
+            "another program has this port; end it, or choose another with --port",
+            id="not our own socket, which is no longer in the way",
         ),
         pytest.param(
             "203.0.113.7",
@@ -266,6 +265,19 @@ def test_why_another_host_is_not_listened_on_is_told(
     )
     line = cannot_listen(after, before, fault)
     assert line == f"cannot listen on {host}:8080: {told}"
+
+
+def test_where_a_port_cannot_be_shared_the_proxy_itself_may_have_it() -> None:
+    before, after = (
+        from_routes({"/": "http://h:1"}, {"server.host": each, "server.port": 8080})
+        for each in ("127.0.0.1", "0.0.0.0")
+    )
+    fault = OSError(errno.EADDRINUSE, "error while attempting to bind")
+    assert cannot_listen(after, before, fault, can_share=False) == (
+        "cannot listen on 0.0.0.0:8080: this proxy itself listens on 127.0.0.1:8080, "
+        "or another program does; on this system another host on the same port needs "
+        "a restart"
+    )
 
 
 async def test_limits_of_the_listener_change_for_new_connections(

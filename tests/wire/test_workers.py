@@ -385,8 +385,7 @@ async def test_all_workers_move_to_another_port_and_hold_it_when_replaced(
     workers.write({"/a": {"target": upstream.url}}, workers=2, port=port)
     workers.process.send_signal(signal.SIGHUP)
     await workers.line("configuration reloaded: [server] changed (port)")
-    with pytest.raises(ConnectionRefusedError):
-        await workers.client()
+    await refusing("127.0.0.1", workers.port, connects)
     await before.send(UNKNOWN)
     assert (await before.read_head()).startswith(b"HTTP/1.1 404 ")
     workers.port = port
@@ -395,6 +394,87 @@ async def test_all_workers_move_to_another_port_and_hold_it_when_replaced(
     for client in [await workers.client() for _ in range(10)]:
         await client.send(UNKNOWN)
         assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost"])
+async def test_all_workers_move_to_another_host_on_the_port_and_lose_nobody(
+    workers: Workers, upstream: Upstream, host: str
+) -> None:
+    """Their own sockets, and what guards them, are not another program."""
+    routes, port = {"/a": {"target": upstream.url}}, workers.port
+    for to in (host, "127.0.0.1", host):
+        stopped = workers.workers[0]
+        os.kill(stopped, signal.SIGSTOP)
+        clients = [await workers.client() for _ in range(20)]
+        workers.write(routes, workers=2, port=port, host=to)
+        workers.process.send_signal(signal.SIGHUP)
+        clients += [await workers.client() for _ in range(20)]  # to all that listen
+        os.kill(stopped, signal.SIGCONT)
+        line = await workers.line("configuration re")
+        assert "reloaded: [server] changed (host" in line
+        clients += [await workers.client() for _ in range(20)]
+        for client in clients:
+            await client.send(UNKNOWN)
+            assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+    os.kill(workers.workers[0], signal.SIGKILL)
+    await workers.replaced()
+    for client in [await workers.client() for _ in range(10)]:
+        await client.send(UNKNOWN)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_after_a_move_of_host_no_program_may_join_either(
+    workers: Workers, upstream: Upstream
+) -> None:
+    for host in ("0.0.0.0", "127.0.0.1"):
+        workers.write(
+            {"/a": {"target": upstream.url}}, workers=2, port=workers.port, host=host
+        )
+        workers.process.send_signal(signal.SIGHUP)
+        await workers.line("configuration reloaded")
+        await refusing("127.0.0.1", workers.port, joins)
+    await refusing("127.0.0.2", workers.port, connects)
+
+
+def joins(address: tuple[str, int]) -> None:
+    """Listen there as a program does that shares."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(address)
+
+
+def connects(address: tuple[str, int]) -> None:
+    socket.create_connection(address).close()
+
+
+async def refusing(
+    host: str, port: int, attempt: Callable[[tuple[str, int]], None]
+) -> None:
+    """Wait until an attempt fails: the workers leave once all of them have moved."""
+    async with asyncio.timeout(GUARD):
+        while True:
+            try:
+                attempt((host, port))
+            except OSError:
+                return
+            await asyncio.sleep(0)
+
+
+async def test_a_program_in_the_way_of_another_host_is_told_and_all_is_as_it_was(
+    workers: Workers, upstream: Upstream
+) -> None:
+    routes, port = {"/a": {"target": upstream.url}}, workers.port
+    with socket.create_server(("127.0.0.2", port)):
+        workers.write(routes, workers=2, port=port, host="0.0.0.0")
+        workers.process.send_signal(signal.SIGHUP)
+        assert "another program has this port" in await workers.line("cannot listen")
+        await workers.line("configuration refused")
+        for client in [await workers.client() for _ in range(10)]:
+            await client.send(UNKNOWN)
+            assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+    workers.process.send_signal(signal.SIGHUP)
+    await workers.line("configuration reloaded: [server] changed (host")
 
 
 async def test_one_worker_becomes_no_two_by_a_reload(start: Start) -> None:

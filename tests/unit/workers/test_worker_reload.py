@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -14,7 +15,7 @@ from proxy.config.load import from_routes
 from proxy.config.model import Config
 from proxy.listener import TLS
 from proxy.reload import POLL_SECONDS
-from proxy.workers.channel import Channel, Reload, channels
+from proxy.workers.channel import Channel, Moved, Reload, channels
 from proxy.workers.child import Child
 from proxy.workers.renewal import ANSWER_SECONDS, Renewal
 from proxy.workers.sharing import SharedPort
@@ -43,6 +44,21 @@ class TwoWorkers:
     @property
     def living(self) -> list[Child]:
         return self.children
+
+    def received(self) -> list[list[type]]:
+        """What each worker was told; its sockets are closed."""
+        told = []
+        for end in self.ends:
+            end.sock.setblocking(False)
+            arrivals = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    arrivals += end.receive()
+            for _, sockets in arrivals:
+                for each in sockets:
+                    each.close()
+            told.append([type(order) for order, _ in arrivals])
+        return told
 
     def ordered(self) -> list[list[str]]:
         """The routes of what each worker was told to serve by."""
@@ -196,3 +212,31 @@ def test_a_fault_of_ours_leaves_the_workers_as_they_were(
         "configuration refused; the one before stays in force",
     ]
     assert [*workers.config.routes] == ["/a"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_port_before_is_accepted_from_until_all_have_moved(
+    workers: TwoWorkers, clock: ManualClock, works: bool
+) -> None:
+    """Or until all have gone back: then from the one that was refused."""
+    place = {"server.host": "0.0.0.0", "server.port": workers.port.port}
+    moved = from_routes({"/": "http://h:1"}, {"server.workers": "2", **place})
+    before = workers.port
+    workers.config = from_routes(
+        {"/": "http://h:1"},
+        {"server.workers": "2", "server.port": before.port},
+    )
+    renewal = Renewal(workers, lambda: moved, clock=clock)
+    renewal.ask()
+    after = workers.port
+    assert after is not before
+    assert workers.received() == [[Reload], [Reload]]
+    renewal.answered(workers.children[0], ())
+    assert workers.received() == [[], []]
+    renewal.answered(workers.children[1], () if works else ["broken"])
+    if works:
+        assert workers.received() == [[Moved], [Moved]]
+    else:  # what it has given them is given up, after they have the one before again
+        assert workers.received() == [[Reload, Moved], [Moved]]
+    assert workers.port is (after if works else before)
+    after.close()
