@@ -11,7 +11,7 @@ import sys
 
 from proxy.errors import ProxyError
 from proxy.http1.chunked import ChunkedBody
-from proxy.http1.grammar import Fields
+from proxy.http1.grammar import END_OF_HEAD, Fields
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.http1.lenient import Lenient, LenientChunkedBody, strict_head
 
@@ -46,7 +46,9 @@ def check_head(data: bytes, place: int) -> None:
     assert strict.endswith(b"\r\n\r\n")
     assert LONE_LF.search(strict) is None
     assert strict_head(strict) == strict
-    head = read_head(taken)
+    # The strict reader is given what ends with an empty line, and no earlier one.
+    ends = taken.find(END_OF_HEAD) + 4 == length
+    head = read_head(taken) if ends else None
     if head is not None:
         assert strict == taken
         sloppy = COLON.sub(rb"\1 \t:", taken.replace(b"\r\n", b"\n"))
