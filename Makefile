@@ -51,7 +51,7 @@ compiled: ## the project with its core compiled, in build/compiled; needs a C co
 	git ls-files -z -co --exclude-standard | xargs -0 tar cf - | tar xf - -C build/compiled
 	cd build/compiled && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 \
 	  $(abspath $(PYTHON)) -m pip wheel -q --no-deps -w build/wheel .
-	ls build/compiled/proxy/forward.*.so # or nothing was compiled
+	ls build/compiled/proxy/exchange/forward.*.so # or nothing was compiled
 
 test-compiled: ## the tests of what is compiled, on what `make compiled` made
 	cd build/compiled && $(abspath $(PYTHON)) -m pytest tests/test_compiled.py tests/unit tests/wire

@@ -63,7 +63,7 @@ def node_package(name: str) -> Callable[[], str]:
 
 def compiled_version() -> str:
     """Of what `make compiled` made, where it did."""
-    made = any(configs.COMPILED.glob("proxy/forward.*.so"))
+    made = any(configs.COMPILED.glob("proxy/exchange/forward.*.so"))
     return version("unbuffered") if made else ""
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from proxy.credentials import MOST_LAYERS, decoded, is_secret_name, is_secret_value
-from proxy.observe.masking import masked, masked_line, masked_target
+from proxy.observe.redaction import masked, masked_line, masked_target
 
 SECRET = "Zq7vK9wR2x"  # nothing of it is a name, or may be left by a mutation
 ENDS = re.compile("[&#]")  # what ends a value in a query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.stream.decoding import ContentDecoder, DecodingError
+from proxy.stream.content_decoder import ContentDecoder, DecodingError
 
 CODINGS = (
     ("gzip",),

@@ -11,16 +11,16 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import h11
 
 from proxy.config.load import build
-from proxy.config.tables import Reader
+from proxy.config.reader import Reader
 from proxy.errors import MalformedRequest, ProxyError
-from proxy.explain.rehearsal import Stopped
+from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.messages import upstream_request
-from proxy.policy.moving import check_destination, upstream_destination
-from proxy.prepared import Prepared, PreparedRoute
+from proxy.policy.webdav_destination import check_destination, upstream_destination
 from proxy.timeline import monotonic
-from tests.unit.policy.prepared import Client
+from proxy.tools.explain.dry_run import Stopped
+from tests.unit.policy.compiled import Client
 
 HOST = b"public:8080"
 UP = "http://up:9000"
@@ -34,7 +34,7 @@ ROUTES = {
 }
 
 
-def prepared(change_origin: bool) -> Prepared:
+def compiled(change_origin: bool) -> CompiledRoutes:
     tables = {
         prefix: {"target": target, "path_rewrite": rules}
         | {"change_origin": change_origin}
@@ -42,10 +42,10 @@ def prepared(change_origin: bool) -> Prepared:
     }
     document: dict[str, object] = {"server": {"port": 1}, "routes": tables}
     config = build(Reader("", {}), document, {})
-    return Prepared(config, Stopped(monotonic), lambda timeline: None)
+    return CompiledRoutes(config, Stopped(monotonic), lambda timeline: None)
 
 
-PREPARED = (prepared(False), prepared(True))
+PREPARED = (compiled(False), compiled(True))
 
 
 def check(data: bytes) -> None:
@@ -84,7 +84,7 @@ def check_origin(old: bytes, new: bytes, *, changed: bool) -> None:
     assert new.startswith(UP.encode() if changed else old[: old.index(b"//") + 2])
 
 
-def check_inside(ready: Prepared, old: bytes, new: bytes) -> None:
+def check_inside(ready: CompiledRoutes, old: bytes, new: bytes) -> None:
     """However often a server decodes it, it stays below the path of its route."""
     target, _, base = ROUTES[ready.router.match(path_of(old)).route.prefix]
     assert target.startswith(UP)
@@ -113,7 +113,7 @@ def path_of(reference: bytes) -> bytes:
     return path if path[:1] == b"/" else b"/" + path
 
 
-def sent(route: PreparedRoute, head: RequestHead) -> list[bytes]:
+def sent(route: CompiledRoute, head: RequestHead) -> list[bytes]:
     """The Destinations that the upstream gets, as h11 reads them."""
     written = upstream_request(
         head, route, route.route.targets[0], b"/dav/a", HOST, request_body(head),

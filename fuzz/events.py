@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.stream.eventstream import Boundary, EventReader, Item
+from proxy.stream.event_stream import Boundary, EventReader, Item
 
 LIMIT = 64  # bytes of a line; small, so that it is reached
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from proxy.cli import COMMANDS, main
+from proxy.cli.main import COMMANDS, main
 
 if __name__ == "__main__":
     given = sys.argv[1:]

@@ -15,7 +15,7 @@ import pytest
 
 import proxy as package
 from proxy.internal_errors import INTERNAL_ERRORS
-from proxy.process import form
+from proxy.process.process import form
 from proxy.timeline import Clock, monotonic
 from tests.support.raw import Upstream, turns
 from tests.support.running import RunningProxy, Table, start_proxy
@@ -145,7 +145,7 @@ async def proxy(tmp_path: Path, complaints: Complaints) -> AsyncIterator[StartPr
     for each in running:
         await each.stop()
         assert not each.server.clients
-        assert not each.server.deadlines.waiting
+        assert not each.server.ticker.waiting
         # Each exchange told its observers of its end, and only once.
         assert each.server.admission.exchanges == 0
     await turns(3)

@@ -45,9 +45,11 @@ def classes(path: Path) -> list[tuple[str, list[str]]]:
 
 
 def test_the_way_of_a_request_and_of_a_piece_is_compiled() -> None:
-    assert {"proxy.forward", "proxy.transport.relay", "proxy.http1.head"} <= set(
-        listed()
-    )
+    assert {
+        "proxy.exchange.forward",
+        "proxy.transport.relay",
+        "proxy.http1.head",
+    } <= set(listed())
 
 
 @pytest.mark.parametrize("pattern", HOOK["include"])

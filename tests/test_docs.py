@@ -16,12 +16,12 @@ import jsonschema
 import pytest
 import trustme
 
-from proxy.cli import COMMANDS, main, parser
+from proxy.cli.main import COMMANDS, main, parser
 from proxy.config.load import load
-from proxy.config.routes import check_rule
+from proxy.config.reader import KEYS_ELSEWHERE
+from proxy.config.route_reader import check_rule
 from proxy.config.schema import schema
-from proxy.config.tables import KEYS_ELSEWHERE
-from proxy.policy.rewrite import compile_rules, rewrite_path
+from proxy.policy.path_rewrite import compile_rules, rewrite_path
 from tests.support import reference
 
 ROOT = Path(__file__).parents[1]

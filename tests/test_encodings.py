@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import COMMANDS, main
-from proxy.observe.accesslog import AccessLog
+from proxy.cli.main import COMMANDS, main
+from proxy.observe.access_log import AccessLog
 from proxy.timeline import Ending, Timeline
 from upstream_demo.__main__ import main as demo_main
 

@@ -1,8 +1,7 @@
 """The floors of the house: a module imports only what stands above it.
 
-The table is the order. A folder is one floor; its modules need no rows, for
-what matters is that some order of them exists. A new module beside the
-folders gets its row here, below all that it imports.
+A folder is one floor. In what order its modules stand does not matter, as long as
+there is one.
 """
 
 from __future__ import annotations
@@ -16,76 +15,40 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-FLOORS: dict[str, tuple[str, ...]] = {
-    "vocabulary": (
-        "proxy",
-        "proxy.colour",
-        "proxy.credentials",
-        "proxy.errors",
-        "proxy.timeline",
-        "proxy.internal_errors",
-        "proxy.quantities",
-        "proxy.web.",
-        "proxy.output",
-        "proxy.observe.line_writer",  # for whatever writes lines, the demo included
-    ),
-    "http1": ("proxy.http1.",),
-    "config": ("proxy.config.",),
-    "dialects": ("proxy.dialects.",),
-    "migrate": ("proxy.migrate.",),
-    "policy": ("proxy.policy.",),
-    "stream": ("proxy.stream.",),
-    "transport": ("proxy.transport.",),
-    "composition": (
-        "proxy.admission",
-        "proxy.prepared",
-        "proxy.exchange",
-        "proxy.departing",
-        "proxy.reaching",
-        "proxy.forward",
-    ),
-    "observe": ("proxy.observe.",),
-    "inspector": ("proxy.inspector.",),
-    "top": ("proxy.top.",),
-    "explain": ("proxy.explain.",),
-    "doctor": (
-        "proxy.doctor.",
-        "proxy.doctor.telling.",
-        "proxy.doctor.measuring.",
-    ),
-    "process": (
-        "proxy.port_sharing",
-        "proxy.listener",
-        "proxy.drain",
-        "proxy.server",
-        "proxy.reload",
-        "proxy.signals",
-        "proxy.process",
-        "proxy.usage",
-        "proxy.completing",
-        "proxy.devtls",
-        "proxy.workers.",
-        "proxy.serving",
-        "proxy.cli",
-        "proxy.__main__",
-    ),
-}
-ROWS = [row for floor in FLOORS.values() for row in floor]
-FLOOR_OF_ROW = {row: name for name, rows in FLOORS.items() for row in rows}
+# From the top. Beside the folders there is the vocabulary, which all may use.
+FLOORS = (
+    "http1",
+    "stream",
+    "config",
+    "policy",
+    "transport",
+    "exchange",
+    "observe",
+    "inspector",
+    "server",
+    "process",
+    "tools",
+    "cli",
+)
+VOCABULARY = "vocabulary"
 
 PURE = ("http1", "policy", "stream")
 WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
 OUTSIDE = {"asyncio", "aiohttp", "aiohappyeyeballs", "uvloop", "socket", "ssl"}
 
 
-def row_of(module: str) -> str:
-    """The row of a module: its own, or that of its folder."""
-    folder = module[: module.rindex(".") + 1] if "." in module else module
-    return module if module in ROWS else folder
-
-
 def floor_of(module: str) -> str:
-    return FLOOR_OF_ROW[row_of(module)]
+    """The floor of a module: its folder, or the vocabulary."""
+    if module == "proxy.__main__":
+        return "cli"
+    folder = module.split(".")[1] if "." in module else ""
+    return folder if folder in FLOORS else VOCABULARY
+
+
+def above(floor: str) -> set[str]:
+    """What a floor may know: itself and all that are above it."""
+    known = FLOORS[: FLOORS.index(floor) + 1] if floor in FLOORS else ()
+    return {VOCABULARY, *known}
 
 
 def modules(package: str) -> dict[str, Path]:
@@ -130,23 +93,25 @@ def outside_imports(module: str) -> set[str]:
     return {name.split(".")[0] for name in imports(tree, module)} - {"proxy"}
 
 
-def test_every_module_has_its_row_and_every_row_a_module() -> None:
-    assert {module for module in PROXY if row_of(module) not in ROWS} == set()
-    assert {row_of(module) for module in PROXY} == set(ROWS)
-
-
 @pytest.mark.parametrize("module", PROXY)
-def test_a_module_imports_only_from_rows_above_its_own(module: str) -> None:
-    row = row_of(module)
-    above = set(ROWS[: ROWS.index(row)]) | ({row} if row.endswith(".") else set())
-    assert {name for name in own_imports(module) if row_of(name) not in above} == set()
+def test_a_module_imports_only_from_its_own_floor_and_those_above(module: str) -> None:
+    known = above(floor_of(module))
+    assert {
+        name for name in own_imports(module) if floor_of(name) not in known
+    } == set()
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.endswith(".")])
-def test_the_modules_of_a_folder_have_an_order(row: str) -> None:
-    inside = {module for module in PROXY if row_of(module) == row}
+@pytest.mark.parametrize("floor", [VOCABULARY, *FLOORS])
+def test_the_modules_of_a_floor_have_an_order(floor: str) -> None:
+    inside = {module for module in PROXY if floor_of(module) == floor}
+    assert inside
     sorter = TopologicalSorter({name: own_imports(name) & inside for name in inside})
     assert set(sorter.static_order()) == inside
+
+
+def test_the_loose_modules_are_few() -> None:
+    loose = [path.stem for path in (ROOT / "proxy").glob("*.py")]
+    assert len(loose) <= 10, "give it a folder"
 
 
 def test_an_observer_knows_the_vocabulary_and_streams_only() -> None:
@@ -155,26 +120,38 @@ def test_an_observer_knows_the_vocabulary_and_streams_only() -> None:
         if floor_of(module) == "observe":
             beyond = {
                 name
-                for name in own_imports(module) - {"proxy.config.model"}
-                if floor_of(name) not in ("vocabulary", "http1", "stream", "observe")
+                for name in own_imports(module)
+                if floor_of(name) not in (VOCABULARY, "http1", "stream", "observe")
+                and name not in ("proxy.config.model", "proxy.config.packages")
             }
             assert beyond == set(), module
 
 
+def is_of_doctor(module: str) -> bool:
+    return module.startswith("proxy.tools.doctor.")
+
+
 def test_the_doctor_is_an_independent_witness() -> None:
     """What it shared with the relay, it could not find at fault."""
-    known = {"vocabulary", "http1", "stream", "doctor"}
-    for module in PROXY:
-        if floor_of(module) == "doctor":
-            assert {floor_of(name) for name in own_imports(module)} <= known, module
+    for module in filter(is_of_doctor, PROXY):
+        for name in own_imports(module):
+            known = (VOCABULARY, "http1", "stream")
+            assert is_of_doctor(name) or floor_of(name) in known, module
 
 
 def test_the_diagnosis_and_its_report_know_no_socket() -> None:
     for module, path in PROXY.items():
-        if row_of(module) in ("proxy.doctor.", "proxy.doctor.telling."):
+        if is_of_doctor(module) and not module.startswith("proxy.tools.doctor.probe."):
             tree = ast.parse(path.read_text("utf-8"))
             assert [node for node in ast.walk(tree) if isinstance(node, WAITING)] == []
             assert outside_imports(module) & OUTSIDE == set(), module
+
+
+def test_only_the_command_line_knows_the_tools() -> None:
+    """What carries no byte is not in the way of those that do."""
+    for module in PROXY:
+        if floor_of(module) not in ("tools", "cli"):
+            assert not any(floor_of(name) == "tools" for name in own_imports(module))
 
 
 @pytest.mark.parametrize("floor", ["http1", "config", "stream"])
@@ -183,7 +160,7 @@ def test_a_language_speaks_of_nothing_but_itself(floor: str) -> None:
     for module in PROXY:
         if floor_of(module) == floor:
             known = {floor_of(name) for name in own_imports(module)}
-            assert known <= {"vocabulary", floor}, module
+            assert known <= {VOCABULARY, floor}, module
 
 
 @pytest.mark.parametrize("floor", PURE)
@@ -204,7 +181,7 @@ def test_only_the_resolver_knows_aiohttp() -> None:
 def test_only_the_process_knows_the_demo() -> None:
     """An installation without the extra `demo` has it, but not what it needs."""
     users = {module for module in PROXY if "upstream_demo" in outside_imports(module)}
-    assert {floor_of(module) for module in users} <= {"process"}
+    assert {floor_of(module) for module in users} <= {"cli"}
 
 
 def test_the_demo_plays_the_upstream_without_the_proxys_help() -> None:
@@ -213,7 +190,7 @@ def test_the_demo_plays_the_upstream_without_the_proxys_help() -> None:
         for name in imports(ast.parse(path.read_text("utf-8")), module):
             if name.split(".")[0] == "proxy" and module != "upstream_demo.demo":
                 origin = name if name in PROXY else name.rpartition(".")[0]
-                assert floor_of(origin) == "vocabulary", module
+                assert floor_of(origin) == VOCABULARY, module
 
 
 @pytest.mark.parametrize(
@@ -235,4 +212,4 @@ def test_the_demo_plays_the_upstream_without_the_proxys_help() -> None:
     ],
 )  # fmt: skip
 def test_an_import_is_found_wherever_it_stands(source: str, found: set[str]) -> None:
-    assert set(imports(ast.parse(source), "proxy.policy.fields")) == found
+    assert set(imports(ast.parse(source), "proxy.policy.header_fields")) == found

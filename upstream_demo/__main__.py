@@ -9,8 +9,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from proxy.observe.line_writer import finish, line_writer
-from proxy.output import never_raise, open_closed
+from proxy.line_writer import finish, line_writer
+from proxy.standard_streams import never_raise, open_closed
 from upstream_demo.services import SERVICES, Ports, reachable, start_services
 
 FLUSH_SECONDS = 1.0  # at the end, for what was logged to be written

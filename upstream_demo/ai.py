@@ -16,10 +16,10 @@ from typing import Any
 
 from aiohttp import web
 
+from upstream_demo.error_response import Refusal, answer_refusals, json_text
 from upstream_demo.model import EMBEDDED_TALLY, add_endpoint
 from upstream_demo.parameters import choice
 from upstream_demo.provider import Message, ProviderClient, choose_provider
-from upstream_demo.refusal import Refusal, answer_refusals, json_text
 from upstream_demo.streams import (
     EVENT_STREAM,
     PAUSE,

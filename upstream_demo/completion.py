@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from upstream_demo.answers import answer_to, split_tokens
-from upstream_demo.refusal import Refusal
+from upstream_demo.error_response import Refusal
 
 Json: TypeAlias = dict[str, Any]
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from proxy import process
 from proxy.config.load import load
-from proxy.server import Server
+from proxy.process import process
+from proxy.server.server import Server
 from upstream_demo.services import Ports, start_services
 
 CONFIG = Path(__file__).with_name("demo.toml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from upstream_demo.refusal import Refusal
+from upstream_demo.error_response import Refusal
 from upstream_demo.streams import TALLY
 
 SUBPROTOCOL = "echo"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from upstream_demo import echo, faults, upload
-from upstream_demo.coding import CODINGS, create_encoder
+from upstream_demo.compression import CODINGS, create_encoder
+from upstream_demo.error_response import Refusal, answer_refusals
 from upstream_demo.parameters import choice, flag, parse_whole_number, whole_number
-from upstream_demo.refusal import Refusal, answer_refusals
 from upstream_demo.streams import (
     EVENT_STREAM,
     PAUSE,

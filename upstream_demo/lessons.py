@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from aiohttp import web
 
-from upstream_demo.refusal import answer_refusals
+from upstream_demo.error_response import answer_refusals
 from upstream_demo.response import LessonError, Response
 from upstream_demo.streams import TALLY, create_tally, report_status
 

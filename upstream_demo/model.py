@@ -24,7 +24,7 @@ from upstream_demo.completion import (
     read_question,
     unknown_model,
 )
-from upstream_demo.refusal import Refusal, json_text
+from upstream_demo.error_response import Refusal, json_text
 from upstream_demo.streams import (
     EVENT_STREAM,
     PAUSE,

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from proxy import __version__
 from proxy.web.files import find_file
-from upstream_demo.holding import HoldingHop, open_session
-from upstream_demo.refusal import answer_refusals
+from upstream_demo.buffering_hop import HoldingHop, open_session
+from upstream_demo.error_response import answer_refusals
 from upstream_demo.streams import TALLY, create_tally, local_address, report_status
 
 PAGE = Path(__file__).resolve().parent / "page"

@@ -9,7 +9,7 @@ import math
 
 from aiohttp import web
 
-from upstream_demo.refusal import Refusal
+from upstream_demo.error_response import Refusal
 
 
 def whole_number(

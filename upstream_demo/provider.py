@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from upstream_demo.completion import MODEL
-from upstream_demo.refusal import Refusal
+from upstream_demo.error_response import Refusal
 from upstream_demo.streams import logger
 
 if TYPE_CHECKING:

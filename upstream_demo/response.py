@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from upstream_demo.refusal import json_text
+from upstream_demo.error_response import json_text
 from upstream_demo.streams import start_stream
 
 HTML = "text/html; charset=utf-8"

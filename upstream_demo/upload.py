@@ -10,7 +10,7 @@ import hashlib
 
 from aiohttp import web
 
-from upstream_demo.refusal import json_text
+from upstream_demo.error_response import json_text
 from upstream_demo.streams import TALLY, start_stream
 
 STEP = 64 * 1024  # bytes read at most between two lines, and held in memory

@@ -10,7 +10,7 @@ import ssl
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.config.tables import Entries, Reader
+from proxy.config.reader import Entries, Reader
 
 TABLE = "server"
 CERTIFICATE, KEY = "tls_certificate", "tls_key"

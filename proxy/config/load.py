@@ -14,13 +14,13 @@ from typing import Any
 from msgspec import Struct
 
 from proxy.config.certificate import read_certificate
-from proxy.config.faults import key_name, unknown
+from proxy.config.fault_text import key_name, unknown
 from proxy.config.model import Config, Inspector, Log, Metrics, Server, Tracing
 from proxy.config.packages import check_packages
+from proxy.config.reader import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
 from proxy.config.route import RouteOptions
-from proxy.config.routes import Options, read_options, read_routes, table_name
-from proxy.config.tables import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
-from proxy.config.workers import check_workers
+from proxy.config.route_reader import Options, read_options, read_routes, table_name
+from proxy.config.worker_count import check_workers
 from proxy.errors import ConfigError
 
 PLAIN_TABLES: dict[str, type[Struct]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from proxy.config.tables import Entries, Reader
+from proxy.config.reader import Entries, Reader
 
 OTEL = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 NO_OTEL = (

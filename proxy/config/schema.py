@@ -16,11 +16,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from proxy.config.cookies import COOKIE_TABLES
-from proxy.config.headers import TOKEN
+from proxy.config.cookie_options import COOKIE_TABLES
+from proxy.config.header_rules import TOKEN
 from proxy.config.load import PLAIN_TABLES
+from proxy.config.reader import DEFAULTS
 from proxy.config.route import FieldRules, HeaderRules, Route, RouteOptions
-from proxy.config.tables import DEFAULTS
 
 Schema: TypeAlias = dict[str, Any]
 

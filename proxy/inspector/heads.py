@@ -8,12 +8,12 @@ once an exchange has ended it is left only if somebody looked.
 from __future__ import annotations
 
 from proxy.errors import ProxyError
-from proxy.exchange import Exchange
+from proxy.exchange.exchange import Exchange
 from proxy.http1.framing import request_body
 from proxy.http1.grammar import Fields, parse_fields
 from proxy.http1.head import RequestHead, ResponseHead
-from proxy.observe.masking import masked_fields, masked_line
-from proxy.observe.rows import text
+from proxy.observe.exchange_row import text
+from proxy.observe.redaction import masked_fields, masked_line
 from proxy.policy import messages
 from proxy.timeline import Timeline
 
@@ -104,5 +104,5 @@ def request_sent(exchange: Exchange) -> bytes | None:
         request_body(head),  # of which nothing is read: the present one may be
         exchange.client,
         upgrade=exchange.upgrade,
-        trusted=exchange.prepared.trusts(route, exchange.client.address),
+        trusted=exchange.compiled.trusts(route, exchange.client.address),
     )

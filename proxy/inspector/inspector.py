@@ -11,9 +11,10 @@ from collections.abc import Collection
 from typing import Protocol
 
 from proxy.config.model import Config
-from proxy.exchange import Exchange
+from proxy.exchange.compiled_routes import CompiledRoutes
+from proxy.exchange.exchange import Exchange
 from proxy.http1.head import RequestHead
-from proxy.inspector.access import (
+from proxy.inspector.access_rule import (
     EXCHANGE,
     PATH,
     Asked,
@@ -23,23 +24,22 @@ from proxy.inspector.access import (
     names_of,
     refusal,
 )
-from proxy.inspector.answering import EVENT_STREAM, JSON, Answer, refuse
-from proxy.inspector.assets import send_asset
-from proxy.inspector.crowding import MOST_IDS, Browser
-from proxy.inspector.feed import ListFeed, warning
-from proxy.inspector.finding import Findings
-from proxy.inspector.gathering import OWN, Neighbour, fetch, owned, pass_on
-from proxy.inspector.live import Live
-from proxy.inspector.scraping import Scraping
+from proxy.inspector.background_checks import Watch, bursts_of
+from proxy.inspector.browser_connections import MOST_IDS, Browser
+from proxy.inspector.detectors import Findings
+from proxy.inspector.exchange_history import Live
+from proxy.inspector.exchange_view import PieceFeed, view
+from proxy.inspector.list_feed import ListFeed, warning
+from proxy.inspector.metrics_endpoint import Scraping
+from proxy.inspector.own_response import EVENT_STREAM, JSON, Answer, refuse
+from proxy.inspector.peer_workers import OWN, Neighbour, fetch, owned, pass_on
 from proxy.inspector.state import state
-from proxy.inspector.viewing import PieceFeed, view
-from proxy.inspector.watch import Watch, bursts_of
+from proxy.inspector.static_files import send_asset
 from proxy.internal_errors import report
-from proxy.observe.rows import identity
-from proxy.prepared import Prepared
+from proxy.observe.exchange_row import identity
 from proxy.timeline import Timeline, wall_clock
-from proxy.transport.client import ClientConnection
-from proxy.transport.deadlines import Deadlines
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.ticker import Ticker
 
 __all__ = ["PATH", "Inspector"]
 MOST_FEEDS = 32
@@ -49,9 +49,9 @@ WARNING_SECONDS = 1.0
 class Server(Protocol):
     """What is looked into."""
 
-    deadlines: Deadlines
+    ticker: Ticker
     config: Config
-    prepared: Prepared
+    compiled: CompiledRoutes
     number: int  # of this worker
     siblings: tuple[str, ...]  # Unix sockets of the other workers
 
@@ -69,7 +69,7 @@ class Inspector:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.live = Live(server.clients, server.deadlines)
+        self.live = Live(server.clients, server.ticker)
         self.scraping = Scraping(server, self.live)
         self.watch = Watch(self.live)
         self.started = wall_clock()

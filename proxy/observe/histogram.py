@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import accumulate
 
-from proxy.observe.exposition import Family
+from proxy.observe.prometheus_text import Family
 
 # Of what a stream takes all in all; plain requests are at its short end.
 DURATIONS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.observe.exposition import Family, Kind
+from proxy.observe.exchange_row import kind
 from proxy.observe.histogram import (
     DURATIONS,
     FIRST_BYTES,
@@ -18,7 +18,7 @@ from proxy.observe.histogram import (
     LAGS,
     Histogram,
 )
-from proxy.observe.rows import kind
+from proxy.observe.prometheus_text import Family, Kind
 from proxy.timeline import Timeline
 
 FAMILIES: tuple[tuple[str, Kind, str], ...] = (

@@ -15,7 +15,7 @@ from proxy.config.route import Decode
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields
 from proxy.http1.head import Head, RequestHead, ResponseHead
-from proxy.policy.fields import merge_member, remove_member, without
+from proxy.policy.header_fields import merge_member, remove_member, without
 
 EVENT_STREAM = b"text/event-stream"
 STREAM_TYPES = frozenset(

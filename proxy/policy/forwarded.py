@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from proxy.http1.grammar import Fields, is_authority
 from proxy.http1.head import RequestHead
-from proxy.policy.publishing import DEFAULT_PORTS, Public, split_port
+from proxy.policy.response_rewrite import DEFAULT_PORTS, Public, split_port
 from proxy.policy.routing import destination
 
 OWN_NODE = b"_unbuffered"  # RFC 7239 §6.3: an obfuscated identifier of ours

@@ -17,7 +17,8 @@ from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields, shown
 from proxy.http1.head import Head, RequestHead, ResponseHead
 from proxy.policy.delivery import Delivery, adjust_fields
-from proxy.policy.fields import (
+from proxy.policy.forwarded import public_address
+from proxy.policy.header_fields import (
     ALLOW,
     Rules,
     head_bytes,
@@ -26,10 +27,9 @@ from proxy.policy.fields import (
     strip_hop_by_hop,
     via,
 )
-from proxy.policy.forwarded import public_address
-from proxy.policy.moving import Destined, moves, upstream_destination
-from proxy.policy.rewrite import Rules as PathRules
-from proxy.policy.rewrite import upstream_path
+from proxy.policy.path_rewrite import Rules as PathRules
+from proxy.policy.path_rewrite import upstream_path
+from proxy.policy.webdav_destination import Destined, moves, upstream_destination
 
 # RFC 9110 §9.2.2
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
@@ -43,7 +43,7 @@ MOST_HOPS = 1000  # what is allowed beyond that is sent on as this
 NEVER_TUNNELLED = frozenset({b"h2c", b"http/2.0"})
 
 
-class Prepared(Protocol):
+class CompiledRoutes(Protocol):
     """What a route has ready."""
 
     route: Route
@@ -126,7 +126,7 @@ def is_agreed(request: RequestHead, response: ResponseHead) -> bool:
 
 def upstream_request(
     head: RequestHead,
-    prepared: Prepared,
+    compiled: CompiledRoutes,
     target: Target,
     path: bytes,
     host: bytes | None,
@@ -142,23 +142,23 @@ def upstream_request(
     """
     written = head.written
     counted = b"max-forwards" in head.index and head.method in COUNTED
-    key = (prepared, target, host, upgrade, trusted, counted)
+    key = (compiled, target, host, upgrade, trusted, counted)
     # Heads with the same fields share what was written, whatever their methods.
     if written.key != key or b"destination" in head.index:
         written.lines = head_bytes(
             b"",
             upstream_fields(
-                head, prepared, target, host, body, client, upgrade, trusted
+                head, compiled, target, host, body, client, upgrade, trusted
             ),
         )
         written.key = key
-    path = upstream_path(target.path, prepared.path_rules, path)
+    path = upstream_path(target.path, compiled.path_rules, path)
     return b"%b %b HTTP/1.1%b" % (head.method, path, written.lines)
 
 
 def upstream_fields(
     head: RequestHead,
-    prepared: Prepared,
+    compiled: CompiledRoutes,
     target: Target,
     host: bytes | None,
     body: Body,
@@ -167,23 +167,23 @@ def upstream_fields(
     trusted: bool,
 ) -> Fields:
     """The fields of the request to the upstream, framing included."""
-    trust = trusted or prepared.route.trust_forwarded
+    trust = trusted or compiled.route.trust_forwarded
     destination = None
     if moves(head):
         public = public_address(head, client.scheme, trust)
         destination = upstream_destination(
-            head, public.authority, prepared.route, target, prepared.find
+            head, public.authority, compiled.route, target, compiled.find
         )
     fields = request_fields(
         head,
-        host=target.authority if prepared.route.change_origin or not host else host,
+        host=target.authority if compiled.route.change_origin or not host else host,
         authority=host or b"",
         client=client.address,
         scheme=client.scheme,
         trust_forwarded=trust,
-        rules=prepared.request_rules,
-        origin=target.origin if prepared.route.rewrite_origin else None,
-        accept_encoding=prepared.route.accept_encoding,
+        rules=compiled.request_rules,
+        origin=target.origin if compiled.route.rewrite_origin else None,
+        accept_encoding=compiled.route.accept_encoding,
         destination=destination,
     )
     hops = hops_left(head)
@@ -215,7 +215,7 @@ def client_response(
     head: ResponseHead,
     body: Body,
     delivery: Delivery,
-    prepared: Prepared,
+    compiled: CompiledRoutes,
     client_minor: int,
     *,
     chunked: bool,
@@ -230,7 +230,7 @@ def client_response(
     dated = None if b"date" in head.index else date()
     minor = client_minor
     written = head.written
-    terms = (delivery, prepared, minor, chunked, keep_alive, dated)
+    terms = (delivery, compiled, minor, chunked, keep_alive, dated)
     key = (body.complete, *terms)  # with the head, it tells all of the body
     if written.key != key:
         fields = response_fields(head, body, *terms)
@@ -243,7 +243,7 @@ def response_fields(
     head: ResponseHead,
     body: Body,
     delivery: Delivery,
-    prepared: Prepared,
+    compiled: CompiledRoutes,
     client_minor: int,
     chunked: bool,
     keep_alive: bool,
@@ -254,7 +254,7 @@ def response_fields(
     fields.append(via(head))
     if date is not None:
         fields.append((b"Date", date))
-    fields = prepared.response_rules.apply(fields)
+    fields = compiled.response_rules.apply(fields)
     if chunked:
         fields.append((b"Transfer-Encoding", b"chunked"))
     elif isinstance(body, LengthBody) and not delivery.codings:
@@ -291,11 +291,11 @@ def informational(head: ResponseHead) -> bytes:
     return head_bytes(status_line(head), strip_hop_by_hop(head))
 
 
-def switching(head: ResponseHead, prepared: Prepared) -> bytes:
+def switching(head: ResponseHead, compiled: CompiledRoutes) -> bytes:
     """The 101 response as it goes on to the client."""
     fields = strip_hop_by_hop(head)
     fields.append(via(head))
-    fields = prepared.response_rules.apply(fields)
+    fields = compiled.response_rules.apply(fields)
     return head_bytes(status_line(head), fields + upgrade_fields(head))
 
 

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 from proxy.errors import MalformedRequest, NoRoute
 from proxy.http1.grammar import is_authority, shown
 from proxy.http1.head import RequestHead
-from proxy.policy.paths import check_path
+from proxy.policy.dot_segments import check_path
 
 
 class Destination(NamedTuple):

@@ -16,12 +16,12 @@ from proxy.errors import ContentCodingFailed, InternalError, ProxyError
 from proxy.http1.chunked import ChunkedBody, whole_chunk_lines
 from proxy.http1.grammar import Fields
 from proxy.internal_errors import report
-from proxy.policy.sizes import body_too_large
-from proxy.stream.decoding import ContentDecoder, DecodingError
+from proxy.policy.size_limits import body_too_large
+from proxy.stream.content_decoder import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
+from proxy.transport.boundary import WatchedSink
+from proxy.transport.capture import TappedSink
 from proxy.transport.connection import Connection
-from proxy.transport.tapping import TappedSink
-from proxy.transport.watching import WatchedSink
 
 # Events are short; to read and write what is longer costs more than the way between.
 SHORT = 4096  # bytes, of a whole chunk

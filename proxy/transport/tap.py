@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.timeline import Clock
+from proxy.transport.capture import ArrivalReceiver, Record, TappedReceiver, TappedSink
 from proxy.transport.connection import Connection, Receiver
 from proxy.transport.relay import DecodingRelay
-from proxy.transport.tapping import ArrivalReceiver, Record, TappedReceiver, TappedSink
 
 
 class Tap:

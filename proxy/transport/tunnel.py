@@ -12,10 +12,10 @@ from collections.abc import Callable
 from proxy.errors import ProxyError
 from proxy.http1.grammar import Fields
 from proxy.timeline import Clock, Timeline
-from proxy.transport.client import ClientConnection
+from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import Connection
 from proxy.transport.tap import Tap
-from proxy.transport.upstream import UpstreamConnection
+from proxy.transport.upstream_connection import UpstreamConnection
 
 
 class Direction:

@@ -1,378 +1,242 @@
-"""The upstream's side: one connection to it, from request to request.
+"""One target: where to connect, what is connected already, and whether it is up.
 
-Owns the reading of response heads and the end of a connection, whoever
-brought it about. Which connections there are is `pool`'s business, and how
-one is made is `connecting`'s.
+Routes with the same target and the same options for it share one `Upstream`,
+and so its idle connections, its open exchanges and its condition. There is no
+limit on connections: each open stream needs one, and a limit would make the
+next client wait for a stream to end.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Protocol
+import asyncio
+import logging
+import ssl
+from collections import deque
+from collections.abc import Iterator
 
-from proxy.errors import (
-    MalformedResponse,
-    ProxyError,
-    UpstreamDisconnected,
-    UpstreamError,
-    UpstreamTruncated,
-)
-from proxy.http1.framing import Body, UntilCloseBody
-from proxy.http1.grammar import END_OF_HEAD, stray_byte
-from proxy.http1.head import ResponseHead, parse_response_head
+from proxy.config.route import Route
+from proxy.config.route_reader import table_name
+from proxy.config.target import Target
+from proxy.errors import UpstreamDisconnected, UpstreamError, concerning
 from proxy.internal_errors import report
-from proxy.policy.sizes import check_response_head
-from proxy.transport.connection import KEPT_HEAD_BYTES, Receiver, joined
-from proxy.transport.old_servers import (
-    MAY_BE_TAKEN,
-    NO_CLOSE_NOTIFY,
-    WOULD_BE_TAKEN,
-    Reading,
-    is_of_old_servers,
-    is_whole,
-)
-from proxy.transport.outlasting import OutlastingConnection
-from proxy.transport.presence import Presence, how_it_closed
-from proxy.transport.relay import ChunkRelay
+from proxy.policy.load_balancing import longer_rest
+from proxy.transport.connector import Connector
+from proxy.transport.resolver import Resolver
+from proxy.transport.ticker import Ticker
+from proxy.transport.upstream_connection import UpstreamConnection
+from proxy.transport.upstream_tls import trust
 
-INTERIM_A_TURN = 64  # 1xx responses that go on in one turn of the loop; 20 µs each
+log = logging.getLogger("unbuffered")
+
+# A target that accepts every other connection would fill the log with its ups
+# and downs: after a line, the next one waits so many seconds.
+QUIET_SECONDS = 10.0
 
 
-class Requester(Protocol):
-    """The exchange that an upstream connection works for."""
+class Condition:
+    """Whether a target can be reached. Says so in the log when that changes."""
 
-    def informational(self, head: ResponseHead) -> None:
-        """A 1xx response other than 101."""
+    __slots__ = (
+        "down_since",
+        "met",
+        "name",
+        "probes",
+        "quiet_until",
+        "rest",
+        "rests_until",
+        "told",
+    )
 
-    def response(self, head: ResponseHead) -> None:
-        """The final response head, or 101; calls `read_body` or `become_tunnel`."""
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.down_since: float | None = None
+        self.probes = 0  # attempts that find out whether it is back
+        self.met = 0  # requests that found it down
+        self.told = False  # in the log, that it is down
+        self.quiet_until = 0.0
+        self.rest = 0.0
+        self.rests_until = 0.0
 
-    def upstream_failed(self, error: UpstreamError) -> None:
-        """No response head will come."""
+    def failed(
+        self, error: UpstreamError, route: str, now: float, *, first: bool
+    ) -> None:
+        """An attempt to connect came to nothing; `first`: of its request."""
+        if self.down_since is None:
+            self.down_since = now
+        self.met += first
+        if now >= self.rests_until:  # those that came at the same time count once
+            self.rest = longer_rest(self.rest)
+            self.rests_until = now + self.rest
+        if not self.told and now >= self.quiet_until:
+            self.told = True
+            self.quiet_until = now + QUIET_SECONDS
+            log.warning("upstream %s is down: %s; route %s", self.name, error, route)
 
-    def crashed(self, place: str, error: Exception) -> None:
-        """Code of the proxy raised: report it, end, and let go of the connection."""
+    def probe(self, attempt: asyncio.Task[None]) -> None:
+        """An attempt to connect begins while it is down."""
+        self.probes += 1
+        attempt.add_done_callback(self.probed)
+
+    def probed(self, attempt: asyncio.Task[None]) -> None:
+        """It has come to an end, whichever."""
+        self.probes -= 1
+
+    def reached(self, now: float) -> None:
+        """A connection was made."""
+        if self.down_since is None:
+            return
+        if self.told:
+            log.info(
+                "upstream %s is back after %.1f s; %d %s failed, waited or went "
+                "elsewhere meanwhile",
+                self.name,
+                now - self.down_since,
+                self.met,
+                "request" if self.met == 1 else "requests",
+            )
+        self.down_since = None
+        self.told = False
+        self.met = 0
+        self.rest = self.rests_until = 0.0
 
 
-class Pool(Protocol):
-    """Where a connection waits for its next request."""
+class Upstream:
+    """One target and its connections."""
+
+    def __init__(
+        self, target: Target, connector: Connector, keep: float, ticker: Ticker
+    ) -> None:
+        self.target = target
+        self.connector = connector
+        self.keep_seconds = keep
+        self.ticker = ticker
+        self.condition = Condition(str(target))
+        self.open = 0  # exchanges that have chosen this target
+        self.idle: deque[UpstreamConnection] = deque()  # longest idle first
+
+    @property
+    def rests_until(self) -> float:
+        """Until then other targets are asked first."""
+        return self.condition.rests_until
+
+    @property
+    def probed(self) -> bool:
+        """A request finds out right now whether it can be reached again."""
+        return self.condition.probes > 0
+
+    def take(self) -> UpstreamConnection | None:
+        """The connection used last, if one is idle: it is the least stale."""
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.fresh():
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Connect anew.
+
+        Raises:
+            UpstreamError: not resolved, refused, unreachable, or TLS failed.
+            DescriptorsExhausted: this process has none left.
+        """
+        connection = await self.connector.connect(lambda: UpstreamConnection(self))
+        if connection.closed or connection.transport.is_closing():
+            raise UpstreamDisconnected(
+                "the upstream closed the connection before a request was sent"
+            )
+        try:
+            self.condition.reached(self.ticker.clock())
+        except Exception:
+            connection.abort()
+            raise
+        return connection
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Keep a connection for its next request."""
+        if self.keep_seconds <= 0:
+            connection.abort()
+            return
+        connection.wait()
+        connection.idle_since = self.ticker.clock()
+        self.idle.append(connection)
+        self.ticker.add(self)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """A connection is gone."""
+        if connection in self.idle:
+            self.idle.remove(connection)
 
-
-class UpstreamConnection(OutlastingConnection):
-    """One connection to an upstream."""
-
-    __slots__ = (
-        "ahead",
-        "idle_since",
-        "informational",
-        "last_head",
-        "lenient",
-        "max_head_bytes",
-        "owner",
-        "pool",
-        "presence",
-        "requester",
-        "reusable",
-        "reused",
-        "seen",
-        "tunnelled",
-        "whole",
-    )
-
-    def __init__(self, pool: Pool) -> None:
-        super().__init__()
-        self.pool = pool
-        self.owner: Pool | None = None  # the one client that may use it, if only one
-        self.presence: Presence | None = None  # once it has been kept
-        self.requester: Requester | None = None
-        # Of a response head that is not complete; see `joined`.
-        self.ahead: bytes | bytearray = b""
-        self.last_head: ResponseHead | None = None
-        self.seen = 0  # bytes of it that were looked at
-        self.informational = 0  # 1xx responses of this exchange
-        self.whole = False  # the upstream meant the end that came behind `ahead`
-        self.lenient: Reading | None = None  # for the present exchange
-        self.max_head_bytes = 0  # 0: no limit
-        self.reused = False
-        self.reusable = False
-        self.tunnelled = False
-        self.idle_since = 0.0
-
-    # -- the request, out
-
-    def serve(
-        self, requester: Requester, max_head_bytes: int, lenient: Reading | None = None
-    ) -> None:
-        """Work for an exchange from now on; its request head comes next."""
-        self.requester = requester
-        self.lenient = lenient
-        self.max_head_bytes = max_head_bytes
-        self.reusable = False
-        self.informational = 0
-
-    # -- the response, in
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            receiver = self.receiver
-            if receiver is not None:
-                if type(receiver) is not ChunkRelay or not receiver.passes(data):
-                    self.feed_body(data)
-            elif self.requester is not None and self.body is None:
-                self.ahead = joined(self.ahead, data) if self.ahead else data
-                self.read_heads()
-            else:
-                # Bytes that nobody asked for: whatever they are, they must not
-                # become the answer to the next request.
-                self.reusable = False
-                if self.requester is None:
-                    self.forget()
-                    self.abort()
-        except Exception as error:
-            self.crashed("the reading of an upstream", error)
-
-    def read_heads(self) -> None:
-        """Read 1xx responses and then the final head, if they are here."""
-        requester, left = self.requester, INTERIM_A_TURN
-        while requester is not None and self.requester is requester:
-            try:
-                head = self.read_head()
-            except MalformedResponse as error:
-                if self.lenient is None and is_of_old_servers(self.ahead):
-                    error = MalformedResponse(f"{error}; {WOULD_BE_TAKEN}")
-                requester.upstream_failed(error)
-                self.requester = None
-                return
-            if head is None:
-                return
-            if head.status >= 200 or head.status == 101:
-                requester.response(head)
-                return
-            requester.informational(head)
-            left -= 1
-            if not left:
-                self.rest()
-                return
-
-    def go_on(self) -> None:
-        super().go_on()
-        if self.ahead and self.requester is not None and self.body is None:
-            self.read_heads()
-        if self.closed and not self.resting and not self.left:
-            self.go_on_lost()
-
-    def read_head(self) -> ResponseHead | None:
-        """One head, None if it is not complete.
-
-        Raises:
-            MalformedResponse: the bytes are no head, or too many.
-        """
-        if self.lenient is not None:
-            return self.read_lenient_head(self.lenient)
-        data = self.ahead
-        stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
-        check_response_head(data, stop, self.max_head_bytes)
-        if stop < 0:
-            if data and not b"HTTP/1.".startswith(data[:7]):
-                raise MalformedResponse("the upstream does not speak HTTP/1.1")
-            fault = stray_byte(data, max(self.seen - 1, 0))
-            if fault is not None:
-                raise MalformedResponse(f"malformed response head: {fault}")
-            self.seen = len(data)
-            self.ahead = data if isinstance(data, bytearray) else bytearray(data)
-            return None
-        self.seen = 0
-        if isinstance(data, bytearray):
-            data = bytes(data)
-        head = parse_response_head(data[: stop + 4], self.last_head)
-        self.last_head = head if stop <= KEPT_HEAD_BYTES else None
-        self.ahead = data[stop + 4 :]
-        if head.status < 200:
-            self.informational += 1
-        return head
-
-    def read_lenient_head(self, lenient: Reading) -> ResponseHead | None:
-        """As `read_head`, of a head that is put into strict form first."""
-        data = self.ahead
-        found = lenient.head(data, self.seen)
-        if found is None:
-            check_response_head(data, -1, self.max_head_bytes)
-            if data and not lenient.may_begin(data):
-                raise MalformedResponse("the upstream does not speak HTTP/1.1")
-            self.seen = len(data)
-            self.ahead = data if isinstance(data, bytearray) else bytearray(data)
-            return None
-        strict, size = found
-        check_response_head(strict, len(strict) - 4, self.max_head_bytes)
-        self.seen = 0
-        head = parse_response_head(strict)
-        self.ahead = bytes(data[size:])
-        if head.status < 200:
-            self.informational += 1
-        return head
-
-    def read_body(self, body: Body, receiver: Receiver, *, keep_alive: bool) -> None:
-        """Have the response body handed to `receiver` as it arrives."""
-        self.body = body
-        self.reusable = keep_alive and not isinstance(body, UntilCloseBody)
-        data, self.ahead = bytes(self.ahead), b""
-        if body.complete:
-            self.after_body(data)
-            receiver.end([])
-            return
-        self.receiver = receiver
-        if data:
-            self.feed_body(data)
-
-    def become_tunnel(self, receiver: Receiver) -> None:
-        """Hand raw bytes to `receiver` from now on, those already here first."""
-        self.tunnelled = True
-        self.chunked = False
-        self.read_body(UntilCloseBody(), receiver, keep_alive=False)
-
-    def after_body(self, excess: bytes) -> None:
-        """Bytes after the end of a response desynchronise: never reuse."""
-        if excess:
-            self.reusable = False
-
-    def framing_error(self, reason: str) -> ProxyError:
-        if self.lenient is None:  # what it is of, the strict reader cannot tell
-            reason = f"{reason}; {MAY_BE_TAKEN}"
-        return MalformedResponse(f"malformed response body: {reason}")
-
-    # -- the end
-
-    def eof_received(self) -> bool:
-        """The upstream sent FIN: the end of a body that has no other end."""
-        receiver = self.receiver
-        try:
-            if self.tunnelled and receiver is not None:
-                receiver.end([])
-                return self.transport.can_write_eof()  # TLS has no half-close
-            if receiver is not None and isinstance(self.body, UntilCloseBody):
-                self.end_by_close(receiver, whole=is_whole(self.transport))
-            elif self.ahead:  # the head of that body may be among it
-                self.whole = is_whole(self.transport)
-        except Exception as error:
-            self.crashed("the end of what an upstream sends", error)
-        # No answer can come any more. A mere close would wait until all of an
-        # upload has been taken, and perhaps nobody reads it.
-        self.abort()
-        return False
-
-    def end_by_close(self, receiver: Receiver, *, whole: bool) -> None:
-        """The close ends the body, if it is the one that the upstream meant."""
-        self.receiver = None
-        if whole or self.lenient is not None:
-            receiver.end([])
-        else:
-            receiver.broken(UpstreamTruncated(NO_CLOSE_NOTIFY))
-
-    def forget(self) -> None:
-        """Be kept by nobody."""
-        self.pool.forget(self)
-        if self.owner is not None:
-            self.owner.forget(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        try:
-            self.forget()
-            in_use = self.requester is not None
-            if self.outlasts(broken=exc is not None and in_use):
-                self.rest()
-                self.lost = partial(self.tell_lost, exc)
-                if self.feeder is not None:  # what is sent now is for nobody
-                    self.feeder.sink_blocked()
-            else:
-                self.tell_lost(exc)
-        except Exception as error:
-            self.crashed("the end of an upstream's connection", error)
-
-    def tell_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, and so is what came before its end."""
-        try:
-            self.broke_off(exc)
-        except Exception as error:
-            self.crashed("the end of an upstream's connection", error)
-        self.requester = None
-
-    def broke_off(self, fault: Exception | None) -> None:
-        """Tell what is missing now; nothing, if the connection was not in use."""
-        how = how_it_closed(fault)
-        requester, receiver, body = self.requester, self.receiver, self.body
-        self.receiver = None
-        if receiver is not None and isinstance(body, UntilCloseBody) and not fault:
-            # uvloop tells so of an end that nobody meant.
-            self.end_by_close(receiver, whole=self.whole)
-        elif receiver is not None and body is not None:
-            missing = body.end() or "the connection broke"
-            receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
-        elif requester is not None and body is None:
-            what = "inside its response head" if self.ahead else "without a response"
-            requester.upstream_failed(
-                UpstreamDisconnected(f"the upstream {how} {what}")
-            )
+    def check(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        while self.idle and now - self.idle[0].idle_since >= self.keep_seconds:
+            self.idle.popleft().abort()
+        if not self.idle:
+            self.ticker.discard(self)
 
     def crashed(self, place: str, error: Exception) -> None:
-        requester = self.requester
-        if requester is not None:
-            requester.crashed(place, error)
-        else:
-            report(place, error)
-        self.abort()
+        """The next connection that is kept has the others looked at again."""
+        report(place, error)
 
-    def release(self) -> None:
-        """The exchange is over: keep the connection if it is fit for another."""
-        fit = (
-            self.reusable
-            and not self.closed
-            and not self.ahead
-            and self.requester is not None
-            and self.receiver is None
-            # Of a request that was answered early, nothing is left to send.
-            and not self.transport.get_write_buffer_size()
-        )
-        self.requester = self.receiver = self.feeder = self.body = None
-        if fit and not self.transport.is_closing():
-            self.resume_reading()
-            (self.pool if self.owner is None else self.owner).keep(self)
-        else:
-            self.abort()
+    def close(self) -> None:
+        """Close what is idle; what is in use closes with its exchange."""
+        self.keep_seconds = 0.0
+        while self.idle:
+            self.idle.popleft().abort()
+        self.ticker.discard(self)
 
-    def wait(self) -> None:
-        """Be ready to tell, when a request comes, whether it is still of use."""
-        if self.presence is None:
-            self.presence = Presence(self.transport)
 
-    def fresh(self) -> bool:
-        """May it serve a request after it was idle? Closes if not."""
-        if self.closed or self.transport.is_closing():
-            return False
-        presence = self.presence
-        if presence is not None and not presence.quiet:  # closed, or out of step
-            self.abort()
-            return False
-        self.reused = True
-        return True
+class Upstreams:
+    """All targets of a configuration, each once.
 
-    def drop(self) -> None:
-        """The exchange is over before its time: close at once."""
-        self.requester = self.receiver = self.feeder = None
-        self.head = b""
-        self.reusable = False
-        self.abort()
+    After a reload those that are as they were `before` are the same objects:
+    their open exchanges count, and their connections go on to be used.
+    """
 
-    def close_tunnel(self) -> None:
-        """Both directions have ended; what was written still goes out."""
-        self.requester = self.receiver = self.feeder = None
-        if self.closed:
-            self.abort()
-        else:
-            self.transport.close()
+    def __init__(self, ticker: Ticker, before: Upstreams | None = None) -> None:
+        self.ticker = ticker
+        self.before = before.known if before is not None else {}
+        self.resolver: Resolver = before.resolver if before is not None else Resolver()
+        self.known: dict[tuple[object, ...], Upstream] = {}
+        self.trusts: dict[tuple[bool, str], ssl.SSLContext] = {}
+
+    def __iter__(self) -> Iterator[Upstream]:
+        return iter(self.known.values())
+
+    def of(self, route: Route) -> list[Upstream]:
+        """The targets of a route, shared with routes that treat them alike."""
+        unchecked = [str(target) for target in route.targets if target.tls]
+        if unchecked and not route.verify:
+            log.warning(
+                "route %s: verify = false: the certificate of %s is not checked, so "
+                "anyone on the way there can read and change what passes; name its "
+                "authority in ca_file instead",
+                route.prefix,
+                ", ".join(unchecked),
+            )
+        return [self.upstream(target, route) for target in route.targets]
+
+    def upstream(self, target: Target, route: Route) -> Upstream:
+        keep = route.upstream_keepalive_seconds
+        trusted = (route.verify, route.ca_file) if target.tls else None
+        key = (target, keep, trusted)
+        if key in self.before and not route.ca_file:  # which may have changed
+            self.known[key] = self.before[key]
+        if key not in self.known:
+            with concerning(f"[{table_name(route.prefix)}] ca_file"):
+                tls = self.trust(*trusted) if trusted else None
+            connector = Connector(target, tls, self.resolver)
+            self.known[key] = Upstream(target, connector, keep, self.ticker)
+        return self.known[key]
+
+    def trust(self, verify: bool, ca_file: str) -> ssl.SSLContext:
+        """One context for many targets: the system's authorities take 1 MB."""
+        if (verify, ca_file) not in self.trusts:
+            self.trusts[verify, ca_file] = trust(verify=verify, ca_file=ca_file)
+        return self.trusts[verify, ca_file]
+
+    def close(self, successor: Upstreams | None = None) -> None:
+        """Close connections that are not in use, nor of use to a successor."""
+        kept = set() if successor is None else set(successor)
+        for upstream in self:
+            if upstream not in kept:
+                upstream.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from upstream_demo.completion import MODEL, Completion, Question, read_question
-from upstream_demo.refusal import Refusal
+from upstream_demo.error_response import Refusal
 
 USER = {"role": "user", "content": "hello"}
 

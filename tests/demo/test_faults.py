@@ -15,7 +15,7 @@ from tests.demo.conftest import Connect, Status
 from tests.demo.gate import Gate
 from tests.demo.rawclient import GUARD, RawClient
 from upstream_demo.events import create_events_app
-from upstream_demo.listening import serve
+from upstream_demo.listeners import serve
 
 FIRST = "data: 你好\n\n".encode()
 SECOND = "data: 吃饭了吗\n\n".encode()

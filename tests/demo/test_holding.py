@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.demo.conftest import Connect, Serve, Status
 from tests.demo.expected import EVENTS
 from tests.demo.gate import Gate
-from upstream_demo.holding import accepts_gzip
+from upstream_demo.buffering_hop import accepts_gzip
 from upstream_demo.pages import create_pages_app
 
 GZIP = ["Accept-Encoding: gzip, deflate, br"]

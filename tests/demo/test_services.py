@@ -19,8 +19,8 @@ import upstream_demo
 from tests.demo.gate import Gate
 from tests.demo.rawclient import GUARD, RawClient
 from upstream_demo import __main__ as command
-from upstream_demo import listening
-from upstream_demo.listening import has_ipv6_loopback, listen, port_of
+from upstream_demo import listeners
+from upstream_demo.listeners import has_ipv6_loopback, listen, port_of
 from upstream_demo.services import SERVICES, Ports, reachable, start_services
 
 ANY = Ports(events=0, ai=0, lessons=0, pages=0)
@@ -126,7 +126,7 @@ async def test_port_taken_on_the_other_loopback_alone_is_taken_too() -> None:
 
 
 def test_one_loopback_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "has_ipv6_loopback", lambda: False)
+    monkeypatch.setattr(listeners, "has_ipv6_loopback", lambda: False)
     sockets = listen("events", "localhost", 0)
     assert [each.getsockname()[0] for each in sockets] == ["127.0.0.1"]
     for each in sockets:

@@ -17,7 +17,7 @@ import pytest
 from tests.demo.conftest import Connect
 from tests.demo.rawclient import GUARD, RawClient
 from upstream_demo.events import create_events_app
-from upstream_demo.listening import serve
+from upstream_demo.listeners import serve
 
 
 def progress(line: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import main
+from proxy.cli.main import main
 
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None, reason="node is not installed"

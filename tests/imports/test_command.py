@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dialects.draft import Unreadable
-from proxy.dialects.evaluation import evaluate
+from proxy.tools.importers.draft import Unreadable
+from proxy.tools.importers.evaluation import evaluate
 from tests.imports.conftest import Run, needs_node
 
 GUARD = 20  # seconds
@@ -171,7 +171,7 @@ def test_ctrl_c_ends_a_configuration_that_hangs_and_what_it_started(
 
 EVALUATES = """
 import sys, pathlib
-from proxy.dialects.evaluation import evaluate
+from proxy.tools.importers.evaluation import evaluate
 evaluate("vite", pathlib.Path(sys.argv[1]))
 """
 

@@ -14,9 +14,9 @@ import pytest
 from proxy.config.load import load
 from proxy.config.model import Config
 from proxy.errors import NoRoute
-from proxy.migrate.checking import AnyVariable
-from proxy.policy.rewrite import compile_rules, upstream_path
+from proxy.policy.path_rewrite import compile_rules, upstream_path
 from proxy.policy.routing import Router
+from proxy.tools.migrate.verification import AnyVariable
 from tests.imports.conftest import Run, needs_node
 
 CASES = Path(__file__).parent / "cases"

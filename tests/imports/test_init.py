@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import load
-from proxy.migrate.survey import survey
+from proxy.tools.migrate.project_scan import survey
 from tests.imports.conftest import Run
 
 COMPOSE = """\

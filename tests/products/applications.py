@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from urllib.parse import parse_qsl
 
-from proxy.doctor.programs import PROGRAMS, TYPES, Program, chosen
+from proxy.tools.doctor.test_streams import PROGRAMS, TYPES, Program, chosen
 
 ASKED: ContextVar[Program] = ContextVar("ASKED")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.doctor.verdict import Kind
+from proxy.tools.doctor.verdict import Kind
 
 GZIP = "gzip on; gzip_types text/event-stream; gzip_min_length 1; gzip_proxied any;"
 STEADY = "steady&count=10"

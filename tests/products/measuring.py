@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.doctor.measuring.asking import Ask, complete
-from proxy.doctor.measuring.fetch import Limits, fetch
-from proxy.doctor.measuring.origin import Origin
-from proxy.doctor.record import Recording
+from proxy.tools.doctor.probe.fetch import Limits, fetch
+from proxy.tools.doctor.probe.origin import Origin
+from proxy.tools.doctor.probe.request import Ask, complete
+from proxy.tools.doctor.record import Recording
 from tests.products.cases import Case
 from tests.products.running import started
 

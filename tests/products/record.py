@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from proxy.doctor.record import dump
+from proxy.tools.doctor.record import dump
 from tests.products.cases import CASES, FREE, Case
 from tests.products.measuring import measured
 from tests.products.running import PEERS, PRODUCTS, program

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from proxy.doctor.cures import cures_for
-from proxy.doctor.diagnosis import diagnose
-from proxy.doctor.products import recognise
-from proxy.doctor.shape import shape_of
-from proxy.doctor.verdict import Kind
+from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.cures import cures_for
+from proxy.tools.doctor.diagnosis import diagnose
+from proxy.tools.doctor.products import recognise
+from proxy.tools.doctor.verdict import Kind
 from tests.products.cases import CASES, FREE, Case
 from tests.products.measuring import direct, measured
 from tests.products.running import PRODUCTS

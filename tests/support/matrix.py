@@ -52,7 +52,7 @@ def found(version: str) -> str | None:
     return None
 
 
-def prepared(version: str, interpreter: str, *, uvloop: bool) -> str:
+def compiled(version: str, interpreter: str, *, uvloop: bool) -> str:
     """The interpreter of an environment with the project and what tests need."""
     folder = ROOT / "build" / "matrix" / version
     subprocess.run([interpreter, "-m", "venv", "--clear", folder], check=True)
@@ -76,7 +76,7 @@ def main() -> int:
             continue
         uvloop = ran > 0
         say(f"Python {version}, {'with' if uvloop else 'without'} uvloop: {SUITES}")
-        python = prepared(version, interpreter, uvloop=uvloop)
+        python = compiled(version, interpreter, uvloop=uvloop)
         ran += 1
         ended = subprocess.run([python, "-m", "pytest", *OPTIONS, *SUITES], cwd=ROOT)
         if ended.returncode:

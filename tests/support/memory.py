@@ -12,12 +12,12 @@ from typing import cast
 from proxy.config.model import Config
 from proxy.config.route import Route
 from proxy.config.target import parse_target
-from proxy.server import Server
+from proxy.server.server import Server
 from proxy.timeline import Timeline
-from proxy.transport.client import ClientConnection
+from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import Connection
-from proxy.transport.pool import Upstream
-from proxy.transport.upstream import UpstreamConnection
+from proxy.transport.upstream import Upstream
+from proxy.transport.upstream_connection import UpstreamConnection
 
 CONFIG = Config(
     routes={"/": Route(prefix="/", targets=(parse_target("http://127.0.0.1:1"),))}
@@ -98,7 +98,7 @@ class MemoryProxy:
         self.timelines: list[Timeline] = []
         self.server = Server(config, observers=[self.timelines.append])
         self.client = MemoryTransport(self.server.accept())
-        upstreams: list[Upstream] = list(self.server.prepared.upstreams)
+        upstreams: list[Upstream] = list(self.server.compiled.upstreams)
         self.upstreams = []
         for upstream in upstreams:
             for _ in range(CONNECTIONS):
@@ -119,8 +119,8 @@ class MemoryProxy:
     def stop(self) -> None:
         """Forget all that would act later."""
         self.client.close()
-        self.server.prepared.close()
-        self.server.deadlines.stop()
+        self.server.compiled.close()
+        self.server.ticker.stop()
 
 
 def whole_requests(data: bytes) -> list[bytes]:

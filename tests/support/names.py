@@ -67,10 +67,10 @@ class TellingNameServer(NameServer):
 
 
 if __name__ == "__main__":
-    from proxy import cli
+    from proxy.cli import main
 
     kind, *arguments = sys.argv[1:]
     if kind == "asyncio":
         sys.modules["uvloop"] = None  # type: ignore[assignment]  # as if not installed
     TellingNameServer(STUCK).patch.start()  # for good: its look-ups never end
-    sys.exit(cli.main(arguments))
+    sys.exit(main.main(arguments))

@@ -17,10 +17,10 @@ from unittest import mock
 
 import msgspec
 
-from proxy.cli import COMMANDS, main
-from proxy.config.faults import expected
+from proxy.cli.main import COMMANDS, main
+from proxy.config.effective import as_toml
+from proxy.config.fault_text import expected
 from proxy.config.load import PLAIN_TABLES
-from proxy.config.report import as_toml
 from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.schema import schema
 

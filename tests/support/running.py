@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.config.load import load
-from proxy.departing import Departing
-from proxy.exchange import Exchange
-from proxy.server import Server
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.graceful_end import Departing
+from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from tests.support.raw import GUARD, Peer, Upstream, became, connect
 
@@ -92,12 +92,12 @@ class RunningProxy:
 
     def tick(self) -> None:
         """Look at all time limits now."""
-        self.server.deadlines.tick()
+        self.server.ticker.tick()
 
     @property
     def idle_connections(self) -> int:
         """Upstream connections that wait for their next request."""
-        return sum(len(upstream.idle) for upstream in self.server.prepared.upstreams)
+        return sum(len(upstream.idle) for upstream in self.server.compiled.upstreams)
 
 
 async def start_proxy(

@@ -13,8 +13,8 @@ import resource
 import sys
 
 from proxy.config.load import from_routes
-from proxy.process import set_up_logging
-from proxy.server import Server
+from proxy.process.process import set_up_logging
+from proxy.server.server import Server
 
 
 class StandingClock:
@@ -41,7 +41,7 @@ async def main(target: str, *files: str) -> None:
             over.set()
             return
         clock.now += float(line)
-        server.deadlines.tick()
+        server.ticker.tick()
         sys.stdout.write("ticked\n")
         sys.stdout.flush()
 

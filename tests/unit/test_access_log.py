@@ -15,7 +15,7 @@ from proxy.errors import (
     ProxyError,
     UpstreamTruncated,
 )
-from proxy.observe.accesslog import AccessLog, as_text, record, seconds
+from proxy.observe.access_log import AccessLog, as_text, record, seconds
 from proxy.timeline import Ending, Timeline
 
 ENDED_AT = 784111777.25  # wall-clock seconds

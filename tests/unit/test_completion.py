@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import COMMANDS, SHELLS, main, parser
-from proxy.completing import completion
+from proxy.cli.completion import completion
+from proxy.cli.main import COMMANDS, SHELLS, main, parser
 
 
 def ask(shell: str, tmp_path: Path, text: str) -> str:

@@ -14,19 +14,12 @@ from typing import NamedTuple
 
 import pytest
 
+from proxy.config.cidr import parse_network
 from proxy.config.environment import expand
-from proxy.config.faults import unknown
+from proxy.config.fault_text import unknown
 from proxy.config.load import syntax_fault
-from proxy.config.networks import parse_network
 from proxy.config.route import FieldRules, Route
 from proxy.config.target import parse_target
-from proxy.dialects.nginxsyntax import parse as parse_nginx
-from proxy.dialects.patterns import prefixes_of_glob, prefixes_of_pattern, reach_of
-from proxy.dialects.references import is_secret
-from proxy.dialects.rewriting import SAME, from_source
-from proxy.doctor.diagnosis import diagnose
-from proxy.doctor.measuring.curl import read_curl
-from proxy.doctor.record import Arrival, Recording
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import content_length, request_body
 from proxy.http1.grammar import is_authority
@@ -36,19 +29,30 @@ from proxy.http1.head import (
     parse_response_head,
 )
 from proxy.http1.lenient import Lenient, LenientChunkedBody
-from proxy.inspector.access import is_own_name
-from proxy.migrate.reading import read_json
-from proxy.migrate.survey import PUBLISHED
-from proxy.observe.masking import masked, masked_target
-from proxy.policy.cookies import CookieRules
-from proxy.policy.fields import Rules, request_fields, strip_hop_by_hop
+from proxy.inspector.access_rule import is_own_name
+from proxy.observe.redaction import masked, masked_target
+from proxy.policy.dot_segments import leaves_prefix
 from proxy.policy.forwarded import public_address
-from proxy.policy.loops import passes
-from proxy.policy.paths import leaves_prefix
-from proxy.policy.publishing import Public, Publishing
-from proxy.policy.rewrite import compile_rules, rewrite_path
+from proxy.policy.header_fields import Rules, request_fields, strip_hop_by_hop
+from proxy.policy.loop_detection import passes
+from proxy.policy.path_rewrite import compile_rules, rewrite_path
+from proxy.policy.response_rewrite import Public, Publishing
 from proxy.policy.routing import Router, destination
-from proxy.stream.eventstream import Boundary, EventReader
+from proxy.policy.set_cookie import CookieRules
+from proxy.stream.event_stream import Boundary, EventReader
+from proxy.tools.doctor.diagnosis import diagnose
+from proxy.tools.doctor.probe.curl import read_curl
+from proxy.tools.doctor.record import Arrival, Recording
+from proxy.tools.importers.nginx_syntax import parse as parse_nginx
+from proxy.tools.importers.patterns import (
+    prefixes_of_glob,
+    prefixes_of_pattern,
+    reach_of,
+)
+from proxy.tools.importers.references import is_secret
+from proxy.tools.importers.rewrite_rules import SAME, from_source
+from proxy.tools.migrate.project_scan import PUBLISHED
+from proxy.tools.migrate.sources import read_json
 from tests.support.growth import assert_linear
 from upstream_demo.answers import answer_to, split_tokens
 

@@ -24,10 +24,10 @@ OURS = [each for each in FOUND if isinstance(each, Found)]
 # program's own tables.
 MADE_LATER = {
     "proxy.config.load",
-    "proxy.config.routes",
-    "proxy.dialects.nginxfields",
-    "proxy.dialects.slashes",
-    "proxy.policy.rewrite",
+    "proxy.config.route_reader",
+    "proxy.tools.importers.nginx_fields",
+    "proxy.tools.importers.slashes",
+    "proxy.policy.path_rewrite",
 }
 
 

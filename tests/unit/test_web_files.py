@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.inspector.assets import PAGE as INSPECTOR
+from proxy.inspector.static_files import PAGE as INSPECTOR
 from proxy.web.files import SHARED, find_file
 from upstream_demo.pages import PAGE as DEMO
 

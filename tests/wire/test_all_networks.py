@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from proxy.listener import hosts
-from proxy.workers.sharing import SharedPort
+from proxy.process.workers.listen_sockets import SharedPort
+from proxy.server.listener import hosts
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream, connect
 from tests.support.running import RunningProxy

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from proxy.internal_errors import INTERNAL_ERRORS
-from proxy.stream import decoding
+from proxy.stream import content_decoder
 from proxy.timeline import Timeline, monotonic
-from proxy.transport.deadlines import Deadlines
-from proxy.transport.descriptors import limit, raise_limit
+from proxy.transport.fd_limit import limit, raise_limit
+from proxy.transport.ticker import Ticker
 from tests.conftest import InternalErrorLog
 from tests.support.faulty import EVENTS, Fault, Unspeakable, ask, outcome
 from tests.support.raw import became, chunk
@@ -70,9 +70,9 @@ class Chaos:
 class Limit:
     """A time limit that raises; it comes back, as others would."""
 
-    def __init__(self, chaos: Chaos, deadlines: Deadlines) -> None:
+    def __init__(self, chaos: Chaos, ticker: Ticker) -> None:
         self.chaos = chaos
-        self.deadlines = deadlines
+        self.ticker = ticker
         self.checked = 0
 
     def check(self, now: float) -> None:
@@ -80,7 +80,7 @@ class Limit:
         self.chaos.strike("a time limit", 0.5)
 
     def crashed(self, place: str, error: Exception) -> None:
-        self.deadlines.waiting.add(self)
+        self.ticker.waiting.add(self)
         self.chaos.strike("the end of a time limit", 0.5)
 
 
@@ -90,7 +90,7 @@ class FaultyDecoder:
     chaos: Chaos
 
     def __init__(self) -> None:
-        self.decoder = decoding.GzipDecoder()
+        self.decoder = content_decoder.GzipDecoder()
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         self.chaos.strike("a decoder", 0.2)
@@ -192,7 +192,7 @@ def let_go(running: RunningProxy) -> bool:
     return (
         not server.clients
         and server.admission.exchanges == 0
-        and all(upstream.open == 0 for upstream in server.prepared.upstreams)
+        and all(upstream.open == 0 for upstream in server.compiled.upstreams)
     )
 
 
@@ -231,7 +231,7 @@ async def test_whatever_raises_each_client_is_served_or_told(
         pytest.skip("too few descriptors")
     chaos, origin = Chaos(seed), Origin()
     FaultyDecoder.chaos = chaos
-    monkeypatch.setitem(decoding.DECODERS, "gzip", FaultyDecoder)
+    monkeypatch.setitem(content_decoder.DECODERS, "gzip", FaultyDecoder)
     async with await asyncio.start_server(origin.accept, "127.0.0.1", 0):
         pass  # libuv keeps a descriptor from the first listener on
     before = descriptors()
@@ -242,9 +242,9 @@ async def test_whatever_raises_each_client_is_served_or_told(
     running = await start_proxy(tmp_path, routes, {}, chaos.clock)
     server = running.server
     server.observers = (chaos.observer, chaos.poison, *server.observers, chaos.observer)
-    limits = [Limit(chaos, server.deadlines) for _ in range(10)]
+    limits = [Limit(chaos, server.ticker) for _ in range(10)]
     for each in limits:
-        server.deadlines.add(each)
+        server.ticker.add(each)
     chaos.on = True
     told = Counter(await run_streams(chaos, running, origin))
     chaos.on = False
@@ -262,7 +262,7 @@ async def test_whatever_raises_each_client_is_served_or_told(
     request = b"GET /a/stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     assert outcome(await ask(running.port, request)) == "whole"
     for each in limits:
-        server.deadlines.discard(each)
+        server.ticker.discard(each)
     await running.stop()
     listener.close()
     for writer in origin.serving.values():

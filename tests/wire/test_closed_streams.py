@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.output import open_closed
+from proxy.standard_streams import open_closed
 from tests.wire.test_slow_logs import GUARD, ROOT, ask, listening
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
@@ -109,7 +109,7 @@ def test_a_command_ends_as_if_nobody_looked(
         "server { listen 80; location / { proxy_pass http://127.0.0.1:1; } }\n"
     )
     opened = " ".join(OPENED[each] for each in closed.split())
-    command = ["-m", "proxy.cli", *COMMANDS[name]]
+    command = ["-m", "proxy.cli.main", *COMMANDS[name]]
     expected = ended(opened, *command, folder=tmp_path)
     assert ended(closed, *command, folder=tmp_path) == expected
 

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from proxy.timeline import Ending
-from proxy.transport.patience import State
+from proxy.transport.client_timeouts import State
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import Upstream, became, settled, turns
 

@@ -17,10 +17,10 @@ import pytest
 import trustme
 from cryptography import x509
 
-from proxy.cli import main
+from proxy.cli.main import main
 from proxy.config.load import load
-from proxy.devtls import dev_certificate
 from proxy.errors import ConfigError
+from proxy.process.dev_certificate import dev_certificate
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
 from tests.wire.test_process import Process

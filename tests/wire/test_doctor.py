@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.cli import parser
-from proxy.doctor.measuring.asking import Ask, complete
-from proxy.doctor.measuring.command import examine, plan_of
-from proxy.doctor.measuring.fetch import Limits, Response, fetch
-from proxy.doctor.measuring.origin import Origin
-from proxy.doctor.units import units_of
+from proxy.cli.main import parser
+from proxy.tools.doctor.events import units_of
+from proxy.tools.doctor.probe.command import examine, plan_of
+from proxy.tools.doctor.probe.fetch import Limits, Response, fetch
+from proxy.tools.doctor.probe.origin import Origin
+from proxy.tools.doctor.probe.request import Ask, complete
 from tests.conftest import StartProxy
 from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, chunk, connect

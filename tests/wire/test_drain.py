@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.stream.decoding import STEP
+from proxy.stream.content_decoder import STEP
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.timeline import Ending
-from proxy.transport.presence import READ_SIZE
-from proxy.transport.upstream import UpstreamConnection
+from proxy.transport.socket_state import READ_SIZE
+from proxy.transport.upstream_connection import UpstreamConnection
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
 from tests.support.flood import PIECE, fill

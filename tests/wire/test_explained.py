@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.explain.account import account
-from proxy.explain.rehearsal import Rehearsal
+from proxy.tools.explain.dry_run import Rehearsal
+from proxy.tools.explain.result import account
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
 

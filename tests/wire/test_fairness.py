@@ -13,13 +13,13 @@ from functools import partial
 
 import pytest
 
-from proxy.departing import Departing
+from proxy.exchange.graceful_end import Departing
 from proxy.http1.chunked import CHUNKS_AT_ONCE
-from proxy.stream.decoding import STEP
+from proxy.stream.content_decoder import STEP
 from proxy.timeline import Ending, Timeline
 from proxy.transport.connection import FULL_READS, HEADS_A_TURN
 from proxy.transport.relay import STEPS_A_TURN
-from proxy.transport.upstream import INTERIM_A_TURN
+from proxy.transport.upstream_connection import INTERIM_A_TURN
 from tests.conftest import StartProxy
 from tests.support.flood import Tally, drained, fill
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns

@@ -9,12 +9,12 @@ import socket
 
 import pytest
 
-from proxy.exchange import Exchange
-from proxy.inspector.assets import PAGE
-from proxy.inspector.live import LINGER_SECONDS
-from proxy.observe.recording import PER_EXCHANGE
+from proxy.exchange.exchange import Exchange
+from proxy.inspector.exchange_history import LINGER_SECONDS
+from proxy.inspector.static_files import PAGE
+from proxy.observe.capture_buffer import PER_EXCHANGE
+from proxy.transport.capture import TappedReceiver
 from proxy.transport.relay import ResponseRelay
-from proxy.transport.tapping import TappedReceiver
 from proxy.web.files import SHARED
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.http1.grammar import parse_fields
-from proxy.observe.masking import masked_fields
+from proxy.observe.redaction import masked_fields
 from tests.conftest import StartProxy
 from tests.support.looking import asked, looking
 from tests.support.raw import Upstream

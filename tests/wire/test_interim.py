@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policy.sizes import INTERIM_BURST
+from proxy.policy.size_limits import INTERIM_BURST
 from proxy.timeline import Ending
 from proxy.transport.connection import HIGH_WATER
 from tests.conftest import ManualClock, StartProxy

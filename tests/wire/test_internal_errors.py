@@ -59,7 +59,7 @@ def let_go(running: RunningProxy) -> bool:
     return (
         not server.clients
         and server.admission.exchanges == 0
-        and all(upstream.open == 0 for upstream in server.prepared.upstreams)
+        and all(upstream.open == 0 for upstream in server.compiled.upstreams)
     )
 
 

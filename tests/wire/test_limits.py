@@ -293,7 +293,7 @@ async def test_by_default_a_stream_may_be_silent_for_ever(
     await pass_time(running, clock, 10 * 86400)
     await server.send(chunk(b"after all"))
     assert await client.read_chunk() == b"after all"
-    assert not running.server.deadlines.waiting  # it is not even looked at
+    assert not running.server.ticker.waiting  # it is not even looked at
 
 
 async def test_an_unused_upstream_connection_is_kept_for_its_time(

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.transport.patience import LINGER_AT_MOST_SECONDS, LINGER_SECONDS, State
+from proxy.transport.client_timeouts import (
+    LINGER_AT_MOST_SECONDS,
+    LINGER_SECONDS,
+    State,
+)
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import PIECE
 from tests.support.raw import Peer, Upstream, became, turns

@@ -13,9 +13,9 @@ import pytest
 import trustme
 
 from proxy.config.load import load
-from proxy.reload import Reloader
+from proxy.process.reload import Reloader
 from proxy.timeline import Ending
-from proxy.transport.patience import LINGER_SECONDS, State
+from proxy.transport.client_timeouts import LINGER_SECONDS, State
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
 from tests.support.running import RunningProxy, document

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy.loops import MOST_PASSES
+from proxy.policy.loop_detection import MOST_PASSES
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.ports import ClosedPort

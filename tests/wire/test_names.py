@@ -81,7 +81,7 @@ async def test_who_leaves_leaves_the_look_up_to_the_others(
         for _ in range(3):
             (await ask(running, b"")).close()
             assert (await running.ended()).ending is Ending.CLIENT_LEFT
-        resolver = running.server.prepared.upstreams.resolver
+        resolver = running.server.compiled.upstreams.resolver
         await became(lambda: not resolver.waiting["slow.example"])  # none is kept
         client = await ask(running, b"")
         await became(lambda: len(resolver.waiting["slow.example"]) == 1)

@@ -163,7 +163,7 @@ LOADED = """
 from pathlib import Path
 import sys
 from proxy.config.load import load
-from proxy.server import Server
+from proxy.server.server import Server
 Server(load(Path(sys.argv[1]), {}, {}))
 print("proxy.http1.lenient" in sys.modules)
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from proxy.admission import SURPLUS
+from proxy.server.admission import SURPLUS
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.config.load import from_routes, load
 from proxy.config.model import Config
-from proxy.reload import Reloader, Watched, cannot_listen
+from proxy.process.reload import Reloader, Watched, cannot_listen
 from proxy.timeline import Ending
 from tests.conftest import Complaints, ManualClock, StartProxy
 from tests.support.looking import looking

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from proxy.config.load import load
 from proxy.config.model import Config
 from proxy.errors import ConfigError
-from proxy.reload import Reloader
+from proxy.process.reload import Reloader
 from tests.conftest import Complaints, StartProxy
 from tests.support.packages import (
     with_broken_otel,
@@ -185,7 +185,7 @@ async def test_whatever_fails_all_is_as_it_was(
         await became(lambda: server.config is not before or REFUSED in complaints.heard)
 
     reloader = Reloader(server, read, observers)
-    before = (server.config, server.prepared, server.observers, server.port)
+    before = (server.config, server.compiled, server.observers, server.port)
     others = {name: table for name, table in tables.items() if name != "routes"}
     write(tables.get("routes", {"/b": {"target": "http://h:1"}}), others)
     task = asyncio.get_running_loop().create_task(reloader.run())
@@ -199,7 +199,7 @@ async def test_whatever_fails_all_is_as_it_was(
         for line, part in zip(lines, told, strict=True):
             assert part in line
         complaints.heard.clear()
-        after = (server.config, server.prepared, server.observers, server.port)
+        after = (server.config, server.compiled, server.observers, server.port)
         assert all(one is other for one, other in zip(before[:3], after, strict=False))
         assert after[3] == before[3]
         client, peer = await running.begin(upstream, GET)
@@ -233,7 +233,7 @@ async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
         file.write({"/a": {"target": upstream.url}}, workers=workers)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "proxy.cli", "serve", "--config", str(path), *arguments),
+            *("-m", "proxy.cli.main", "serve", "--config", str(path), *arguments),
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             cwd=ROOT,
@@ -394,7 +394,7 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "proxy.cli", *arguments],
+        [sys.executable, "-m", "proxy.cli.main", *arguments],
         capture_output=True,
         text=True,
         timeout=GUARD,

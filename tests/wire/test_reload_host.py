@@ -11,7 +11,7 @@ import pytest
 
 from proxy.config.load import load
 from proxy.config.model import Config
-from proxy.reload import Reloader
+from proxy.process.reload import Reloader
 from tests.conftest import Complaints, StartProxy
 from tests.support.raw import Peer, connect
 from tests.support.running import RunningProxy, document

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import ProxyError
 from proxy.timeline import Ending
-from proxy.transport.client import ClientConnection
+from proxy.transport.client_connection import ClientConnection
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import fill
 from tests.support.raw import Peer, Upstream, became, chunk, settled, turns

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from proxy.policy.sizes import MAX_RESPONSE_FIELDS
+from proxy.policy.size_limits import MAX_RESPONSE_FIELDS
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream, chunk

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.errors import ConnectTimeout, UpstreamRefused, UpstreamUnavailable
-from proxy.exchange import Exchange
+from proxy.exchange.exchange import Exchange
 from proxy.timeline import Ending, Phase
 from tests.conftest import ManualClock, StartProxy
 from tests.support.ports import BlackHole, ClosedPort
@@ -43,7 +43,7 @@ def is_held(exchange: Exchange) -> bool:
     return (
         exchange.phase is Phase.CONNECTING
         and exchange.connecting is None
-        and exchange.phase_began > exchange.prepared.clock()
+        and exchange.phase_began > exchange.compiled.clock()
     )
 
 
@@ -358,7 +358,7 @@ async def test_every_address_of_a_name_is_tried(
             },
             clock=clock,
         )
-        (target,) = running.server.prepared.upstreams
+        (target,) = running.server.compiled.upstreams
 
         resolver = target.connector.resolver
         target.connector.fixed = []  # as if it were the name of another machine

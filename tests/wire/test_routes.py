@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.observe.accesslog import as_json, as_text
+from proxy.observe.access_log import as_json, as_text
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
 

@@ -36,7 +36,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         file.write(routes, **server)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "proxy.cli", "serve", *(arguments or ("--config", str(path)))),
+            *("-m", "proxy.cli.main", "serve", *(arguments or ("--config", str(path)))),
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             cwd=ROOT,

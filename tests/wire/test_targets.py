@@ -67,7 +67,7 @@ async def test_the_target_with_the_fewest_open_streams_is_asked(
             client.close()
             await running.ended()
     assert [(await ask(running, upstreams))[0] for _ in range(2)] == [1, 1]
-    assert [each.open for each in running.server.prepared.upstreams] == [2, 2, 2]
+    assert [each.open for each in running.server.compiled.upstreams] == [2, 2, 2]
 
 
 async def test_targets_that_are_equally_busy_take_turns(
@@ -97,7 +97,7 @@ async def test_after_its_rest_a_target_gets_one_request_to_find_out(
         )
         (swallows,) = [
             each
-            for each in running.server.prepared.upstreams
+            for each in running.server.compiled.upstreams
             if str(each.target) == hole.url
         ]
         await running.begin(good, GET % 0)
@@ -207,7 +207,7 @@ async def test_a_target_that_refused_rests_and_then_is_asked_again(
             clock.advance(0.2)
             number, _ = await ask(running, [back, upstream])
             assert number == 0
-            assert [each.rests_until for each in running.server.prepared.upstreams] == [
+            assert [each.rests_until for each in running.server.compiled.upstreams] == [
                 0.0,
                 0.0,
             ]
@@ -233,7 +233,7 @@ async def test_when_all_refuse_the_last_one_is_named(
             _, server = await running.begin(back, GET % 1)
             await server.send(OK)
             assert (await running.ended()).ending is Ending.COMPLETE
-        assert [each.open for each in running.server.prepared.upstreams] == [0, 0]
+        assert [each.open for each in running.server.compiled.upstreams] == [0, 0]
 
 
 async def test_all_targets_are_waited_for_and_the_first_that_is_back_is_asked(

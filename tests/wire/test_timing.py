@@ -6,8 +6,8 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proxy.config.load import from_routes
-from proxy.inspector.tracing import Tracing
-from proxy.process import observers
+from proxy.observe.otel import Tracing
+from proxy.process.process import observers
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import Upstream
 

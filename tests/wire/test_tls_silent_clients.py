@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trustme
 
-from proxy.admission import SURPLUS
+from proxy.server.admission import SURPLUS
 from tests.conftest import StartProxy
 from tests.support.raw import Peer, Upstream, became
 

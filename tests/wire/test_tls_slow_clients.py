@@ -15,10 +15,10 @@ import pytest
 import trustme
 
 from proxy.config.load import load
-from proxy.listener import tls_options
+from proxy.server.listener import tls_options
 from proxy.timeline import Ending
-from proxy.transport.client import ClientConnection
-from proxy.transport.patience import LINGER_SECONDS, UNREAD_SECONDS, State
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_timeouts import LINGER_SECONDS, UNREAD_SECONDS, State
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, settled
 from tests.support.running import RunningProxy, document

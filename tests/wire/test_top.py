@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from proxy.cli import main
+from proxy.cli.main import main
 from tests.conftest import StartProxy
 from tests.support.raw import GUARD, Upstream
 

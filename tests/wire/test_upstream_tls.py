@@ -20,10 +20,10 @@ import trustme
 from proxy.config.target import parse_target
 from proxy.errors import UpstreamTLSFailed, UpstreamTruncated, UpstreamUntrusted
 from proxy.timeline import Ending
-from proxy.transport.connecting import Connector
+from proxy.transport.connector import Connector
 from proxy.transport.resolver import Resolver
-from proxy.transport.trust import trust
-from proxy.transport.upstream import INTERIM_A_TURN
+from proxy.transport.upstream_connection import INTERIM_A_TURN
+from proxy.transport.upstream_tls import trust
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
 from tests.support.raw import GUARD, Peer, Upstream, became, turns

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from proxy.inspector.finding import Findings
+from proxy.inspector.detectors import Findings
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import looking
 from tests.support.raw import Peer, Upstream, became, chunk

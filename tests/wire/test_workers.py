@@ -100,7 +100,7 @@ async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
         file.write({"/a": {"target": upstream.url}}, **{"workers": 2, **server})
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "proxy.cli", "serve", "--config", str(path), *arguments),
+            *("-m", "proxy.cli.main", "serve", "--config", str(path), *arguments),
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             cwd=ROOT,

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from proxy.config.effective import report, route_table
 from proxy.config.load import from_routes
 from proxy.config.model import Log, Server
-from proxy.config.report import report, route_table
 from proxy.config.route import Route
 from tests.unit.config.conftest import Load
 

@@ -5,15 +5,15 @@ import re
 
 import pytest
 
-from proxy.config.faults import (
+from proxy.config.fault_text import (
     choice,
     described,
     key_name,
     quoted,
     snake_case,
 )
-from proxy.config.foreign import DEV_SERVER_KEYS, PROXY_KEYS, TIMES, in_seconds
-from proxy.config.tables import KEYS_ELSEWHERE
+from proxy.config.foreign_keys import DEV_SERVER_KEYS, PROXY_KEYS, TIMES, in_seconds
+from proxy.config.reader import KEYS_ELSEWHERE
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.report import report
+from proxy.config.effective import report
 from tests.unit.config.conftest import Load, Refuse
 
 ME = {"ME": "me"}

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.routes import check_prefix, check_rule, normal_prefix
-from proxy.policy.rewrite import compile_rules
+from proxy.config.route_reader import check_prefix, check_rule, normal_prefix
+from proxy.policy.path_rewrite import compile_rules
 
 
 @pytest.mark.parametrize(

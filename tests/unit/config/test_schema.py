@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from proxy.config.load import PLAIN_TABLES, load
+from proxy.config.reader import keys_of
 from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.schema import schema
-from proxy.config.tables import keys_of
 from proxy.errors import ConfigError
 
 SCHEMA = schema()

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.load import load
 from proxy.errors import ConfigError
-from proxy.reload import faults_of
+from proxy.process.reload import faults_of
 
 
 def absent(path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from proxy.config.report import report, route_table
+from proxy.config.effective import report, route_table
 from tests.unit.config.conftest import Load, Refuse
 
 ROUTE = '[routes."/a"]\ntarget = {}\n'

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from proxy.config.tables import Entry, Reader
-from proxy.config.workers import check_workers, number_of_workers
+from proxy.config.reader import Entry, Reader
+from proxy.config.worker_count import check_workers, number_of_workers
 from tests.unit.config.conftest import Load, Refuse
 
 ROUTE = '[routes."/a"]\ntarget = "http://h:1"\n'

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.doctor.record import Arrival, Ending, Recording, load
+from proxy.tools.doctor.record import Arrival, Ending, Recording, load
 
 TRACES = Path(__file__).parents[2] / "traces"
 MARK = re.compile(rb'"n": ?\d+, ?"of": ?\d+, ?"sent_ms": ?[\d.]+')

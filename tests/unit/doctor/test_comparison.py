@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.doctor.record import Recording
-from proxy.doctor.result import judge_hops, judge_one, judge_through
-from proxy.doctor.verdict import Kind
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.result import judge_hops, judge_one, judge_through
+from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import event, recorded, sent, trace, unmarked
 
 BROWSER = (("Accept", "text/event-stream"), ("Accept-Encoding", "gzip"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.doctor.cure import Cure
-from proxy.doctor.cures import CURES, cures_for
-from proxy.doctor.products import NAMES, recognise
-from proxy.doctor.verdict import HOLDS, Kind, Verdict
+from proxy.tools.doctor.cure import Cure
+from proxy.tools.doctor.cures import CURES, cures_for
+from proxy.tools.doctor.products import NAMES, recognise
+from proxy.tools.doctor.verdict import HOLDS, Kind, Verdict
 from tests.unit.doctor.recordings import recorded, trace
 
 HELD = Verdict(Kind.AT_THE_END, "held")

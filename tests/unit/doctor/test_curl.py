@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.doctor.measuring.asking import Ask, AskError, check_url, complete, variants
-from proxy.doctor.measuring.curl import read_curl
+from proxy.tools.doctor.probe.curl import read_curl
+from proxy.tools.doctor.probe.request import (
+    Ask,
+    AskError,
+    check_url,
+    complete,
+    variants,
+)
 
 URL = "http://localhost:8080/chat"
 

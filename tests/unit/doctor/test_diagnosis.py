@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.doctor.diagnosis import diagnose
-from proxy.doctor.record import Recording, dump, load
-from proxy.doctor.units import units_of
-from proxy.doctor.verdict import Kind
+from proxy.tools.doctor.diagnosis import diagnose
+from proxy.tools.doctor.events import units_of
+from proxy.tools.doctor.record import Recording, dump, load
+from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import (
     TRACES,
     event,

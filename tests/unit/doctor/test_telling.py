@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from proxy.doctor.record import Recording
-from proxy.doctor.result import judge_one
-from proxy.doctor.telling.drawing import timeline
-from proxy.doctor.telling.machine import as_json
-from proxy.doctor.telling.report import report
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.report.drawing import timeline
+from proxy.tools.doctor.report.machine import as_json
+from proxy.tools.doctor.report.text import report
+from proxy.tools.doctor.result import judge_one
 from tests.unit.doctor.recordings import event, recorded, trace, unmarked
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.doctor.programs import PROGRAMS, ProgramError, chosen
-from proxy.doctor.units import units_of
+from proxy.tools.doctor.events import units_of
+from proxy.tools.doctor.test_streams import PROGRAMS, ProgramError, chosen
 from tests.unit.doctor.recordings import recorded
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import main, parser
+from proxy.cli.main import main, parser
 from proxy.config.load import load
-from proxy.explain.account import Account
-from proxy.explain.command import explain
+from proxy.tools.explain.command import explain
+from proxy.tools.explain.result import Account
 
 Explain = Callable[..., Account]
 Run = Callable[..., tuple[int, str, str]]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.explain.command import path_or_url
+from proxy.tools.explain.command import path_or_url
 from tests.unit.explain.conftest import Explain, Run
 
 ROUTE = '[routes."/a"]\ntarget = "http://one"\n'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.explain.account import Setting
-from proxy.explain.text import as_text
+from proxy.tools.explain.result import Setting
+from proxy.tools.explain.text import as_text
 from tests.unit.explain.conftest import Explain
 
 ROUTE = '[routes."/a"]\ntarget = "http://one:81/base"\n'

@@ -2,23 +2,27 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.explain import matching
-from proxy.explain.matching import Matching, matchings
+from proxy.tools.explain import route_match
+from proxy.tools.explain.route_match import Matching, matchings
 
 
 @pytest.mark.parametrize(
     ("prefix", "path", "reason"),
     [
-        pytest.param("/sse", b"/other", matching.OTHER, id="another"),
-        pytest.param("/sse", b"/sset", matching.INSIDE + "'t'", id="inside a segment"),
-        pytest.param("/sse", b"/sse;v=1", matching.INSIDE + "';'", id="a parameter"),
-        pytest.param("/sse", b"/SSE/x", matching.CASE, id="case"),
-        pytest.param("/Sse", b"/sse", matching.CASE, id="case of the prefix"),
-        pytest.param("/sse", b"/%73se/x", matching.ENCODED, id="encoded"),
-        pytest.param("/sse", b"/sse%2Fx", matching.INSIDE + "'%'", id="encoded slash"),
-        pytest.param("/sse/v2", b"/sse?x", matching.BELOW, id="longer"),
-        pytest.param("/sse", b"*", matching.OTHER, id="the server as a whole"),
-        pytest.param("/sse", b"/?/sse", matching.BELOW, id="in the query"),
+        pytest.param("/sse", b"/other", route_match.OTHER, id="another"),
+        pytest.param(
+            "/sse", b"/sset", route_match.INSIDE + "'t'", id="inside a segment"
+        ),
+        pytest.param("/sse", b"/sse;v=1", route_match.INSIDE + "';'", id="a parameter"),
+        pytest.param("/sse", b"/SSE/x", route_match.CASE, id="case"),
+        pytest.param("/Sse", b"/sse", route_match.CASE, id="case of the prefix"),
+        pytest.param("/sse", b"/%73se/x", route_match.ENCODED, id="encoded"),
+        pytest.param(
+            "/sse", b"/sse%2Fx", route_match.INSIDE + "'%'", id="encoded slash"
+        ),
+        pytest.param("/sse/v2", b"/sse?x", route_match.BELOW, id="longer"),
+        pytest.param("/sse", b"*", route_match.OTHER, id="the server as a whole"),
+        pytest.param("/sse", b"/?/sse", route_match.BELOW, id="in the query"),
     ],
 )
 def test_each_prefix_that_does_not_match_has_its_reason(
@@ -44,9 +48,9 @@ def test_the_longest_prefix_takes_the_path_and_shorter_ones_are_named(
     assert [each.prefix for each in found] == ["/a/b", "/a", "/"]
     assert [each.prefix for each in found if each.taken] == [taken]
     after = found[[each.taken for each in found].index(True) + 1 :]
-    assert {each.reason for each in after} <= {matching.SHORTER}
+    assert {each.reason for each in after} <= {route_match.SHORTER}
 
 
 def test_a_prefix_alone_is_the_only_one() -> None:
-    assert matchings(["/a", "/b"], b"/a")[0].reason == matching.ALONE
-    assert matchings(["/a", "/"], b"/a")[0].reason == matching.TAKEN
+    assert matchings(["/a", "/b"], b"/a")[0].reason == route_match.ALONE
+    assert matchings(["/a", "/"], b"/a")[0].reason == route_match.TAKEN

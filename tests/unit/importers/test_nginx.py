@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dialects.draft import Draft, Origin, Reading, Unreadable
-from proxy.dialects.nginx import read_nginx
-from proxy.dialects.nginxsyntax import parse
-from proxy.migrate.checking import settle
-from proxy.migrate.writing import write
+from proxy.tools.importers.draft import Draft, Origin, Reading, Unreadable
+from proxy.tools.importers.nginx import read_nginx
+from proxy.tools.importers.nginx_syntax import parse
+from proxy.tools.migrate.config_writer import write
+from proxy.tools.migrate.verification import settle
 
 PASS = "proxy_pass http://127.0.0.1:1;"
 

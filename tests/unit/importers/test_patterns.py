@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.dialects.patterns import (
+from proxy.tools.importers.patterns import (
     prefixes_of_glob,
     prefixes_of_pattern,
     reach_of,
     to_python,
 )
-from proxy.dialects.rewriting import from_source, read_rewrite
+from proxy.tools.importers.rewrite_rules import from_source, read_rewrite
 
 
 @pytest.mark.parametrize(

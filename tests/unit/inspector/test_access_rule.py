@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.http1.head import RequestHead
-from proxy.inspector.access import (
+from proxy.inspector.access_rule import (
     Enabled,
     is_direct,
     is_foreign,

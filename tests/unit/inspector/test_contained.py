@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Iterator
 from typing import cast
 
-from proxy.drain import Drain
-from proxy.exchange import Exchange
-from proxy.inspector.answering import Answer
-from proxy.inspector.gathering import owned
-from proxy.inspector.live import Live
-from proxy.inspector.watch import Watch
-from proxy.observe.recording import Budget
+from proxy.exchange.exchange import Exchange
+from proxy.inspector.background_checks import Watch
+from proxy.inspector.exchange_history import Live
+from proxy.inspector.own_response import Answer
+from proxy.inspector.peer_workers import owned
+from proxy.observe.capture_buffer import Budget
+from proxy.server.drain import Drain
 from proxy.timeline import Timeline
-from proxy.transport.client import ClientConnection
+from proxy.transport.capture import Side, TappedReceiver
+from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import Receiver
-from proxy.transport.deadlines import Deadlines
-from proxy.transport.tapping import Side, TappedReceiver
+from proxy.transport.ticker import Ticker
 from tests.conftest import InternalErrorLog
 from tests.support.raw import turns
 
@@ -86,7 +86,7 @@ class Broken(Live):
 
     def __init__(self) -> None:
         clients = [cast("ClientConnection", object())]
-        super().__init__(clients, Deadlines(lambda: 0.0))
+        super().__init__(clients, Ticker(lambda: 0.0))
         self.looks = 0
 
     def open(self) -> Iterator[Exchange]:
@@ -169,7 +169,7 @@ class Client:
 
 async def test_a_drain_reaches_all_clients_whatever_one_of_them_raises() -> None:
     clients = [Client(None), Client(RuntimeError()), Client(None)]
-    drain = Drain(cast("list[ClientConnection]", clients), Deadlines(lambda: 0.0))
+    drain = Drain(cast("list[ClientConnection]", clients), Ticker(lambda: 0.0))
     run = asyncio.get_running_loop().create_task(drain.run(1.0))
     for _ in range(2):  # the time for all, the time for the ends of events
         await turns(3)
@@ -180,4 +180,4 @@ async def test_a_drain_reaches_all_clients_whatever_one_of_them_raises() -> None
         *("drain", "crashed", "shut down", "crashed", "cut", "crashed", "abort"),
     ]
     assert clients[2].done == clients[0].done
-    drain.deadlines.stop()
+    drain.ticker.stop()

@@ -9,19 +9,19 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from proxy.exchange import Exchange
-from proxy.inspector.answering import Answer
-from proxy.inspector.feed import ListFeed, Source
-from proxy.inspector.live import MOST_OPEN, Live
+from proxy.exchange.exchange import Exchange
+from proxy.inspector.exchange_history import MOST_OPEN, Live
+from proxy.inspector.list_feed import ListFeed, Source
+from proxy.inspector.own_response import Answer
 from proxy.timeline import Phase, Timeline
-from proxy.transport.deadlines import Deadlines
+from proxy.transport.ticker import Ticker
 
 
 class Crowd(Live):
     """So many exchanges, without their clients."""
 
     def __init__(self, count: int) -> None:
-        super().__init__((), Deadlines(lambda: 0.0))
+        super().__init__((), Ticker(lambda: 0.0))
         self.exchanges = [
             SimpleNamespace(timeline=Timeline(0.0, b"::1"), phase=Phase.RELAYING)
             for _ in range(count)
@@ -77,7 +77,7 @@ async def test_what_does_not_change_is_told_once(count: int) -> None:
     """However many there are: no event, no byte, at any later look."""
     crowd = Crowd(count)
     feed, answer = begun(crowd)
-    crowd.deadlines.stop()
+    crowd.ticker.stop()
     first = len(answer.events)
     for _ in range(40):
         feed.check(1.0)
@@ -94,7 +94,7 @@ async def test_what_does_not_change_is_told_once(count: int) -> None:
 async def test_one_more_without_room_is_one_short_event() -> None:
     crowd = Crowd(MOST_OPEN + 1)
     feed, answer = begun(crowd)
-    crowd.deadlines.stop()
+    crowd.ticker.stop()
     first = len(answer.events)
     crowd.exchanges.append(Crowd(1).exchanges[0])
     for _ in range(4):

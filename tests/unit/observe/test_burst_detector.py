@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.observe.bursts import Bursts, events_in
+from proxy.observe.burst_detector import Bursts, events_in
 
 HELD = "14 events in 2 bursts 5.0 s apart"
 

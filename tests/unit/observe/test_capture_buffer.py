@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.observe.recording import OVERHEAD, PER_EXCHANGE, SLACK, Budget, Recording
+from proxy.observe.capture_buffer import (
+    OVERHEAD,
+    PER_EXCHANGE,
+    SLACK,
+    Budget,
+    Recording,
+)
 from proxy.timeline import Ending, Timeline
 
 

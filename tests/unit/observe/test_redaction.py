@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.credentials import is_secret_name
-from proxy.observe.masking import masked, masked_fields, masked_line, masked_target
+from proxy.observe.redaction import masked, masked_fields, masked_line, masked_target
 
 SECRET = """
 authkey userkey appkey masterkey encryptionkey sshkey signkey dbpass userpass

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import MalformedRequest
-from proxy.policy.paths import MAX_DECODED, check_path, leaves_prefix, readings
-from proxy.policy.rewrite import check_rewritten, compile_rules
+from proxy.policy.dot_segments import MAX_DECODED, check_path, leaves_prefix, readings
+from proxy.policy.path_rewrite import check_rewritten, compile_rules
 from proxy.policy.routing import Router
 
 ROUTER = Router({"/sse": "/sse", "/sse/deep": "/sse/deep"})

@@ -19,7 +19,7 @@ from proxy.errors import (
 )
 from proxy.http1.framing import response_body
 from proxy.http1.head import RequestHead, ResponseHead, parse_response_head
-from proxy.policy.failure import (
+from proxy.policy.error_response import (
     ADVICE,
     Failure,
     failure_event,

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.route import FieldRules
 from proxy.http1.grammar import Fields
-from proxy.policy.fields import (
+from proxy.policy.header_fields import (
     Rules,
     head_bytes,
     merge_member,

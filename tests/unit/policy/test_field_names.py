@@ -7,7 +7,7 @@ import pytest
 from proxy.config.route import FieldRules
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.policy.fields import ALIKE, Rules, request_fields
+from proxy.policy.header_fields import ALIKE, Rules, request_fields
 from tests.unit.http1.heads import request
 
 

@@ -10,8 +10,8 @@ from proxy.policy.forwarded import (
     forwarded_fields,
     public_address,
 )
-from proxy.policy.publishing import Public
-from proxy.policy.trusted import TrustedProxies
+from proxy.policy.response_rewrite import Public
+from proxy.policy.trusted_proxies import TrustedProxies
 from tests.unit.http1.heads import request
 
 CHAIN = b"for=10.0.0.1;proto=https"

@@ -7,7 +7,7 @@ import pytest
 from proxy.config.route import FieldRules
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.policy.fields import (
+from proxy.policy.header_fields import (
     HOP_BY_HOP,
     Rules,
     connection_names,

@@ -13,7 +13,7 @@ from proxy.errors import (
     UpstreamUnreachable,
     UpstreamUnresolved,
 )
-from proxy.policy.balancing import Attempts, choose, longer_rest
+from proxy.policy.load_balancing import Attempts, choose, longer_rest
 
 NOW = 100.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policy.loops import passes
+from proxy.policy.loop_detection import passes
 from tests.unit.http1.heads import request
 
 

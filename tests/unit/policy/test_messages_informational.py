@@ -6,7 +6,7 @@ from proxy.config.route import FieldRules
 from proxy.http1.head import parse_response_head
 from proxy.policy.messages import informational, switching
 from tests.unit.http1.heads import response
-from tests.unit.policy.prepared import prepared
+from tests.unit.policy.compiled import compiled
 
 
 def test_an_informational_response_goes_on_without_framing() -> None:
@@ -42,7 +42,7 @@ def test_a_switch_of_protocols_goes_on_with_what_the_protocol_needs() -> None:
         start=b"HTTP/1.1 101 Switching Protocols",
     )
     head = parse_response_head(
-        switching(came, prepared(response=FieldRules(remove=["Server"])))
+        switching(came, compiled(response=FieldRules(remove=["Server"])))
     )
     assert (head.status, head.reason) == (101, b"Switching Protocols")
     assert head.fields == [

@@ -11,25 +11,25 @@ from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.messages import hops_left, upstream_request
 from proxy.policy.routing import destination
 from tests.unit.http1.heads import request
-from tests.unit.policy.prepared import Client, PreparedRoute, prepared
+from tests.unit.policy.compiled import Client, CompiledRoute, compiled
 
 
 def sent(
     *lines: bytes,
     start: bytes = b"GET /sse/x HTTP/1.1",
-    route: PreparedRoute | None = None,
+    route: CompiledRoute | None = None,
     upgrade: bool = False,
     trusted: bool = False,
 ) -> RequestHead:
     """The upstream request, read back as strictly as it would be from a client."""
     head = request(*lines, start=start)
-    data = written(head, route or prepared(), upgrade=upgrade, trusted=trusted)
+    data = written(head, route or compiled(), upgrade=upgrade, trusted=trusted)
     return parse_request_head(data)
 
 
 def written(
     head: RequestHead,
-    ready: PreparedRoute,
+    ready: CompiledRoute,
     *,
     upgrade: bool = False,
     trusted: bool = False,
@@ -70,7 +70,7 @@ def framing(head: RequestHead) -> dict[bytes, bytes]:
     ],
 )
 def test_the_path_goes_on_below_the_target(target: bytes, path: bytes) -> None:
-    route = prepared("http://up/v1", path_rewrite={"^/sse": ""})
+    route = compiled("http://up/v1", path_rewrite={"^/sse": ""})
     assert sent(b"Host: a", start=b"GET %b HTTP/1.1" % target, route=route).target == (
         path
     )
@@ -78,7 +78,7 @@ def test_the_path_goes_on_below_the_target(target: bytes, path: bytes) -> None:
 
 def test_options_for_the_whole_server_stays_that() -> None:
     """RFC 9112 §3.2.4, in both forms."""
-    route = prepared("http://up/v1")
+    route = compiled("http://up/v1")
     for target in (b"*", b"http://h"):
         start = b"OPTIONS %b HTTP/1.1" % target
         assert sent(b"Host: a", start=start, route=route).target == b"*"
@@ -113,7 +113,7 @@ def test_our_version_is_1_1_whatever_came(minor: int) -> None:
 def test_there_is_exactly_one_host_and_it_comes_first(
     lines: list[bytes], target: bytes, change_origin: bool, host: bytes
 ) -> None:
-    route = prepared(change_origin=change_origin)
+    route = compiled(change_origin=change_origin)
     head = sent(*lines, start=b"GET %b HTTP/1.1" % target, route=route)
     assert head.fields[0] == (b"Host", host)
     assert [name.lower() for name, _ in head.fields].count(b"host") == 1
@@ -128,7 +128,7 @@ def test_an_http_1_0_request_without_host_gets_the_targets() -> None:
 def test_the_forwarded_host_is_the_one_that_was_asked_for() -> None:
     """RFC 9112 §3.2.2: the target's authority, not a Host that contradicts it."""
     for change_origin in (False, True):
-        route = prepared(change_origin=change_origin)
+        route = compiled(change_origin=change_origin)
         start = b"GET http://good/ HTTP/1.1"
         head = sent(b"Host: evil", start=start, route=route)
         assert head.get(b"x-forwarded-host") == b"good"
@@ -139,7 +139,7 @@ def test_forwarded_fields_are_trusted_only_where_the_route_says_so() -> None:
     line = b"X-Forwarded-For: 10.0.0.1"
     assert sent(b"Host: a", line).get(b"x-forwarded-for") == b"192.0.2.7"
     for trusting in (
-        sent(b"Host: a", line, route=prepared(trust_forwarded=True)),
+        sent(b"Host: a", line, route=compiled(trust_forwarded=True)),
         sent(b"Host: a", line, trusted=True),
     ):
         assert trusting.get(b"x-forwarded-for") == b"10.0.0.1, 192.0.2.7"
@@ -157,12 +157,12 @@ def test_forwarded_fields_are_trusted_only_where_the_route_says_so() -> None:
 def test_the_origin_is_the_targets_only_where_the_route_says_so(
     line: bytes, rewrite: bool, origin: bytes | None
 ) -> None:
-    head = sent(b"Host: a", line, route=prepared(rewrite_origin=rewrite))
+    head = sent(b"Host: a", line, route=compiled(rewrite_origin=rewrite))
     assert head.get(b"origin") == origin
 
 
 def test_the_rules_of_the_route_apply() -> None:
-    route = prepared(request=FieldRules(set={"X-Key": "k"}, remove=["Cookie"]))
+    route = compiled(request=FieldRules(set={"X-Key": "k"}, remove=["Cookie"]))
     head = sent(b"Host: a", b"Cookie: b", route=route)
     assert head.get(b"x-key") == b"k"
     assert head.get(b"cookie") is None
@@ -291,7 +291,7 @@ def test_the_same_fields_of_another_method_are_not_written_alike() -> None:
     """A head shares what was written for the one before it."""
     first = request(b"Host: a", b"Max-Forwards: 5")
     again = first.again(b"TRACE", b"/")
-    route = prepared()
+    route = compiled()
     for head, hops in ((first, b"5"), (again, b"4"), (first, b"5")):
         assert b"Max-Forwards: %b\r\n" % hops in written(head, route)
 

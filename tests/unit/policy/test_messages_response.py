@@ -12,7 +12,7 @@ from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.policy.delivery import decide
 from proxy.policy.messages import client_response
 from tests.unit.http1.heads import response
-from tests.unit.policy.prepared import PreparedRoute, prepared
+from tests.unit.policy.compiled import CompiledRoute, compiled
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
 
@@ -23,7 +23,7 @@ def sent(
     method: bytes = b"GET",
     client_minor: int = 1,
     keep_alive: bool = True,
-    route: PreparedRoute | None = None,
+    route: CompiledRoute | None = None,
 ) -> ResponseHead:
     """The response to the client, framed as `forward` does, read back strictly."""
     head = response(*lines, start=start)
@@ -34,7 +34,7 @@ def sent(
         head,
         body,
         delivery,
-        route or prepared(),
+        route or compiled(),
         client_minor,
         chunked=not sized and client_minor >= 1,
         keep_alive=keep_alive,
@@ -257,7 +257,7 @@ def test_the_rules_of_the_route_apply_last() -> None:
     rules = FieldRules(
         set={"Cache-Control": "no-store", "Server": "x"}, remove=["Via", "date"]
     )
-    head = sent(b"Server: y", b"server: z", route=prepared(response=rules))
+    head = sent(b"Server: y", b"server: z", route=compiled(response=rules))
     assert head.get(b"server") == b"x"
     assert head.get(b"cache-control") == b"no-store"
     assert head.get(b"via") is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.rewrite import compile_rules, rewrite_path, upstream_path
+from proxy.policy.path_rewrite import compile_rules, rewrite_path, upstream_path
 
 
 def rewritten(rules: dict[str, str], path: bytes) -> bytes:

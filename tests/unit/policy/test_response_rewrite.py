@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.route import Route
 from proxy.config.target import parse_target
-from proxy.policy.publishing import Mapped, Public, Publishing, reversible
+from proxy.policy.response_rewrite import Mapped, Public, Publishing, reversible
 from tests.unit.http1.heads import response
 
 PUBLIC = Public(b"http", b"public:8080")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.cookies import COOKIE_TABLES
+from proxy.config.cookie_options import COOKIE_TABLES
 from proxy.config.route import Route
 from proxy.config.target import parse_target
-from proxy.policy.cookies import CookieRules
+from proxy.policy.set_cookie import CookieRules
 
 
 def rewritten(

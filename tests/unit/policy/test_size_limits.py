@@ -17,7 +17,7 @@ from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import RequestHead
-from proxy.policy.sizes import (
+from proxy.policy.size_limits import (
     LINE_ROOM,
     MAX_RESPONSE_FIELDS,
     check_body,

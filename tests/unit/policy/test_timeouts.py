@@ -13,7 +13,7 @@ from proxy.errors import (
     UploadStalled,
     UpstreamTimeout,
 )
-from proxy.policy.limits import exceeded, unlimited
+from proxy.policy.timeouts import exceeded, unlimited
 from proxy.timeline import Phase
 
 

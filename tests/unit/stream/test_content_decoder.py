@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.stream.decoding import ContentDecoder, DecodingError
+from proxy.stream.content_decoder import ContentDecoder, DecodingError
 from tests.unit.stream.coding import CODINGS, encoded, zstd
 
 EVENTS = [f"data: event {n} 你好\n\n".encode() for n in range(6)]

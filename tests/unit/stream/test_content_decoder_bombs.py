@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import brotli
 import pytest
 
-from proxy.stream.decoding import GRACE, STEP, ContentDecoder, DecodingError
+from proxy.stream.content_decoder import GRACE, STEP, ContentDecoder, DecodingError
 from tests.unit.stream.coding import CODINGS, encoded, zstd
 
 BLOCK = bytes(1024 * 1024)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.stream.eventstream import (
+from proxy.stream.event_stream import (
     Boundary,
     Comment,
     Event,

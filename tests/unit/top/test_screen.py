@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.top.screen import Row, ordered, screen, seconds, size, table
+from proxy.tools.top.screen import Row, ordered, screen, seconds, size, table
 
 NOW = 2000.0
 

@@ -7,8 +7,8 @@ from typing import cast
 
 from proxy.config.model import Server
 from proxy.errors import ClientError, ClientStalled, ProxyError
-from proxy.transport.deadlines import Deadlines
-from proxy.transport.patience import PatientConnection, State
+from proxy.transport.client_timeouts import State, TimedConnection
+from proxy.transport.ticker import Ticker
 from tests.conftest import ManualClock
 
 
@@ -54,21 +54,21 @@ async def test_a_buffer_that_is_as_full_as_before_may_have_been_emptied(
     clock: ManualClock,
 ) -> None:
     """Taken and filled up again between two looks: the client is not stalled."""
-    deadlines = Deadlines(clock)
-    client = PatientConnection(deadlines, Server(write_timeout_seconds=30))
+    ticker = Ticker(clock)
+    client = TimedConnection(ticker, Server(write_timeout_seconds=30))
     client.transport = cast("asyncio.Transport", Full())
     client.state = State.EXCHANGE
     client.exchange = exchange = Waiting()
     client.pause_writing()
     for _ in range(3):
-        deadlines.tick()
+        ticker.tick()
         clock.advance(29)
-        deadlines.tick()
+        ticker.tick()
         client.resume_writing()
         client.pause_writing()
-    deadlines.tick()
+    ticker.tick()
     assert exchange.errors == []
     clock.advance(30)
-    deadlines.tick()
+    ticker.tick()
     assert [type(error) for error in exchange.errors] == [ClientStalled]
-    deadlines.stop()
+    ticker.stop()

@@ -16,10 +16,10 @@ from proxy.errors import (
     UpstreamUnreachable,
     UpstreamUntrusted,
 )
-from proxy.transport.connecting import unreachable
-from proxy.transport.descriptors import limit
-from proxy.transport.presence import how_it_closed
-from proxy.transport.trust import handshake_failed
+from proxy.transport.connector import unreachable
+from proxy.transport.fd_limit import limit
+from proxy.transport.socket_state import how_it_closed
+from proxy.transport.upstream_tls import handshake_failed
 
 TARGET = parse_target("https://a.example:8443")
 

@@ -9,8 +9,8 @@ import resource
 
 import pytest
 
-from proxy.transport.deadlines import Deadlines
-from proxy.transport.descriptors import QUIET_SECONDS, Descriptors, limit, raise_limit
+from proxy.transport.fd_limit import QUIET_SECONDS, Descriptors, limit, raise_limit
+from proxy.transport.ticker import Ticker
 from tests.conftest import ManualClock
 
 Context = dict[str, object]
@@ -18,7 +18,7 @@ Context = dict[str, object]
 
 @pytest.fixture
 async def descriptors(clock: ManualClock) -> Descriptors:
-    return Descriptors(Deadlines(clock))
+    return Descriptors(Ticker(clock))
 
 
 async def test_a_part_is_kept_for_what_is_served(descriptors: Descriptors) -> None:
@@ -45,11 +45,11 @@ async def test_it_is_told_once_and_once_that_it_is_over(
     assert len(caplog.messages) == 1
     descriptors.low = 1000
     descriptors.check(clock.now)
-    descriptors.deadlines.tick()
+    descriptors.ticker.tick()
     assert caplog.messages[1:] == [
         "file descriptors are free again; 3 connections were refused meanwhile"
     ]
-    assert not descriptors.deadlines.waiting
+    assert not descriptors.ticker.waiting
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
@@ -66,7 +66,7 @@ async def test_it_hears_of_what_asyncio_could_not_accept(
     assert descriptors.refused == 1
     assert [each["message"] for each in heard] == ["other"]
     descriptors.leave(loop)
-    descriptors.deadlines.stop()
+    descriptors.ticker.stop()
     loop.call_exception_handler({"message": "later"})
     assert len(heard) == 2
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from proxy.config.model import Server as Limits
 from proxy.errors import ProxyError, UpstreamError
-from proxy.explain.rehearsal import Paper, Stopped
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.timeline import monotonic
-from proxy.transport.client import ClientConnection
-from proxy.transport.upstream import UpstreamConnection
+from proxy.tools.explain.dry_run import Paper, Stopped
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.growth import assert_linear
 
 PIECE = b"a" * 100

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import from_routes
-from proxy.signals import SignalSocket
-from proxy.workers.channel import Serving
-from proxy.workers.sharing import PrivateSockets, SharedPort
-from proxy.workers.supervisor import Supervisor
+from proxy.process.signals import SignalSocket
+from proxy.process.workers.channel import Serving
+from proxy.process.workers.listen_sockets import PrivateSockets, SharedPort
+from proxy.process.workers.supervisor import Supervisor
 
 
 @pytest.fixture

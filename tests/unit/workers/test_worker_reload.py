@@ -13,12 +13,12 @@ import pytest
 
 from proxy.config.load import from_routes
 from proxy.config.model import Config
-from proxy.listener import TLS
-from proxy.reload import POLL_SECONDS
-from proxy.workers.channel import Channel, Moved, Reload, channels
-from proxy.workers.child import Child
-from proxy.workers.renewal import ANSWER_SECONDS, Renewal
-from proxy.workers.sharing import SharedPort
+from proxy.process.reload import POLL_SECONDS
+from proxy.process.workers.channel import Channel, Moved, Reload, channels
+from proxy.process.workers.listen_sockets import SharedPort
+from proxy.process.workers.worker_process import Child
+from proxy.process.workers.worker_reload import ANSWER_SECONDS, Renewal
+from proxy.server.listener import TLS
 from tests.conftest import ManualClock
 
 

@@ -1,0 +1,143 @@
+"""`unbuffered serve`: its arguments, and what they say of the configuration.
+
+Other commands that need a configuration take the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from proxy.cli import help
+from proxy.cli.help import Commands, add_command
+from proxy.config.load import from_routes, load
+from proxy.config.model import Config
+from proxy.config.worker_count import number_of_workers
+from proxy.errors import ConfigError
+from proxy.process import process
+from proxy.process.dev_certificate import DevCertificate, dev_certificate
+
+DEFAULT_CONFIG = "config.toml"
+
+
+def add_serve(commands: Commands) -> None:
+    serve = add_command(
+        commands,
+        "serve",
+        run_serve,
+        brief="run the proxy",
+        description="Run the proxy: by a configuration file, or by --route alone.",
+        epilog=help.SERVE_EXAMPLES,
+    )
+    add_config_arguments(serve)
+    serve.add_argument(
+        "--watch",
+        action="store_true",
+        help="reload when the configuration file or the certificate changes",
+    )
+    serve.add_argument(
+        "--tls",
+        choices=["dev"],
+        help="dev: HTTPS with a certificate for this machine, made if need be; "
+        "prints how to trust it",
+    )
+
+
+def add_config_arguments(command: argparse.ArgumentParser) -> None:
+    """What says which configuration to use."""
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"configuration file (default: ./{DEFAULT_CONFIG})",
+    )
+    command.add_argument(
+        "--route",
+        action="append",
+        default=[],
+        metavar="/PREFIX=TARGET",
+        help="a route without any file; the prefix is taken off the path, the "
+        "target's host is sent, WebSocket is tunnelled. May be repeated",
+    )
+    command.add_argument("--host", help="address to listen on")
+    command.add_argument("--port", type=int, help="port to listen on")
+    command.add_argument(
+        "--workers", metavar="N|auto", help="processes that share the port (default 1)"
+    )
+    command.add_argument("--log-format", choices=["text", "json"], help="access log")
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration that the arguments ask for.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    overrides = {
+        key: value
+        for key, value in (
+            ("server.host", options.host),
+            ("server.port", options.port),
+            ("server.workers", options.workers),
+            ("log.format", options.log_format),
+        )
+        if value is not None
+    }
+    if not options.route:
+        path = options.config or Path(DEFAULT_CONFIG)
+        return load(path, os.environ, overrides)
+    if options.config is not None:
+        raise ConfigError(["--config and --route exclude each other; use one of them"])
+    routes: dict[str, str] = {}
+    for text in options.route:
+        prefix, equals, target = text.partition("=")
+        if not equals or prefix in routes:
+            fault = "given twice" if equals else "write /prefix=http://host:port"
+            raise ConfigError([f"--route {text}: {fault}"])
+        routes[prefix] = target
+    return from_routes(routes, overrides)
+
+
+def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]:
+    """The configuration to serve by, and the certificate that `--tls dev` gave it.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    config = configuration(options)
+    if options.tls is None:
+        return config, None
+    if config.server.tls_certificate:
+        raise ConfigError(
+            ["--tls dev: [server] tls_certificate is set as well; use one of the two"]
+        )
+    made = dev_certificate(config.server.host, os.environ)
+    server = replace(
+        config.server, tls_certificate=str(made.certificate), tls_key=str(made.key)
+    )
+    return replace(config, server=server), made
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """`unbuffered serve`"""
+    process.set_up_logging()
+    config, made = serving(options)
+    if options.route and options.watch:
+        raise ConfigError(["--watch: with --route there is no file to watch"])
+
+    def ready(port: int) -> None:
+        if made is not None:
+            process.say(made.told(port))
+
+    read = None if options.route else lambda: serving(options)[0]
+    watch = (options.config or Path(DEFAULT_CONFIG)) if options.watch else None
+    if number_of_workers(config.server.workers) > 1:
+        from proxy.process.workers.supervisor import supervise  # not for every system
+
+        return supervise(config, ready, read, watch)
+    return process.run(
+        process.serve(config, lambda server: ready(server.port), read=read, watch=watch)
+    )

@@ -1,0 +1,144 @@
+"""A configuration in words, for people: what holds, and where it came from.
+
+Values of fields that a route sets are never shown: they may be secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from proxy.config.fault_text import key_name, quoted
+from proxy.config.model import Config
+from proxy.config.route import Route
+from proxy.config.route_reader import table_name
+
+MASK = "****"
+DEFAULT = "default"
+INDENT = "  "
+FLAGS = ("ws", "change_origin")
+
+
+def report(config: Config) -> str:
+    """Every table, every key, its effective value and its source."""
+    tables: list[tuple[str, msgspec.Struct]] = [
+        ("server", config.server),
+        ("log", config.log),
+        ("inspector", config.inspector),
+        ("metrics", config.metrics),
+        ("tracing", config.tracing),
+    ]
+    tables += [(table_name(prefix), route) for prefix, route in config.routes.items()]
+    sections = [
+        (
+            f"[{name}]",
+            [
+                (key, shown(key, value, source), source)
+                for key, value in leaves(table)
+                for source in [config.sources.get(f"{name}.{key}", DEFAULT)]
+            ],
+        )
+        for name, table in tables
+    ]
+    # One set of columns for all tables, so that the eye runs down the sources.
+    widths = column_widths([row for _, rows in sections for row in rows])
+    return "\n\n".join(
+        "\n".join([title, *(INDENT + aligned(row, widths) for row in rows)])
+        for title, rows in sections
+    )
+
+
+def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each key below a table with its value; an empty table is a value."""
+    values = {
+        each.encode_name: getattr(table, each.name)
+        for each in msgspec.structs.fields(table)
+        if each.name != "prefix"
+    }
+    if isinstance(table, Route):  # what tells routes apart comes first
+        own = ("target", "path_rewrite")
+        values = {name: values[name] for name in own} | values
+    for name, value in values.items():
+        if isinstance(value, msgspec.Struct):
+            yield from leaves(value, f"{path}{name}.")
+        elif isinstance(value, dict) and value:
+            for key, each in value.items():
+                yield f"{path}{name}.{key_name(key)}", each
+        else:
+            yield path + name, value
+
+
+def shown(key: str, value: object, source: str) -> str:
+    """A value as TOML writes it, or a mask."""
+    if key.startswith("headers.") and (".set." in key or "${" in source):
+        return MASK
+    if key.startswith("path_rewrite."):
+        return quoted(rewritten(str(value), source))
+    return as_toml(value)
+
+
+def rewritten(replacement: str, source: str) -> str:
+    """What a rule writes. Keys of an API stand in queries: not from a variable."""
+    return without_query(replacement) if "${" in source else replacement
+
+
+def without_query(path: str) -> str:
+    """Its query masked."""
+    bare, mark, _ = path.partition("?")
+    return f"{bare}{mark}{MASK if mark else ''}"
+
+
+def as_toml(value: object) -> str:
+    match value:
+        case None:
+            return "as change_origin"  # redirect_rewrite, unless it is said
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case float():
+            return f"{value:.15g}"
+        case (only,) if isinstance(value, tuple):
+            return as_toml(only)
+        case list() | tuple():
+            return f"[{', '.join(map(as_toml, value))}]"
+        case dict():
+            return "{}"
+    return quoted(str(value))
+
+
+def route_table(config: Config) -> str:
+    """The routes for the start banner: where they lead, and how."""
+    rows = [("route", "target", "path_rewrite", "flags")]
+    rows += [
+        (
+            prefix,
+            ", ".join(target.text for target in route.targets),
+            ", ".join(
+                f"{pattern} -> {shown_rule(config, prefix, pattern) or quoted('')}"
+                for pattern in route.path_rewrite
+            )
+            or "-",
+            " ".join(flag for flag in FLAGS if getattr(route, flag)) or "-",
+        )
+        for prefix, route in config.routes.items()
+    ]
+    widths = column_widths(rows)
+    return "\n".join(aligned(row, widths) for row in rows)
+
+
+def shown_rule(config: Config, prefix: str, pattern: str) -> str:
+    """The replacement of a rule of a route, masked where that is due."""
+    place = f"{table_name(prefix)}.path_rewrite.{key_name(pattern)}"
+    replacement = config.routes[prefix].path_rewrite[pattern]
+    return rewritten(replacement, config.sources.get(place, DEFAULT))
+
+
+def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,194 @@
+"""Reading one table key by key.
+
+Every fault is kept and none stops the reading, so a person learns of all of
+them at once. Knows no file: what it reads is what TOML gave.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from proxy.config.cidr import parse_network
+from proxy.config.environment import expand
+from proxy.config.fault_text import described, expected, key_name, quoted, unknown
+from proxy.config.foreign_keys import in_seconds
+from proxy.config.model import Inspector, Log, Server
+from proxy.config.route import Route
+
+DEFAULTS = "defaults"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value and where it came from; `name` is its key as it was written."""
+
+    name: str
+    value: Any
+    source: str
+
+
+Entries = dict[str, Entry]
+
+
+@functools.cache
+def keys_of(table: type[msgspec.Struct]) -> dict[str, Any]:
+    """The keys that a table may have, with their types."""
+    fields = msgspec.structs.fields(table)
+    return {each.encode_name: each.type for each in fields if each.name != "prefix"}
+
+
+KEYS_ELSEWHERE = {
+    **dict.fromkeys(keys_of(Route), '[routes."/prefix"]'),
+    **dict.fromkeys(keys_of(Server), "[server]"),
+    **dict.fromkeys(keys_of(Log), "[log]"),
+    **dict.fromkeys(keys_of(Inspector), "[inspector]"),
+}
+
+
+class Reader:
+    """Reads the tables of one origin: a file, or a flag of the command line.
+
+    `lax`: every value is text, as on a command line, so "8080" is a number.
+    """
+
+    def __init__(
+        self, origin: str, environ: Mapping[str, str], *, lax: bool = False
+    ) -> None:
+        self.origin = origin
+        self.environ = environ
+        self.lax = lax
+        self.faults: list[str] = []
+
+    def fault(self, table: str, key: str, message: str) -> None:
+        """Keep a fault; an empty `table` or `key` is left out."""
+        place = f"[{table}] {key}".strip() if table else key
+        self.faults.append(f"{self.origin}: {place}: {message}")
+
+    def items(self, table: str, key: str, raw: object) -> Iterator[tuple[str, object]]:
+        """The keys of a table, or of a table within it; none after a fault."""
+        if isinstance(raw, dict):
+            yield from raw.items()
+        else:
+            self.fault(table, key, f"expected a table, got {described(raw)}")
+
+    def value(
+        self, table: str, key: str, raw: object, kind: Any, *, secret: bool = False
+    ) -> Entry | None:
+        """Replace references in a value and convert it to the type of its key."""
+        origin = f"{self.origin} [{DEFAULTS}]" if table == DEFAULTS else self.origin
+        references: tuple[str, ...] = ()
+        try:
+            if isinstance(raw, str) and not self.lax:
+                expansion = expand(raw, self.environ)
+                raw, references = expansion.text, expansion.references
+            # The environment holds text only: "8080" from there is a number.
+            value = msgspec.convert(raw, kind, strict=not (self.lax or references))
+            if value == math.inf:
+                raise msgspec.ValidationError
+        except msgspec.ValidationError:
+            found = " from ".join([described(raw, secret), *references])
+            better = "" if references else in_other_words(key, raw, kind)
+            self.fault(table, key, f"expected {expected(kind)}, got {found}{better}")
+            return None
+        except ValueError as error:
+            self.fault(table, key, str(error))
+            return None
+        return Entry(key, value, ", ".join([origin, *references]))
+
+    def passes(
+        self, table: str, key: str, check: Callable[..., object], *values: str
+    ) -> bool:
+        """Whether a check finds no fault; a fault is kept."""
+        try:
+            check(*values)
+        except ValueError as error:
+            self.fault(table, key, str(error))
+            return False
+        return True
+
+    def known_value(
+        self, table: str, key: str, raw: object, known: Mapping[str, Any]
+    ) -> Entries:
+        """The entry of a key that must be one of `known`; empty after a fault."""
+        if key not in known:
+            message = unknown(key, known, KEYS_ELSEWHERE, raw=raw)
+            self.fault(table, key_name(key), message)
+            return {}
+        if key == "trusted_proxies":
+            return self.strings(table, key, raw, parse_network)
+        entry = self.value(table, key, raw, known[key])
+        if entry is None:
+            return {}
+        if key == "host" and not self.passes(table, key, check_host, entry.value):
+            return {}
+        return {key: entry}
+
+    def strings(
+        self, table: str, key: str, raw: object, check: Callable[[str], object]
+    ) -> Entries:
+        """The entry of a key that holds a list of strings, each of them checked."""
+        if not isinstance(raw, list):
+            self.fault(table, key, f"expected a list of strings, got {described(raw)}")
+            return {}
+        entries = []
+        for position, content in enumerate(raw, start=1):
+            place = f"{key}, item {position}"
+            entry = self.value(table, place, content, str)
+            if entry and self.passes(table, place, check, entry.value):
+                entries.append(entry)
+        if len(entries) < len(raw):
+            return {}
+        origins = dict.fromkeys([entry.source for entry in entries] or [self.origin])
+        texts = [entry.value for entry in entries]
+        return {key: Entry(key, texts, "; ".join(origins))}
+
+    def plain(
+        self, table: str, content: object, model: type[msgspec.Struct]
+    ) -> Entries:
+        """Read a table that holds nothing but single values."""
+        entries: Entries = {}
+        for key, raw in self.items(table, "", content):
+            entries |= self.known_value(table, key, raw, keys_of(model))
+        return entries
+
+
+def in_other_words(key: str, raw: object, kind: Any) -> str:
+    """What to write instead of a text that stands for a number or a boolean."""
+    if not isinstance(raw, str):
+        return ""
+    try:
+        msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError:
+        seconds = in_seconds(raw, 1) if key.endswith("_seconds") else None
+        return "" if seconds is None else f": write {seconds:.15g}"
+    return ": leave the quotes out"
+
+
+def check_host(host: str) -> None:
+    """The address to listen on: a name or an address, without a port.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if not host:
+        raise ValueError('expected an address: "127.0.0.1" for this machine only')
+    if re.search(r"[\s/\[\]]", host):
+        raise ValueError(
+            f"expected a bare name or IP address, got {quoted(host)}: "
+            "no scheme, no brackets, no path"
+        )
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError(
+                f"{quoted(host)} is no IP address; a port goes into the key port"
+            ) from None

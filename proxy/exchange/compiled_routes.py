@@ -1,0 +1,113 @@
+"""A configuration made ready to serve: all that can be computed once, is.
+
+Holds what exchanges share. A reload makes a new `CompiledRoutes`; exchanges that
+run keep the one they began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from proxy.config.model import Config
+from proxy.config.route import Route
+from proxy.config.route_reader import table_name
+from proxy.errors import concerning
+from proxy.policy.header_fields import Rules
+from proxy.policy.load_balancing import choose
+from proxy.policy.path_rewrite import compile_rules
+from proxy.policy.response_rewrite import Publishing
+from proxy.policy.routing import Router
+from proxy.policy.trusted_proxies import TrustedProxies
+from proxy.policy.webdav_destination import Find
+from proxy.timeline import Clock, Timeline
+from proxy.transport.lenient_reading import Reading
+from proxy.transport.ticker import Ticker
+from proxy.transport.upstream import Upstream, Upstreams
+
+
+class CompiledRoute:
+    """One route: its compiled rules and its targets with their connections."""
+
+    __slots__ = (
+        "find",
+        "lenient",
+        "path_rules",
+        "prefix",
+        "publishing",
+        "request_rules",
+        "response_rules",
+        "route",
+        "turn",
+        "upstreams",
+    )
+
+    def __init__(self, route: Route, upstreams: Sequence[Upstream]) -> None:
+        self.route = route
+        self.find: Find = self.itself  # the route of another path
+        self.prefix = route.prefix
+        self.path_rules = compile_rules(route.path_rewrite)
+        self.request_rules = Rules(route.headers.request, alike=True)
+        self.response_rules = Rules(route.headers.response)
+        publishing = Publishing(route)
+        self.publishing = None if publishing.idle else publishing
+        self.upstreams = tuple(upstreams)
+        self.lenient: Reading | None = None
+        if route.upstream_parsing == "lenient":
+            from proxy.http1.lenient import Lenient
+
+            self.lenient = Lenient()
+        self.turn = 0
+
+    def itself(self, path: bytes) -> CompiledRoute:
+        """Where there are no other routes."""
+        return self
+
+    def choose(self, upstreams: Sequence[Upstream], now: float) -> Upstream:
+        """The one of `upstreams` that shall be asked now."""
+        self.turn += 1
+        return choose(upstreams, self.turn, now)
+
+
+class CompiledRoutes:
+    """All routes, the clock, and who wants to hear of ended exchanges."""
+
+    __slots__ = (
+        "clock",
+        "ended",
+        "is_trusted",
+        "router",
+        "ticker",
+        "upstreams",
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        ticker: Ticker,
+        ended: Callable[[Timeline], None],
+        before: CompiledRoutes | None = None,
+    ) -> None:
+        self.clock: Clock = ticker.clock
+        self.ticker = ticker
+        known = before.upstreams if before is not None else None
+        self.upstreams: Upstreams = Upstreams(ticker, known)
+        self.ended = ended
+        with concerning("[server] trusted_proxies"):
+            self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
+        routes: dict[str, CompiledRoute] = {}
+        for prefix, route in config.routes.items():
+            # A file, such as ca_file, may have gone since the check.
+            with concerning(f"[{table_name(prefix)}]"):
+                routes[prefix] = CompiledRoute(route, self.upstreams.of(route))
+        self.router = Router(routes)
+        for made in routes.values():
+            made.find = self.router.match
+        self.upstreams.before = {}
+
+    def trusts(self, route: CompiledRoute, address: bytes) -> bool:
+        """Does what a client says of the hops before it count?"""
+        return route.route.trust_forwarded or self.is_trusted(address)
+
+    def close(self, successor: CompiledRoutes | None = None) -> None:
+        """Close upstream connections that nobody uses, or will."""
+        self.upstreams.close(successor.upstreams if successor else None)

@@ -1,0 +1,150 @@
+"""The watch: every few seconds, a look at what runs, for the log.
+
+While there are clients, and in slices, so that thousands of streams make no
+pause. On each route one event stream at a time is probed for bursts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+
+from proxy.exchange.exchange import Exchange
+from proxy.inspector.detectors import Findings
+from proxy.inspector.exchange_history import Live
+from proxy.internal_errors import report
+from proxy.observe.burst_detector import Bursts, events_in
+from proxy.observe.capture_buffer import Recording
+from proxy.observe.exchange_row import kind
+from proxy.observe.findings import Finding, Told
+from proxy.timeline import Phase
+from proxy.transport.tap import Tap
+
+LOOK_SECONDS = 5.0
+SLICE = 500  # exchanges that are looked at in one turn of the loop
+PROBE_AGAIN_SECONDS = 60.0  # after a verdict, whatever it was
+KINDS = ("event-stream", "ndjson")
+
+
+class Probe:
+    """Counts the events of one stream as they pass; keeps none."""
+
+    __slots__ = ("bursts", "kind")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.bursts = Bursts()
+
+    def piece(self, side: str, arrived: float, sent: float | None, data: bytes) -> None:
+        if side == "response":
+            self.bursts.piece(arrived, events_in(data, self.kind))
+
+    def sent(self, side: str, now: float) -> None:
+        """Of no interest."""
+
+    def over(self, now: float) -> None:
+        """Of no interest."""
+
+
+class Watch:
+    """Looks after the exchanges of one server."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.clock = live.ticker.clock
+        self.told = Told()
+        self.timer: asyncio.Handle | None = None
+        self.probed: dict[str, Exchange] = {}
+        self.again: dict[str, float] = {}
+        self.on = True
+
+    def stir(self) -> None:
+        """There is a client: look, as long as there are any."""
+        if self.timer is None and self.on:
+            loop = asyncio.get_running_loop()
+            self.timer = loop.call_later(LOOK_SECONDS, self.begin)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        for exchange in self.probed.values():
+            self.live.untap(exchange)
+        self.probed.clear()
+
+    def begin(self) -> None:
+        """Called by the timer."""
+        try:
+            exchanges = tuple(self.live.open())
+        except Exception as error:
+            self.crashed(error)
+        else:
+            self.go_on(iter(exchanges), Findings(self.clock()))
+
+    def go_on(self, exchanges: Iterator[Exchange], findings: Findings) -> None:
+        """One slice, and then the next. A look that fails is followed by another."""
+        try:
+            self.look_on(exchanges, findings)
+        except Exception as error:
+            self.crashed(error)
+
+    def crashed(self, error: Exception) -> None:
+        """Look again later."""
+        report("the watch over exchanges", error)
+        self.timer = None
+        if self.live.clients:
+            self.stir()
+
+    def look_on(self, exchanges: Iterator[Exchange], findings: Findings) -> None:
+        some = list(islice(exchanges, SLICE))
+        self.look(some, findings)
+        if some:
+            loop = asyncio.get_running_loop()
+            self.timer = loop.call_soon(self.go_on, exchanges, findings)
+            return
+        self.told.tell(self.conclude(findings), findings.now)
+        self.timer = None
+        if self.live.clients:
+            self.stir()
+
+    def look(self, exchanges: list[Exchange], findings: Findings) -> None:
+        """Look at some exchanges, and probe one of each route that is due."""
+        findings.look(exchanges)
+        for exchange in exchanges:
+            route = exchange.timeline.route
+            if (
+                route is not None
+                and exchange.phase is Phase.RELAYING
+                and exchange.tap is None
+                and exchange.timeline.stream
+                and route not in self.probed
+                and findings.now >= self.again.get(route, 0)
+                and kind(exchange.timeline) in KINDS
+            ):
+                exchange.tap = Tap(Probe(kind(exchange.timeline)), self.clock)
+                exchange.tap.dial_in(exchange.client, exchange.connection)
+                self.probed[route] = exchange
+
+    def conclude(self, findings: Findings) -> list[Finding]:
+        """All findings, those of the probes included."""
+        for route, exchange in tuple(self.probed.items()):
+            bursts = bursts_of(exchange)
+            verdict = bursts.verdict() if bursts is not None else None
+            if verdict is not None:
+                findings.bursts(exchange, verdict)
+            over = exchange.phase is Phase.OVER
+            if over or bursts is None or bursts.decided:
+                del self.probed[route]
+                if bursts is not None and bursts.decided:
+                    self.again[route] = findings.now + PROBE_AGAIN_SECONDS
+                if exchange.tap is not None and isinstance(exchange.tap.record, Probe):
+                    self.live.untap(exchange)
+        return [*findings.all(), *findings.crowded()]
+
+
+def bursts_of(exchange: Exchange) -> Bursts | None:
+    """What is known of the bursts of an exchange, if it is looked at."""
+    record = exchange.tap.record if exchange.tap is not None else None
+    return record.bursts if isinstance(record, Probe | Recording) else None

@@ -1,0 +1,74 @@
+"""Browsers and the connections they have: counted by each worker, told by one.
+
+The kernel gives the connections of one browser to any worker, so that none of them
+sees how many there are. The one whose feed is looked at adds up what all count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from proxy.observe.exchange_row import text
+from proxy.observe.findings import Finding
+
+BROWSERS_LIMIT = 6  # connections of one browser to one origin, by HTTP/1.1
+MOST_BROWSERS = 200  # that one worker tells another of
+MOST_IDS = 100  # of exchanges that one warning names
+
+
+class Browser(Struct):
+    """One browser at one host, and its requests that are open."""
+
+    client: str
+    host: str
+    agent: str
+    count: int
+    ids: list[str]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.client, self.host, self.agent
+
+
+def browser(key: tuple[bytes, bytes, bytes], ids: list[str]) -> Browser:
+    """Of the client's address, `Host` and `User-Agent`."""
+    client, host, agent = map(text, key)
+    return Browser(client, host, agent, len(ids), ids[:MOST_IDS])
+
+
+def added_up(told: Iterable[Browser]) -> list[Browser]:
+    """What several workers have counted, as one of them would have."""
+    found: dict[tuple[str, str, str], Browser] = {}
+    for each in told:
+        known = found.setdefault(
+            each.key, Browser(each.client, each.host, each.agent, 0, [])
+        )
+        known.count += each.count
+        known.ids = [*known.ids, *each.ids][:MOST_IDS]
+    return list(found.values())
+
+
+def crowded(browsers: Iterable[Browser]) -> list[tuple[Finding, Browser]]:
+    """Those that have no connection left, or a single one."""
+    return [
+        (connections(each), each)
+        for each in browsers
+        if each.count >= BROWSERS_LIMIT - 1
+    ]
+
+
+def connections(found: Browser) -> Finding:
+    if found.count >= BROWSERS_LIMIT:
+        left, follows = "none", "so its next request waits until one ends"
+    else:
+        left, follows = "one", "so it has one left, and what comes then waits"
+    return Finding(
+        "connections",
+        (*found.key, left),
+        f"a browser at {found.client} has {found.count} requests open to {found.host}: "
+        f"browsers open no more than {BROWSERS_LIMIT} connections to one host, "
+        f"{follows}; close streams that are not needed, share one between tabs, or "
+        "spread them over several host names",
+    )

@@ -1,0 +1,250 @@
+"""One exchange: its fields, and its pieces as they pass.
+
+To open the feed of an exchange taps it: from then on each piece is told, after
+those that are recorded already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+
+import msgspec
+
+from proxy.exchange.exchange import Exchange
+from proxy.inspector.exchange_history import Live
+from proxy.inspector.heads import heads
+from proxy.inspector.own_response import EVENT_STREAM, Answer, event
+from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
+from proxy.observe.exchange_row import Row, row, signature
+from proxy.timeline import Phase, Timeline, wall_clock
+
+BATCH_SECONDS = 0.1  # at least, between two batches of pieces
+BATCH_BYTES = 256 * 1024  # of pieces in one batch
+COMMENT_SECONDS = 15.0
+# A piece that waits is looked at again after so long, and then after a tenth of the
+# time it has waited: how long it was held is told to within a tenth.
+SETTLE_SECONDS = 0.005
+
+
+def view(
+    live: Live, worker: int, timeline: Timeline, exchange: Exchange | None
+) -> bytes:
+    """All that is known of an exchange but its pieces, as JSON."""
+    told: dict[str, object] = {**present_row(live, worker, timeline, exchange)}
+    recording = live.budget.recordings.get(timeline)
+    told |= heads(timeline, exchange, recording and recording.heads)
+    return msgspec.json.encode(told)
+
+
+def present_row(
+    live: Live, worker: int, timeline: Timeline, exchange: Exchange | None
+) -> Row:
+    now = live.ticker.clock()
+    phase = Phase.OVER if exchange is None else exchange.phase
+    told = row(timeline, phase, worker, now, wall_clock() - now)
+    recording = live.budget.recordings.get(timeline)
+    bursts = recording and recording.bursts and recording.bursts.verdict()
+    whole = recording is not None and recording.whole
+    return {**told, "bursts": bursts, "whole": whole}
+
+
+class PieceFeed:
+    """One client that looks at one exchange."""
+
+    def __init__(
+        self,
+        live: Live,
+        worker: int,
+        answer: Answer,
+        timeline: Timeline,
+        exchange: Exchange | None,
+        *,
+        bodies: bool,
+    ) -> None:
+        self.live = live
+        self.worker = worker
+        self.answer = answer
+        self.timeline = timeline
+        self.exchange = exchange
+        self.bodies = bodies
+        self.clock = live.ticker.clock
+        if exchange is not None:
+            self.recording = live.tap(exchange)
+        else:
+            self.recording = live.budget.record(timeline)
+            self.recording.ended = True
+        self.count = 0  # pieces that were told, or were gone before that
+        self.passed = 0  # their bytes
+        self.unread = 0  # weight of those that were not told
+        self.dropped = [0, 0]
+        self.told: tuple[object, ...] = ()
+        self.late: list[Piece] = []  # told before they were out
+        self.settling: asyncio.TimerHandle | None = None
+        self.flushed = float("-inf")
+        self.heard = self.clock()
+        self.soon = False
+
+    def start(self) -> None:
+        """Send what is recorded; the rest follows as it passes."""
+        answer = self.answer
+        answer.on_end = self.stop
+        answer.stream(EVENT_STREAM)
+        if answer.over:
+            return
+        self.live.look()
+        self.recording.listeners.append(self.stirred)
+        self.live.ticker.add(self)
+        self.flush()
+
+    def stop(self) -> None:
+        """The client is gone, or the exchange has been told in full."""
+        self.live.ticker.discard(self)
+        if self.settling is not None:
+            self.settling.cancel()
+        if self.stirred in self.recording.listeners:
+            self.recording.listeners.remove(self.stirred)
+        if self.answer.streams:
+            self.live.look_away()
+
+    def stirred(self) -> None:
+        """A piece has passed: tell it in a turn of its own, if one is due.
+
+        Or if there is much to tell: what has no room any more is told to nobody.
+        """
+        if self.recording.unsent and self.settling is None:
+            self.settle_later(SETTLE_SECONDS)
+        if self.recording.pieces:
+            self.unread += self.recording.pieces[-1].weight
+        early = self.clock() - self.flushed < BATCH_SECONDS
+        if self.soon or (early and self.unread < PER_EXCHANGE // 2):
+            return
+        self.soon = True
+        asyncio.get_running_loop().call_soon(self.flush_soon)
+
+    def flush_soon(self) -> None:
+        """Called by the loop."""
+        try:
+            self.flush()
+        except Exception as error:
+            self.crashed("the feed of an exchange", error)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """It could not be told: its client has to ask anew."""
+        self.answer.crashed(place, error)
+
+    def check(self, now: float) -> None:
+        """Called by the clock: what came too soon after the last batch, and the row."""
+        self.flush()
+        if now - self.heard >= COMMENT_SECONDS and not self.answer.blocked:
+            self.heard = now
+            self.answer.write(b": all is well\n\n")
+
+    def flush(self) -> None:
+        """Send what is new, as far as the client reads."""
+        self.soon = False
+        while not self.answer.blocked:
+            self.flushed = now = self.clock()
+            self.skip_gone()
+            batch = self.take()
+            if batch:
+                self.send(b"pieces", batch)
+            self.send_late(now)
+            is_now = signature(self.timeline, self.phase)
+            if is_now != self.told:
+                self.told = is_now
+                self.send(b"row", self.row())
+            if self.timeline.ended is None:
+                return
+            if self.count == self.recording.count:
+                self.send(b"end", self.row())
+                self.answer.end()
+                return
+
+    @property
+    def phase(self) -> Phase:
+        if self.exchange is None or self.timeline.ended is not None:
+            return Phase.OVER
+        return self.exchange.phase
+
+    def row(self) -> Row:
+        return present_row(self.live, self.worker, self.timeline, self.exchange)
+
+    def skip_gone(self) -> None:
+        """Tell of pieces that are recorded no more, and were not told."""
+        recording = self.recording
+        missed = recording.first - self.count
+        if missed > 0:
+            self.dropped[0] += missed
+            self.dropped[1] += recording.dropped_bytes - self.passed
+            self.count = recording.first
+            self.passed = recording.dropped_bytes
+            pieces, size = self.dropped
+            self.send(b"dropped", {"pieces": pieces, "bytes": size})
+
+    def take(self) -> list[dict[str, object]]:
+        """The next pieces, no more than fit into a batch."""
+        self.unread = 0
+        batch = []
+        size = 0
+        for piece in self.recording.since(self.count):
+            batch.append(self.shown(piece))
+            self.count += 1
+            self.passed += piece.size
+            if piece.sent is None:
+                self.late.append(piece)
+            size += piece.size
+            if size >= BATCH_BYTES:
+                break
+        return batch
+
+    def send_late(self, now: float) -> None:
+        """Tell when pieces went out that had to wait for a slow peer."""
+        self.settle(now)
+        out = [piece for piece in self.late if piece.sent is not None]
+        if out:
+            self.late = [piece for piece in self.late if piece.sent is None]
+            self.send(b"pieces", [self.shown(piece, data=False) for piece in out])
+
+    def settle(self, now: float) -> None:
+        """Note what has gone out, on both sides, since a peer has read on."""
+        exchange = self.exchange
+        if exchange is None or self.timeline.ended is not None:
+            return
+        if not exchange.client.blocked:
+            self.recording.sent("response", now)
+        if exchange.connection is not None and not exchange.connection.blocked:
+            self.recording.sent("request", now)
+
+    def settle_later(self, delay: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.settling = loop.call_later(delay, self.settle_waiting)
+
+    def settle_waiting(self) -> None:
+        """Has what waits gone out? If not, look again. Called by the loop."""
+        self.settling = None
+        try:
+            now = self.clock()
+            self.settle(now)
+            if self.recording.unsent:
+                waited = now - self.recording.unsent[0].arrived
+                self.settle_later(max(waited / 10, SETTLE_SECONDS))
+        except Exception as error:
+            self.crashed("the feed of an exchange", error)
+
+    def shown(self, piece: Piece, *, data: bool = True) -> dict[str, object]:
+        started = self.timeline.started
+        told: dict[str, object] = {
+            "n": piece.n,
+            "side": piece.side,
+            "arrived": round(piece.arrived - started, 6),
+            "sent": None if piece.sent is None else round(piece.sent - started, 6),
+            "bytes": piece.size,
+        }
+        if data and self.bodies:
+            told["base64"] = b64encode(piece.data).decode("ascii")
+        return told
+
+    def send(self, name: bytes, content: object) -> None:
+        self.heard = self.clock()
+        self.answer.write(event(name, msgspec.json.encode(content)))

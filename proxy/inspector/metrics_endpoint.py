@@ -1,0 +1,109 @@
+"""/_unbuffered/metrics and /_unbuffered/health: for machines that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+import msgspec
+
+from proxy.exchange.compiled_routes import CompiledRoutes
+from proxy.inspector.exchange_history import Live
+from proxy.inspector.own_response import JSON, Answer
+from proxy.inspector.peer_workers import OWN, fetch_all, owned
+from proxy.inspector.process_metrics import surroundings
+from proxy.inspector.state import loop_name
+from proxy.observe.metrics import Metrics
+from proxy.observe.prometheus_text import CONTENT_TYPE, Family, exposition, merged
+from proxy.timeline import Timeline
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.ticker import Ticker
+
+
+class Server(Protocol):
+    """Whose numbers they are."""
+
+    ticker: Ticker
+    compiled: CompiledRoutes
+    number: int
+    siblings: tuple[str, ...]
+
+    @property
+    def clients(self) -> Collection[ClientConnection]:
+        """All connections of clients."""
+
+    @property
+    def draining(self) -> bool:
+        """Does it take no more?"""
+
+
+class Own(msgspec.Struct):
+    """What one worker tells another."""
+
+    number: int
+    families: list[Family]
+
+
+class Scraping:
+    """The numbers of one server, and of its siblings when they are asked for."""
+
+    def __init__(self, server: Server, live: Live) -> None:
+        self.server = server
+        self.live = live
+        self.counted: Metrics | None = None
+
+    def configure(self, enabled: bool) -> None:
+        """Count, or do not; what was counted stays over a reload."""
+        if not enabled:
+            self.counted = None
+        elif self.counted is None:
+            self.counted = Metrics()
+        lag = self.counted.lag.observe if self.counted is not None else None
+        self.server.ticker.lagged = lag
+
+    def ended(self, timeline: Timeline) -> None:
+        """An exchange is over."""
+        if self.counted is not None:
+            self.counted.ended(timeline)
+
+    def health(self, answer: Answer) -> None:
+        """For a load balancer: shall it send requests here?"""
+        if self.server.draining or answer.client.draining:
+            answer.whole(503, JSON, b'{"status":"draining"}')
+        else:
+            answer.whole(200, JSON, b'{"status":"ready"}')
+
+    def metrics(self, answer: Answer, *, own: bool) -> None:
+        """All numbers; of all workers, unless only ours are asked for."""
+        ours = Own(self.server.number, self.families())
+        if own:
+            answer.whole(200, JSON, msgspec.json.encode(ours))
+        elif self.server.siblings:
+            owned(answer, self.gather(answer, ours))
+        else:
+            self.send(answer, [ours])
+
+    async def gather(self, answer: Answer, ours: Own) -> None:
+        """Ask the other workers for theirs."""
+        target = f"/_unbuffered/metrics?{OWN}"
+        told = await fetch_all(self.server.siblings, target)
+        others = [msgspec.json.decode(each, type=Own) for each in told]
+        self.send(answer, [ours, *others])
+
+    def send(self, answer: Answer, workers: list[Own]) -> None:
+        families = merged([(each.number, each.families) for each in workers])
+        answer.whole(200, CONTENT_TYPE, exposition(families))
+
+    def families(self) -> list[Family]:
+        """All numbers of this worker, as they are now."""
+        counted = self.counted
+        running = (exchange.timeline for exchange in self.live.open())
+        return [
+            *(counted.families(running) if counted is not None else ()),
+            *surroundings(
+                self.server.compiled.upstreams,
+                len(self.server.clients),
+                draining=self.server.draining,
+                loop=loop_name(),
+            ),
+        ]

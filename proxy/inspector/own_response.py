@@ -1,0 +1,209 @@
+"""What the proxy answers itself: a message to a client, whole or as a stream.
+
+These exchanges are no `Exchange`: they reach no upstream, are in no log and in
+no metric. Each is bounded: what a client does not take is not made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from proxy.errors import ClientError, ProxyError
+from proxy.http1.framing import LengthBody, request_body
+from proxy.http1.grammar import Fields
+from proxy.http1.head import RequestHead
+from proxy.internal_errors import report
+from proxy.policy.error_response import phrase
+from proxy.policy.header_fields import head_bytes
+from proxy.policy.messages import wants_keep_alive
+from proxy.timeline import http_date
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.connection import HIGH_WATER
+
+CSP = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+GUARDS: Fields = [
+    (b"Content-Security-Policy", CSP),
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"X-Frame-Options", b"DENY"),
+    (b"Referrer-Policy", b"no-referrer"),
+    (b"Cross-Origin-Resource-Policy", b"same-origin"),
+    (b"Cross-Origin-Opener-Policy", b"same-origin"),
+]
+NO_STORE = (b"Cache-Control", b"no-store")
+EVENT_STREAM: Fields = [
+    (b"Content-Type", b"text/event-stream; charset=utf-8"),
+    (b"Cache-Control", b"no-store, no-transform"),
+    (b"X-Accel-Buffering", b"no"),
+]
+JSON = b"application/json"
+
+
+class Answer:
+    """A response of our own to one request.
+
+    Stands where an exchange stands (`client.exchange`), so that a client that
+    leaves and a drain are told to it.
+    """
+
+    def __init__(self, client: ClientConnection, head: RequestHead) -> None:
+        self.client = client
+        self.head = head
+        self.over = False
+        self.on_end: Callable[[], None] | None = None
+        self.streams = False
+        self.begun = False  # is any of it written?
+        self.bodies = False  # does it show any?
+        self.read_on = asyncio.Event()
+        client.keep_alive = wants_keep_alive(head) and not client.draining
+        client.exchange = self
+        client.limit_buffer(HIGH_WATER)
+        try:
+            client.body = request_body(head)
+        except ClientError:  # where the next request begins is unsure
+            client.keep_alive = False
+            client.body = LengthBody(0)
+
+    # -- writing
+
+    def whole(
+        self,
+        status: int,
+        content_type: bytes,
+        body: bytes,
+        fields: Fields | None = None,
+    ) -> None:
+        """Answer with a complete message."""
+        fields = [(b"Content-Type", content_type), *(fields or [NO_STORE])]
+        if status != 304:
+            fields.append((b"Content-Length", b"%d" % len(body)))
+        head = self.head_of(status, fields)
+        bodiless = self.head.method == b"HEAD" or status == 304
+        self.client.transport.write(head if bodiless else head + body)
+        self.end()
+
+    def stream(self, fields: Fields) -> None:
+        """Begin a response whose end is not known."""
+        client = self.client
+        if self.head.method == b"HEAD":
+            client.transport.write(self.head_of(200, fields))
+            self.end()
+            return
+        self.streams = True
+        # Else the close is its end (RFC 9112 §6.3).
+        client.chunked = self.head.minor >= 1 and client.keep_alive
+        if client.chunked:
+            fields = [*fields, (b"Transfer-Encoding", b"chunked")]
+        else:
+            client.keep_alive = False
+        client.transport.write(self.head_of(200, fields))
+
+    def head_of(self, status: int, fields: Fields) -> bytes:
+        self.begun = True
+        fields = [*fields, *GUARDS, (b"Date", http_date())]
+        if not self.client.keep_alive or not self.client.request_complete:
+            fields.append((b"Connection", b"close"))
+        return head_bytes(b"HTTP/1.1 %d %b" % (status, phrase(status).encode()), fields)
+
+    @property
+    def blocked(self) -> bool:
+        """Does the client not read? Then nothing more is made for it."""
+        return self.over or self.client.blocked or self.client.closed
+
+    async def ready(self) -> None:
+        """Wait until the client reads on."""
+        while self.client.blocked and not self.over:
+            self.read_on.clear()
+            self.client.feeder = self
+            await self.read_on.wait()
+
+    def sink_blocked(self) -> None:
+        """The client does not read: told by its connection."""
+
+    def sink_ready(self) -> None:
+        """The client reads on."""
+        self.read_on.set()
+
+    def write(self, piece: bytes) -> None:
+        """A piece of the stream."""
+        if not self.over and not self.client.closed:
+            self.client.send_piece(piece)
+
+    def end(self) -> None:
+        """The response is complete."""
+        if self.over:
+            return
+        self.close()
+        if self.streams and not self.client.closed:
+            self.client.send_end([])
+        self.client.next()
+
+    def close(self) -> None:
+        """Let go of what was waited for."""
+        self.over = True
+        self.read_on.set()
+        if self.client.feeder is self:
+            self.client.feeder = None
+        ended, self.on_end = self.on_end, None
+        if ended is not None:
+            ended()
+
+    # -- what a client connection tells its exchange
+
+    def client_left(self, error: ClientError) -> None:
+        if not self.over:
+            self.close()
+            self.client.abort()
+
+    def fail(self, error: ProxyError) -> None:
+        if not self.over:
+            self.close()
+            self.client.abort()
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """What makes this answer raised: say so, if nothing was said, or break off."""
+        report(place, error)
+        if self.over:
+            return
+        try:
+            if not self.begun:
+                refuse(self, 500, "internal error; the proxy's log has more")
+                return
+            self.close()
+        except Exception as again:
+            self.over = True
+            report("the end of an answer of the inspector", again)
+        self.client.abort()
+
+    def drain(self) -> None:
+        """A feed would go on for ever: it ends now. Its client will come again."""
+        self.client.keep_alive = False
+        if self.streams:
+            self.end()
+
+    def shut_down(self) -> bool:
+        self.cut()
+        return False
+
+    def cut(self) -> None:
+        self.close()
+        self.client.abort()
+
+
+def refuse(answer: Answer, status: int, message: str) -> None:
+    """Say in JSON why there is nothing."""
+    body = msgspec.json.encode({"error": {"status": status, "message": message}})
+    fields = [NO_STORE]
+    if status == 405:
+        fields.append((b"Allow", b"GET, HEAD"))
+    answer.whole(status, JSON, body + b"\n", fields)
+
+
+def event(name: bytes, data: bytes) -> bytes:
+    """One event of a stream; `data` holds no line feed."""
+    return b"event: %b\ndata: %b\n\n" % (name, data)

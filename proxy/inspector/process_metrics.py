@@ -1,0 +1,124 @@
+"""What is measured beside the exchanges: upstreams, clients, the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from proxy import __version__
+from proxy.internal_errors import INTERNAL_ERRORS
+from proxy.line_writer import WRITERS
+from proxy.observe.prometheus_text import Family
+from proxy.transport.upstream import Upstream
+
+
+def surroundings(
+    upstreams: Iterable[Upstream], clients: int, *, draining: bool, loop: str
+) -> list[Family]:
+    """Gauges of one worker."""
+    told = upstream_families(upstreams)
+    for name, text, value in (
+        ("client_connections", "Open connections of clients.", clients),
+        ("draining", "1 while open exchanges end and no new ones begin.", draining),
+    ):
+        family = Family(f"unbuffered_{name}", "gauge", text, [])
+        family.add(float(value))
+        told.append(family)
+    info = Family("unbuffered_info", "gauge", "What runs here; always 1.", [])
+    info.add(
+        1,
+        ("version", __version__),
+        ("loop", loop),
+        ("python", sys.version.split()[0]),
+    )
+    return [*told, info, *fault_families(), *process_families()]
+
+
+def fault_families() -> list[Family]:
+    """What went wrong in this process itself."""
+    dropped = Family(
+        "unbuffered_log_lines_dropped_total",
+        "counter",
+        "Lines that were not written, since their reader was slow or gone.",
+        [],
+    )
+    for key in ("access", "events"):
+        writer = WRITERS.get(key)
+        dropped.add(float(writer.dropped) if writer else 0.0, ("log", key))
+    errors = Family(
+        "unbuffered_internal_errors_total",
+        "counter",
+        "Exceptions that nobody expected; the log has them.",
+        [],
+    )
+    errors.add(float(INTERNAL_ERRORS.counts.total()))
+    return [dropped, errors]
+
+
+def upstream_families(upstreams: Iterable[Upstream]) -> list[Family]:
+    """Whether each target can be reached, and what is open to it."""
+    up = Family(
+        "unbuffered_upstream_up", "gauge", "0 while the target cannot be reached.", []
+    )
+    opened = Family(
+        "unbuffered_upstream_exchanges_open", "gauge", "Exchanges of a target.", []
+    )
+    idle = Family(
+        "unbuffered_upstream_connections_idle", "gauge", "Kept for later use.", []
+    )
+    seen: dict[str, list[float]] = {}
+    for upstream in upstreams:  # one target may be there twice, treated differently
+        name = upstream.condition.name
+        sums = seen.setdefault(name, [1.0, 0, 0])
+        sums[0] = min(sums[0], upstream.condition.down_since is None)
+        sums[1] += upstream.open
+        sums[2] += len(upstream.idle)
+    for name, sums in seen.items():
+        for family, value in zip((up, opened, idle), sums, strict=True):
+            family.add(float(value), ("upstream", name))
+    return [up, opened, idle]
+
+
+def process_families() -> list[Family]:
+    """The process, by the names that every Prometheus client has for it."""
+    told = []
+    for name, kind, text, value in (
+        ("cpu_seconds", "counter", "CPU time of the process.", sum(os.times()[:2])),
+        ("resident_memory_bytes", "gauge", "Memory in use.", resident_bytes()),
+        ("open_fds", "gauge", "Open file descriptors.", open_descriptors()),
+        ("max_fds", "gauge", "Limit on file descriptors.", most_descriptors()),
+    ):
+        if value is not None:
+            suffix = "_total" if kind == "counter" else ""
+            family = Family(f"process_{name}{suffix}", "gauge", text, [])
+            if kind == "counter":
+                family.kind = "counter"
+            family.add(float(value))
+            told.append(family)
+    return told
+
+
+def resident_bytes() -> float | None:
+    """Linux only: elsewhere nothing short of a library tells the present value."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return float(pages * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def open_descriptors() -> float | None:
+    try:
+        return float(len(os.listdir("/proc/self/fd")))
+    except OSError:
+        return None
+
+
+def most_descriptors() -> float | None:
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return None
+    return float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

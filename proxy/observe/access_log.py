@@ -1,0 +1,130 @@
+"""The access log: one line per exchange, at its end.
+
+Text for people, JSON for machines. Field values are never logged, so neither
+is a credential that a route adds.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import lru_cache
+
+from proxy.config.model import LogFormat
+from proxy.errors import ProxyError
+from proxy.line_writer import LineStream
+from proxy.timeline import Clock, Ending, Timeline, wall_clock
+
+Record = dict[str, object]
+
+CLIENT_LEFT = Ending.CLIENT_LEFT
+
+
+def record(timeline: Timeline, ended_at: float) -> Record:
+    """What the line says. Times are seconds, sizes bytes of body.
+
+    `ended_at` is wall-clock time.
+    """
+    first_byte = first_byte_seconds(timeline)
+    told: Record = {
+        "time": local_time(int(ended_at)),
+        "client": timeline.client.decode("ascii"),
+        "route": timeline.route,
+        "method": text(timeline.method),
+        "target": text(timeline.target),
+        "version": f"HTTP/1.{timeline.minor}",
+        "status": timeline.status,
+        "bytes_received": timeline.bytes_received,
+        "bytes_sent": timeline.bytes_sent,
+        "pieces": timeline.pieces,
+        "first_byte_seconds": None if first_byte is None else round(first_byte, 6),
+        "longest_gap_seconds": round(timeline.longest_gap, 6),
+        "longest_hold_seconds": round(timeline.longest_hold, 6),
+        "duration_seconds": round(timeline.duration, 6),
+        "ending": timeline.ending.value,
+    }
+    error = fault(timeline)
+    if error is not None:
+        told["error"] = error.type
+        told["reason"] = str(error)
+    return told
+
+
+@lru_cache(maxsize=1)  # many lines have the same second
+def local_time(second: int) -> str:
+    """A second of the wall clock with its offset (RFC 3339)."""
+    return datetime.fromtimestamp(second).astimezone().isoformat("T", "seconds")
+
+
+def text(data: bytes) -> str:
+    """Bytes of a request line, as text."""
+    return data.decode("ascii", "backslashreplace")
+
+
+def first_byte_seconds(timeline: Timeline) -> float | None:
+    """Until the body began; until the head was here, where there is no body."""
+    first_byte = timeline.first_byte or timeline.head_received
+    return None if first_byte is None else first_byte - timeline.started
+
+
+def fault(timeline: Timeline) -> ProxyError | None:
+    """What is worth a reason; that a client left says it all."""
+    return None if timeline.ending is CLIENT_LEFT else timeline.error
+
+
+def as_json(timeline: Timeline, ended_at: float) -> str:
+    """One object on one line, in ASCII: it is JSON in every encoding."""
+    return json.dumps(record(timeline, ended_at))
+
+
+def as_text(timeline: Timeline, ended_at: float) -> str:
+    """One line for a person."""
+    if timeline.method:
+        line = f"{text(timeline.method)} {text(timeline.target)}"
+        # A quote in the target shall not end the request line for a reader.
+        line = line.replace('"', r"\x22") + f" HTTP/1.{timeline.minor}"
+    else:  # what came was no request
+        line = "-"
+    first = first_byte_seconds(timeline)
+    line = (
+        f"{local_time(int(ended_at))} {timeline.client.decode('ascii')} "
+        f'{timeline.route or "-"} "{line}" {timeline.status or "-"} '
+        f"{timeline.bytes_sent} B {timeline.pieces} pieces "
+        f"first byte {'-' if first is None else seconds(first)} "
+        f"gap {seconds(timeline.longest_gap)} "
+        f"hold {seconds(timeline.longest_hold)} "
+        f"{seconds(timeline.duration)} {timeline.ending.value}"
+    )
+    error = fault(timeline)
+    return line if error is None else f"{line}: {error}"
+
+
+def seconds(value: float) -> str:
+    """A duration at the scale a person reads: µs, ms or s."""
+    if not value:
+        return "0µs"
+    if value < 0.001:
+        return f"{value * 1e6:.0f}µs"
+    if value < 1:
+        return f"{value * 1e3:.1f}ms"
+    return f"{value:.2f}s"
+
+
+class AccessLog:
+    """Writes lines; called with each ended exchange."""
+
+    def __init__(
+        self, stream: LineStream, log_format: LogFormat, clock: Clock = wall_clock
+    ) -> None:
+        self.stream = stream
+        self.clock = clock
+        self.render = as_json if log_format == "json" else as_text
+
+    def ended(self, timeline: Timeline) -> None:
+        """Write the line of one exchange. A log that is gone stops no stream."""
+        line = self.render(timeline, self.clock())
+        try:
+            self.stream.write(line + "\n")
+            self.stream.flush()
+        except (OSError, ValueError):  # a closed pipe or file, a full disk
+            pass

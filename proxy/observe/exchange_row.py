@@ -1,0 +1,112 @@
+"""One exchange as the inspector's list shows it: counters that exist anyway.
+
+Pure. Times are seconds; `now` is on the clock of the timelines, `epoch` is
+what to add to it for the seconds of the calendar.
+"""
+
+from __future__ import annotations
+
+from proxy.observe.redaction import masked_target
+from proxy.timeline import Ending, Phase, Timeline
+
+Row = dict[str, object]
+
+PHASES = {
+    Phase.ROUTING: "connecting",
+    Phase.CONNECTING: "connecting",
+    Phase.WAITING: "waiting",
+    Phase.RELAYING: "relaying",
+    Phase.TUNNEL: "tunnel",
+    Phase.OVER: "over",
+}
+NDJSON = (b"ndjson", b"jsonl", b"x-jsonlines", b"stream+json", b"json-seq")
+
+
+def identity(worker: int, timeline: Timeline) -> str:
+    """How an exchange is called in the inspector, across all workers."""
+    return f"{worker}-{timeline.number}"
+
+
+def kind(timeline: Timeline) -> str:
+    """What the response is, told from its head."""
+    if timeline.status == 101:
+        return "websocket"
+    value = timeline.content_type
+    if value is None:
+        return "other"
+    media_type = value.partition(b";")[0].strip().lower()
+    if media_type == b"text/event-stream":
+        return "event-stream"
+    if media_type.startswith(b"application/"):
+        name = media_type.removeprefix(b"application/")
+        if name.removeprefix(b"x-") in NDJSON or name in NDJSON:
+            return "ndjson"
+        if name == b"json" or name.endswith(b"+json"):
+            return "json"
+    return "other"
+
+
+def signature(timeline: Timeline, phase: Phase) -> tuple[object, ...]:
+    """Changes whenever the row does, but for what only time changes."""
+    return (
+        phase,
+        timeline.status,
+        timeline.pieces,
+        timeline.bytes_sent,
+        timeline.bytes_received,
+        timeline.held_since,
+        timeline.longest_hold,
+        timeline.upstream,
+        timeline.ended,
+    )
+
+
+def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float) -> Row:
+    """All that the list shows of one exchange."""
+    started = timeline.started
+    first = timeline.first_byte or timeline.head_received
+    over = timeline.ended is not None
+    held = timeline.held_since
+    return {
+        "id": identity(worker, timeline),
+        "worker": worker,
+        "client": text(timeline.client),
+        "route": timeline.route,
+        "upstream": timeline.upstream,
+        "method": text(timeline.method),
+        "target": masked_target(text(timeline.target)),
+        "status": timeline.status,
+        "phase": PHASES[Phase.OVER if over else phase],
+        "kind": kind(timeline),
+        "started": round(started + epoch, 3),
+        "age": round((timeline.ended or now) - started, 6),
+        "first_byte": None if first is None else round(first - started, 6),
+        "duration": round(timeline.duration, 6) if over else None,
+        "pieces": timeline.pieces,
+        "bytes": timeline.bytes_sent,
+        "bytes_received": timeline.bytes_received,
+        "longest_gap": round(timeline.longest_gap, 6),
+        "longest_hold": round(timeline.longest_hold, 6),
+        "holding": None if held is None else round(now - held, 6),
+        "last_piece": (
+            None
+            if timeline.last_piece is None
+            else round(timeline.last_piece - started, 6)
+        ),
+        "coded": list(timeline.coded),
+        "retries": timeline.retries,
+        "ending": timeline.ending.value if over else None,
+        "error": reason(timeline),
+    }
+
+
+def reason(timeline: Timeline) -> str | None:
+    """What went wrong, in words. That a client left is no error."""
+    if timeline.error is None or timeline.ending is Ending.CLIENT_LEFT:
+        return None
+    return str(timeline.error)
+
+
+def text(data: bytes) -> str:
+    """Bytes of a peer as text."""
+    return data.decode("ascii", "backslashreplace")

@@ -1,0 +1,146 @@
+"""What a client is told when it gets no response from an upstream.
+
+JSON for programs, a page for a person who navigates. Names the route, the
+target, the reason and the time; never a traceback, never a field of the
+request beyond its path.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html import escape
+from http import HTTPStatus
+
+from proxy.errors import NoRoute, ProxyError
+from proxy.http1.grammar import Fields
+from proxy.http1.head import RequestHead
+from proxy.policy.header_fields import ALLOW, PSEUDONYM, head_bytes
+
+ADVICE = {
+    "connection_refused": "Start the upstream, or correct the route's target.",
+    "dns_error": "Check the host name in the route's target.",
+    "connection_timeout": "Check that the target is reachable, "
+    "or raise connect_timeout_seconds.",
+    "http_response_timeout": "See why the upstream is silent, "
+    "or raise the limit that is named.",
+    "destination_unavailable": "Try again soon; start the upstream, "
+    "or raise connect_retry_seconds.",
+    "tls_protocol_error": "Check the scheme and the port of the target.",
+    "tls_certificate_error": "Check the target's certificate and its https address.",
+    "proxy_loop_detected": "Give this path a route of its own, "
+    "or take it out of the target's proxy settings.",
+    "destination_not_found": "Add a route for this path, or correct the address.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure, as the client may know it. `elapsed` is in seconds."""
+
+    error: ProxyError
+    elapsed: float
+    route: str | None = None
+    target: str | None = None
+    routes: tuple[str, ...] = ()
+
+    def details(self) -> dict[str, object]:
+        """The object of the JSON body, without what is not known."""
+        told: dict[str, object] = {
+            "status": self.error.status,
+            "type": self.error.type,
+            "message": str(self.error),
+            "route": self.route,
+            "target": self.target,
+            "elapsed_seconds": round(self.elapsed, 3),
+            "routes": list(self.routes) if isinstance(self.error, NoRoute) else None,
+            "advice": ADVICE.get(self.error.type),
+        }
+        return {key: value for key, value in told.items() if value is not None}
+
+
+def phrase(status: int) -> str:
+    """The reason phrase of a status (RFC 9110 §15)."""
+    return HTTPStatus(status).phrase
+
+
+def wants_page(head: RequestHead | None) -> bool:
+    """Does a person look at this (Fetch Metadata §2.2, or Accept as fallback)?"""
+    if head is None:
+        return False
+    mode = head.get(b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
+    return b"text/html" in (head.get(b"accept") or b"")
+
+
+def failure_body(failure: Failure, head: RequestHead | None) -> tuple[bytes, bytes]:
+    """Content type and body."""
+    if wants_page(head):
+        return b"text/html; charset=utf-8", page(failure).encode()
+    body = json.dumps({"error": failure.details()}, ensure_ascii=False, indent=2)
+    return b"application/json", body.encode() + b"\n"
+
+
+def failure_response(
+    failure: Failure, head: RequestHead | None, keep_alive: bool, date: bytes
+) -> bytes:
+    """The whole response; Proxy-Status as in RFC 9209 §2."""
+    content_type, body = failure_body(failure, head)
+    status = failure.error.status
+    fields: Fields = [
+        (b"Content-Type", content_type),
+        (b"Cache-Control", b"no-store"),
+        (b"Proxy-Status", PSEUDONYM + b"; error=" + failure.error.type.encode()),
+        (b"Content-Length", b"%d" % len(body)),
+        (b"Date", date),
+    ]
+    if status == 405:
+        fields.append((b"Allow", ALLOW))
+    if status == 503:
+        fields.append((b"Retry-After", b"1"))
+    if not keep_alive:
+        fields.append((b"Connection", b"close"))
+    elif head is not None and head.minor == 0:
+        fields.append((b"Connection", b"keep-alive"))
+    line = b"HTTP/1.1 %d %b" % (status, phrase(status).encode())
+    if head is not None and head.method == b"HEAD":
+        body = b""
+    return head_bytes(line, fields) + body
+
+
+def failure_event(error: ProxyError, route: str) -> bytes:
+    """A whole event that ends an event stream (`on_upstream_failure`).
+
+    One line of JSON (RFC 8259 §7: line feeds in strings are escaped).
+    """
+    told = {"type": error.type, "reason": str(error), "route": route}
+    return b"event: error\ndata: %b\n\n" % json.dumps(told).encode("ascii")
+
+
+def page(failure: Failure) -> str:
+    """A small page without any outside resource."""
+    title = f"{failure.error.status} {phrase(failure.error.status)}"
+    rows = "".join(
+        f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown(value))}</dd>"
+        for name, value in failure.details().items()
+        if name not in ("status", "message", "advice")
+    )
+    advice = ADVICE.get(failure.error.type, "")
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>"
+        ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;"
+        "max-width:40rem;margin:15vh auto;padding:0 1.5rem}h1{font-size:1.4rem}"
+        "dl{display:grid;grid-template-columns:auto 1fr;gap:.3rem 1.2rem;"
+        "font:14px ui-monospace,monospace}dt{opacity:.6}dd{margin:0;"
+        "overflow-wrap:anywhere}footer{opacity:.6;font-size:14px}</style>"
+        f"<h1>{title}</h1><p>{escape(str(failure.error))}</p><p>{escape(advice)}</p>"
+        f"<dl>{rows}</dl><footer>Unbuffered</footer></html>\n"
+    )
+
+
+def shown(value: object) -> str:
+    """A detail as text."""
+    return ", ".join(value) if isinstance(value, list) else str(value)

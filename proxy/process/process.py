@@ -1,0 +1,224 @@
+"""One process: its event loop, its signals, its banner, its logs.
+
+Takes a configuration that is already checked and serves it until a signal
+says stop. Exit codes are for `cli` to return: 0, all ended as it should; 1, it
+could not run; 2, a wrong configuration or wrong arguments; 3, exchanges were
+cut at the end; 128 and the signal's number, a second signal cut it short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from proxy import __version__
+from proxy.config.certificate import CertificateFault
+from proxy.config.effective import route_table
+from proxy.config.model import Config
+from proxy.errors import concerning
+from proxy.exchange import forward
+from proxy.line_writer import WRITERS, finish, line_writer
+from proxy.observe.access_log import AccessLog
+from proxy.process.reload import Reloader
+from proxy.process.signals import Signals
+from proxy.quantities import counted
+from proxy.server.listener import listening_fault
+from proxy.server.server import Observer, Server
+from proxy.transport.fd_limit import raise_limit
+
+log = logging.getLogger("unbuffered")
+
+OK, FAILED, USAGE, CUT = 0, 1, 2, 3
+BY_SIGNAL = 128  # and its number, as a shell has it
+FLUSH_SECONDS = 1.0  # at the end, for a log to be written
+
+
+def event_loop() -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The fastest loop there is, and its name: uvloop except on Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return "asyncio", asyncio.new_event_loop
+    return f"uvloop {version('uvloop')}", uvloop.new_event_loop
+
+
+def form() -> str:
+    """In which form the way of a request is run (docs/deploying.md)."""
+    file = forward.__file__ or ""
+    return "" if file.endswith((".py", ".pyc")) else ", compiled"
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine on that loop and return its exit code."""
+    _, factory = event_loop()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
+
+
+def set_up_logging(who: str = "") -> None:
+    """Events go to standard error, one line each; the access log to output.
+
+    `who` tells of which process a line is, where there are several.
+    """
+    handler = logging.StreamHandler(line_writer(sys.stderr, "events", "this log"))
+    handler.setFormatter(
+        logging.Formatter(
+            f"%(asctime)s %(levelname)s {who}%(message)s", "%Y-%m-%dT%H:%M:%S%z"
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def banner(config: Config, port: int, workers: int = 1) -> str:
+    """What is served where, for the person who started it."""
+    host = config.server.host
+    shown = f"[{host}]" if ":" in host else host
+    scheme = "https" if config.server.tls_certificate else "http"
+    loop, _ = event_loop()
+    python = f"Python {sys.version.split()[0]}{form()}"
+    number = f"{workers} workers, " if workers > 1 else ""
+    return (
+        f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
+        f"({loop}, {python}, {number}process {os.getpid()})\n"
+        f"{route_table(config)}\n"
+        f"{inspector_line(config, port)}"
+        "Ctrl-C stops."
+    )
+
+
+def inspector_line(config: Config, port: int) -> str:
+    """Where the inspector is, for whoever may look."""
+    if config.inspector.enabled is False:
+        return ""
+    scheme = "https" if config.server.tls_certificate else "http"
+    return f"Inspector: {scheme}://localhost:{port}/_unbuffered/\n"
+
+
+async def serve(
+    config: Config,
+    ready: Callable[[Server], None] | None = None,
+    *,
+    read: Callable[[], Config] | None = None,
+    watch: Path | None = None,
+) -> int:
+    """Serve until SIGINT or SIGTERM; `ready` is called once it listens.
+
+    `read` reads the configuration anew, at SIGHUP and when `watch` changes.
+    """
+    signals = Signals()
+    raise_limit()
+    server = Server(config, observers=observers(config))
+    reloader = None
+    if read is not None:
+        reloader = Reloader(server, read, observers, watch)
+        signals.on_hangup(reloader.ask)
+    try:
+        await server.start()
+    except (OSError, CertificateFault) as fault:
+        print_error(f"cannot listen on {listening_fault(config.server, fault)}")
+        return FAILED
+    say(banner(config, server.port))
+    if ready is not None:
+        ready(server)
+    loop = asyncio.get_running_loop()
+    tasks = []
+    if reloader is not None:
+        tasks.append(loop.create_task(reloader.run()))
+        if watch is not None:
+            tasks.append(loop.create_task(reloader.watch()))
+    await signals.stop()
+    await cancelled(tasks)
+    return await drain(server, signals)
+
+
+def observers(config: Config) -> list[Observer]:
+    """Who wants to hear of ended exchanges.
+
+    Raises:
+        ConfigError: one of them cannot be made.
+    """
+    wanted: list[Observer] = []
+    if config.log.access:
+        with concerning("[log] access"):
+            stream = line_writer(sys.stdout, "access", "the access log", log.warning)
+            wanted.append(AccessLog(stream, config.log.format).ended)
+    if config.tracing.enabled:
+        with concerning("[tracing] enabled"):
+            from proxy.observe.otel import tracing
+
+            wanted.append(tracing().ended)
+    return wanted
+
+
+async def drain(server: Server, signals: Signals) -> int:
+    """Let open exchanges end for a while; a second signal ends them at once."""
+    loop = asyncio.get_running_loop()
+    seconds = server.config.server.drain_seconds
+    under_way = server.under_way
+    drained = loop.create_task(server.stop(seconds))
+    await asyncio.sleep(0)  # it has begun before anyone is told
+    say_draining(under_way, seconds)
+    again = loop.create_task(signals.stop())
+    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
+    if not drained.done():
+        await cancelled([drained])
+        await server.stop()
+        return BY_SIGNAL + again.result()
+    await cancelled([again])
+    return say_cut(drained.result())
+
+
+def say_draining(under_way: int, seconds: float) -> None:
+    """What is waited for now, if anything is."""
+    if under_way and seconds:
+        say(
+            f"draining {counted(under_way, 'exchange')} for up to "
+            f"{seconds:g} s; once more to stop at once"
+        )
+
+
+def say_cut(cut: int) -> int:
+    """How it ended; the exit code."""
+    if cut:
+        say(f"{counted(cut, 'exchange')} cut before the end")
+    return CUT if cut else OK
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        except Exception:  # the end goes on all the same
+            log.exception("internal error in a task of the process")
+
+
+def print_error(message: str) -> None:
+    """One clear line on standard error."""
+    say(f"unbuffered: {message}")
+
+
+def say(text: str) -> None:
+    """Tell the person who started it; a terminal that is gone stops nothing."""
+    writer = WRITERS.get("events")
+    if writer is not None:
+        writer.write(f"{text}\n")
+        return
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def finish_output(seconds: float = FLUSH_SECONDS) -> None:
+    """Have what was logged written; what nobody reads is waited for no longer."""
+    finish(seconds)

@@ -1,0 +1,208 @@
+"""Reloading: the files are read again, and served by if they have no fault.
+
+A faulty configuration is refused with all of its faults in the log, and the
+old one stays: also where the fault shows late, and whatever it is. Watches
+the files, if that is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from proxy.config.certificate import CertificateFault
+from proxy.config.diff import changes
+from proxy.config.model import Config
+from proxy.config.worker_count import number_of_workers
+from proxy.errors import ConfigError, concerning, in_words
+from proxy.server.listener import listening_fault
+from proxy.server.port_sharing import CAN_SHARE
+from proxy.server.server import Observer, Server
+
+log = logging.getLogger("unbuffered")
+
+POLL_SECONDS = 1.0
+# What files, addresses and packages of others may do: no fault of ours.
+EXPECTED = (OSError, ImportError, UnicodeError)
+
+Read = Callable[[], Config]
+Observers = Callable[[Config], Sequence[Observer]]
+
+
+class Reloader:
+    """Gives a server its configuration anew, one reload after the other."""
+
+    def __init__(
+        self,
+        server: Server,
+        read: Read,
+        observers: Observers,
+        path: Path | None = None,
+    ) -> None:
+        self.server = server
+        self.read = read
+        self.observers = observers
+        self.path = path  # of what is watched
+        self.watched = Watched(watched_files(path, server.config))
+        self.asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have the configuration reloaded soon."""
+        self.asked.set()
+
+    async def run(self) -> None:
+        """Reload whenever asked; until cancelled."""
+        while True:
+            await self.asked.wait()
+            self.asked.clear()
+            await self.reload()
+
+    async def reload(self) -> bool:
+        """Read the configuration and serve by it; False if it was refused."""
+        before = self.server.config
+        try:
+            config = read_again(self.read, before)
+            told = changes(before, config)
+            await apply(self.server, config, self.observers)
+        except Exception as fault:
+            return refuse(faults_of(fault))
+        log.info("configuration reloaded: %s", told)
+        return True
+
+    async def watch(self) -> None:
+        """Reload when the file, or the certificate, has changed; until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if self.watched.changed(watched_files(self.path, self.server.config)):
+                self.ask()
+
+
+def read_again(read: Read, before: Config) -> Config:
+    """The configuration that a reload asks for.
+
+    Raises:
+        ConfigError: it has faults, or cannot be had without a restart.
+    """
+    with concerning("the configuration cannot be read"):
+        config = read()
+    if refusal := asks_for_restart(before, config):
+        raise ConfigError([refusal])
+    return config
+
+
+async def apply(
+    server: Server,
+    config: Config,
+    observers: Observers,
+    sockets: Sequence[socket.socket] = (),
+) -> None:
+    """Have a server serve by another configuration, in every process that serves.
+
+    Raises:
+        ConfigError: or anything else: it cannot, and all is as it was.
+    """
+    before = server.config
+    wanted = None
+    if (config.log, config.tracing) != (before.log, before.tracing):
+        wanted = observers(config)
+    try:
+        await server.reload(config, sockets, wanted)
+    except OSError as fault:
+        raise ConfigError([cannot_listen(config, before, fault)]) from fault
+
+
+def faults_of(fault: Exception) -> list[str]:
+    """What went wrong in a reload, by the keys at fault.
+
+    What is no fault of the configuration is one of ours: the log has its traceback.
+    """
+    cause: BaseException | None = fault
+    if isinstance(fault, CertificateFault):
+        return [f"[server] {fault.key}: {fault}"]
+    if isinstance(fault, ConfigError):
+        cause = fault.__cause__
+    if cause is not None and not isinstance(cause, EXPECTED):
+        log.error("internal error in a reload", exc_info=cause)
+    if isinstance(fault, ConfigError):
+        return fault.faults
+    return [in_words(fault)]
+
+
+def refuse(faults: Sequence[str]) -> bool:
+    """Tell all faults; returns False."""
+    for fault in faults:
+        log.error("%s", fault)
+    log.error("configuration refused; the one before stays in force")
+    return False
+
+
+def asks_for_restart(before: Config, after: Config) -> str:
+    """What no reload can change; "" if there is nothing of it."""
+    one, other = (
+        number_of_workers(config.server.workers) for config in (before, after)
+    )
+    if one == other:
+        return ""
+    return f"[server] workers: {other} instead of {one} takes a restart"
+
+
+class Watched:
+    """Files that may change. Looks at size and time, as `make` does.
+
+    `files` is what is in force; a change since this moment is one.
+    """
+
+    def __init__(self, files: Sequence[Path | str]) -> None:
+        self.known = self.seen = conditions(files)
+
+    def changed(self, files: Sequence[Path | str]) -> bool:
+        """Have they changed, and are they at rest again since the last look?
+
+        An editor writes a file in several steps; half a file is no news.
+        """
+        state = conditions(files)
+        at_rest, self.seen = state == self.seen, state
+        if state == self.known or not at_rest or None in state:
+            return False
+        self.known = state
+        return True
+
+
+def watched_files(path: Path | None, config: Config) -> list[Path | str]:
+    """The file of a configuration, and those that it names; none without the first."""
+    if path is None:
+        return []
+    return [path, config.server.tls_certificate, config.server.tls_key]
+
+
+def conditions(files: Sequence[Path | str]) -> list[tuple[int, ...] | None]:
+    """What changes with the content of any of them."""
+    return [condition(file) for file in files if file]
+
+
+def condition(file: Path | str) -> tuple[int, ...] | None:
+    """What changes with a file's content; None where there is no file."""
+    with contextlib.suppress(OSError, ValueError):  # no name of a file
+        found = os.stat(file)
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None
+
+
+def cannot_listen(
+    config: Config, before: Config, fault: OSError, *, can_share: bool = CAN_SHARE
+) -> str:
+    """Why the listener could not be moved."""
+    port = config.server.port
+    if fault.errno == errno.EADDRINUSE and port == before.server.port and not can_share:
+        return (
+            f"cannot listen on {config.server.host}:{port}: this proxy itself listens "
+            f"on {before.server.host}:{port}, or another program does; on this system "
+            "another host on the same port needs a restart"
+        )
+    return f"cannot listen on {listening_fault(config.server, fault)}"

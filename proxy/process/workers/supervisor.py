@@ -1,0 +1,276 @@
+"""Several workers under one supervisor: started, replaced, reloaded, stopped.
+
+The supervisor owns the port and the signals, checks configurations and serves
+nothing. It has no event loop: it waits for signals and for what its workers
+report. A worker that dies is replaced; one that dies again and again is
+replaced more and more slowly. A failure of the first workers to start is
+one of the whole.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import selectors
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.config.certificate import CertificateFault
+from proxy.config.model import Config
+from proxy.config.worker_count import number_of_workers
+from proxy.process.process import FAILED, banner, print_error, say
+from proxy.process.signals import SignalSocket
+from proxy.process.workers.channel import (
+    Channel,
+    Draining,
+    Ended,
+    Failed,
+    Message,
+    Reloaded,
+    Serving,
+)
+from proxy.process.workers.listen_sockets import PrivateSockets, SharedPort
+from proxy.process.workers.shutdown import Departure
+from proxy.process.workers.worker import Assignment
+from proxy.process.workers.worker_process import Child
+from proxy.process.workers.worker_reload import Renewal
+from proxy.server.listener import TLS, listening_fault, tls_options
+from proxy.timeline import monotonic
+from proxy.transport.fd_limit import raise_limit
+
+log = logging.getLogger("unbuffered")
+
+Read = Callable[[], Config]
+Ready = Callable[[int], None]
+
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]  # of this process, of a worker
+
+
+def supervise(
+    config: Config,
+    ready: Ready,
+    read: Read | None = None,
+    watch: Path | None = None,
+) -> int:
+    """Serve by several workers until SIGINT or SIGTERM; returns the exit code.
+
+    `ready` is told the port once all of them serve. `read` reads the
+    configuration anew, at SIGHUP and when `watch` changes.
+    """
+    raise_limit()
+    number = number_of_workers(config.server.workers)
+    try:
+        tls = tls_options(config.server)
+        port = SharedPort(config.server, number)
+    except (OSError, CertificateFault) as fault:
+        print_error(f"cannot listen on {listening_fault(config.server, fault)}")
+        return FAILED
+    # From here on a signal ends it in order: there will be something to tidy up.
+    signals = SignalSocket(ENDING if read is None else [*ENDING, signal.SIGHUP])
+    try:
+        private = PrivateSockets(number)
+    except OSError as fault:
+        print_error(f"no place for the workers' sockets (see TMPDIR): {fault}")
+        return FAILED
+    try:
+        supervisor = Supervisor(config, port, tls, private, signals, ready)
+        if read is not None:
+            supervisor.renewal = Renewal(supervisor, read, watch)
+        return supervisor.run()
+    finally:
+        private.remove()
+
+
+class Supervisor:
+    """Looks after the workers. `run` returns the exit code."""
+
+    def __init__(
+        self,
+        config: Config,
+        port: SharedPort,
+        tls: TLS,
+        private: PrivateSockets,
+        signals: SignalSocket,
+        ready: Ready,
+    ) -> None:
+        self.config = config
+        self.port = port
+        self.tls = tls  # read before, so that no worker depends on the files
+        self.private = private
+        self.signals = signals
+        self.ready = ready
+        self.children = [Child(number) for number in range(len(private.paths))]
+        self.renewal: Renewal | None = None
+        self.announced = False  # have all of them begun to serve?
+        self.departure = Departure(self)
+
+    # -- waiting
+
+    def run(self) -> int:
+        """Serve until a signal says stop."""
+        gc.collect()
+        gc.freeze()  # what is here now stays shared: no collector writes to it
+        for child in self.children:
+            self.start(child)
+        while self.living or not self.departure.begun:
+            self.turn()
+        self.signals.close()
+        return self.departure.status()
+
+    @property
+    def living(self) -> list[Child]:
+        """The workers that there are at the moment."""
+        return [child for child in self.children if child.pid]
+
+    def turn(self) -> None:
+        """Wait until something happens, and see to it."""
+        with selectors.PollSelector() as selector:
+            selector.register(self.signals, selectors.EVENT_READ)
+            for child in self.children:
+                if child.channel is not None:
+                    selector.register(child.channel, selectors.EVENT_READ, child)
+            ready = [key.data for key, _ in selector.select(self.patience())]
+        for number in self.signals.receive():
+            self.signalled(number)
+        for child in ready:
+            if child is not None:
+                self.listen(child)
+        self.on_time(monotonic())
+
+    def patience(self) -> float | None:
+        """How long to wait at most; None: for ever."""
+        if self.departure.begun:
+            ends = [self.departure.limit]
+        else:
+            ends = [child.due for child in self.children if not child.pid]
+            if self.renewal is not None:
+                ends += self.renewal.due
+        return max(min(ends) - monotonic(), 0.0) if ends else None
+
+    def on_time(self, now: float) -> None:
+        """See to what is due."""
+        if self.departure.begun:
+            self.departure.check(now)
+            return
+        for child in self.children:
+            if not child.pid and now >= child.due:
+                self.start(child)
+        if self.renewal is not None:
+            self.renewal.on_time(now)
+
+    # -- workers
+
+    def start(self, child: Child) -> None:
+        """Put a worker into its place."""
+        try:
+            child.start(self.assign, self.forget)
+        except OSError as fault:
+            words = f"worker {child.number} cannot be started: {fault.strerror}"
+            self.lost(child, words)
+
+    def assign(self, number: int, channel: Channel) -> Assignment:
+        """What a worker begins with."""
+        return Assignment(
+            number=number,
+            config=self.config,
+            channel=channel,
+            sockets=self.port.of(number),
+            tls=self.tls,
+            private=self.private.sockets[number],
+            paths=self.private.paths,
+            folder=self.private.folder,
+        )
+
+    def forget(self, number: int) -> None:
+        """In a worker: close what belongs to the supervisor and to other workers."""
+        self.signals.close()
+        self.port.leave(number)
+        if self.renewal is not None:
+            self.renewal.let_go()
+        self.private.leave(number)
+        for child in self.children:
+            if child.channel is not None:
+                child.channel.close()
+
+    def listen(self, child: Child) -> None:
+        """A worker has reported."""
+        for message in child.hear():
+            self.reported(child, message)
+
+    def reported(self, child: Child, message: Message) -> None:
+        """See to one report."""
+        match message:
+            case Serving():
+                child.serving = True
+                self.serves(child)
+            case Failed(reason):
+                if not self.announced:
+                    self.departure.fail(reason)
+                elif child.told:
+                    log.error("worker %d: %s", child.number, reason)
+            case Reloaded(faults):
+                if self.renewal is not None:
+                    self.renewal.answered(child, faults)
+            case Draining(exchanges):
+                self.departure.draining(child, exchanges)
+            case Ended(cut):
+                self.departure.cut += cut
+
+    def serves(self, child: Child) -> None:
+        """A worker accepts connections; that is no news once the end has begun."""
+        if self.departure.begun:
+            return
+        if self.announced:
+            log.info("worker %d serves as process %d", child.number, child.pid)
+        elif all(each.serving for each in self.children):
+            self.announced = True
+            say(banner(self.config, self.port.port, len(self.children)))
+            self.ready(self.port.port)
+
+    def bury(self) -> None:
+        """Take leave of workers that have ended, and of orphans that came to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for child in self.living:
+                if child.pid == pid:
+                    self.buried(child, status)
+
+    def buried(self, child: Child, status: int) -> None:
+        """A worker has ended."""
+        self.listen(child)  # its last words
+        words = child.buried(status)
+        if self.departure.begun:
+            self.departure.buried(status, words)
+            return
+        if self.renewal is not None:
+            self.renewal.answered(child, ())
+        self.lost(child, words)
+
+    def lost(self, child: Child, words: str) -> None:
+        """A worker is missing: replace it, unless it is one of the first."""
+        if not self.announced:
+            self.departure.fail(words)
+        else:
+            delay = child.replace_later(monotonic())
+            if child.told:
+                then = f"in {delay:g} s" if delay else "now"
+                log.error("%s; another one takes its place %s", words, then)
+
+    def signalled(self, number: int) -> None:
+        """A signal has come."""
+        if number == signal.SIGCHLD:
+            self.bury()
+        elif number == signal.SIGHUP and not self.signals.lost_terminal():
+            if self.renewal is not None and not self.departure.begun:
+                self.renewal.ask()
+        else:
+            if self.renewal is not None:
+                self.renewal.let_go()
+            self.departure.stop(number)

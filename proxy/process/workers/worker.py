@@ -1,0 +1,193 @@
+"""One worker: a process with an event loop, a share of the port, and orders.
+
+Its supervisor is in `workers`. It takes orders from there alone: signals that
+a terminal or an init system sends to all processes of a group would come
+twice. When the supervisor is gone, however it went, the worker drains and
+ends; nobody else would tell it to.
+
+On a Unix socket of its own each worker serves the same as on the port, so that
+another one can ask it, and no one else, for what only it knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.config.model import Config
+from proxy.errors import ConfigError
+from proxy.process.process import CUT, FAILED, OK, cancelled, observers
+from proxy.process.reload import apply, faults_of
+from proxy.process.workers.channel import (
+    Arrival,
+    Channel,
+    Cut,
+    Draining,
+    Ended,
+    Failed,
+    Message,
+    Moved,
+    Reload,
+    Reloaded,
+    Serving,
+)
+from proxy.server.listener import TLS, listening_fault
+from proxy.server.server import Server
+
+log = logging.getLogger("unbuffered")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker begins with. Its sockets are its own from then on."""
+
+    number: int
+    config: Config
+    channel: Channel
+    sockets: Sequence[socket.socket]
+    tls: TLS
+    private: socket.socket
+    paths: tuple[str, ...]  # of the private sockets of all workers, by number
+    folder: str  # where those are
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """The private sockets of the other workers."""
+        return self.paths[: self.number] + self.paths[self.number + 1 :]
+
+
+class Worker:
+    """Serves until it is told to stop; `run` returns the exit code."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.channel = assignment.channel
+        self.orders: asyncio.Queue[Arrival | None] = asyncio.Queue()
+        self.alone = False  # is the supervisor gone?
+        self.server: Server
+
+    async def start(self) -> None:
+        """Serve by the configuration of the beginning.
+
+        Raises:
+            ConfigError: or anything else: it cannot.
+        """
+        given = self.assignment
+        self.server = Server(
+            given.config,
+            observers=observers(given.config),
+            number=given.number,
+            siblings=given.siblings,
+        )
+        try:
+            await self.server.start(given.sockets, given.tls)
+        except OSError as fault:
+            where = listening_fault(given.config.server, fault)
+            raise ConfigError([f"cannot listen on {where}"]) from fault
+
+    async def run(self) -> int:
+        """Start, obey, drain."""
+        loop = asyncio.get_running_loop()
+        given = self.assignment
+        try:
+            await self.start()
+        except Exception as fault:
+            self.tell(Failed("; ".join(faults_of(fault))))
+            return FAILED
+        # By its address, b"unix", the inspector knows a worker (inspector.access).
+        neighbours = await loop.create_unix_server(
+            self.server.accept, sock=given.private
+        )
+        loop.add_reader(self.channel.fileno(), self.read)
+        self.tell(Serving())
+        last = await self.obey()
+        neighbours.close()
+        return await self.drain(last)
+
+    # -- the supervisor
+
+    def tell(self, message: Message) -> None:
+        """Report. If the supervisor is gone, that is noticed elsewhere."""
+        with contextlib.suppress(OSError):
+            self.channel.send(message)
+
+    def read(self) -> None:
+        """Orders have come, or will never come again."""
+        try:
+            for arrival in self.channel.receive():
+                self.orders.put_nowait(arrival)
+        except EOFError:
+            asyncio.get_running_loop().remove_reader(self.channel.fileno())
+            self.orders.put_nowait(None)
+            self.orphaned()
+
+    async def obey(self) -> Message | None:
+        """Follow orders up to the last one; None if the supervisor is gone."""
+        while (arrival := await self.orders.get()) is not None:
+            order, sockets = arrival
+            if isinstance(order, Moved):
+                await self.server.listener.retire()
+                continue
+            if not isinstance(order, Reload):
+                return order
+            faults = await self.reload(order.config, sockets)
+            self.tell(Reloaded(faults))
+        return None
+
+    async def reload(
+        self, config: Config, sockets: Sequence[socket.socket]
+    ) -> tuple[str, ...]:
+        """Serve by another configuration; the faults if that is not possible."""
+        try:
+            await apply(self.server, config, observers, sockets)
+        except Exception as fault:
+            for each in sockets:
+                each.close()
+            return tuple(faults_of(fault))
+        return ()
+
+    # -- the end
+
+    async def drain(self, last: Message | None) -> int:
+        """Let open exchanges end for a while, unless told to end at once."""
+        loop = asyncio.get_running_loop()
+        seconds = self.server.config.server.drain_seconds
+        under_way = self.server.under_way
+        drained = loop.create_task(
+            self.server.stop(0 if isinstance(last, Cut) else seconds)
+        )
+        await asyncio.sleep(0)  # it has begun before anyone is told
+        self.tell(Draining(under_way))
+        if last is None:
+            log.warning("the supervisor is gone; this worker drains and ends")
+        hurried = loop.create_task(self.hurried())
+        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+        if drained.done():
+            await cancelled([hurried])
+            cut = drained.result()
+        else:
+            await cancelled([drained])
+            cut = await self.server.stop()
+        self.tell(Ended(cut))
+        if self.alone:
+            shutil.rmtree(self.assignment.folder, ignore_errors=True)
+        return CUT if cut else OK
+
+    async def hurried(self) -> None:
+        """Wait until it shall end at once."""
+        while True:
+            arrival = await self.orders.get()
+            if arrival is not None and isinstance(arrival[0], Cut):
+                return
+
+    def orphaned(self) -> None:
+        """Nobody gives orders any more: signals do again what they usually do."""
+        self.alone = True
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)

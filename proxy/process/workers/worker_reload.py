@@ -1,0 +1,224 @@
+"""Reloading with several workers: checked once, ordered of all, or of none.
+
+A configuration with a fault is refused here. What shows only in a worker, such
+as a package that breaks when it is imported, has all of them go back to the
+configuration before, so that they serve by the same one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from proxy.config.diff import changes
+from proxy.config.model import Config
+from proxy.errors import ConfigError
+from proxy.process.reload import (
+    POLL_SECONDS,
+    Watched,
+    cannot_listen,
+    faults_of,
+    read_again,
+    refuse,
+    watched_files,
+)
+from proxy.process.workers.channel import Moved, Reload
+from proxy.process.workers.listen_sockets import SharedPort
+from proxy.process.workers.worker_process import Child
+from proxy.server.listener import TLS, is_same_address, tls_options
+from proxy.timeline import Clock, monotonic
+
+log = logging.getLogger("unbuffered")
+
+ANSWER_SECONDS = 10.0
+
+
+class Workers(Protocol):
+    """Whom it reloads."""
+
+    config: Config
+    port: SharedPort
+    tls: TLS
+    children: list[Child]
+
+    @property
+    def living(self) -> list[Child]:
+        """The workers that there are at the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What workers serve by, those that are started later too."""
+
+    config: Config
+    tls: TLS
+    port: SharedPort
+
+
+class Renewal:
+    """One reload after the other."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        read: Callable[[], Config],
+        watch: Path | None = None,
+        clock: Clock = monotonic,
+    ) -> None:
+        self.workers = workers
+        self.read = read
+        self.watch = watch
+        self.clock = clock
+        self.watched = Watched(watched_files(watch, workers.config))
+        self.looked = clock()
+        self.asked = False
+        self.waiting: set[int] = set()  # workers that have not answered yet
+        self.limit = 0.0  # when that is no reason to wait any more
+        self.news = ""
+        self.before: Served | None = None  # to go back to, until all have answered
+        self.faults: dict[str, None] = {}  # that workers have told, each once
+        self.unwilling: set[int] = set()  # workers that have told one
+
+    # -- when
+
+    def ask(self) -> None:
+        """Reload now, or when the reload that is under way has ended."""
+        self.asked = bool(self.waiting)
+        if not self.asked:
+            try:
+                self.reload()
+            except Exception:  # the workers are looked after all the same
+                log.exception("internal error in a reload")
+
+    @property
+    def due(self) -> list[float]:
+        """When there is something to do without being asked."""
+        look = [] if self.watch is None else [self.looked + POLL_SECONDS]
+        return [*look, self.limit] if self.waiting else look
+
+    def on_time(self, now: float) -> None:
+        """Wait no longer for what does not answer; reload if files have changed."""
+        if self.waiting and now >= self.limit:
+            self.give_up()
+        if self.watch is not None and now >= self.looked + POLL_SECONDS:
+            self.looked = now
+            if self.watched.changed(watched_files(self.watch, self.workers.config)):
+                self.ask()
+
+    # -- how
+
+    def reload(self) -> bool:
+        """Read the configuration and order it of all; False if it was refused."""
+        workers = self.workers
+        before = Served(workers.config, workers.tls, workers.port)
+        try:
+            after = self.prepare(before)
+            self.news = changes(before.config, after.config)
+        except Exception as fault:
+            return refuse(faults_of(fault))
+        self.before = before
+        self.faults.clear()
+        self.unwilling.clear()
+        self.order(after, workers.living)
+        return True
+
+    def prepare(self, before: Served) -> Served:
+        """What is to be served by from now on.
+
+        Raises:
+            ConfigError: or anything else: it has faults. All is as it was.
+        """
+        config = read_again(self.read, before.config)
+        tls = tls_options(config.server)
+        if is_same_address(before.config.server, config.server):
+            return Served(config, tls, before.port)
+        try:
+            port = SharedPort(config.server, len(self.workers.children), before.port)
+        except OSError as fault:
+            line = cannot_listen(config, before.config, fault)
+            raise ConfigError([line]) from fault
+        return Served(config, tls, port)
+
+    def order(self, served: Served, children: Sequence[Child]) -> None:
+        """Have workers serve by something, and wait for their answers."""
+        workers = self.workers
+        moved = served.port is not workers.port
+        workers.config, workers.tls = served.config, served.tls
+        workers.port = served.port
+        self.waiting = {child.number for child in children}
+        self.limit = self.clock() + ANSWER_SECONDS
+        for child in children:
+            sockets = served.port.of(child.number) if moved else ()
+            child.tell(Reload(served.config), sockets)
+        self.conclude()
+
+    def answered(self, child: Child, faults: Sequence[str]) -> None:
+        """A worker has reloaded, could not, or is no more."""
+        if faults:
+            self.unwilling.add(child.number)
+            self.faults.update(dict.fromkeys(faults))
+        else:  # one that is gone: the next in its place serves as it is told to
+            self.unwilling.discard(child.number)
+        if child.number in self.waiting:
+            self.waiting.discard(child.number)
+            self.conclude()
+        else:
+            for fault in faults:
+                log.error("worker %d keeps what it had: %s", child.number, fault)
+
+    def give_up(self) -> None:
+        """Workers that have not answered may do so later, or be stuck for good."""
+        for child in self.workers.living:
+            if child.number in self.waiting:
+                log.error(
+                    "worker %d (process %d) has not reloaded within %g s; if it does "
+                    "nothing at all, kill it, and another one takes its place",
+                    child.number,
+                    child.pid,
+                    ANSWER_SECONDS,
+                )
+        self.waiting.clear()
+        self.conclude()
+
+    def conclude(self) -> None:
+        """Once all have answered: go back, or tell it; begin the next, if asked."""
+        if self.waiting:
+            return
+        before, self.before = self.before, None
+        if before is not None and self.faults:
+            refuse([*self.faults])
+            self.go_back(before)
+            return
+        if before is not None:
+            if before.port is not self.workers.port:
+                self.leave(before.port)
+            log.info("configuration reloaded: %s", self.news)
+        if self.asked:
+            self.ask()
+
+    def go_back(self, before: Served) -> None:
+        """Have those serve by the configuration before that do so no longer."""
+        refused = self.workers.port
+        told = [
+            child for child in self.workers.living if child.number not in self.unwilling
+        ]
+        self.order(before, told)
+        if refused is not before.port:
+            self.leave(refused)
+
+    def leave(self, port: SharedPort) -> None:
+        """Close a port here, and have the workers do so, which accept from it as yet.
+
+        In this order: the last to close it is one that looks whether anybody waits.
+        """
+        port.close()
+        for child in self.workers.living:
+            child.tell(Moved())
+
+    def let_go(self) -> None:
+        """Close what is kept only to go back to: in a worker, and at the end."""
+        if self.before is not None and self.before.port is not self.workers.port:
+            self.before.port.close()

@@ -1,0 +1,111 @@
+"""Admission: which connections and which requests are served, and which are not.
+
+Counts what is open against max_connections, max_exchanges and the limit on
+file descriptors. A connection beyond max_connections is not refused before
+its request is here: the client then reads the answer as one, and the limit
+may have room again. By TLS it counts before there is a client, from the moment
+it was accepted. To descriptors that would be no help: there the answer
+comes at once, and beyond a bound none.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from weakref import WeakSet
+
+from proxy.config.model import Server
+from proxy.errors import Overloaded
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.fd_limit import Descriptors
+from proxy.transport.ticker import Ticker
+
+SURPLUS = 64  # connections beyond max_connections that may wait to be told
+
+
+class Admission:
+    """The door of one server. `clients` is who is inside, the newest included."""
+
+    __slots__ = (
+        "clients",
+        "descriptors",
+        "exchanges",
+        "handshakes",
+        "limits",
+        "surplus",
+    )
+
+    def __init__(
+        self,
+        limits: Server,
+        clients: Collection[ClientConnection],
+        ticker: Ticker,
+    ) -> None:
+        self.limits = limits
+        self.clients = clients
+        self.descriptors = Descriptors(ticker)
+        self.surplus: set[ClientConnection] = set()
+        self.handshakes: WeakSet[object] = WeakSet()  # of TLS, not complete yet
+        self.exchanges = 0  # open ones; the server counts them down
+
+    def opened(self, client: ClientConnection) -> None:
+        """A connection was accepted: take it, refuse it, or put it to the test."""
+        low = self.descriptors.low
+        if low and number_of(client) >= low:
+            self.descriptors.refuse()
+            if number_of(client) >= self.descriptors.lowest:
+                client.abort()
+            else:
+                client.refuse(
+                    Overloaded(
+                        "the proxy is at its limit of "
+                        f"{self.descriptors.limit} file descriptors (ulimit -n)"
+                    )
+                )
+        elif 0 < self.limits.max_connections < len(self.clients):
+            self.surplus.add(client)
+            if len(self.surplus) > SURPLUS:
+                client.abort()
+
+    def admits_handshake(self) -> bool:
+        """May a connection that was just accepted begin with TLS?
+
+        Nothing can be answered before it is complete, so one that is too many is
+        closed without a word.
+        """
+        most = self.limits.max_connections
+        if most > 0 and len(self.clients) + len(self.handshakes) >= most + SURPLUS:
+            return False
+        lowest = self.descriptors.lowest
+        if lowest and self.descriptors.next() > lowest:
+            self.descriptors.refuse()
+            return False
+        return True
+
+    def closed(self, client: ClientConnection) -> None:
+        """A connection is gone."""
+        self.surplus.discard(client)
+
+    def begin(self, client: ClientConnection) -> None:
+        """A request is here.
+
+        Raises:
+            Overloaded: it is one too many.
+        """
+        self.exchanges += 1
+        if self.surplus and client in self.surplus:
+            most = self.limits.max_connections
+            if 0 < most < len(self.clients):
+                raise Overloaded(
+                    f"{most} connections are open already (max_connections)"
+                )
+            self.surplus.discard(client)
+        most = self.limits.max_exchanges
+        if 0 < most < self.exchanges:
+            raise Overloaded(f"{most} requests are being served (max_exchanges)")
+
+
+def number_of(client: ClientConnection) -> int:
+    """The descriptor of a connection."""
+    sock: socket.socket | None = client.transport.get_extra_info("socket")
+    return -1 if sock is None else sock.fileno()

@@ -1,0 +1,110 @@
+"""The last seconds of a server: open exchanges end, or are ended.
+
+Three steps. Exchanges may end by themselves for `drain_seconds`. Then the event
+streams of clients that reconnect have a moment to reach the end of an event, while
+everything else is cut. Then the rest is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from proxy.internal_errors import report
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.ticker import Ticker
+
+# How long an event stream may take to reach the end of its event, and a client
+# to read the end of its response. Most streams are between two events already.
+BOUNDARY_SECONDS = 0.5
+
+
+class Drain:
+    """Waits, on the coarse clock, for all clients to be gone."""
+
+    def __init__(self, clients: Collection[ClientConnection], ticker: Ticker) -> None:
+        self.clients = clients
+        self.ticker = ticker
+        self.limit = 0.0
+        self.over = asyncio.Event()
+
+    async def run(self, seconds: float) -> int:
+        """Have all exchanges end; how many were left with half a response."""
+        for client in tuple(self.clients):
+            try:
+                client.drain()
+            except Exception as error:
+                client.crashed("the begin of a drain", error)
+        if not seconds:
+            return await self.cut()
+        await self.wait(seconds)
+        broken = self.shut_down()
+        await self.wait(BOUNDARY_SECONDS)
+        return broken + await self.cut()
+
+    def shut_down(self) -> int:
+        """End what an EventSource reads at its next event, cut the rest."""
+        broken = 0
+        for client in tuple(self.clients):
+            if client.exchange is not None:
+                try:
+                    broken += client.exchange.shut_down()
+                except Exception as error:
+                    broken += 1
+                    client.crashed("the end of a drain", error)
+        return broken
+
+    async def cut(self) -> int:
+        """Leave nothing."""
+        broken = 0
+        for client in tuple(self.clients):
+            if client.exchange is not None:
+                broken += 1
+                try:
+                    client.exchange.cut()
+                except Exception as error:
+                    client.crashed("the end of a drain", error)
+        await asyncio.sleep(0)  # uvloop writes at the end of a turn
+        await asyncio.sleep(0)
+        for client in tuple(self.clients):
+            broken += client.transport.get_write_buffer_size() > 0
+            client.abort()
+        return broken
+
+    # -- waiting
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until all clients are served, or the time is over."""
+        if not self.served():
+            self.over.clear()
+            self.limit = self.ticker.clock() + seconds
+            self.ticker.add(self)
+            try:
+                await self.over.wait()
+            finally:
+                self.ticker.discard(self)
+
+    async def gone(self) -> None:
+        """Wait until all clients are gone."""
+        if self.clients:
+            self.over.clear()
+            await self.over.wait()
+
+    def check(self, now: float) -> None:
+        """Called by the clock."""
+        if now >= self.limit or self.served():
+            self.over.set()
+
+    def served(self) -> bool:
+        """Has every client that is still there got all that it will get?"""
+        return all(client.served for client in self.clients)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Nobody would say when the time is over: it is."""
+        report(place, error)
+        self.over.set()
+
+    def client_gone(self) -> None:
+        """A connection is closed."""
+        if not self.clients:
+            self.over.set()

@@ -1,0 +1,370 @@
+"""Listening sockets: opened, moved and given other certificates without a gap.
+
+A socket that listens keeps the connections that wait to be accepted. So what
+changes is only who accepts: the next server takes a duplicate of the socket
+before the last one lets go of it, and no connection is refused. At another address
+the last one goes on until nobody waits there any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+from weakref import WeakSet
+
+from proxy.config.certificate import CertificateFault, certificate_context
+from proxy.config.model import Server as Settings
+from proxy.server.port_sharing import (
+    CAN_SHARE,
+    Listening,
+    forget_sharing,
+    same,
+    share,
+    shared,
+    take_no_more,
+)
+
+log = logging.getLogger("unbuffered")
+
+BACKLOG = 4096
+# asyncio accepts as many connections in a row, before any of them can be
+# refused; where there are no descriptors left it fails as often, and tries
+# again as often (CPython before 3.14).
+ACCEPTED_AT_ONCE = 1
+HANDSHAKE_SECONDS = 10.0  # for TLS with a client
+# For the loop to close TLS. It counts from our close, however much the client still
+# takes of the last response: so the limit is ours (proxy.transport.patience), and
+# this one beyond all.
+TLS_CLOSE_SECONDS = 24 * 3600.0
+
+REASONS = {
+    errno.EADDRINUSE: "another program has this port; end it, or choose another "
+    "with --port",
+    errno.EADDRNOTAVAIL: "no address of this machine",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; write 0.0.0.0 for all of IPv4",
+    errno.EACCES: "permission denied; most systems keep ports below 1024 for programs "
+    "with a privilege",
+}
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Door(Protocol):
+    """Who is let in, before TLS tells who it is."""
+
+    # Those that have begun TLS and not ended it.
+    handshakes: WeakSet[object]
+
+    def admits_handshake(self) -> bool:
+        """May one more begin?"""
+
+
+TLS: TypeAlias = dict[str, Any]  # what `create_server` has to know of it
+
+
+class Handshake(ssl.SSLObject):
+    """TLS with a client; one that fails is told, since asyncio would not.
+
+    The loops ask for it as soon as a connection is accepted, long before there is
+    a client: so here it is counted, and refused where it is one too many.
+    """
+
+    door: Door
+    accepting: asyncio.Task[object] | None
+    begun = False
+
+    def __new__(cls) -> Handshake:
+        self = super().__new__(cls)
+        # asyncio accepts in a task that ends with the handshake, also where the
+        # client just leaves. That one is kept by a cycle until the collector of
+        # garbage comes; uvloop has neither task nor cycle.
+        self.accepting = asyncio.current_task()
+        return self
+
+    def do_handshake(self) -> None:
+        if not self.begun:
+            self.begun = True
+            if not self.door.admits_handshake():
+                raise ssl.SSLError("the proxy takes no more connections")
+            self.door.handshakes.add(self)
+            if self.accepting is not None:
+                self.accepting.add_done_callback(self.ended)
+                self.accepting = None
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as fault:
+            log.info("a client was turned away: %s", handshake_fault(fault))
+            self.door.handshakes.discard(self)
+            raise
+        self.door.handshakes.discard(self)
+
+    def ended(self, task: asyncio.Task[object]) -> None:
+        """Complete, failed, or its client has left. Called by the loop."""
+        self.door.handshakes.discard(self)
+
+
+def handshake_fault(fault: ssl.SSLError) -> str:
+    """What went wrong, for the person who has to change an address."""
+    if fault.reason == "HTTP_REQUEST":
+        return "it spoke plain HTTP to the TLS listener; write https:// there"
+    words = (fault.reason or str(fault)).replace("_", " ").lower()
+    return f"the TLS handshake failed: {words}"
+
+
+class Listener:
+    """Where clients connect to. Each connection gets a protocol of `factory`."""
+
+    def __init__(self, factory: Factory, door: Door) -> None:
+        self.factory = factory
+        self.handshake = type("Handshake", (Handshake,), {"door": door})
+        self.settings: Settings | None = None
+        self.servers: list[asyncio.Server] = []
+        self.tls: TLS = {}  # as it was prepared last
+        self.retiring: list[asyncio.Server] = []  # at addresses of before
+        self.admitting: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; of use where 0 was configured."""
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def sockets(self) -> list[Listening]:
+        """What is accepted from."""
+        return sockets_of(self.servers)
+
+    async def open(
+        self,
+        settings: Settings,
+        sockets: Sequence[socket.socket] = (),
+        tls: TLS | None = None,
+    ) -> None:
+        """Listen as `settings` say, then no longer as before: `prepare` and `adopt`."""
+        self.adopt(settings, await self.prepare(settings, sockets, tls))
+
+    async def prepare(
+        self,
+        settings: Settings,
+        sockets: Sequence[socket.socket] = (),
+        tls: TLS | None = None,
+    ) -> list[asyncio.Server]:
+        """Listen as `settings` say too; for `adopt` or `discard`.
+
+        `sockets` listen there already, and are this listener's from now on; they
+        are not looked at where the address has not changed. `tls` is what
+        `tls_options` has made of the settings, if it was asked already.
+
+        Raises:
+            OSError: the address is in use or not ours; all is as it was.
+            CertificateFault: so is it with a wrong certificate.
+        """
+        tls = tls_options(settings) if tls is None else tls
+        if tls:
+            tls["ssl"].sslobject_class = self.handshake
+        self.tls = tls
+        before = self.settings
+        if before is not None and is_same_address(before, settings):
+            if not tls and not before.tls_certificate:
+                return self.servers
+            return await self.take_over(tls)
+        if sockets:
+            return await self.accept_from(sockets, tls)
+        return await self.bind(settings, tls)
+
+    async def bind(self, settings: Settings, tls: TLS) -> list[asyncio.Server]:
+        """New servers, on the same port where there are several."""
+        made: list[asyncio.Server] = []
+        port = settings.port
+        try:
+            for host in hosts(settings.host):
+                beside = [*self.sockets, *sockets_of(made)]
+                made.append(await self.create(host, port, tls, beside))
+                deepen(made[-1])
+                port = made[-1].sockets[0].getsockname()[1]
+        except BaseException:
+            for server in made:
+                server.close()
+            raise
+        return made
+
+    async def create(
+        self, host: str, port: int, tls: TLS, beside: Sequence[Listening]
+    ) -> asyncio.Server:
+        """One new server; also where only sockets of this listener are in its way."""
+        loop = asyncio.get_running_loop()
+        given = {"backlog": ACCEPTED_AT_ONCE, **tls}
+        try:
+            return await loop.create_server(self.factory, host, port, **given)
+        except OSError as fault:
+            ours = fault.errno == errno.EADDRINUSE and self.servers
+            if not ours or port != self.port or not CAN_SHARE:
+                raise
+        with shared(beside):
+            made = await loop.create_server(
+                self.factory, host, port, reuse_port=True, **given
+            )
+            forget_sharing(port)
+        share(made.sockets, shared=False)
+        return made
+
+    def adopt(self, settings: Settings, servers: list[asyncio.Server]) -> None:
+        """Accept from what was prepared; elsewhere, from both until `retire`."""
+        old, self.servers = self.servers, servers
+        before, self.settings = self.settings, settings
+        if old is servers:
+            return
+        if before is not None and not is_same_address(before, settings):
+            self.retiring += old
+        else:
+            for server in old:
+                server.close()
+
+    async def retire(self) -> None:
+        """Accept no longer at addresses of before, but who waits there is let in."""
+        old, self.retiring = self.retiring, []
+        if not old:
+            return
+        loop = asyncio.get_running_loop()
+        left = sockets_of(old)
+        kept = self.sockets
+        given_up = [each for each in left if not any(same(each, one) for one in kept)]
+        try:
+            for each in given_up:
+                take_no_more(each)
+            for each in left:
+                # asyncio accepts here, and begins each connection in a later turn,
+                # for which its server must be open as yet. uvloop does both at once.
+                with contextlib.suppress(NotImplementedError):  # Windows
+                    loop.remove_reader(each.fileno())
+            for _ in range(2):
+                await asyncio.sleep(0)
+        finally:
+            for each in given_up:
+                self.admit_waiting(each)
+            for server in old:
+                server.close()
+
+    def admit_waiting(self, listening: Listening) -> None:
+        """Accept what waits, up to the moment in which the socket is closed."""
+        loop = asyncio.get_running_loop()
+        what = listening.fileno(), listening.family, listening.type
+        with contextlib.suppress(OSError), socket.fromfd(*what) as twin:
+            twin.setblocking(False)
+            for _ in range(BACKLOG):  # until there is none
+                sock, _ = twin.accept()
+                sock.setblocking(False)
+                task = loop.create_task(self.admit(sock))
+                self.admitting.add(task)
+                task.add_done_callback(self.admitting.discard)
+
+    async def admit(self, sock: socket.socket) -> None:
+        """Begin a connection that was accepted here."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # it has left, or TLS failed
+            await loop.connect_accepted_socket(self.factory, sock, **self.tls)
+
+    def discard(self, servers: list[asyncio.Server]) -> None:
+        """Accept no more from what was prepared."""
+        if servers is not self.servers:
+            for server in servers:
+                server.close()
+
+    async def take_over(self, tls: TLS) -> list[asyncio.Server]:
+        """New servers that accept from the sockets of the present ones too."""
+        twins = [
+            socket.fromfd(each.fileno(), each.family, each.type)
+            for server in self.servers
+            for each in server.sockets
+        ]
+        return await self.accept_from(twins, tls)
+
+    async def accept_from(
+        self, sockets: Sequence[socket.socket], tls: TLS
+    ) -> list[asyncio.Server]:
+        """Servers for sockets that are bound already."""
+        loop = asyncio.get_running_loop()
+        made: list[asyncio.Server] = []
+        try:
+            for each in sockets:
+                made.append(
+                    await loop.create_server(
+                        self.factory, sock=each, backlog=ACCEPTED_AT_ONCE, **tls
+                    )
+                )
+            for server in made:
+                deepen(server)
+        except BaseException:
+            for server in made:
+                server.close()
+            raise
+        return made
+
+    def close(self) -> None:
+        """Accept no more. What was accepted goes on."""
+        for server in (*self.servers, *self.retiring):
+            server.close()
+
+
+def hosts(host: str) -> list[str]:
+    """What a host to listen on stands for: `::` is all networks, IPv4 too.
+
+    One socket for both would do, but not everywhere, and it would see clients by
+    IPv4 as ::ffff:10.0.0.1.
+    """
+    try:
+        everywhere = ipaddress.ip_address(host) == ipaddress.IPv6Address("::")
+    except ValueError:
+        everywhere = False
+    return ["::", "0.0.0.0"] if everywhere else [host]
+
+
+def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:
+    """What servers accept from."""
+    return [each for server in servers for each in server.sockets]
+
+
+def deepen(server: asyncio.Server) -> None:
+    """Have the kernel keep more connections waiting than are accepted in a row."""
+    for each in server.sockets:
+        with socket.fromfd(each.fileno(), each.family, each.type) as twin:
+            twin.listen(BACKLOG)
+
+
+def listening_fault(settings: Settings, fault: OSError | CertificateFault) -> str:
+    """Where it cannot listen, and why."""
+    reason = str(fault)
+    if isinstance(fault, OSError):
+        reason = REASONS.get(fault.errno or 0) or (fault.strerror or reason).lower()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.port}: {reason}"
+
+
+def is_same_address(one: Settings, other: Settings) -> bool:
+    """Do both listen in the same place?"""
+    return (one.host, one.port) == (other.host, other.port)
+
+
+def tls_options(settings: Settings) -> TLS:
+    """TLS as `settings` say; nothing where it is not spoken.
+
+    Raises:
+        CertificateFault: a file has changed for the worse since the check.
+    """
+    if not settings.tls_certificate:
+        return {}
+    context = certificate_context(settings.tls_certificate, settings.tls_key)
+    return {
+        "ssl": context,
+        "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+        "ssl_shutdown_timeout": TLS_CLOSE_SECONDS,
+    }

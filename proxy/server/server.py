@@ -1,0 +1,241 @@
+"""The proxy as a whole: accepts clients, gives each request an exchange, drains.
+
+Hands what ended to the observers. Its configuration may be replaced while it
+runs. Knows the loop; nothing of the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from proxy.config.model import Config
+from proxy.errors import (
+    ConfigError,
+    InternalError,
+    Overloaded,
+    ProxyError,
+    RequestTimeout,
+    concerning,
+)
+from proxy.exchange.compiled_routes import CompiledRoutes
+from proxy.exchange.forward import Forward
+from proxy.http1.head import RequestHead
+from proxy.inspector.inspector import PATH, Inspector
+from proxy.internal_errors import report
+from proxy.policy.error_response import Failure, failure_response
+from proxy.server.admission import Admission
+from proxy.server.drain import Drain
+from proxy.server.listener import TLS, Listener
+from proxy.timeline import Clock, Ending, Timeline, http_date, monotonic
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.ticker import Ticker
+
+GONE_SECONDS = 1.0  # for the loop to tell of connections that were aborted
+
+Observer = Callable[[Timeline], None]
+
+
+class Server:
+    """A proxy for one configuration. Use as an asynchronous context manager."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        observers: Sequence[Observer] = (),
+        clock: Clock = monotonic,
+        number: int = 0,
+        siblings: tuple[str, ...] = (),
+    ) -> None:
+        self.config = config
+        self.number = number  # of this worker, among those that share the port
+        self.siblings = siblings  # Unix sockets on which the others serve the same
+        self.observers = tuple(observers)
+        self.ticker = Ticker(clock)
+        self.compiled = CompiledRoutes(config, self.ticker, self.ended)
+        self.clients: set[ClientConnection] = set()
+        self.last: Drain | None = None  # set once the end has begun
+        self.admission = Admission(config.server, self.clients, self.ticker)
+        self.inspector = Inspector(self)
+        self.listener = Listener(self.accept, self.admission)
+
+    # -- listening
+
+    async def start(
+        self, sockets: Sequence[socket.socket] = (), tls: TLS | None = None
+    ) -> None:
+        """Listen; on `sockets`, if they do so already, and by `tls`, if it is known.
+
+        Raises:
+            OSError: the address is in use or not ours.
+            CertificateFault: the certificate is not what it was at the check.
+        """
+        await self.listener.open(self.config.server, sockets, tls)
+        self.admission.descriptors.watch(asyncio.get_running_loop())
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; of use where 0 was configured."""
+        return self.listener.port
+
+    @property
+    def under_way(self) -> int:
+        """How many exchanges there are at the moment; what we answer is none."""
+        return sum(1 for _ in self.inspector.live.open())
+
+    async def reload(
+        self,
+        config: Config,
+        sockets: Sequence[socket.socket] = (),
+        observers: Sequence[Observer] | None = None,
+    ) -> None:
+        """Serve by another configuration; exchanges that run keep theirs.
+
+        `sockets` listen on its address, if that is another one: who gives them says
+        when to retire from the one before. `observers` are who listens from now on, if
+        that changes. Whatever it raises, all is as it was.
+
+        Raises:
+            ConfigError: a route, or what shows the exchanges, cannot be made.
+            OSError, CertificateFault: it cannot listen.
+        """
+        before, known = self.config, self.compiled
+        compiled = CompiledRoutes(config, self.ticker, self.ended, known)
+        servers = await self.listener.prepare(config.server, sockets)
+        try:
+            self.configure(config, compiled)
+            self.listener.adopt(config.server, servers)
+        except BaseException:
+            self.listener.discard(servers)
+            with contextlib.suppress(ConfigError):  # the first fault is the one to tell
+                self.configure(before, known)
+            compiled.close(known)
+            raise
+        if observers is not None:
+            self.observers = tuple(observers)
+        try:
+            known.close(compiled)
+        except Exception as error:  # it serves by the other one already
+            report("the close of connections of the configuration before", error)
+        if not sockets:
+            await self.listener.retire()
+
+    def configure(self, config: Config, compiled: CompiledRoutes) -> None:
+        """Be as a configuration says, for all that comes from now on."""
+        self.compiled, self.config = compiled, config
+        self.admission.limits = config.server
+        with concerning("[inspector], [metrics] or [log] warnings"):
+            self.inspector.configure(config)
+
+    async def stop(self, drain_seconds: float = 0.0) -> int:
+        """Accept no more, give open exchanges time to end, cut the rest.
+
+        Returns how many clients were left with half a response.
+        """
+        self.listener.close()
+        self.last = Drain(self.clients, self.ticker)
+        broken = await self.last.run(drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GONE_SECONDS):
+                await self.last.gone()
+        self.compiled.close()
+        try:
+            self.inspector.close()
+        except Exception as error:
+            report("the end of the inspector", error)
+        self.ticker.stop()
+        self.admission.descriptors.leave(asyncio.get_running_loop())
+        return broken
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def draining(self) -> bool:
+        """Has the end begun?"""
+        return self.last is not None
+
+    # -- what client connections ask for
+
+    def accept(self) -> ClientConnection:
+        """The protocol of a new connection."""
+        return ClientConnection(self, self.ticker, self.config.server)
+
+    def opened(self, client: ClientConnection) -> None:
+        """A connection was accepted."""
+        self.clients.add(client)
+        if self.last is not None:  # its TLS handshake took that long
+            client.drain()
+        else:
+            self.admission.opened(client)
+            self.inspector.watch.stir()
+
+    def closed(self, client: ClientConnection) -> None:
+        """A connection is gone."""
+        self.clients.discard(client)
+        self.admission.closed(client)
+        if self.last is not None:
+            self.last.client_gone()
+
+    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+        """Serve a request."""
+        if head.target.startswith(PATH) and self.inspector.serve(client, head):
+            return
+        exchange = Forward(self.compiled, client, head)
+        client.exchange = exchange
+        if self.inspector.live.tapping:
+            self.inspector.begun(exchange)
+        try:
+            self.admission.begin(client)
+            exchange.start()
+        except Overloaded as error:
+            exchange.fail(error)
+        except Exception as error:
+            exchange.crashed("the forwarding of a request", error)
+
+    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+        """Answer bytes that are no request."""
+        timeline = Timeline(self.ticker.clock(), client.address)
+        timeline.status = error.status
+        failure = Failure(error=error, elapsed=0.0)
+        client.write_head(
+            failure_response(failure, None, False, http_date()), chunked=False
+        )
+        client.flush_head()
+        slow = isinstance(error, RequestTimeout)
+        ending = Ending.TIMED_OUT if slow else Ending.REFUSED
+        if isinstance(error, InternalError):
+            ending = Ending.INTERNAL_ERROR
+        timeline.end(self.ticker.clock(), ending, error)
+        self.tell(timeline)
+        client.next()
+
+    def ended(self, timeline: Timeline) -> None:
+        """An exchange is over."""
+        self.admission.exchanges -= 1
+        self.tell(timeline)
+
+    def tell(self, timeline: Timeline) -> None:
+        """Tell all observers. The client is served; no observer changes that."""
+        try:
+            self.inspector.ended(timeline)
+        except Exception as error:
+            report("the inspector's account of an exchange", error)
+        for observer in self.observers:
+            try:
+                observer(timeline)
+            except Exception as error:
+                report("an observer of exchanges", error)

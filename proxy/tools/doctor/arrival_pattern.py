@@ -1,0 +1,227 @@
+"""The shape of a recording: bursts, gaps, blocks, rhythm, holds. Arithmetic only.
+
+Theory: read boundaries carry no meaning. Practice: what a hop hands over
+together arrives together, and what it holds for a full buffer has that
+buffer's size. So bursts of reads are what a holder is recognised by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from proxy.tools.doctor.events import Unit, format_of, units_of
+from proxy.tools.doctor.record import Arrival, Recording
+
+TOGETHER = 0.006  # seconds; reads no further apart came together
+HELD = 0.1  # seconds; a shorter hold is not told from a busy machine's
+PROMPT = 0.075  # seconds; at such intervals models speak of themselves
+KIB = 1024
+BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB)
+SLACK = 16  # bytes by which a block may differ: a chunk's own frame
+HEAD_ROOM = 1024  # bytes; the first buffer holds the head too
+STEADY = 0.15  # of the interval; how far a rhythm may stray
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Arrivals that came together, and the events that they completed."""
+
+    at: float
+    until: float
+    size: int
+    units: tuple[Unit, ...]
+    ends_between: bool  # two events
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the diagnosis looks at. Times are seconds since the request."""
+
+    recording: Recording
+    kind: str
+    units: tuple[Unit, ...]
+    bursts: tuple[Burst, ...]
+    slack: float = 0.0
+
+    @property
+    def events(self) -> tuple[Unit, ...]:
+        """Units that are no comments."""
+        return tuple(each for each in self.units if not each.comment)
+
+    @property
+    def shown(self) -> tuple[Unit, ...]:
+        """What a verdict counts: events, or comments where nothing else came."""
+        return self.events or self.units
+
+    @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        if not self.events and self.units:
+            return "comment"
+        nouns = {"pieces": "piece", "lines": "line", "lines of JSON": "line"}
+        return nouns.get(self.kind, "event")
+
+    @property
+    def timed(self) -> bool:
+        """Do the events say when they were sent?"""
+        return bool(self.holds) and len(self.holds) >= len(self.events) - 1
+
+    @property
+    def holds(self) -> tuple[float, ...]:
+        """How long each event was held, as far as it says when it was sent."""
+        return holds_of(self.units)
+
+    @property
+    def transit(self) -> float:
+        """What the quickest event took; the way of the request is in it."""
+        return min(raw_delays(self.units).values(), default=0.0)
+
+    @property
+    def allowed(self) -> float:
+        """What is no hold yet: more where the way is long."""
+        return HELD + self.slack + 2 * (self.recording.connected or 0.0)
+
+    @property
+    def gaps(self) -> tuple[float, ...]:
+        """Between two bursts."""
+        return tuple(after.at - before.until for before, after in pairwise(self.bursts))
+
+    @property
+    def first_byte(self) -> float | None:
+        """When content came first; a compressor's own head is none."""
+        return self.bursts[0].at if self.bursts else None
+
+    @property
+    def silence(self) -> float:
+        """From the last byte, or the head, to the end of the recording."""
+        arrivals = self.recording.arrivals
+        last = arrivals[-1].at if arrivals else self.recording.head or 0.0
+        return self.recording.ended - last
+
+    @property
+    def merged(self) -> int:
+        """Events that came together with another one."""
+        counts = [len(burst.units) for burst in self.bursts]
+        return sum(count for count in counts if count > 1)
+
+    @property
+    def at_once(self) -> bool:
+        """Did all come in one go?"""
+        if not self.bursts:
+            return False
+        last = self.bursts[-1].until
+        return last - self.bursts[0].at <= max(0.05, 0.02 * last)
+
+
+def raw_delays(units: tuple[Unit, ...]) -> dict[int, float]:
+    """From the sending of each event to its arrival, by its number."""
+    return {
+        unit.number: unit.at - unit.sent
+        for unit in units
+        if unit.sent is not None and unit.number is not None
+    }
+
+
+def delays(units: tuple[Unit, ...]) -> dict[int, float]:
+    """How long each event was held, by its number.
+
+    The origin counts from the arrival of the request, which had a way of its
+    own. But a holder lets go at the end: the quickest event was not held, and
+    what it took is the way there and back.
+    """
+    raw = raw_delays(units)
+    quickest = min(raw.values(), default=0.0)
+    return {number: delay - quickest for number, delay in raw.items()}
+
+
+def holds_of(units: tuple[Unit, ...]) -> tuple[float, ...]:
+    return tuple(delays(units).values())
+
+
+def shape_of(recording: Recording, slack: float = 0.0) -> Shape:
+    """The shape of a recording."""
+    units = units_of(recording)
+    bursts = bursts_of(recording, units)
+    return Shape(recording, format_of(recording), units, bursts, slack)
+
+
+def bursts_of(recording: Recording, units: tuple[Unit, ...]) -> tuple[Burst, ...]:
+    """Arrivals that came together."""
+    by_arrival: dict[int, list[Unit]] = {}
+    for unit in units:
+        by_arrival.setdefault(unit.arrival, []).append(unit)
+    bursts: list[tuple[list[Arrival], list[Unit]]] = []
+    for index, each in enumerate(recording.arrivals):
+        if not each.data:
+            continue
+        if not bursts or each.at - bursts[-1][0][-1].at > TOGETHER:
+            bursts.append(([], []))
+        arrivals, inside = bursts[-1]
+        arrivals.append(each)
+        inside += by_arrival.get(index, ())
+    return tuple(
+        Burst(
+            arrivals[0].at,
+            arrivals[-1].at,
+            sum(each.size for each in arrivals),
+            tuple(inside),
+            arrivals[-1].data.endswith((b"\n", b"\r")),
+        )
+        for arrivals, inside in bursts
+    )
+
+
+def block_size(shape: Shape) -> int | None:
+    """The size of the buffer that was filled before anything was handed on.
+
+    The last burst is what was left, and the first one shared its buffer with
+    the head: neither has to fit.
+    """
+    inner = [burst.size for burst in shape.bursts[1:-1]]
+    if len(inner) < 2:
+        return None
+    for block in BLOCKS:
+        if sum(is_multiple(size, block) for size in inner) >= 0.8 * len(inner):
+            return block
+    return None
+
+
+def is_multiple(size: int, block: int) -> bool:
+    """Is it that many bytes, or twice as many, with a chunk's frame of slack?"""
+    off = size % block
+    return size >= block - SLACK and min(off, block - off) <= SLACK
+
+
+def after_backlog(shape: Shape, soon: float) -> tuple[Burst, ...]:
+    """The bursts without what was there at once: a back end's history, no hold."""
+    bursts = shape.bursts
+    return bursts[1:] if bursts and bursts[0].at < soon else bursts
+
+
+def cut_inside(shape: Shape) -> int:
+    """How many bursts but the last end in the middle of an event."""
+    return sum(not burst.ends_between for burst in shape.bursts[:-1])
+
+
+def rhythm(shape: Shape) -> float | None:
+    """The interval at which bursts come, if it is always the same."""
+    starts = [burst.at for burst in shape.bursts]
+    intervals = [after - before for before, after in pairwise(starts)][:-1]
+    if len(intervals) < 3:
+        return None
+    middle = median(intervals)
+    strays = sum(abs(each - middle) > STEADY * middle for each in intervals)
+    return middle if strays <= len(intervals) // 8 else None
+
+
+def first_late(shape: Shape) -> int | None:
+    """Bytes of the first burst, where only what is in it came late."""
+    if len(shape.bursts) < 4:
+        return None
+    first, *rest = shape.bursts
+    singles = sum(len(burst.units) <= 1 for burst in rest)
+    if len(first.units) < 3 or singles < 0.9 * len(rest):
+        return None
+    return first.size

@@ -1,0 +1,179 @@
+"""Measurements beside each other: the variants of one request.
+
+Pure. What one recording only makes likely, a second one without the hold
+makes certain: the events did exist earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from proxy.tools.doctor.arrival_pattern import delays, shape_of
+from proxy.tools.doctor.diagnosis import diagnose
+from proxy.tools.doctor.events import units_of
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.verdict import Kind, Verdict, seconds
+
+SAME = 0.8  # of the events have to say the same at two hops
+BASE = "as a browser asks"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One measurement and what it showed. `added`: the hop's own hold."""
+
+    recording: Recording
+    verdict: Verdict
+    added: float | None = None
+
+    @property
+    def label(self) -> str:
+        return self.recording.label or BASE
+
+    @property
+    def hold(self) -> float | None:
+        return self.verdict.hold
+
+
+def case_of(recording: Recording, slack: float = 0.0) -> Case:
+    """A measurement with its verdict."""
+    return Case(recording, diagnose(recording, slack))
+
+
+# -- variants ---------------------------------------------------------------------
+
+DIFFERENCES = {
+    "accept-encoding": "only when the client accepts compression",
+    "accept": "only with Accept: {value}",
+    "method": "only for {value}",
+}
+
+
+def difference(one: Recording, other: Recording) -> str:
+    """In what two requests differ: method, accept-encoding or accept."""
+    if one.method != other.method:
+        return "method"
+    for name in ("accept-encoding", "accept"):
+        if one.asked(name) != other.asked(name):
+            return name
+    return ""
+
+
+def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
+    """The verdict on a request, with what its variants add to it."""
+    verdict = base.verdict
+    told = [case for case in others if case.verdict.told]
+    free = [
+        case
+        for case in told
+        if not case.verdict.held and (not verdict.held or is_freer(base, case))
+    ]
+    if not verdict.held:
+        if not (free and kept_all(base, free[0])):
+            return compare_unheld(verdict, told)
+        verdict = nothing_but(base, free[0])
+    evidence = list(verdict.evidence)
+    reasons = []
+    for case in free:
+        reasons.append(reason(base.recording, case.recording))
+        evidence.append(f"{case.label}: {first_sentence(case.verdict)}")
+    alike = [case.label for case in told if case.verdict.held]
+    if alike:
+        how = "cut" if verdict.kind is Kind.CUT else "held"
+        evidence.append(f"{how} in the same request {', '.join(alike)} too")
+    hold = verdict.hold
+    for case in free:
+        late = lateness(base.recording, case.recording)
+        if hold is None and late:
+            hold = max(late)
+    line = verdict.line
+    if reasons:
+        line = f"{line.rstrip('.')}; {' and '.join(reasons)}."
+    return replace(
+        verdict,
+        line=line,
+        evidence=tuple(evidence),
+        sure=verdict.sure or bool(free and base.verdict.held),
+        hold=hold,
+    )
+
+
+def is_freer(base: Case, other: Case) -> bool:
+    """Does the difference show, or is it the breath of a back end?
+
+    Two answers that only just are, and are not, in bursts show nothing.
+    """
+    here, there = shape_of(base.recording), shape_of(other.recording)
+    late = lateness(base.recording, other.recording)
+    if late and base.verdict.kind is not Kind.CUT:
+        return max(late) > 2 * here.allowed
+    return base.verdict.kind not in (Kind.BURSTS, Kind.RHYTHM) or (
+        len(there.bursts) >= 2 * len(here.bursts)
+    )
+
+
+def reason(base: Recording, other: Recording) -> str:
+    """When it is held, where another request is not."""
+    what = difference(base, other)
+    value = base.method
+    if what == "accept":
+        value = base.asked("accept") or ""
+    return DIFFERENCES.get(what, "not always").format(value=value)
+
+
+def kept_all(base: Case, free: Case) -> bool:
+    """Did nothing come, or all of it late and at once, while the other streamed?"""
+    first = free.recording.arrivals[0].at if free.recording.arrivals else None
+    if first is None:
+        return False
+    if base.verdict.kind is Kind.SILENT:
+        return first < base.recording.ended
+    shape = shape_of(base.recording)
+    late = (shape.first_byte or 0.0) - first > shape.allowed
+    return base.recording.status == 200 and shape.at_once and late
+
+
+def nothing_but(base: Case, free: Case) -> Verdict:
+    """Held to the end, seen only beside a request that is not."""
+    recording = base.recording
+    when = seconds(recording.ended)
+    came = first_sentence(free.verdict).removeprefix("it streams: ")
+    if base.verdict.kind is Kind.SILENT:
+        line = f"Held: nothing came within {when}, while {free.label} {came}."
+    else:
+        line = f"Held to the end: all of it came at once, after {when}."
+    return Verdict(Kind.AT_THE_END, line, base.verdict.evidence)
+
+
+def compare_unheld(verdict: Verdict, told: Sequence[Case]) -> Verdict:
+    """What could not be told may show beside a variant that could."""
+    evidence = [
+        *verdict.evidence,
+        *(f"{case.label}: {first_sentence(case.verdict)}" for case in told),
+    ]
+    return replace(verdict, evidence=tuple(evidence))
+
+
+def first_sentence(verdict: Verdict) -> str:
+    """A verdict as a part of a sentence."""
+    return verdict.line[:1].lower() + verdict.line[1:].rstrip(".")
+
+
+def lateness(here: Recording, there: Recording) -> list[float]:
+    """How much later each event came here than there; [] if they differ."""
+    one, other = units_of(here), units_of(there)
+    held, known = delays(one), delays(other)
+    if held:
+        return [
+            max(hold - known[number], 0.0)
+            for number, hold in held.items()
+            if number in known
+        ]
+    pairs = list(zip(one, other, strict=False))
+    same = [(unit, twin) for unit, twin in pairs if unit.label == twin.label]
+    if len(same) < 3 or len(same) < SAME * min(len(one), len(other)):
+        return []
+    if shape_of(here).kind == "pieces":
+        return []
+    return [max(unit.at - twin.at, 0.0) for unit, twin in same]

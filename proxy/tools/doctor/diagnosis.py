@@ -1,0 +1,259 @@
+"""From what arrived to a verdict. Pure: no socket, no clock.
+
+Two ways to know a hold. Events of the test origin say when they were sent,
+and what is late is late. Of any other stream only the shape is seen: a hold
+is then likely, and certain only beside a measurement without it
+(`comparison.py`).
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from proxy.quantities import counted
+from proxy.tools.doctor.arrival_pattern import (
+    HELD,
+    PROMPT,
+    Shape,
+    block_size,
+    rhythm,
+    shape_of,
+)
+from proxy.tools.doctor.fingerprints import fingerprint
+from proxy.tools.doctor.inconclusive import (
+    ENOUGH,
+    document,
+    few,
+    nothing_came,
+    too_quick,
+    unanswered,
+)
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.verdict import Kind, Verdict, seconds
+
+DELAYED_ACK = 0.04  # seconds; that of Linux
+SEEN = 3  # events with a mark; the quickest is the measure of the others
+# Silences after which products give up by default, in seconds.
+TIMERS = {
+    15: "Envoy's route time-out is 15 s, from the request on",
+    29: "AWS API Gateway ends every request after 29 s",
+    30: "Next.js rewrites give up after 30 s; gunicorn kills a sync worker then",
+    55: "Heroku's router waits 55 s",
+    60: "nginx (proxy_read_timeout), Apache, AWS ALB and many others wait 60 s",
+    100: "Cloudflare waits 100 s",
+    120: "IIS/ARR waits 120 s",
+    300: "Envoy's stream_idle_timeout is 300 s",
+}
+
+
+def diagnose(recording: Recording, slack: float = 0.0) -> Verdict:
+    """The verdict on one recording.
+
+    `slack`: seconds by which events were late without any hop between; a busy
+    machine's own.
+    """
+    shape = shape_of(recording, slack)
+    return unanswered(recording) or ended_early(shape) or judged(shape)
+
+
+def judged(shape: Shape) -> Verdict:
+    """A stream that was answered and not cut."""
+    if not shape.units:
+        return nothing_came(shape)
+    if shape.timed and len(shape.holds) >= SEEN:
+        return by_known_times(shape)
+    return by_shape(shape)
+
+
+# -- what ended before its end --------------------------------------------------
+
+
+def ended_early(shape: Shape) -> Verdict | None:
+    """Cut: the body is not complete, or events of the origin are missing."""
+    recording = shape.recording
+    last = next((unit for unit in reversed(shape.units) if unit.of), None)
+    missing = last is not None and last.number is not None and last.number < last.of
+    cut = recording.ending == "cut"
+    if not cut and not (missing and recording.ending == "complete"):
+        return None
+    silence = shape.silence
+    evidence = [recording.fault] if recording.fault else []
+    if not cut:
+        evidence.append("the end looks clean: a client takes the answer for whole")
+    if missing and last is not None:
+        evidence.append(f"{last.number} of {last.of} events came")
+    evidence.append(f"the whole took {seconds(recording.ended)}")
+    after = round(silence)
+    for timer in (silence, recording.ended):
+        for known, who in TIMERS.items():
+            if near(timer, known):
+                after = known
+                evidence.append(who)
+    broken = silence < 1
+    how = "broken off" if broken else f"cut after {seconds(silence)} of silence"
+    return Verdict(
+        Kind.CUT,
+        f"Cut: the stream was {how}, {counted(len(shape.shown), shape.noun)} in.",
+        tuple(dict.fromkeys(evidence)),
+        sure=missing,
+        timer=None if broken and after not in TIMERS else silence,
+    )
+
+
+def near(seconds: float, timer: int) -> bool:
+    """Is it that time-out?"""
+    return abs(seconds - timer) < max(0.6, 0.02 * timer)
+
+
+# -- with known times -------------------------------------------------------------
+
+
+def by_known_times(shape: Shape) -> Verdict:
+    """Events of the test origin: what is late is late."""
+    holds, allowed = shape.holds, shape.allowed
+    longest = max(holds)
+    held = sum(hold > allowed for hold in holds)
+    fact = (
+        f"each event says when it was sent; the quickest took {seconds(shape.transit)}"
+    )
+    facts = (f"{fact}, the slowest {seconds(longest + shape.transit)}",)
+    # A few late events are a busy machine's breath, not a hop's buffer.
+    few_late = held <= len(holds) // 4 and longest <= 3 * allowed
+    if few_late or held <= len(holds) // 20:
+        return unheld(shape, facts, longest)
+    pattern = fingerprint(shape) or Verdict(
+        Kind.BURSTS, f"Held: {counted(held, 'event')} of {len(holds)} came late."
+    )
+    if (
+        pattern.kind in (Kind.RHYTHM, Kind.BURSTS)
+        and len(shape.bursts) > 2
+        and (len(shape.events) < 1.5 * len(shape.bursts))
+    ):
+        pattern = delayed(shape)
+    return Verdict(
+        pattern.kind,
+        f"{pattern.line.rstrip('.')}, up to {seconds(longest)} late.",
+        (*pattern.evidence, *facts),
+        sure=True,
+        hold=longest,
+        size=pattern.size,
+        timer=pattern.timer,
+    )
+
+
+def unheld(shape: Shape, facts: tuple[str, ...], longest: float) -> Verdict:
+    """No event is late; is the head?"""
+    head = max((shape.recording.head or 0.0) - shape.transit, 0.0)
+    first = shape.units[0]
+    if head > shape.allowed and first.sent is not None and first.sent > shape.allowed:
+        return Verdict(
+            Kind.HEAD_LATE,
+            f"It streams, but the head is held until the first event: "
+            f"{seconds(head)} late.",
+            (*facts, "the origin sent its head at once; `onopen`, and the promise "
+             "of fetch(), wait for it"),
+            sure=True,
+            hold=head,
+        )  # fmt: skip
+    return Verdict(
+        Kind.STREAMS,
+        "It streams: every event came when it was sent.",
+        facts,
+        sure=True,
+        hold=longest,
+    )
+
+
+def delayed(shape: Shape) -> Verdict:
+    """One by one, in time with each other, and all late."""
+    middle = median(shape.holds)
+    sent = [unit.sent for unit in shape.units if unit.sent is not None]
+    behind = [
+        0 <= unit.at - shape.transit - following < HELD / 2
+        for unit, following in zip(shape.units, sent[1:], strict=False)
+    ]
+    if middle > HELD and sum(behind) > 0.8 * len(behind):
+        return Verdict(
+            Kind.DELAYED,
+            "Held: each event waits for the next one",
+            ("a hop keeps the last piece until another comes: a compressor that is "
+             "not flushed, or a line that is read ahead",),
+            timer=middle,
+        )  # fmt: skip
+    return Verdict(
+        Kind.DELAYED,
+        f"Held: each event by itself, {seconds(middle)} each",
+        ("a hop waits a moment for more before it sends: Nagle's algorithm, or "
+         "a flag that tells the kernel so",),
+        timer=middle,
+    )  # fmt: skip
+
+
+# -- by the shape alone -----------------------------------------------------------
+
+
+def by_shape(shape: Shape) -> Verdict:
+    """A stream whose timing at the origin nobody knows."""
+    if (unfit := document(shape)) is not None:
+        return unfit
+    if len(shape.shown) < ENOUGH and not is_block_of_bytes(shape):
+        return few(shape)
+    unfit = too_quick(shape)
+    if unfit is not None:
+        return unfit
+    pattern = fingerprint(shape)
+    if pattern is not None:
+        return pattern
+    return streaming(shape)
+
+
+def streaming(shape: Shape) -> Verdict:
+    """Nothing speaks against it; what is odd is told."""
+    fault = shape.recording.fault
+    evidence = [*([fault] if fault else []), *together(shape), *limit_reached(shape)]
+    head, first = shape.recording.head or 0.0, shape.first_byte or 0.0
+    if head > 1.0 and first - head < 0.05:
+        evidence.append(
+            f"the head came with the first event, after {seconds(head)}: either the "
+            "back end was silent so long, or a hop held its head (--through tells)"
+        )
+    return Verdict(
+        Kind.STREAMS,
+        f"It streams: {came_in(shape)}.",
+        tuple(evidence),
+    )
+
+
+def came_in(shape: Shape) -> str:
+    """How many came in how many arrivals; pieces are arrivals themselves."""
+    count = counted(len(shape.shown), shape.noun)
+    if shape.kind == "pieces":
+        return f"{count} came over {seconds(shape.bursts[-1].at)}"
+    return f"{count} came in {counted(len(shape.bursts), 'arrival')}"
+
+
+def together(shape: Shape) -> list[str]:
+    """What came together too quickly to be called held."""
+    interval = rhythm(shape)
+    per_burst = len(shape.events) / max(len(shape.bursts), 1)
+    if interval is None or interval >= PROMPT or per_burst < 1.5:
+        return []
+    said = f"about {per_burst:.0f} came together every {seconds(interval)}"
+    if abs(interval - DELAYED_ACK) < 0.005:
+        return [f"{said}: the time of a delayed acknowledgement (TCP_NODELAY is off "
+                "somewhere), or the back end's own pace"]  # fmt: skip
+    return [f"{said}: the back end's own pace, or a hop that hardly holds"]
+
+
+def limit_reached(shape: Shape) -> list[str]:
+    """A clean end, at a moment when products give up by default."""
+    recording = shape.recording
+    if recording.ending != "complete" or shape.silence < 10:
+        return []
+    known = [who for timer, who in TIMERS.items() if near(shape.silence, timer)]
+    after = f"it ended after {seconds(shape.silence)} of silence"
+    return [f"{after}: {who}" for who in known]
+
+
+def is_block_of_bytes(shape: Shape) -> bool:
+    return block_size(shape) is not None

@@ -1,0 +1,148 @@
+"""The fingerprints: which shape each kind of holder leaves. Pure.
+
+Each looks at a shape and gives a verdict, or None where it is not its own.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from proxy.quantities import counted
+from proxy.tools.doctor.arrival_pattern import (
+    PROMPT,
+    Shape,
+    after_backlog,
+    block_size,
+    cut_inside,
+    first_late,
+    rhythm,
+)
+from proxy.tools.doctor.inconclusive import WAIT
+from proxy.tools.doctor.verdict import Kind, Verdict, seconds, size
+
+
+def fingerprint(shape: Shape) -> Verdict | None:
+    """The kind of holder that leaves this shape, None if none does."""
+    return (
+        at_the_end(shape) or blocks(shape) or first_bytes(shape) or regular(shape)
+        or bursts(shape)
+    )  # fmt: skip
+
+
+def at_the_end(shape: Shape) -> Verdict | None:
+    """Everything in one go: a whole body was collected, or a compressor waited."""
+    if not shape.at_once or len(shape.shown) < 2:
+        return None
+    recording = shape.recording
+    when = seconds(shape.bursts[0].at)
+    evidence = [
+        f"nothing for {when}, then {size(recording.size)} in "
+        f"{counted(len(recording.arrivals), 'read')}"
+    ]
+    if recording.coding:
+        evidence.append(
+            f"Content-Encoding: {recording.coding}; a compressor that is not told "
+            "to flush gives nothing before its block is full or the body ends"
+        )
+    elif recording.get("content-length") is not None:
+        evidence.append(
+            "Content-Length was sent: somebody had the whole body before the head"
+        )
+    return Verdict(
+        Kind.AT_THE_END,
+        f"Held to the end: all {counted(len(shape.shown), shape.noun)} came at once, "
+        f"after {when}.",
+        tuple(evidence),
+        hold=span_of(shape),
+    )
+
+
+def span_of(shape: Shape) -> float | None:
+    """The longest hold by the origin's account, None without one."""
+    return max(shape.holds) if shape.holds else None
+
+
+def blocks(shape: Shape) -> Verdict | None:
+    """Full buffers: 4 KiB, 8 KiB, 16 KiB."""
+    block = block_size(shape)
+    if block is None:
+        return None
+    inside = cut_inside(shape)
+    several = len(shape.bursts) - 1
+    if not shape.recording.coding and 2 * inside < several:
+        return None
+    came = counted(len(shape.shown), shape.noun)
+    return Verdict(
+        Kind.BLOCKS,
+        f"Held in blocks of {size(block)}: {came} came in "
+        f"{counted(len(shape.bursts), 'arrival')}.",
+        (
+            f"{inside} of {several} arrivals end in the middle of an event: it is the "
+            "buffer that decides, not the event",
+            f"bytes in each arrival: {listed([b.size for b in shape.bursts])}",
+        ),
+        size=block,
+        hold=span_of(shape),
+    )  # fmt: skip
+
+
+def listed(numbers: list[int]) -> str:
+    """The first few of some numbers."""
+    return ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
+
+
+def first_bytes(shape: Shape) -> Verdict | None:
+    """Only the beginning is held: a buffer that opens once it was full."""
+    count = first_late(shape)
+    # What is there at once is what the back end had to tell, and no hold.
+    if count is None or (not shape.timed and shape.bursts[0].at < WAIT):
+        return None
+    together = len(shape.bursts[0].units)
+    return Verdict(
+        Kind.FIRST_LATE,
+        f"Held at the beginning: the first {counted(together, shape.noun)} "
+        f"({size(count)}) came together, the others one by one.",
+        (f"the first arrival came after {seconds(shape.bursts[0].at)}",),
+        size=count,
+        hold=span_of(shape),
+    )
+
+
+def regular(shape: Shape) -> Verdict | None:
+    """A clock decides: a flush at intervals, or delayed acknowledgements."""
+    interval = rhythm(shape)
+    if interval is None:
+        return None
+    per_burst = len(shape.events) / len(shape.bursts)
+    if not shape.timed:
+        late = after_backlog(shape, WAIT)
+        several = sum(len(burst.units) > 1 for burst in late)
+        if per_burst < 1.5 or 2 * several < len(late) or interval < PROMPT:
+            return None
+    return Verdict(
+        Kind.RHYTHM,
+        f"Held in a fixed rhythm: every {seconds(interval)} about "
+        f"{per_burst:.0f} {shape.noun}s come together.",
+        ("a hop flushes by a timer, or waits for acknowledgements (Nagle)",),
+        timer=interval,
+        hold=span_of(shape),
+    )
+
+
+def bursts(shape: Shape) -> Verdict | None:
+    """Several at a time, by no rule that shows."""
+    late = after_backlog(shape, WAIT)
+    counts = [len(burst.units) for burst in late]
+    merged = sum(count for count in counts if count > 1)
+    if len(late) < 2 or 2 * merged < sum(counts) or sum(counts) < 2 * len(late):
+        return None
+    gap = max(shape.gaps)
+    if median(shape.gaps) < PROMPT and not shape.timed:
+        return None
+    return Verdict(
+        Kind.BURSTS,
+        f"Held: {counted(len(shape.shown), shape.noun)} came in "
+        f"{counted(len(shape.bursts), 'burst')}, up to {seconds(gap)} apart.",
+        (f"{shape.merged} events came together with another one",),
+        hold=span_of(shape),
+    )

@@ -1,0 +1,227 @@
+"""What cannot be judged: no answer, an error, a page, too little. Pure.
+
+Each says what came instead, and what to do so that it can be judged.
+"""
+
+from __future__ import annotations
+
+from proxy.quantities import counted
+from proxy.tools.doctor.arrival_pattern import Shape
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.verdict import Kind, Verdict, seconds, size
+
+ENOUGH = 4  # events; fewer have no shape
+WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
+LASTING = 1.0  # seconds; what is over sooner is a download
+SIGN_IN = "sign in as the page does: -H 'Authorization: …', or paste its Copy as cURL"
+FORM = "ask as the page does, -H 'Accept: …' and all; paste its Copy as cURL"
+NO_BACK_END = "this hop answered by itself: it could not reach what is behind it"
+# What to do about a status, where something can be said.
+HINTS = {
+    204: "an EventSource takes it for the order to stop",
+    401: SIGN_IN,
+    403: SIGN_IN,
+    404: "is the path right, as the hop in front wants it?",
+    405: "with --data '…' it is asked by POST; -X names another method",
+    406: FORM,
+    407: SIGN_IN,
+    415: FORM,
+    422: FORM,
+    426: "a WebSocket, perhaps; those are not measured here",
+    429: "it is asked too often; wait, or use --compare none",
+    502: NO_BACK_END,
+    503: NO_BACK_END,
+    504: "this hop gave up waiting: what is behind it sent no head in time",
+}
+PAGE = (
+    "dev servers and sign-ins answer with a page where no route fits: is the path "
+    "right, and does it need a cookie?"
+)
+ONE_OBJECT = 'does the request ask for a stream, as with "stream": true?'
+DOCUMENTS = {
+    "text/html": ("an HTML page", PAGE),
+    "application/xhtml+xml": ("an HTML page", PAGE),
+    "text/css": ("a style sheet", "is the path right?"),
+    "text/javascript": ("a script", "is the path right?"),
+    "application/javascript": ("a script", "is the path right?"),
+    "application/json": ("one JSON document", ONE_OBJECT),
+}
+
+
+def unanswered(recording: Recording) -> Verdict | None:
+    """No response, or not the one that was asked for."""
+    if recording.ending == "no head":
+        return no_head(recording)
+    if not recording.answered:
+        fault = recording.fault or "no response head came"
+        line = f"Could not measure: {fault}"
+        line = line if line.endswith("?") else f"{line}."
+        return Verdict(Kind.NO_ANSWER, line, sure=True)
+    status = recording.status
+    if 300 <= status < 400 and status != 304:
+        return redirected(recording)
+    if status >= 400 or status in (101, 204, 205, 304):
+        return refused(recording)
+    if recording.fault.startswith("content coding broken"):
+        return Verdict(
+            Kind.NO_STREAM,
+            f"Could not measure: Content-Encoding says {recording.coding}, but the "
+            "body is not that; a browser refuses it.",
+            (recording.fault,),
+        )
+    return None
+
+
+def no_head(recording: Recording) -> Verdict:
+    """Connected, asked, and not a byte in all the time."""
+    return Verdict(
+        Kind.SILENT,
+        f"Could not tell: nothing came within {seconds(recording.ended)}, not even "
+        "a response head.",
+        (
+            "either the back end has nothing to say yet (--max-time waits longer), or "
+            "a hop keeps all of it: --via and --through tell which",
+        ),
+    )
+
+
+def redirected(recording: Recording) -> Verdict:
+    """A redirection that was not followed."""
+    location = recording.get("location")
+    where = f"it redirects to {location}" if location else "with no Location"
+    told = "Give that URL if it is meant."
+    if any(hop.location == location for hop in recording.redirects[:-1]):
+        told = "It goes round in a circle."
+    elif recording.method not in ("GET", "HEAD") and location:
+        told = "A browser would go there by GET, without the body."
+    return Verdict(
+        Kind.NO_STREAM,
+        f"Could not measure: status {recording.status}, {where}."
+        + (f" {told}" if location else ""),
+        sure=True,
+    )
+
+
+def refused(recording: Recording) -> Verdict:
+    """A status that no stream has."""
+    status = recording.status
+    said = " ".join(recording.content[:200].decode("utf-8", "replace").split())
+    evidence = [f"it says: {said}"] if said else []
+    allowed = recording.get("allow")
+    if status == 405 and allowed:
+        evidence.append(f"it allows {allowed}")
+    if status in HINTS:
+        evidence.append(HINTS[status])
+    elif status >= 500:
+        evidence.append("the server failed; its own log says why")
+    line = f"Could not measure: the answer has status {status}, it is no stream."
+    return Verdict(Kind.NO_STREAM, line, tuple(evidence), sure=True)
+
+
+def nothing_came(shape: Shape) -> Verdict:
+    """A head, and no event."""
+    recording = shape.recording
+    if recording.content:
+        return incomplete(shape)
+    if recording.ending == "complete":
+        return Verdict(Kind.NO_STREAM, "Could not measure: the body is empty.")
+    waited = seconds(recording.ended - (recording.head or 0.0))
+    nothing = "nothing"
+    coding: tuple[str, ...] = ()
+    if recording.size:  # a compressor writes its own head at once
+        nothing = "no content"
+        coding = (
+            f"{size(recording.size)} of {recording.coding} came, which hold no content "
+            "yet: a compressor that is not told to flush does that",
+        )
+    return Verdict(
+        Kind.SILENT,
+        f"Could not tell: a head came, and then {nothing} for {waited}.",
+        (
+            *coding,
+            "either the back end is silent so long (--max-time waits longer), or a "
+            "hop keeps what it says: --via and --through tell which",
+        ),
+    )
+
+
+def incomplete(shape: Shape) -> Verdict:
+    """Bytes that add up to no event."""
+    recording = shape.recording
+    came = f"{size(recording.size)} came in {counted(len(shape.bursts), 'arrival')}"
+    return Verdict(
+        Kind.TOO_FEW,
+        f"Could not tell: {came}, but no event was complete.",
+        (
+            "an event ends with an empty line, and a browser shows it only then: "
+            "does the back end write two line ends after each?",
+            f"it begins: {recording.content[:60]!r}",
+        ),
+    )
+
+
+def document(shape: Shape) -> Verdict | None:
+    """A whole page or object, which nobody meant to stream."""
+    recording = shape.recording
+    known = DOCUMENTS.get(recording.type)
+    if recording.type.startswith(("image/", "font/", "audio/", "video/")):
+        known = ("a file", "is the path right?")
+    if shape.kind != "pieces" or known is None or recording.ending != "complete":
+        return None
+    if not shape.at_once and recording.get("content-length") is None:
+        return None
+    what, hint = known
+    return Verdict(
+        Kind.NO_STREAM,
+        f"Could not measure: the answer is {what} ({recording.type}), no stream.",
+        (hint,),
+    )
+
+
+def too_quick(shape: Shape) -> Verdict | None:
+    """Over before anything could show."""
+    recording = shape.recording
+    last = shape.bursts[-1].until
+    units = counted(len(shape.shown), shape.noun)
+    if shape.kind == "pieces" and last - shape.bursts[0].at < LASTING:
+        if shape.first_byte is not None and shape.first_byte >= WAIT:
+            when = f"in one go, after {seconds(last)}"
+        else:
+            when = f"within {seconds(last)}"
+        return Verdict(
+            Kind.TOO_QUICK,
+            f"Could not tell: {size(recording.size)} came {when}.",
+            (
+                "nothing in the body says where an event ends, and a whole document "
+                "looks the same; --through tells for sure",
+            ),
+        )
+    if not shape.at_once or (shape.first_byte or 0.0) >= WAIT:
+        return None
+    evidence = ["a stream this short looks the same held and free; ask for a longer "
+                "one"]  # fmt: skip
+    if recording.ending == "stopped":
+        evidence = [f"nothing more came for {seconds(shape.silence)}"]
+    return Verdict(
+        Kind.TOO_QUICK,
+        f"Could not tell: all {units} were there after {seconds(last)}.",
+        tuple(evidence),
+    )
+
+
+def few(shape: Shape) -> Verdict:
+    """Too little to say anything about."""
+    number = len(shape.shown)
+    first = shape.first_byte or 0.0
+    evidence = [f"at least {ENOUGH} are needed to see a shape"]
+    if shape.recording.ending == "stopped":
+        evidence.append("--max-time gives it longer")
+    if shape.at_once and number > 1 and first >= WAIT:
+        evidence.append(
+            f"they came together, after {seconds(first)}: that may be a hold"
+        )
+    return Verdict(
+        Kind.TOO_FEW,
+        f"Could not tell: only {counted(number, shape.noun)} came.",
+        tuple(evidence),
+    )

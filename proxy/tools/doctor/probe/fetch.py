@@ -1,0 +1,274 @@
+"""Fetch a response and stamp every read. The only client of the doctor.
+
+Speaks HTTP/1.1 by the project's own parser, and through no library that could
+collect bytes before we see them: what is stamped is the moment at which the
+kernel handed them over. What went wrong is told, and what came before it kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+from urllib.parse import urljoin, urlsplit
+
+from proxy.errors import MalformedResponse, ProxyError
+from proxy.http1.framing import Body, response_body
+from proxy.http1.grammar import END_OF_HEAD
+from proxy.http1.head import ResponseHead, parse_response_head
+from proxy.stream.content_decoder import DECODERS, ContentDecoder, DecodingError
+from proxy.timeline import Clock, monotonic
+from proxy.tools.doctor.probe.connect import connect, no_answer, unreachable
+from proxy.tools.doctor.probe.request import Ask, AskError, check_url
+from proxy.tools.doctor.record import Arrival, Ending, Recording, Redirect
+
+MAX_HEAD = 256 * 1024  # bytes; ours is to look, not to refuse
+MAX_CONTENT = 64 * 1024 * 1024  # bytes kept of one response
+MAX_REDIRECTS = 5
+CONNECT_SECONDS = 10.0
+Watch = Callable[["Response"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop; seconds."""
+
+    whole: float = 20.0
+    connect: float = CONNECT_SECONDS
+
+
+class Response(asyncio.Protocol):
+    """One response as it arrives. `watch` is called at each read; True: enough."""
+
+    def __init__(self, ask: Ask, watch: Watch | None, clock: Clock) -> None:
+        self.ask = ask
+        self.watch = watch
+        self.clock = clock
+        self.transport: asyncio.Transport | None = None
+        self.over = asyncio.get_running_loop().create_future()
+        self.began = clock()
+        self.connected: float | None = None
+        self.pending = bytearray()  # of heads that are not complete
+        self.head: ResponseHead | None = None
+        self.head_at: float | None = None
+        self.body: Body | None = None
+        self.decoder: ContentDecoder | None = None
+        self.interims: list[int] = []
+        self.arrivals: list[Arrival] = []
+        self.size = 0
+        self.ending: Ending = "no answer"
+        self.fault = ""
+
+    # -- in the order in which they are called
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.connected = self.clock() - self.began
+        self.began = self.clock()
+        self.transport.write(self.ask.head() + self.ask.body)
+
+    def data_received(self, data: bytes) -> None:
+        now = self.clock() - self.began
+        if self.over.done():
+            return
+        try:
+            if self.head is None:
+                data = self.read_head(data, now)
+            if self.head is not None:
+                self.read_body(data, now)
+        except ProxyError as fault:
+            self.end("cut" if self.head else "no answer", str(fault))
+        if self.watch is not None and self.watch(self):
+            self.end("stopped")
+
+    def read_head(self, data: bytes, now: float) -> bytes:
+        """Read heads up to that of the final response; what comes after it."""
+        seen = len(self.pending)
+        self.pending += data
+        while True:
+            stop = self.pending.find(END_OF_HEAD, max(seen - 3, 0))
+            if stop < 0:
+                if len(self.pending) > MAX_HEAD:
+                    raise MalformedResponse(f"a head of more than {MAX_HEAD} bytes")
+                return b""
+            seen = 0
+            stop += len(END_OF_HEAD)
+            head = parse_response_head(bytes(self.pending[:stop]))
+            del self.pending[:stop]
+            if head.status >= 200 or head.status == 101:
+                break
+            self.interims.append(head.status)
+        data = bytes(self.pending)
+        self.pending.clear()
+        self.body = response_body(head, self.ask.method.encode())
+        self.head, self.head_at = head, now
+        self.ending = "stopped"
+        codings = [each.decode("latin-1") for each in head.members(b"content-encoding")]
+        codings = [each for each in codings if each not in ("identity", "none")]
+        if codings and all(each in DECODERS for each in codings):
+            self.decoder = ContentDecoder(reversed(codings), max_ratio=1000)
+        elif codings:
+            self.fault = f"content coding {', '.join(codings)} cannot be read here"
+        if self.body.complete:
+            self.end("complete")
+        return data
+
+    def read_body(self, data: bytes, now: float) -> None:
+        assert self.body is not None
+        if self.over.done() or not data:
+            return
+        content = self.body.feed(data)
+        if content:
+            self.size += len(content)
+            self.arrivals.append(Arrival(now, len(content), self.decoded(content)))
+        if self.body.error is not None:
+            self.end("cut", self.body.error)
+        elif getattr(self.body, "complete", False):
+            self.end("complete")
+        elif self.size > MAX_CONTENT:
+            self.end("stopped", f"stopped after {MAX_CONTENT} bytes")
+
+    def decoded(self, content: bytes) -> bytes:
+        """Content without its coding; as it came where that is broken."""
+        if self.decoder is None:
+            return content
+        try:
+            return b"".join(self.decoder.decode(content))
+        except DecodingError as fault:
+            self.decoder = None
+            self.fault = f"content coding broken: {fault}"
+            return content
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # Without a transport it is an attempt that failed; `connect` tells why.
+        if self.over.done() or self.transport is None:
+            return
+        if self.body is None:
+            reset = error is not None
+            self.end("no answer", no_answer(self.ask, bytes(self.pending), reset=reset))
+            return
+        missing = self.body.end()
+        if error is not None:
+            self.end("cut", "the connection was reset")
+        elif missing is not None:
+            self.end("cut", f"the connection was closed: {missing}")
+        else:
+            self.end("complete")
+
+    def end(self, ending: Ending, fault: str = "") -> None:
+        if not self.over.done():
+            self.ending = ending
+            self.fault = self.fault or fault
+            self.over.set_result(self.clock() - self.began)
+            if self.transport is not None:
+                self.transport.abort()
+
+    # -- what became of it
+
+    def recording(self, redirects: tuple[Redirect, ...] = ()) -> Recording:
+        head = self.head
+        ended = self.over.result() if self.over.done() else self.clock() - self.began
+        return Recording(
+            url=self.ask.url,
+            method=self.ask.method,
+            request=self.ask.fields,
+            label=self.ask.label,
+            connected=self.connected,
+            head=self.head_at,
+            status=head.status if head else 0,
+            version=f"HTTP/1.{head.minor}" if head else "",
+            fields=tuple(
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in (head.fields if head else [])
+            ),
+            arrivals=tuple(self.arrivals),
+            ended=ended,
+            ending=self.ending,
+            fault=self.fault,
+            redirects=redirects,
+            interims=tuple(self.interims),
+        )
+
+
+async def fetch(
+    ask: Ask,
+    limits: Limits,
+    watch: Watch | None = None,
+    stop: asyncio.Event | None = None,
+    clock: Clock = monotonic,
+) -> Recording:
+    """Ask, and record what comes until it ends, is enough, or time is up.
+
+    A redirection is followed to the same host only, and noted.
+    """
+    redirects: list[Redirect] = []
+    while True:
+        response = Response(ask, watch, clock)
+        await run(response, limits, stop)
+        recording = response.recording(tuple(redirects))
+        location = recording.get("location")
+        if recording.status not in (301, 302, 303, 307, 308) or location is None:
+            return recording
+        redirects.append(Redirect(recording.status, location))
+        following = followed(ask, recording.status, location)
+        if following is None or len(redirects) > MAX_REDIRECTS:
+            return response.recording(tuple(redirects))
+        ask = following
+
+
+def followed(ask: Ask, status: int, location: str) -> Ask | None:
+    """The next request, None where a person should decide."""
+    if ask.method not in ("GET", "HEAD") and status not in (307, 308):
+        return None
+    try:
+        url = check_url(urljoin(ask.url, location))
+    except (AskError, ValueError):
+        return None
+    if urlsplit(url).hostname != urlsplit(ask.url).hostname:
+        return None
+    return Ask(url, ask.method, ask.fields, ask.body, ask.insecure, ask.label)
+
+
+async def run(response: Response, limits: Limits, stop: asyncio.Event | None) -> None:
+    """Connect, and wait for the end of the response, of the time, or of patience."""
+    patience = asyncio.ensure_future((stop or asyncio.Event()).wait())
+    try:
+        if await reached(response, limits, patience):
+            await asyncio.wait(
+                {response.over, patience},
+                timeout=limits.whole,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+    finally:
+        patience.cancel()
+        if response.head is None and response.pending:
+            response.end("no answer", "the response head began and did not end")
+        if response.head is None:
+            response.end("no head")
+        response.end("stopped")
+
+
+async def reached(
+    response: Response, limits: Limits, patience: asyncio.Future[Literal[True]]
+) -> bool:
+    """Connect; False where that failed, or the person did not wait for it."""
+    ask = response.ask
+    connecting = asyncio.ensure_future(connect(ask, response))
+    try:
+        async with asyncio.timeout(limits.connect):
+            either: set[asyncio.Future[Any]] = {connecting, patience}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                response.end("no answer", "stopped before a connection stood")
+                return False
+            connecting.result()
+    except (OSError, TimeoutError) as fault:
+        response.end("no answer", unreachable(ask, fault, limits.connect))
+        return False
+    finally:
+        connecting.cancel()
+    return True

@@ -1,0 +1,262 @@
+"""The report for a person: verdict, timeline, evidence, cure."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+from proxy.quantities import counted
+from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.comparison import Case
+from proxy.tools.doctor.cure import Cure
+from proxy.tools.doctor.events import Unit
+from proxy.tools.doctor.products import NAMES
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.report.drawing import timeline
+from proxy.tools.doctor.result import Result
+from proxy.tools.doctor.verdict import Kind, seconds, size
+
+GREEN, RED, YELLOW, BOLD, PLAIN = "32;1", "31;1", "33;1", "1", ""
+TOLD = (
+    "content-type", "content-encoding", "content-length", "transfer-encoding",
+    "cache-control", "x-accel-buffering", "server", "via", "age", "x-cache",
+    "cf-cache-status", "x-powered-by", "server-timing", "proxy-status",
+)  # fmt: skip
+EVENTS = 400  # rows of --events
+
+
+class Page:
+    """Lines, in colour or not."""
+
+    def __init__(self, width: int, *, colour: bool, plain: bool) -> None:
+        self.width = width
+        self.colour = colour
+        self.plain = plain  # a terminal without Unicode
+        self.lines: list[str] = []
+
+    def add(self, line: str = "", style: str = PLAIN) -> None:
+        # Much of it comes from a peer; a terminal must not obey it.
+        line = "".join(char if char.isprintable() else "�" for char in line)
+        if style and self.colour and line:
+            line = f"\x1b[{style}m{line}\x1b[0m"
+        self.lines.append(line)
+
+    def wrap(self, text: str, first: str, rest: str = "", style: str = PLAIN) -> None:
+        """A paragraph, indented."""
+        for line in textwrap.wrap(
+            text, self.width, initial_indent=first, subsequent_indent=rest or first,
+            break_long_words=False, break_on_hyphens=False,
+        ):  # fmt: skip
+            self.add(line, style)
+
+    def heading(self, text: str) -> None:
+        self.add()
+        self.add(text, BOLD)
+
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+def report(
+    result: Result,
+    width: int = 80,
+    *,
+    colour: bool = False,
+    plain: bool = False,
+    events: bool = False,
+) -> str:
+    """The whole report."""
+    page = Page(max(width, 40), colour=colour, plain=plain)
+    page.wrap(result.verdict.line, "", style=style_of(result))
+    if result.verdict.held and not result.verdict.sure:
+        page.wrap(unsure(result), "")
+    draw(page, result)
+    if result.mode == "through":
+        programs(page, result)
+    if result.mode == "hops":
+        hops(page, result)
+    evidence(page, result)
+    if events:
+        event_list(page, result.cases[0].recording)
+    cures(page, result)
+    text = page.text()
+    return text.encode("ascii", "replace").decode() if plain else text
+
+
+def style_of(result: Result) -> str:
+    return {0: GREEN, 1: RED}.get(result.status, YELLOW)
+
+
+def unsure(result: Result) -> str:
+    """What keeps the verdict from being certain, and how to make it so."""
+    if result.verdict.kind is Kind.CUT:
+        return (
+            "Likely, not certain: the back end may have ended it itself. Measure it "
+            "there too: --via URL --via BACK_END_URL."
+        )
+    return (
+        "Likely, not certain: a back end that sends in this way looks the same. "
+        "--via URL --via BACK_END_URL shows where it begins; --through URL measures "
+        "with a test origin in place of the back end."
+    )
+
+
+def draw(page: Page, result: Result) -> None:
+    """The timeline."""
+    rows = [
+        (name_of(case, result), case.recording)
+        for case in result.cases
+        if case.recording.answered
+    ]
+    page_or_error = result.verdict.kind is Kind.NO_STREAM and result.mode != "hops"
+    if not rows or page_or_error:
+        return
+    page.add()
+    for line in timeline(rows, page.width, plain=page.plain):
+        page.add(line)
+
+
+def name_of(case: Case, result: Result) -> str:
+    """What a row of the timeline is called."""
+    if result.mode != "hops":
+        return case.label
+    parts = urlsplit(case.recording.url)
+    return parts.netloc + parts.path
+
+
+def programs(page: Page, result: Result) -> None:
+    """What became of each stream of the test origin."""
+    page.heading("Streams")
+    width = max(len(case.label) for case in result.cases)
+    for case in result.cases:
+        style = GREEN if case.verdict.kind is Kind.STREAMS else RED
+        hold = f"  up to {seconds(case.hold)}" if case.hold is not None else ""
+        line = f"  {case.label:{width}}  {case.verdict.kind.value}{hold}"
+        page.add(line, style if case.verdict.told else YELLOW)
+
+
+def hops(page: Page, result: Result) -> None:
+    """What each hop adds by itself."""
+    page.heading("Hops, from the browser to the back end")
+    width = max(len(case.recording.url) for case in result.cases)
+    for case in result.cases:
+        if case.added is None:
+            added = "its own hold is not known"
+        else:
+            more = " or more" if case.verdict.kind is Kind.SILENT else ""
+            added = f"adds {seconds(case.added)}{more}"
+        line = f"  {case.recording.url:{width}}  {case.verdict.kind.value}; {added}"
+        held = case is result.holder and result.verdict.held
+        page.add(line, RED if held else PLAIN)
+
+
+def evidence(page: Page, result: Result) -> None:
+    """Why."""
+    recording = result.holder.recording
+    if not (result.verdict.evidence or recording.answered):
+        return
+    page.heading("Evidence")
+    for each in dict.fromkeys(result.verdict.evidence):
+        page.wrap(each, "  - ", "    ")
+    if recording.answered:
+        for each in measured(recording):
+            page.wrap(each, "  - ", "    ")
+    names = ", ".join(
+        f"{sign.name} ({'perhaps: ' if sign.guess else ''}{sign.seen})"
+        for sign in result.signs
+    )
+    if names:
+        page.wrap(f"it looks like {names}", "  - ", "    ")
+
+
+def measured(recording: Recording) -> list[str]:
+    """The figures and the fields of one response."""
+    shape = shape_of(recording)
+    found = []
+    asked = f"{recording.method} {recording.url}"
+    found.append(f"{asked}: {recording.status}, {recording.version}, {shape.kind}")
+    times = [f"head after {seconds(recording.head or 0)}"]
+    if shape.first_byte is not None:
+        times.append(f"first byte {seconds(shape.first_byte)}")
+    if len(recording.arrivals) > 1:
+        gaps = [after.at - before.at for before, after in pairwise(recording.arrivals)]
+        times.append(f"longest gap {seconds(max(gaps))}")
+    events = counted(len(shape.shown), shape.noun)
+    arrivals = counted(len(shape.bursts), "arrival")
+    merged = f" ({shape.merged} came together with another)" if shape.merged else ""
+    pieces = shape.kind == "pieces"
+    times.append(events if pieces else f"{events} in {arrivals}{merged}")
+    times.append(size(recording.size))
+    found.append(", ".join(times))
+    fields = [
+        f"{name}: {value}"
+        for name, value in recording.fields
+        if name.lower() in TOLD or name.lower().startswith("x-envoy")
+    ]
+    if fields:
+        found.append("; ".join(fields))
+    for hop in recording.redirects:
+        found.append(f"redirected ({hop.status}) to {hop.location}")
+    if recording.ending == "stopped":
+        found.append(f"stopped after {seconds(recording.ended)}; it had not ended")
+    if recording.url.startswith("https:"):
+        found.append("measured by HTTP/1.1; a browser may speak HTTP/2 here")
+    return found
+
+
+def event_list(page: Page, recording: Recording) -> None:
+    """Every event with its time."""
+    page.heading("Events")
+    before = None
+    units = shape_of(recording).units
+    for number, unit in enumerate(units[:EVENTS], start=1):
+        page.add(event_line(number, unit, before)[: page.width])
+        before = unit
+    if len(units) > EVENTS:
+        page.add(f"  … and {len(units) - EVENTS} more")
+
+
+def event_line(number: int, unit: Unit, before: Unit | None) -> str:
+    gap = unit.at - before.at if before is not None else unit.at
+    late = f" late {seconds(unit.at - unit.sent)}" if unit.sent is not None else ""
+    same = before is not None and before.arrival == unit.arrival
+    how = "same read" if same else f"+{seconds(gap)}"
+    return f"  {number:4}  {unit.at:8.3f} s  {how:>10}{late}  {unit.label}"
+
+
+def cures(page: Page, result: Result) -> None:
+    """What to change, where and why."""
+    if not result.cures:
+        return
+    page.heading("Cure")
+    for index, cure in enumerate(result.cures):
+        write_cure(page, cure, "Or in " if index else "In ")
+    if not result.signs:
+        page.add()
+        page.wrap(
+            "No product was recognised. If you know it, say so for its exact lines: "
+            f"--product {' | '.join(sorted(NAMES))}.",
+            "  ",
+        )
+
+
+def write_cure(page: Page, cure: Cure, how: str) -> None:
+    who = f" ({NAMES[cure.product]})" if cure.product else ""
+    page.add()
+    page.wrap(f"{how}{cure.where}{who}:", "  ")
+    page.add()
+    for line in cure.lines.splitlines():
+        page.add(f"      {line}", GREEN)
+    page.add()
+    page.wrap(f"{cure.reason}{standing(cure)}", "  ")
+
+
+def standing(cure: Cure) -> str:
+    """How far the lines can be relied upon."""
+    if cure.tested:
+        return f" (tried with {cure.tested})"
+    if not cure.product:
+        return ""
+    where = f"from {cure.source}" if cure.source else "from memory; look it up"
+    return f" (not tried; {where})"

@@ -1,0 +1,101 @@
+"""The whole outcome: the verdict, what it rests on, and what to do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.comparison import Case, case_of, compare_variants
+from proxy.tools.doctor.cure import Cure
+from proxy.tools.doctor.cures import cures_for
+from proxy.tools.doctor.hops import (
+    compare_hops,
+    compare_programs,
+    from_the_origin,
+    not_reached,
+)
+from proxy.tools.doctor.products import Sign, recognise
+from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.verdict import Verdict
+
+Mode = Literal["one", "hops", "through"]
+STREAMS, HELD, NOT_MEASURED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the doctor says. `holder`: the case that the cures are for."""
+
+    mode: Mode
+    verdict: Verdict
+    cases: tuple[Case, ...]
+    holder: Case
+    signs: tuple[Sign, ...] = ()
+    cures: tuple[Cure, ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.verdict.held:
+            return HELD
+        return STREAMS if self.verdict.told else NOT_MEASURED
+
+
+def judge_one(recordings: list[Recording], product: str = "") -> Result:
+    """A request and its variants, the request itself first."""
+    base, *others = [case_of(each) for each in recordings]
+    verdict = compare_variants(base, others)
+    return with_cures("one", verdict, (base, *others), base, None, product)
+
+
+def judge_hops(recordings: list[Recording], product: str = "") -> Result:
+    """The same request at each hop, from the browser's side to the back end's."""
+    cases = [case_of(each) for each in recordings]
+    verdict, measured, index = compare_hops(cases)
+    holder = measured[index or 0]
+    behind = None
+    if index is not None and index + 1 < len(recordings):
+        behind = recordings[index + 1]
+    return with_cures("hops", verdict, tuple(measured), holder, behind, product)
+
+
+def judge_through(
+    direct: Recording,
+    recordings: list[Recording],
+    product: str = "",
+    missed: str = "",
+) -> Result:
+    """The programs of the test origin, asked through a chain.
+
+    `direct`: one of them without the chain; what is late there is our own.
+    `missed`: where the test origin waited, if no request came there.
+    """
+    slack = max(shape_of(direct).holds, default=0.0)
+    cases = tuple(from_the_origin(case_of(each, slack)) for each in recordings)
+    verdict = compare_programs(cases)
+    # One that runs elsewhere is as good: its events say when they were sent.
+    if missed and recordings[0].answered and not verdict.told:
+        verdict = not_reached(verdict, missed)
+    holder = next((case for case in cases if case.verdict.kind is verdict.kind), None)
+    return with_cures("through", verdict, cases, holder or cases[0], None, product)
+
+
+def with_cures(
+    mode: Mode,
+    verdict: Verdict,
+    cases: tuple[Case, ...],
+    holder: Case,
+    behind: Recording | None,
+    product: str,
+) -> Result:
+    """Add who it was, as far as it shows, and what helps there."""
+    signs = recognise(holder.recording, verdict, behind)
+    if product:
+        signs = (Sign(product, "you said so"),)
+    cures: list[Cure] = []
+    if verdict.held:
+        names = tuple(sign.product for sign in signs)
+        coded = bool(holder.recording.coding)
+        cures = cures_for(names, verdict.kind, coded=coded)
+    return Result(mode, verdict, cases, holder, signs, tuple(cures))

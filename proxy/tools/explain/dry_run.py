@@ -1,0 +1,157 @@
+"""A request that goes all the way to its upstream, and stops one step before.
+
+Nothing is judged here: the bytes of the request go into the client connection
+that serves clients, and an exchange runs as in `forward`, up to the point at
+which it would connect. So what is told is what happens. Only the socket is
+none, and no clock runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.config.model import Config
+from proxy.config.target import Target
+from proxy.errors import ProxyError
+from proxy.exchange.compiled_routes import CompiledRoutes
+from proxy.exchange.forward import Forward
+from proxy.http1.head import RequestHead
+from proxy.inspector.access_rule import Asked, asked, may_look, names_of, refusal
+from proxy.policy.error_response import Failure
+from proxy.timeline import Ending, monotonic
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.ticker import Ticker
+from proxy.transport.upstream import Upstream
+
+
+class Paper(asyncio.Transport):
+    """A transport without a socket; what is written to it is let go."""
+
+    def __init__(self, address: str, *, tls: bool) -> None:
+        super().__init__({"peername": (address, 0), "ssl_object": tls or None})
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def set_write_buffer_limits(
+        self, high: int | None = None, low: int | None = None
+    ) -> None:
+        pass
+
+
+class Stopped(Ticker):
+    """Deadlines of which none passes."""
+
+    def schedule(self) -> None:
+        pass
+
+
+class Rehearsed(Forward):
+    """An exchange that connects to nothing and keeps what it would have sent."""
+
+    __slots__ = ("error", "sent")
+
+    def __init__(
+        self, compiled: CompiledRoutes, client: ClientConnection, head: RequestHead
+    ) -> None:
+        super().__init__(compiled, client, head)
+        self.error: ProxyError | None = None
+        self.sent: dict[Target, bytes] = {}  # the head of the request to each target
+
+    def connect(self, upstream: Upstream, *, reuse: bool) -> None:
+        self.sent[upstream.target] = self.request_bytes
+
+    def over(self, ending: Ending, error: ProxyError | None) -> None:
+        self.error = error
+        super().over(ending, error)
+
+
+class Rehearsal:
+    """What becomes of one request under a configuration."""
+
+    def __init__(
+        self, config: Config, request: bytes, address: str, *, tls: bool
+    ) -> None:
+        self.config = config
+        self.address = address
+        self.tls = tls
+        self.exchange: Rehearsed | None = None  # none: the bytes are no request
+        self.refused: ProxyError | None = None
+        self.head: RequestHead | None = None
+        self.own: Asked | None = None  # what is the proxy's own to answer
+        self.answered = False  # does it, to this client?
+        self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
+        ticker = Stopped(monotonic)
+        self.compiled = CompiledRoutes(config, ticker, lambda timeline: None)
+        self.client = ClientConnection(self, ticker, config.server)
+        self.client.connection_made(Paper(address, tls=tls))
+        self.client.data_received(request)
+
+    @property
+    def error(self) -> ProxyError | None:
+        """Why nothing would be sent, if so."""
+        return self.exchange.error if self.exchange else self.refused
+
+    @property
+    def answer(self) -> dict[str, object]:
+        """What the client is told instead, as its JSON body says it."""
+        assert self.error is not None
+        exchange = self.exchange
+        route = exchange.route if exchange else None
+        prefixes = tuple(self.compiled.router.prefixes) if exchange else ()
+        failure = Failure(
+            self.error, 0.0, route=route.prefix if route else None, routes=prefixes
+        )
+        told = failure.details()
+        del told["elapsed_seconds"]  # nothing has taken any time
+        return told
+
+    # -- what a client connection asks for
+
+    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+        """Rehearse a request, for each target of its route."""
+        self.head = head
+        self.own = question = asked(self.config, head)
+        if question is not None and may_look(
+            question.enabled, client.address, head, names_of(self.config)
+        ):
+            self.answered = True
+            self.denied = refusal(question, client.address, head)
+            client.next()
+            return
+        self.exchange = exchange = Rehearsed(self.compiled, client, head)
+        client.exchange = exchange
+        exchange.start()
+        if exchange.error is None and exchange.route is not None:
+            exchange.sent.clear()  # once more in the order of the configuration
+            for upstream in exchange.route.upstreams:
+                exchange.choose(exchange.route, [upstream])
+
+    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+        """The bytes are no request."""
+        self.refused = error
+        client.next()
+
+    def opened(self, client: ClientConnection) -> None:
+        """There is nothing to count."""
+
+    def closed(self, client: ClientConnection) -> None:
+        """There is nothing to count."""

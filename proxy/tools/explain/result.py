@@ -1,0 +1,249 @@
+"""The account of a rehearsal: plain values, for a person or for a program."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from proxy.config.effective import DEFAULT, as_toml, rewritten, without_query
+from proxy.config.fault_text import key_name
+from proxy.config.model import Config
+from proxy.config.route_reader import table_name
+from proxy.config.target import Target
+from proxy.errors import ClientError
+from proxy.exchange.compiled_routes import CompiledRoute
+from proxy.http1.head import RequestHead, parse_request_head
+from proxy.inspector.access_rule import Asked
+from proxy.policy.messages import is_upgrade
+from proxy.policy.routing import destination
+from proxy.tools.explain.dry_run import Rehearsal, Rehearsed
+from proxy.tools.explain.route_match import Matching, matchings
+from proxy.tools.explain.sent_fields import Fields, LeftOut, SentField, text
+
+
+class Setting(Struct, frozen=True):
+    """A key of a table, its effective value, and where that came from."""
+
+    table: str
+    key: str
+    value: Any
+    source: str
+
+
+class Sent(Struct, frozen=True):
+    """The request as one target would get it."""
+
+    target: str
+    url: str
+    line: str
+    fields: list[SentField]
+    left_out: list[LeftOut]
+
+
+class Upgrade(Struct, frozen=True):
+    """What becomes of a request to switch protocols, or would."""
+
+    asked: str | None
+    tunnelled: bool
+    reason: str
+
+
+class Own(Struct, frozen=True):
+    """What the proxy answers itself, to whom, and whether to this client."""
+
+    what: str
+    answered: bool
+    enabled: Setting | None  # the key that decides, if one does
+    whom: str
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What becomes of one request. Where it is refused, nothing is sent."""
+
+    method: str
+    path: str
+    host: str | None
+    client: str
+    scheme: str
+    routes: list[Matching] = []
+    route: str | None = None
+    path_rewrite: Setting | None = None
+    sent: list[Sent] = []
+    upgrade: Upgrade | None = None
+    limits: list[Setting] = []
+    own: Own | None = None
+    refused: dict[str, object] | None = None
+
+
+def account(rehearsal: Rehearsal) -> Account:
+    """Put a rehearsal into words and numbers."""
+    exchange = rehearsal.exchange
+    client = rehearsal.client
+    told: dict[str, Any] = {
+        "method": "",
+        "path": "",
+        "host": None,
+        "client": text(client.address),
+        "scheme": text(client.scheme),
+        "refused": rehearsal.answer if rehearsal.error else None,
+    }
+    if rehearsal.own is not None and rehearsal.head is not None:
+        told |= of_own(rehearsal, rehearsal.own, rehearsal.head)
+    if exchange is not None:
+        told |= of_request(rehearsal, exchange.head)
+        if exchange.error is None and exchange.route is not None:
+            told |= of_route(rehearsal.config, exchange, exchange.route)
+        elif exchange.error is None:  # neither refused nor for any route
+            what = "OPTIONS with Max-Forwards: 0, with the methods that pass"
+            told |= {"own": Own(what, True, None, "every client"), "routes": []}
+    return Account(**told)
+
+
+def of_request(rehearsal: Rehearsal, head: RequestHead) -> dict[str, Any]:
+    """What was asked for, and which prefixes match it."""
+    told: dict[str, Any] = {"method": text(head.method), "path": text(head.target)}
+    try:
+        where = destination(head)
+    except ClientError:
+        return told
+    told["host"] = text(where.authority) if where.authority else None
+    told["routes"] = matchings(rehearsal.compiled.router.prefixes, where.path)
+    return told
+
+
+def of_own(rehearsal: Rehearsal, own: Asked, head: RequestHead) -> dict[str, Any]:
+    """What the proxy itself makes of a request below /_unbuffered/."""
+    table = "metrics" if own.machine else "inspector"
+    source = rehearsal.config.sources.get(f"{table}.enabled", DEFAULT)
+    if own.page:
+        what = "a file of the inspector's page"
+    elif own.path == "health":
+        what = "whether it takes requests"
+    else:
+        what = "the metrics" if own.machine else "what passes through it"
+    whom = "whoever reaches the listener"
+    if not own.enabled:
+        whom = "nobody"
+    elif own.enabled == "loopback":
+        whom = (
+            "clients of this machine that name it in Host and came through no other "
+            "proxy"
+        )
+        if not own.machine:
+            whom += ", and that say so themselves by Connection: keep-alive"
+    if own.enabled and not own.page:
+        whom += "; never a page of another origin"
+    enabled = Setting(table, "enabled", own.enabled, source)
+    told: dict[str, Any] = {"own": Own(what, rehearsal.answered, enabled, whom)}
+    if rehearsal.answered:
+        status, reason = rehearsal.denied
+        host = head.get(b"host")
+        told |= {
+            "method": text(head.method),
+            "path": text(head.target),
+            "host": text(host) if host else None,
+            "refused": {"status": status, "message": reason} if status else None,
+        }
+    return told
+
+
+def of_route(
+    config: Config, exchange: Rehearsed, route: CompiledRoute
+) -> dict[str, Any]:
+    """What a route makes of the request."""
+    fields = Fields(config, route, exchange.head)
+    rule = rule_that_applies(config, exchange, route)
+    secret = rule is not None and "${" in rule.source
+    sent = []
+    for target, head_bytes in exchange.sent.items():
+        head = parse_request_head(head_bytes)
+        path = as_written(target, text(head.target))
+        path = without_query(path) if secret else path
+        sent.append(
+            Sent(
+                target=str(target),
+                url=text(target.origin) + ("" if path == "*" else path),
+                line=f"{text(head.method)} {path} HTTP/1.1",
+                fields=fields.sent(head),
+                left_out=list(fields.left_out(head)),
+            )
+        )
+    return {
+        "route": route.prefix,
+        "path_rewrite": rule,
+        "sent": sent,
+        "upgrade": upgrade(config, exchange, route),
+        "limits": limits(config, route),
+    }
+
+
+def rule_that_applies(
+    config: Config, exchange: Rehearsed, route: CompiledRoute
+) -> Setting | None:
+    """The first rule of path_rewrite that matches, if one does."""
+    assert exchange.where is not None
+    path = exchange.where.path
+    if path == b"*":
+        return None
+    rules = zip(route.route.path_rewrite.items(), route.path_rules, strict=True)
+    for (pattern, replacement), (expression, _) in rules:
+        if expression.search(path.decode("latin-1")):
+            table = table_name(route.prefix)
+            key = f"path_rewrite.{key_name(pattern)}"
+            source = config.sources.get(f"{table}.{key}", DEFAULT)
+            told = {pattern: rewritten(replacement, source)}
+            return Setting(table, "path_rewrite", told, source)
+    return None
+
+
+def as_written(target: Target, path: str) -> str:
+    """The path with the variables of the target's own by name: they may be keys."""
+    base = target.path.decode("ascii")
+    if "${" not in target.text or not path.startswith(base):
+        return path
+    return urlsplit(target.text).path.rstrip("/") + path[len(base) :]
+
+
+def upgrade(config: Config, exchange: Rehearsed, route: CompiledRoute) -> Upgrade:
+    """Whether the request, or one that asked for an upgrade, is tunnelled."""
+    options = route.route
+    source = config.sources.get(f"{table_name(route.prefix)}.ws", DEFAULT)
+    ws = f"ws = {as_toml(options.ws)}, {source}"
+    field = exchange.head.get(b"upgrade")
+    asked = text(field) if field else None
+    if exchange.upgrade:
+        reason = f"tunnelled, once the upstream has agreed ({ws})"
+    elif is_upgrade(exchange.head):
+        reason = f"sent on as plain HTTP ({ws}); ws = true would tunnel it"
+    elif asked is not None and b"upgrade" in exchange.head.members(b"connection"):
+        reason = "left out: HTTP/2 is not tunnelled (RFC 9113 has no upgrade to it)"
+    elif asked is not None:
+        reason = "left out: Connection does not name it, so it asks for nothing"
+    elif options.ws:
+        reason = f"none is asked for; one would be tunnelled ({ws})"
+    else:
+        reason = f"none is asked for; one would be sent on as plain HTTP ({ws})"
+    return Upgrade(asked, exchange.upgrade, reason)
+
+
+def limits(config: Config, route: CompiledRoute) -> list[Setting]:
+    """Every time limit and every size limit of the route and of the listener."""
+    tables = [(table_name(route.prefix), route.route), ("server", config.server)]
+    return [
+        Setting(
+            name,
+            each.encode_name,
+            getattr(table, each.name),
+            config.sources.get(f"{name}.{each.encode_name}", DEFAULT),
+        )
+        for name, table in tables
+        for each in msgspec.structs.fields(table)
+        if is_limit(each.encode_name)
+    ]
+
+
+def is_limit(key: str) -> bool:
+    return key.startswith("max_") or key.endswith(("_seconds", "_bytes"))

@@ -1,0 +1,115 @@
+"""An account as text for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from proxy.colour import Paint, plain
+from proxy.config.effective import aligned, as_toml, column_widths
+from proxy.config.fault_text import quoted
+from proxy.tools.explain.result import Account, Own, Sent, Setting
+
+INDENT = "  "
+
+
+def as_text(account: Account, paint: Paint = plain) -> str:
+    """The whole account."""
+    return "\n".join(sections(account, paint))
+
+
+def sections(account: Account, paint: Paint) -> Iterator[str]:
+    if account.method:
+        yield (
+            f"{paint(f'{account.method} {account.path}', 'bold')} "
+            f"from {account.client}, {account.scheme}"
+            + (f", Host {account.host}" if account.host else "")
+        )
+    if account.own:
+        yield from answered(account.own, paint)
+        if account.own.answered and not account.refused:
+            yield "\n" + paint("Nothing was sent.", "dim")
+            return
+    if account.routes:
+        yield "\n" + paint("routes", "bold") + ", longest prefix first"
+        yield from routes(account, paint)
+    if account.refused:
+        yield from refused(account.refused, paint)
+        return
+    for sent in account.sent:
+        yield from sending(sent, account, paint)
+    if account.upgrade:
+        asked = f": {account.upgrade.asked}" if account.upgrade.asked else ""
+        yield "\n" + paint(f"upgrade{asked}", "bold")
+        yield INDENT + account.upgrade.reason
+    yield "\n" + paint("limits", "bold") + ", 0: none"
+    yield from settings(account.limits)
+    yield "\n" + paint("Nothing was sent.", "dim")
+
+
+def answered(own: Own, paint: Paint) -> Iterator[str]:
+    """What goes to no upstream."""
+    claim = "answered by the proxy itself"
+    if not own.answered:
+        claim = f"not {claim}: this client may not look, so a route has to take it"
+    yield "\n" + paint(claim, "bold") + (f": {own.what}" if own.answered else "")
+    key = own.enabled
+    if key is not None:
+        yield f"{INDENT}[{key.table}] enabled = {as_toml(key.value)}, {key.source}"
+    yield f"{INDENT}to {own.whom}"
+
+
+def routes(account: Account, paint: Paint) -> Iterator[str]:
+    """One line for each prefix."""
+    takes = "would take it: " if account.refused else "takes it: "
+    rows = [
+        (each.prefix, (takes if each.taken else "no: ") + each.reason)
+        for each in account.routes
+    ]
+    widths = column_widths(rows)
+    for each, row in zip(account.routes, rows, strict=True):
+        line = INDENT + aligned(row, widths)
+        yield paint(line, "green") if each.taken else line
+
+
+def refused(answer: dict[str, object], paint: Paint) -> Iterator[str]:
+    """What the client is told instead."""
+    yield "\n" + paint(f"refused with {answer['status']}", "red")
+    yield f"{INDENT}{answer['message']}"
+    if answer.get("advice"):
+        yield f"{INDENT}{answer['advice']}"
+    yield "\n" + paint("Nothing would be sent to any upstream.", "dim")
+
+
+def sending(sent: Sent, account: Account, paint: Paint) -> Iterator[str]:
+    """The request to one target."""
+    targets = len(account.sent)
+    choice = f", one of {targets}: the one with the fewest open exchanges is asked"
+    yield (
+        "\n" + paint(f"sent to {sent.target}", "bold") + (choice if targets > 1 else "")
+    )
+    yield f"{INDENT}{sent.url}"
+    rule = account.path_rewrite
+    if rule is not None:
+        [(pattern, replacement)] = rule.value.items()
+        yield f"{INDENT}path_rewrite {pattern} = {quoted(replacement)}, {rule.source}"
+    else:
+        yield f"{INDENT}no rule of path_rewrite applies: path and query as they came"
+    yield ""
+    yield f"{INDENT}{sent.line}"
+    rows = [(f"{each.name}: {each.value}", each.origin) for each in sent.fields]
+    rows += [(f"- {each.name}", f"left out: {each.reason}") for each in sent.left_out]
+    widths = column_widths(rows)
+    for row in rows:
+        yield INDENT + aligned(row, widths)
+
+
+def settings(limits: Sequence[Setting]) -> Iterator[str]:
+    """Key, value and source in columns, table by table."""
+    rows = [(each.key, as_toml(each.value), each.source) for each in limits]
+    widths = column_widths(rows)
+    table = None
+    for each, row in zip(limits, rows, strict=True):
+        if each.table != table:
+            table = each.table
+            yield f"{INDENT}[{table}]"
+        yield INDENT + INDENT + aligned(row, widths)

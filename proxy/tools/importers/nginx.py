@@ -1,0 +1,139 @@
+"""Simple `location` blocks of nginx with a `proxy_pass`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.tools.importers.draft import Origin, Reading
+from proxy.tools.importers.nginx_access import Found, Refusal, settle
+from proxy.tools.importers.nginx_condition import mark_filters
+from proxy.tools.importers.nginx_include import Includes
+from proxy.tools.importers.nginx_location import Location
+from proxy.tools.importers.nginx_options import SOME, is_protection, refuses, told
+from proxy.tools.importers.nginx_server import Server, servers
+from proxy.tools.importers.nginx_syntax import Directive, parse, walk
+from proxy.tools.importers.nginx_template import mark_templates
+from proxy.tools.importers.references import templates
+
+PREFIX_TEXT = (
+    "nginx compares a location as text: 'location /api' took /apis as well. Here "
+    "/api takes /api, /api/… and /api?… only"
+)
+TLS = (
+    "nginx spoke TLS here: write tls_certificate and tls_key under [server], or start "
+    "with --tls dev"
+)
+TEMPLATE = (
+    "a template: envsubst filled in {names}. config.toml reads them from the "
+    "environment, when Unbuffered starts"
+)
+UNREAD = (
+    "{place}: {include} was not read: the file is not there. If it holds access "
+    "control, the routes do not know of it"
+)
+ELSEWHERE = (
+    "it is of another server ({server}): clients of the one would reach the other. "
+    "Write a configuration of its own for it"
+)
+
+
+def read_nginx(reading: Reading, origin: Origin, folder: Path | None = None) -> None:
+    """Add a draft for each location that passes its requests on.
+
+    Included files are looked for in `folder`; without one, none is read.
+
+    Raises:
+        Unreadable: the file is no configuration of nginx.
+    """
+    includes = Includes(folder or Path())
+    top = parse(origin.text, origin.name)
+    top = includes.expand(top) if folder else top
+    mark_templates(top)
+    mark_filters(top)
+    for include in includes.unread:
+        reading.opened.append(UNREAD.format(place=include.place, include=include))
+    upstreams = {
+        directive.values[0]: directive
+        for directive in walk(top)
+        if directive.name == "upstream" and directive.values
+    }
+    site: Server | None = None
+    for server in servers(top):
+        reading.ports |= {port for _, port in server.listens}
+        before = len(reading.drafts)
+        read_server(reading, server, upstreams)
+        ours = [each for each in reading.drafts[before:] if not each.inactive]
+        if site is not None and server.public != site.public:
+            for draft in ours:
+                draft.inactive = ELSEWHERE.format(server=server)
+        elif ours:
+            site = site or server
+            if server.tls:
+                reading.notice(TLS)
+    one_site(reading)
+    if reading.drafts:
+        reading.notice(PREFIX_TEXT)
+    variables = templates([draft.keys for draft in reading.active])
+    if variables:
+        reading.notice(TEMPLATE.format(names=", ".join(variables)))
+
+
+def one_site(reading: Reading) -> None:
+    """http and https of one name may have the same locations."""
+    seen: set[str] = set()
+    for draft in reading.active:
+        if draft.prefix in seen:
+            draft.inactive = "the prefix stands above already (another server block)"
+        seen.add(draft.prefix)
+
+
+def read_server(
+    reading: Reading, server: Server, upstreams: dict[str, Directive]
+) -> None:
+    """Add the drafts of one server."""
+    found: list[Found] = []
+    refusals: list[Refusal] = []
+    patterns: list[Location] = []
+    named = {p.path: p.location for p in server.places if p.path.startswith("@")}
+    for place in server.places:
+        location = Location(reading, server, place, upstreams, named)
+        location.read()
+        found += location.found
+        refusals += location.refusals
+        if location.lets_upgrade():
+            patterns.append(location)
+    before_all(reading, server, found)
+    settle(reading, found, refusals, server.places)
+    for location in patterns:
+        let_upgrade(found, location)
+
+
+def let_upgrade(found: list[Found], location: Location) -> None:
+    """WebSockets of a pattern that is no route: those of the route that takes them."""
+    head = Refusal(location.place, location.where).head
+    for each in found:
+        keys, prefix = each.draft.keys, each.draft.prefix
+        target = keys["target"]
+        targets = target if isinstance(target, list) else [target]
+        below = prefix == "/" or f"{head}/".startswith(f"{prefix}/")
+        if not each.draft.inactive and below and targets == location.sockets:
+            keys["ws"] = True
+            each.draft.remarks["ws"] = f"of {location.where}"
+
+
+def before_all(reading: Reading, server: Server, found: list[Found]) -> None:
+    """What a server does with every request before it looks for a location."""
+    for directive in server.first() if found else ():
+        where = f"{directive.place}: {told(directive)}"
+        if directive.name == "return":
+            reason = f"never asked there: {where} answers everything"
+        elif is_protection(directive):
+            reason = f"nginx protects it ({where}), a route would not"
+        elif refuses(directive):
+            reading.opened.append(SOME.format(where=where))
+            continue
+        else:
+            reading.lost.append(where)
+            continue
+        for each in found:
+            each.draft.inactive = each.draft.inactive or reason

@@ -1,0 +1,124 @@
+"""What is worth telling about a configuration beside what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from proxy.tools.importers.draft import Draft, Origin, Reading
+from proxy.tools.importers.values import table
+
+SOCKET_WORDS = re.compile(
+    r"(^|[/_-])(ws|wss|websockets?|sockets?|socket\.io|sockjs(-node)?|signalr|hubs?|"
+    r"cable|live|realtime)([/_-]|$)",
+    re.IGNORECASE,
+)
+VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Za-z_]\w*)")
+LOADED = re.compile(r"\benv(?:\.|\[['\"])([A-Z_][A-Z0-9_]*)\b")  # of Vite's loadEnv
+# A name as code has it: env.NAME, env['NAME'], const { NAME } = env.
+NAMED = re.compile(r"[.{,]\s*+([A-Za-z_]\w*+)|['\"]([A-Za-z_]\w*+)['\"]")
+NOT_OURS = {"NODE_ENV", "PORT", "HOST"}
+COMPRESSES = {"webpack", "vue", "next"}
+SOCKET_PATHS = {"webpack": "/ws", "vue": "/ws", "setup": "/ws", "package": "/ws"}
+SOCKET_PATHS |= {"next": "/_next/webpack-hmr", "angular": "/ng-cli-ws"}
+
+
+def notice_compression(reading: Reading, found: Mapping[str, object]) -> None:
+    """Compression holds streams back, and is on unless it is said otherwise."""
+    if reading.kind not in COMPRESSES or not reading.drafts:
+        return
+    server = found if reading.kind == "next" else table(found.get("server"))
+    place = "compress" if reading.kind == "next" else "devServer.compress"
+    if server.get("compress") is False:
+        reading.notice(f"{place}: false may go: streams pass a compressing dev server")
+    else:
+        reading.notice(
+            f"{place} is on, which held back streams; it may stay on: stream responses "
+            "say no-transform now, and are left alone"
+        )
+
+
+def notice_hot_reload(reading: Reading, found: Mapping[str, object]) -> None:
+    """A route that takes the path of the hot reload's WebSocket."""
+    path = socket_path(reading.kind, found)
+    for draft in reading.active:
+        if not draft.context:
+            continue  # the dev server itself decides what comes here
+        below = draft.prefix.rstrip("/") + "/"
+        if draft.prefix == path or path.startswith(below):
+            advice = "give the route another path"
+            if draft.prefix == "/":
+                advice = 'keep the dev server at "/" and move this target below a path'
+            reading.notice(
+                f"the route {draft.prefix} takes {path}, the path of the hot reload: "
+                f"before the dev server, {advice}"
+            )
+
+
+def socket_path(kind: str, found: Mapping[str, object]) -> str:
+    """Where the hot reload of a dev server has its WebSocket."""
+    server = table(found.get("server"))
+    if kind == "vite":
+        base = str(found.get("base") or "/")
+        path = str(table(server.get("hmr")).get("path") or "")
+        whole = f"{base.rstrip('/')}/{path.lstrip('/')}"
+        return whole if whole.startswith("/") else "/"
+    options = table(table(server.get("webSocketServer")).get("options"))
+    url = table(table(server.get("client")).get("webSocketURL"))
+    path = str(options.get("path") or url.get("pathname") or "")
+    if kind == "next":
+        return f"{found.get('basePath') or ''}{SOCKET_PATHS['next']}"
+    return path or SOCKET_PATHS[kind]
+
+
+def notice_sockets(reading: Reading) -> None:
+    """Entries that look as if a WebSocket went through them, without `ws`."""
+    for draft in reading.active:
+        if not draft.keys.get("ws") and looks_like_sockets(draft):
+            reading.notice(
+                f"the route {draft.prefix} looks as if it were for WebSockets, but ws "
+                "was not set: if so, write ws = true"
+            )
+
+
+def looks_like_sockets(draft: Draft) -> bool:
+    target = str(draft.keys.get("target"))
+    address = target.partition("://")[2]
+    path = address[address.find("/") :] if "/" in address else ""
+    return (
+        target.startswith(("ws:", "wss:"))
+        or SOCKET_WORDS.search(draft.prefix) is not None
+        or SOCKET_WORDS.search(path) is not None
+    )
+
+
+def notice_modules(reading: Reading) -> None:
+    """The configuration was read without some of its modules."""
+    reading.notice(
+        f"read without {', '.join(reading.missing)}, not installed here: what depends "
+        "on them may be missing"
+    )
+
+
+def notice_variables(reading: Reading, origin: Origin) -> None:
+    """Values of variables are those of this moment; where they came from."""
+    found = set(VARIABLE.findall(origin.text))
+    if "loadEnv" in origin.text:
+        found |= set(LOADED.findall(origin.text))
+    named = {name for both in NAMED.findall(origin.text) for name in both}
+    found |= named & set(reading.sources)
+    names = sorted(found - NOT_OURS)
+    if not names or not reading.drafts:
+        return
+    places: dict[str, list[str]] = {}
+    for name in names:
+        place = reading.sources.get(name) or "the environment"
+        places.setdefault(place, []).append(name)
+    told = [f"{', '.join(each)} from {place}" for place, each in places.items()]
+    files = places.keys() - {"the environment"}
+    unread = ", which has to have it then: Unbuffered reads no .env file"
+    reading.notice(
+        f"{origin.name} reads {'; '.join(told)}. What is written here is the value of "
+        f"this run; ${{{names[0]}}} in a target takes it from the environment"
+        f"{unread if files else ''}"
+    )

@@ -1,0 +1,122 @@
+"""A reading as `config.toml`: routes, and comments for what is none."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+
+from proxy.config.effective import as_toml
+from proxy.config.fault_text import key_name, quoted
+from proxy.config.route_reader import table_name
+from proxy.tools.importers.draft import Draft, Reading
+from proxy.tools.migrate.verification import literal
+
+WIDTH = 86
+# In this order a route is read best.
+ORDER = ("target", "ws", "change_origin", "path_rewrite")
+PORTS: tuple[int, ...] = (8080, 8090, 8180, 8280, 8380, *range(8081, 9081))
+
+OPENED = "WARNING, OPEN HERE AND CLOSED THERE"
+
+# A rewrite has our own host as Host, and that of the page in X-Forwarded-Host.
+NEXT_IS_TRUSTED = (
+    'trusted_proxies = ["127.0.0.1", "::1"] # Next.js: redirects stay at the page'
+)
+DEV_SERVER = """\
+# To open Unbuffered in the browser, before the dev server, take the # away:
+# [routes."/"]
+# target = "http://localhost:{port}"
+# ws = true # hot reload"""
+
+
+def has_room(reading: Reading) -> bool:
+    """Can the dev server stand behind Unbuffered, at "/"?"""
+    base = reading.base.rstrip("/")
+    taken = {draft.prefix for draft in reading.active}
+    return bool(reading.dev_port) and not taken & {"/", base}
+
+
+def write(reading: Reading, title: str) -> str:
+    """The whole file."""
+    blocks = [
+        "\n".join(
+            [
+                f"# From {one_line(reading.file)} ({title}), by unbuffered import.",
+                *warning(reading),
+                *comments(reading.notices, "- "),
+            ]
+        ),
+        f"[server]\nport = {free_port(reading.ports)}",
+    ]
+    if reading.kind == "next":
+        blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
+    if reading.lost:
+        lines = ["# NOT CARRIED OVER:", *comments(reading.lost, "- ")]
+        blocks.append("\n".join(lines))
+    blocks += [route(draft) for draft in reading.drafts]
+    if has_room(reading):
+        blocks.append(DEV_SERVER.format(port=reading.dev_port))
+    return "\n\n".join(blocks) + "\n"
+
+
+def warning(reading: Reading) -> list[str]:
+    """What is open here and was closed there, before anything else."""
+    if not reading.opened:
+        return []
+    return ["#", f"# {OPENED}:", *comments(reading.opened, "- "), "#"]
+
+
+def free_port(taken: Iterable[int]) -> int:
+    """A port that neither the dev server nor a target has."""
+    known = set(taken)
+    return next((port for port in PORTS if port not in known), PORTS[0])
+
+
+def route(draft: Draft) -> str:
+    """One route, with what is to be said about it."""
+    head = [f"# {draft.place}", *comments(draft.notes, "")]
+    if draft.lost:
+        head += ["# NOT CARRIED OVER:", *comments(draft.lost, "- ")]
+    body = [f"[{table_name(draft.prefix)}]", *lines(draft)]
+    if draft.inactive:
+        head += ["# NOT A ROUTE:", *comments([draft.inactive], "- ")]
+        body = [f"# {line}" for line in body]
+    return "\n".join(head + body)
+
+
+def lines(draft: Draft) -> Iterator[str]:
+    """Key = value, each with its remark."""
+    names = [*(key for key in ORDER if key in draft.keys)]
+    names += [key for key in draft.keys if key not in names]
+    for key in names:
+        line = f"{key} = {toml(literal(draft.keys[key]))}"
+        remark = draft.remarks.get(key)
+        yield f"{line} # {one_line(remark)}" if remark else line
+
+
+def toml(value: object) -> str:
+    """A value as TOML writes it; a table on one line."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key_name(k)} = {toml(v)}" for k, v in value.items())
+        return f"{{ {inner} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return quoted(value) if isinstance(value, str) else as_toml(value)
+
+
+def comments(texts: Iterable[str], bullet: str) -> Iterator[str]:
+    """Each text as comment lines."""
+    for text in texts:
+        yield from textwrap.wrap(
+            one_line(text),
+            WIDTH,
+            initial_indent=f"# {bullet}",
+            subsequent_indent="# " + " " * len(bullet),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def one_line(text: str) -> str:
+    """The text without line ends and control characters: it is a comment."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,178 @@
+"""What to change in the old file, once Unbuffered does its proxying."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from proxy.tools.importers.draft import Draft, Reading
+from proxy.tools.importers.patterns import GLOB
+from proxy.tools.migrate.config_writer import has_room
+
+
+def steps(reading: Reading, port: int) -> list[str]:
+    """Lines for a person, most of them to be copied."""
+    # What is listened on: of localhost, Node.js 17 to 19 asks ::1 alone, and nginx
+    # both in turn.
+    address = f"http://127.0.0.1:{port}"
+    if reading.kind == "nginx":
+        return [
+            "Point clients at Unbuffered, or these locations of nginx:",
+            f"    proxy_pass {address};   # without a path behind the port",
+            "    proxy_buffering off;",
+            "    proxy_http_version 1.1;",
+        ]
+    first = f"In {reading.file}, let the dev server's proxy lead to Unbuffered:"
+    if reading.kind == "next":
+        first = f"In {reading.file}, let the rewrites lead to Unbuffered:"
+    lines = [first, *(f"    {line}" for line in snippet(reading, address))]
+    if any("compress: false" in notice for notice in reading.notices):
+        lines.append("compress: false may go.")
+    if has_room(reading):
+        page = f"http://localhost:{port}"
+        lines.append(f"Or open {page} instead; the route / at the end is for that.")
+    return lines
+
+
+def snippet(reading: Reading, address: str) -> Iterator[str]:
+    """The new proxy block."""
+    match reading.kind:
+        case "vite":
+            yield from table_of(reading, address)
+        case "vue" if ours(reading):
+            yield from table_of(reading, address, ", changeOrigin: false", ws=False)
+        case "vue":
+            yield f"proxy: '{address}'"
+        case "webpack":
+            yield from list_of(reading, address)
+        case "package" if not ours(reading):
+            yield f'"proxy": "{address}"'
+        case "angular" | "package":
+            yield from json_of(reading, address)
+        case "setup":
+            yield from middlewares(reading, address)
+        case "next":
+            yield from rewrites(reading, address)
+
+
+def table_of(
+    reading: Reading, address: str, more: str = "", *, ws: bool = True
+) -> Iterator[str]:
+    """A table by context; Vue CLI lets WebSockets through by itself."""
+    yield "proxy: {"
+    for context in ours(reading):
+        drafts = [each for each in reading.active if each.context == context]
+        option = ws_option(drafts) if ws else ""
+        key = json.dumps(context, ensure_ascii=False)
+        entry = f"{key}: {{ target: '{address}'{more}{option} }},"
+        yield f"  {entry}{staying(drafts)}"
+    yield "}"
+
+
+def list_of(reading: Reading, address: str) -> Iterator[str]:
+    """A list of entries with their contexts."""
+    lines = [
+        (f"{{ context: [{quoted(contexts)}], target: '{address}'{ws} }}", keep)
+        for contexts, ws, keep in entries(reading)
+    ]
+    if [keep for _, keep in lines] == [""]:
+        yield f"proxy: [{lines[0][0]}]"
+        return
+    yield "proxy: ["
+    yield from (f"  {entry},{keep}" for entry, keep in lines)
+    yield "]"
+
+
+def json_of(reading: Reading, address: str) -> Iterator[str]:
+    """A table by context; a list, where an entry excludes something."""
+    listed = any(each.choice for each in reading.active)
+    lines = []
+    if listed:
+        for contexts, ws, keep in entries(reading):
+            texts = ", ".join(json.dumps(each, ensure_ascii=False) for each in contexts)
+            head = f'  {{ "context": [{texts}], "target": "{address}"'
+            lines.append((f"{head}{json_ws(ws)} }}", keep))
+    else:
+        for context in ours(reading):
+            drafts = [each for each in reading.active if each.context == context]
+            head = (
+                f'  {json.dumps(context, ensure_ascii=False)}: {{ "target": "{address}"'
+            )
+            lines.append((f"{head}{json_ws(ws_option(drafts))} }}", staying(drafts)))
+    yield "[" if listed else "{"
+    yield from (f"{entry},{keep}" for entry, keep in lines[:-1])
+    yield from (f"{entry}{keep}" for entry, keep in lines[-1:])
+    yield "]" if listed else "}"
+
+
+def middlewares(reading: Reading, address: str) -> Iterator[str]:
+    """What `app.use` is given, in both forms of http-proxy-middleware."""
+    for contexts, ws, keep in entries(reading):
+        first = f"[{quoted(contexts)}], {{ target: '{address}'{ws} }}"
+        yield f"app.use(createProxyMiddleware({first})){keep}"
+    yield "// from http-proxy-middleware 3 on:"
+    for contexts, ws, keep in entries(reading):
+        only = f"{{ pathFilter: [{quoted(contexts)}], target: '{address}'{ws} }}"
+        yield f"app.use(createProxyMiddleware({only})){keep}"
+
+
+def rewrites(reading: Reading, address: str) -> Iterator[str]:
+    outside = ", basePath: false" if reading.base else ""
+    for draft in reading.active:
+        path = draft.prefix.rstrip("/") + "/:path*"
+        stage = "  // in fallback" if "fallback" in draft.place else ""
+        yield (
+            f"{{ source: '{path}', destination: '{address}{path}'{outside} }},{stage}"
+        )
+
+
+def entries(reading: Reading) -> Iterator[tuple[list[str], str, str]]:
+    """The contexts that share an entry, its option `ws`, and what it has to keep.
+
+    One entry for all would do, but one that excludes paths (`!/api/x`) or has a
+    function that may serve a request itself (bypass) does so for its own alone.
+    """
+    groups: dict[object, list[Draft]] = {}
+    for draft in reading.active:
+        own = draft.choice or draft.staying
+        key = (draft.place, draft.choice) if own else None
+        groups.setdefault(key, []).append(draft)
+    for drafts in groups.values():
+        choice = drafts[0].choice
+        contexts = [each.prefix for each in drafts]
+        if choice:  # one list must not mix globs and plain texts
+            known = {each.context for each in drafts}
+            contexts = [
+                as_glob(each) for each in choice if each in known or each[0:1] == "!"
+            ]
+        yield [*dict.fromkeys(contexts)], ws_option(drafts), staying(drafts)
+
+
+def as_glob(context: str) -> str:
+    """A context as a glob; it takes what is below it, and itself."""
+    return context if GLOB.search(context) else f"{context.rstrip('/')}/**"
+
+
+def quoted(contexts: list[str]) -> str:
+    """Texts as JavaScript has them, with commas between."""
+    return ", ".join(f"'{each}'" for each in contexts)
+
+
+def staying(drafts: list[Draft]) -> str:
+    """A comment on the functions that have to stay in an entry."""
+    names = dict.fromkeys(name for each in drafts for name in each.staying)
+    return f"  // keep its {', '.join(names)}" if names else ""
+
+
+def ws_option(drafts: list[Draft]) -> str:
+    """The option of an entry that lets WebSockets through."""
+    return ", ws: true" if any(each.keys.get("ws") for each in drafts) else ""
+
+
+def json_ws(ws: str) -> str:
+    return ', "ws": true' if ws else ""
+
+
+def ours(reading: Reading) -> list[str]:
+    """The contexts that have become routes, as they were written."""
+    return [*dict.fromkeys(each.context for each in reading.active if each.context)]

@@ -1,0 +1,378 @@
+"""The client's side: request heads in, responses out, one exchange at a time.
+
+Owns a client connection from accept to close: reads heads under limits,
+queues pipelined requests (bounded), notices at once when the client leaves,
+and closes so that a last response is not lost. What a request is answered
+with is the handler's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from proxy.config.model import Server as Limits
+from proxy.errors import MalformedRequest, ProxyError
+from proxy.http1.framing import Body, LengthBody, UntilCloseBody
+from proxy.http1.grammar import END_OF_HEAD
+from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
+from proxy.internal_errors import report
+from proxy.policy.size_limits import check_request_head, check_target
+from proxy.transport.client_timeouts import (
+    EXCHANGE,
+    HEAD,
+    LINGER,
+    TUNNEL,
+    TimedConnection,
+)
+from proxy.transport.connection import (
+    HEAD_SHARE,
+    HEADS_A_TURN,
+    HIGH_WATER,
+    KEPT_HEAD_BYTES,
+    Receiver,
+    joined,
+)
+from proxy.transport.private_connections import PrivateConnections
+from proxy.transport.ticker import Ticker
+
+
+class Handler(Protocol):
+    """What a client connection asks of the proxy."""
+
+    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+        """Serve a request; sets `client.exchange` and in the end calls `next`."""
+
+    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+        """Answer bytes that are no request; the connection closes after it."""
+
+    def opened(self, client: ClientConnection) -> None:
+        """A connection was accepted."""
+
+    def closed(self, client: ClientConnection) -> None:
+        """A connection is gone."""
+
+
+class ClientConnection(TimedConnection):
+    """One accepted connection."""
+
+    __slots__ = (
+        "address",
+        "ahead",
+        "draining",
+        "handler",
+        "keep_alive",
+        "last_head",
+        "parsing",
+        "private",
+        "scheme",
+        "seen",
+    )
+
+    def __init__(self, handler: Handler, ticker: Ticker, limits: Limits) -> None:
+        super().__init__(ticker, limits)
+        self.handler = handler
+        self.address = b""
+        self.scheme = b"http"
+        # Bytes read but not yet used. Of a head that is not complete a bytearray: what
+        # comes byte by byte is appended, not copied together once for each.
+        self.ahead: bytes | bytearray = b""
+        self.last_head: RequestHead | None = None
+        self.keep_alive = True
+        self.draining = False  # this request is the last one
+        self.parsing = False
+        self.private: PrivateConnections | None = None  # to upstreams, if any is
+        self.seen = 0  # bytes of an incomplete head that were looked at
+
+    # -- the connection's life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        try:
+            super().connection_made(transport)
+            peer = transport.get_extra_info("peername")
+            known = isinstance(peer, tuple)
+            self.address = address_of(peer[0]) if known else b"unix"
+            if transport.get_extra_info("ssl_object") is not None:
+                self.scheme = b"https"
+            self.wait(self.limits.head_timeout_seconds)
+            self.handler.opened(self)
+        except Exception as error:
+            self.crashed("the start of a client's connection", error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.ahead = self.left = b""  # what it asked for is for nobody
+        self.ticker.discard(self)
+        if self.private is not None:
+            self.private.close()
+        try:
+            self.leave("the client closed the connection")
+        except Exception as error:
+            report("the end of a client's connection", error)
+        try:
+            self.handler.closed(self)
+        except Exception as error:
+            report("the account of a client's connection", error)
+
+    def eof_received(self) -> bool:
+        """The client sent FIN: it has left, unless it is in a tunnel.
+
+        A browser that closes a tab says no more than this, and the upstream of
+        an idle stream has to hear of it now (nginx and Caddy read it alike).
+        """
+        try:
+            if self.state is TUNNEL and self.receiver is not None:
+                self.receiver.end([])
+                return self.transport.can_write_eof()  # TLS has no half-close
+            self.leave("the client closed the connection")
+            if not self.closed and not self.transport.can_write_eof():
+                self.linger()  # the loop sends what waits, and closes TLS
+        except Exception as error:
+            self.crashed("the end of what a client sends", error)
+        return False
+
+    def drain(self) -> None:
+        """Serve no request after the present one; close now if there is none."""
+        self.keep_alive = False
+        self.draining = True
+        if self.exchange is not None:
+            self.exchange.drain()
+        elif self.state is HEAD and not self.ahead and not self.closed:
+            self.hang_up(ended=True)
+
+    # -- bytes in
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self.receiver is not None:
+                self.heard = True
+                self.feed_body(data)
+            elif self.state is HEAD or self.state is EXCHANGE:
+                self.ahead = joined(self.ahead, data) if self.ahead else data
+                self.read_heads()
+                if len(self.ahead) > HIGH_WATER and not self.reads_heads:
+                    self.pause_reading()
+            else:
+                self.heard = True
+                self.count_read(data)
+        except Exception as error:
+            self.crashed("the reading of a client", error)
+
+    def read_heads(self) -> None:
+        """Begin exchanges from the bytes at hand, one after the other.
+
+        Called, too, by the exchange before them, which is no party to what they do.
+        """
+        # begin() answered at once and asked for the next, or its turn is used up.
+        if self.parsing or self.resting:
+            return
+        self.parsing = True
+        left = HEADS_A_TURN
+        try:
+            while self.ahead and self.reads_heads:
+                size = len(self.ahead)
+                if not self.read_head():
+                    break
+                left -= 1 + (size - len(self.ahead)) // HEAD_SHARE
+                if left <= 0:
+                    self.rest()
+                    break
+        except Exception as error:
+            self.crashed("the begin of a request", error)
+        finally:
+            self.parsing = False
+        # Of requests that have to wait, no more than a bounded heap is read.
+        if (
+            self.paused
+            and self.receiver is None
+            and (self.reads_heads or len(self.ahead) <= HIGH_WATER)
+        ):
+            self.resume_reading()
+
+    @property
+    def is_asked(self) -> bool:
+        return self.ahead != b""
+
+    @property
+    def reads_heads(self) -> bool:
+        """May the next exchange begin? Not while responses wait to be read.
+
+        Nor for a client that is gone, whatever it has sent before.
+        """
+        return (
+            self.state is HEAD
+            and not self.blocked
+            and not self.closed
+            and not self.transport.is_closing()
+        )
+
+    def peer_ready(self) -> None:
+        super().peer_ready()
+        if self.state is HEAD:
+            self.read_heads()
+
+    def go_on(self) -> None:
+        super().go_on()
+        if self.receiver is None:
+            self.read_heads()
+
+    def read_head(self) -> bool:
+        """Begin one exchange; False if the head is not complete."""
+        data = self.ahead
+        if data[:1] in (b"\r", b"\n"):
+            # RFC 9112 §2.2: an empty line before the request line is ignored.
+            data = data.removeprefix(b"\r\n").removeprefix(b"\r\n")
+            if data in (b"", b"\r"):
+                return False
+        try:
+            stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
+            check_request_head(data, stop, self.limits)
+            if stop < 0:
+                check_incomplete_request(data, self.seen)
+                self.seen = len(data)
+                self.ahead = data if isinstance(data, bytearray) else bytearray(data)
+                if not self.head_begun:
+                    self.head_begun = True
+                    self.wait(self.limits.head_timeout_seconds)
+                return False
+            if isinstance(data, bytearray):
+                data = bytes(data)
+            head = parse_request_head(data[: stop + 4], self.last_head)
+            check_target(head, self.limits)
+        except ProxyError as error:
+            self.refuse(error)
+            return False
+        self.last_head = head if stop <= KEPT_HEAD_BYTES else None
+        self.ahead = data[stop + 4 :]
+        self.head_begun = False
+        self.seen = 0
+        self.state = EXCHANGE
+        self.ticker.discard(self)
+        self.handler.begin(self, head)
+        return True
+
+    def refuse(self, error: ProxyError) -> None:
+        """Answer bytes that are no request, for the last time."""
+        self.state = EXCHANGE
+        self.ticker.discard(self)
+        self.keep_alive = False
+        self.ahead = b""
+        self.handler.reject(self, error)
+
+    def read_body(self, body: Body, receiver: Receiver) -> None:
+        """Have the request body handed to `receiver` as it arrives."""
+        self.body = body
+        if body.complete:
+            receiver.end([])
+            return
+        self.receiver = receiver
+        if self.limits.body_timeout_seconds:
+            self.heard = True  # the clock begins now
+            self.ticker.add(self)
+        data, self.ahead = bytes(self.ahead), b""
+        if data:
+            self.feed_body(data)
+        if not receiver.blocked:
+            self.resume_reading()
+
+    def become_tunnel(self, receiver: Receiver) -> None:
+        """Hand raw bytes to `receiver` from now on, those already here first."""
+        self.state = TUNNEL
+        self.chunked = False
+        self.read_body(UntilCloseBody(), receiver)
+
+    def after_body(self, excess: bytes) -> None:
+        self.ahead = excess
+
+    def framing_error(self, reason: str) -> ProxyError:
+        return MalformedRequest(f"malformed request body: {reason}")
+
+    @property
+    def served(self) -> bool:
+        """Has it got its last response, so that only its FIN has yet to come?"""
+        return self.state is LINGER and not self.waiting()[0]
+
+    @property
+    def request_complete(self) -> bool:
+        """Has the whole request body been read?"""
+        return self.body is not None and self.body.complete
+
+    # -- responses out
+
+    def send_informational(self, head: bytes) -> None:
+        """Write a 1xx response (RFC 9110 §15.2)."""
+        self.transport.write(head)
+
+    def next(self) -> None:
+        """The response is complete: go on to the next request, or close."""
+        self.exchange = None
+        self.receiver = None
+        if self.closed:
+            return
+        try:
+            self.flush_head()
+            if not self.keep_alive or not self.request_complete:
+                self.close_after_response()
+                return
+            self.body = None
+            self.state = HEAD
+            self.wait(self.limits.keepalive_timeout_seconds)
+        except Exception as error:  # none of the exchange that is over
+            report("the way to a client's next request", error)
+            self.hang_up(ended=True)  # after the response, which is complete
+            return
+        if self.ahead or self.paused:
+            self.read_heads()
+
+    def close_after_response(self) -> None:
+        """Close so that the client can read all that was written to it."""
+        self.feeder = None
+        self.hang_up(ended=self.state is TUNNEL)
+
+    def hang_up(self, *, ended: bool = False) -> None:
+        """Send FIN after all that was written; `ended`: do not read on.
+
+        TLS has no half-close: there the end can only wait, where the client is
+        known to send on.
+        """
+        sends_on = not self.request_complete or self.ahead != b""
+        self.body = LengthBody(0)
+        self.ahead = b""
+        self.linger()
+        if ended:
+            self.transport.close()
+        elif self.transport.can_write_eof():
+            self.send_fin()
+            self.resume_reading()
+        elif sends_on:
+            self.resume_reading()
+        else:
+            self.transport.close()
+
+    def break_off(self, *, close_is_end: bool) -> None:
+        """End a response that will never be complete so that the client can tell.
+
+        Bytes already written still go out. Then the missing last chunk, or the
+        bytes missing of Content-Length, tell the rest; where the close itself
+        is the end of the body, it has to be a reset, without the alert by which
+        TLS says that all was sent (RFC 9112 §9.8).
+        """
+        self.exchange = None
+        self.receiver = None
+        self.feeder = None
+        if self.closed:
+            return
+        self.flush_head()
+        if close_is_end:
+            self.reset_on_close()
+            if self.scheme == b"https":
+                self.transport.abort()
+                return
+        self.hang_up(ended=close_is_end or self.state is TUNNEL)
+
+
+def address_of(host: str) -> bytes:
+    """A client's address; of IPv4 through a socket for both, as IPv4 writes it."""
+    if host.startswith("::ffff:") and "." in host:
+        host = host.removeprefix("::ffff:")
+    return host.encode("ascii")

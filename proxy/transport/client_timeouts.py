@@ -1,0 +1,263 @@
+"""A client and the time it may take: for its head, its body, its reading.
+
+The clocks stand apart so that none stands in for another: a client that takes
+long to read is not late with its next request, and one whose upload waits for
+a slow upstream is not late at all. What it is told is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Protocol
+
+from proxy.config.model import Server as Limits
+from proxy.errors import (
+    ClientDisconnected,
+    ClientError,
+    ClientStalled,
+    InternalError,
+    ProxyError,
+    RequestTimeout,
+)
+from proxy.internal_errors import report
+from proxy.transport.connection import Connection
+from proxy.transport.socket_state import has_left, taken
+from proxy.transport.ticker import Ticker
+
+# For a client to take some of a response that is complete, where
+# write_timeout_seconds says nothing; as nginx (send_timeout).
+UNREAD_SECONDS = 60.0
+# A response is lost if the socket closes on unread bytes, or if any come once it
+# is closed: the kernel sends a reset. So: read on until the client closes too, as
+# it does at once on our FIN (RFC 9112 §9.6), or is silent. Many read no answer before
+# they have sent all of a long upload; so what comes is bounded by time, not by bytes
+# (nginx: lingering_timeout, lingering_time).
+LINGER_SECONDS = 2.0  # of silence
+LINGER_AT_MOST_SECONDS = 30.0
+
+
+class Exchange(Protocol):
+    """One request and its response, as the client's connection sees it."""
+
+    def client_left(self, error: ClientError) -> None:
+        """The client closed, or its request turned out malformed."""
+
+    def fail(self, error: ProxyError) -> None:
+        """The client was too slow with its request body."""
+
+    def drain(self) -> None:
+        """The proxy is about to shut down."""
+
+    def shut_down(self) -> bool:
+        """Its time is over; True if its client is left with half a response."""
+
+    def cut(self) -> None:
+        """It has to end at once."""
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised: report it, tell the client, end."""
+
+
+class State(Enum):
+    """Where a client connection is in its life."""
+
+    HEAD = 1  # waiting for a request head, or in the middle of one
+    EXCHANGE = 2  # a request is being served
+    TUNNEL = 3  # upgraded: raw bytes both ways
+    LINGER = 4  # answered for the last time; what still comes is thrown away
+
+
+# By name: see `proxy.timeline`.
+HEAD, EXCHANGE, TUNNEL, LINGER = State
+
+
+class TimedConnection(Connection):
+    """A client's connection, as far as its time goes."""
+
+    __slots__ = (
+        "body_deadline",
+        "deadline",
+        "exchange",
+        "head_begun",
+        "heard",
+        "limits",
+        "lingers_until",
+        "state",
+        "ticker",
+        "unsent",
+    )
+
+    def __init__(self, ticker: Ticker, limits: Limits) -> None:
+        super().__init__()
+        self.ticker = ticker
+        self.limits = limits
+        self.state = HEAD
+        self.exchange: Exchange | None = None
+        self.head_begun = False
+        self.deadline = 0.0  # for a head, for the next request, for taking bytes
+        self.body_deadline = 0.0
+        self.heard = False  # anything of a body, wanted or not, since the last look
+        self.lingers_until = 0.0
+        self.unsent = 0  # what waited for the client at the last look: see `waiting`
+
+    def refuse(self, error: ProxyError) -> None:
+        """Answer bytes that are no request, for the last time."""
+        raise NotImplementedError
+
+    @property
+    def is_asked(self) -> bool:
+        """Have bytes of a request come that is not answered?"""
+        raise NotImplementedError
+
+    def leave(self, reason: str) -> None:
+        """Tell the exchange, if there is one, that its client is gone."""
+        exchange = self.exchange
+        if exchange is not None:
+            self.exchange = None
+            exchange.client_left(ClientDisconnected(reason))
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised: end what it ran for, and tell the client."""
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.crashed(place, error)
+            return
+        report(place, error)
+        if self.state is HEAD and self.is_asked and not self.closed:
+            try:
+                self.refuse(InternalError())
+            except Exception as again:
+                report("the answer to an internal error", again)
+                self.abort()
+        else:
+            self.abort()
+
+    def wait(self, seconds: float) -> None:
+        """Give the client `seconds` for what it has to do next; 0: for ever."""
+        if seconds:
+            self.deadline = self.ticker.clock() + seconds
+            self.ticker.add(self)
+        else:
+            self.deadline = math.inf
+            self.ticker.discard(self)
+
+    def linger(self) -> None:
+        """Wait for the client to close, or at least to send no more."""
+        self.state = LINGER
+        self.heard = False
+        self.lingers_until = self.ticker.clock() + LINGER_AT_MOST_SECONDS
+        self.wait(LINGER_SECONDS)
+
+    def sends_on(self) -> bool:
+        """Has it sent something that is thrown away, and may it go on?"""
+        left = self.lingers_until - self.ticker.clock()
+        if self.state is not LINGER or not self.heard or left <= 0:
+            return False
+        self.heard = False
+        self.wait(min(LINGER_SECONDS, left))
+        return True
+
+    def waiting(self) -> tuple[bool, int]:
+        """Do bytes wait for the client? And a number: while it is the same, none went.
+
+        The number is how many wait; by TLS, which counts only some of them, how many
+        the client has taken, as a negative number.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if self.transport.can_write_eof():
+            return unsent > 0, unsent
+        acked, more = taken(self.transport)
+        return more or unsent > 0, -acked or unsent
+
+    def check(self, now: float) -> None:
+        """Look at the time limits, and whether the client left unseen."""
+        if self.state not in (EXCHANGE, TUNNEL):
+            if now >= self.deadline and not self.resting:
+                self.waited()
+        elif self.paused and has_left(self.transport):
+            self.leave("the client closed the connection")
+        else:
+            # Each of the three, so that none stands in for another.
+            due = [self.paused, self.check_writing(now), self.check_body(now)]
+            if not any(due):
+                self.ticker.discard(self)
+
+    def waited(self) -> None:
+        """The deadline for a head, or for the last response to be read."""
+        unsent, mark = self.waiting()
+        if unsent and mark != self.unsent:
+            self.unsent = mark  # it still reads the last response
+            self.wait(self.limits.write_timeout_seconds or UNREAD_SECONDS)
+            return
+        if not unsent and self.sends_on():
+            return
+        if self.state is HEAD and self.head_begun and not unsent:
+            self.refuse(
+                RequestTimeout(
+                    "the request head was not complete within "
+                    f"{self.limits.head_timeout_seconds:g} s (head_timeout_seconds)"
+                )
+            )
+            return
+        if unsent:  # what a client does not take is kept by no one
+            self.reset_on_close()
+        elif (
+            self.state is LINGER
+            and not self.transport.can_write_eof()
+            and not self.transport.is_closing()
+        ):
+            self.wait(LINGER_SECONDS)
+            self.transport.close()  # by TLS it has yet to be told that this is the end
+            return
+        self.ticker.discard(self)
+        self.transport.abort()
+
+    def check_writing(self, now: float) -> bool:
+        """Does the client take any of what waits for it? False: need not be asked."""
+        limit = self.limits.write_timeout_seconds
+        if not limit or not self.blocked:
+            return False
+        _, mark = self.waiting()
+        if mark != self.unsent:
+            self.unsent = mark
+            self.deadline = now + limit
+        elif now >= self.deadline and self.exchange is not None:
+            exchange, self.exchange = self.exchange, None
+            unsent = self.transport.get_write_buffer_size()
+            self.reset_on_close()  # nor does the kernel keep what it does not take
+            exchange.client_left(
+                ClientStalled(
+                    f"the client took none of {unsent} bytes for {limit:g} s "
+                    "(write_timeout_seconds)"
+                )
+            )
+        return True
+
+    def check_body(self, now: float) -> bool:
+        """Does the request body come? False: it has, or need not."""
+        limit = self.limits.body_timeout_seconds
+        if not limit or self.receiver is None or self.state is not EXCHANGE:
+            return False
+        # While paused or resting, it is not the client's turn.
+        if self.heard or self.paused or self.resting:
+            self.heard = False
+            self.body_deadline = now + limit
+        elif now >= self.body_deadline and self.exchange is not None:
+            self.exchange.fail(
+                RequestTimeout(
+                    f"the client sent nothing of its request body for {limit:g} s "
+                    "(body_timeout_seconds)"
+                )
+            )
+        return True
+
+    def pause_reading(self) -> None:
+        super().pause_reading()
+        self.ticker.add(self)
+
+    def peer_blocked(self) -> None:
+        super().peer_blocked()
+        if self.limits.write_timeout_seconds:
+            self.unsent = 0
+            self.ticker.add(self)
