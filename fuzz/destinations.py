@@ -16,13 +16,13 @@ from proxy.errors import MalformedRequest, ProxyError
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
-from proxy.policy.messages import upstream_request
+from proxy.policy.request_plan import RequestPlanner, Sender
 from proxy.policy.webdav_destination import check_destination, upstream_destination
 from proxy.timeline import monotonic
 from proxy.tools.explain.dry_run import Stopped
-from tests.unit.policy.compiled import Client
 
 HOST = b"public:8080"
+SENDER = Sender(b"192.0.2.7", b"http", trusted=False)
 UP = "http://up:9000"
 # By prefix: the target, the rules, and the path below which all of it has to stay.
 ROUTES = {
@@ -42,7 +42,7 @@ def compiled(change_origin: bool) -> CompiledRoutes:
     }
     document: dict[str, object] = {"server": {"port": 1}, "routes": tables}
     config = build(Reader("", {}), document, {})
-    return CompiledRoutes(config, Stopped(monotonic), lambda timeline: None)
+    return CompiledRoutes(config, Stopped(monotonic))
 
 
 PREPARED = (compiled(False), compiled(True))
@@ -115,12 +115,12 @@ def path_of(reference: bytes) -> bytes:
 
 def sent(route: CompiledRoute, head: RequestHead) -> list[bytes]:
     """The Destinations that the upstream gets, as h11 reads them."""
-    written = upstream_request(
-        head, route, route.route.targets[0], b"/dav/a", HOST, request_body(head),
-        Client(), upgrade=False, trusted=False,
-    )  # fmt: skip
+    target = route.route.targets[0]
+    plan = RequestPlanner().plan(
+        head, request_body(head), SENDER, route, target, b"/dav/a", HOST, upgrade=False
+    )
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
-    connection.receive_data(written)
+    connection.receive_data(plan.text)
     event = connection.next_event()
     assert isinstance(event, h11.Request)
     return [value for name, value in event.headers if name == b"destination"]

@@ -49,76 +49,40 @@ class Ending(Enum):
     INTERNAL_ERROR = "internal error"  # of the proxy; its log has the traceback
 
 
-class Timeline:
-    """What happened in one exchange, noted by the relay as the bytes pass.
+class CallTimeline:
+    """What happened between the proxy and the upstream in one exchange.
 
     gap: time between two pieces from the upstream.
-    hold: time from the read of a piece to its write to the client.
     """
 
     __slots__ = (
-        "bytes_received",
-        "bytes_sent",
-        "client",
         "coded",
         "connected",
         "content_type",
-        "ended",
-        "ending",
-        "error",
         "first_byte",
         "head_received",
-        "heads",
-        "held_since",
         "last_piece",
         "longest_gap",
-        "longest_hold",
-        "method",
-        "minor",
-        "number",
         "pieces",
         "retries",
-        "route",
         "silent_since",
         "sought",
-        "started",
-        "status",
-        "stream",
-        "target",
         "upstream",
     )
 
-    def __init__(self, started: float, client: bytes) -> None:
-        self.client = client
-        self.route: str | None = None
-        self.method = b""
-        self.target = b""
-        self.minor = 1
-        self.status = 0  # as sent to the client; 0: nothing was sent
-        self.number = 0  # given by the inspector to what it shows
+    def __init__(self, started: float) -> None:
         self.upstream: str | None = None  # the target that was chosen last
         self.content_type: bytes | None = None  # of the response, as received
         self.coded: tuple[str, ...] = ()  # the content codings that came off
-        self.stream = False  # as the delivery decision has it, or a tunnel
         self.retries = 0  # attempts to reach an upstream that came to nothing
-        # Both as received, and the response's bytes as sent; for the inspector.
-        self.heads: object = None
-        self.error: ProxyError | None = None
-        self.started = started
         self.sought: float | None = None  # a new connection, for the first time
         self.connected: float | None = None
         self.head_received: float | None = None
         self.first_byte: float | None = None
         self.last_piece: float | None = None
         self.silent_since = started  # of the upstream; a slow client's time excluded
-        self.held_since: float | None = None
-        self.ended: float | None = None
-        self.ending = Ending.COMPLETE
         self.pieces = 0
-        self.bytes_received = 0  # request body, as the client sent it
-        self.bytes_sent = 0  # response body, before transfer coding
         self.longest_gap = 0.0
-        self.longest_hold = 0.0
 
     def piece_read(self, now: float) -> None:
         """Mark the arrival of a piece of the response body."""
@@ -128,6 +92,57 @@ class Timeline:
             self.longest_gap = now - self.last_piece
         self.last_piece = self.silent_since = now
         self.pieces += 1
+
+
+class Timeline:
+    """What happened between a client and the proxy in one exchange.
+
+    `call` is the other half, the proxy and the upstream; the access log has both.
+    hold: time from the read of a piece to its write to the client.
+    """
+
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "call",
+        "client",
+        "ended",
+        "ending",
+        "error",
+        "heads",
+        "held_since",
+        "longest_hold",
+        "method",
+        "number",
+        "route",
+        "started",
+        "status",
+        "stream",
+        "target",
+        "version",
+    )
+
+    def __init__(self, started: float, client: bytes) -> None:
+        self.client = client
+        self.call = CallTimeline(started)
+        self.route: str | None = None
+        self.method = b""
+        self.target = b""
+        self.version = "1.1"
+        self.status = 0  # as sent to the client; 0: nothing was sent
+        self.number = 0  # given by the inspector to what it shows
+        self.stream = False  # as the delivery decision has it, or a tunnel
+        # For the inspector, once it has ended: the request's head and plan, the
+        # response's head and plan.
+        self.heads: object = None
+        self.error: ProxyError | None = None
+        self.started = started
+        self.held_since: float | None = None
+        self.ended: float | None = None
+        self.ending = Ending.COMPLETE
+        self.bytes_received = 0  # request body, as the client sent it
+        self.bytes_sent = 0  # response body, before transfer coding
+        self.longest_hold = 0.0
 
     def piece_written(self, read: float, now: float) -> None:
         """Mark that the piece read at `read` has been written by `now`."""
@@ -145,11 +160,11 @@ class Timeline:
             self.longest_hold = max(self.longest_hold, now - self.held_since)
             self.held_since = None
 
-    def request(self, method: bytes, target: bytes, minor: int) -> None:
-        """Note the request line."""
+    def request(self, method: bytes, target: bytes, version: str) -> None:
+        """Note the request line; `version` is that of HTTP, as in `1.1`."""
         self.method = method
         self.target = target
-        self.minor = minor
+        self.version = version
 
     def end(self, now: float, ending: Ending, error: ProxyError | None) -> None:
         """Close the account; a hold that is still open counts up to now."""
@@ -162,6 +177,12 @@ class Timeline:
     def duration(self) -> float:
         """Seconds from the first byte of the request to the end."""
         return (self.ended or self.started) - self.started
+
+    @property
+    def first_byte_seconds(self) -> float | None:
+        """Until the body began; until the head was here, where there is no body."""
+        first = self.call.first_byte or self.call.head_received
+        return None if first is None else first - self.started
 
 
 def http_date() -> bytes:

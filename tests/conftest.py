@@ -147,7 +147,7 @@ async def proxy(tmp_path: Path, complaints: Complaints) -> AsyncIterator[StartPr
         assert not each.server.clients
         assert not each.server.ticker.waiting
         # Each exchange told its observers of its end, and only once.
-        assert each.server.admission.exchanges == 0
+        assert each.server.under_way == 0
     await turns(3)
     assert not [task for task in asyncio.all_tasks() - before if is_ours(task)]
 

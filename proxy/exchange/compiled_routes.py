@@ -6,7 +6,7 @@ run keep the one they began with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from proxy.config.model import Config
 from proxy.config.route import Route
@@ -19,7 +19,7 @@ from proxy.policy.response_rewrite import Publishing
 from proxy.policy.routing import Router
 from proxy.policy.trusted_proxies import TrustedProxies
 from proxy.policy.webdav_destination import Find
-from proxy.timeline import Clock, Timeline
+from proxy.timeline import Clock
 from proxy.transport.lenient_reading import Reading
 from proxy.transport.ticker import Ticker
 from proxy.transport.upstream import Upstream, Upstreams
@@ -73,7 +73,6 @@ class CompiledRoutes:
 
     __slots__ = (
         "clock",
-        "ended",
         "is_trusted",
         "router",
         "ticker",
@@ -84,14 +83,12 @@ class CompiledRoutes:
         self,
         config: Config,
         ticker: Ticker,
-        ended: Callable[[Timeline], None],
         before: CompiledRoutes | None = None,
     ) -> None:
         self.clock: Clock = ticker.clock
         self.ticker = ticker
         known = before.upstreams if before is not None else None
         self.upstreams: Upstreams = Upstreams(ticker, known)
-        self.ended = ended
         with concerning("[server] trusted_proxies"):
             self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
         routes: dict[str, CompiledRoute] = {}

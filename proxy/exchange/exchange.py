@@ -1,19 +1,18 @@
-"""One exchange: what it holds, and the ways in which it can end.
+"""One exchange: a client's request and the response to it, and the ways they can end.
 
-Every way out of an exchange is here, and every one goes through `over`, once, and
-then in this order: nothing is left open towards the upstream that should not be,
-the client knows what there is to know, and then the observers get the account. From
-`over` on nothing raises. How an exchange proceeds until then is in `forward`.
+Where the response comes from is its source's affair: a call to an upstream (see
+`forward`). Every end does the same in the same order: nothing is left open towards
+the source that should not be, the client knows what there is to know, and then the
+observers get the account. From `end` on nothing raises.
 """
 
 from __future__ import annotations
 
-import asyncio
+from typing import Protocol
 
 from proxy.errors import (
     ClientError,
     ClientStalled,
-    ConnectTimeout,
     InternalError,
     Overloaded,
     ProxyError,
@@ -23,197 +22,178 @@ from proxy.errors import (
     UpstreamTimeout,
 )
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
-from proxy.http1.grammar import END_OF_HEAD
+from proxy.exchange.graceful_end import GracefulEnd
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.policy.error_response import Failure, failure_event, failure_response
-from proxy.policy.load_balancing import Attempts
-from proxy.policy.routing import Destination
-from proxy.policy.server_timing import with_timing
-from proxy.policy.timeouts import exceeded, unlimited
-from proxy.timeline import (
-    CONNECTING,
-    OVER,
-    RELAYING,
-    ROUTING,
-    TUNNEL,
-    WAITING,
-    Ending,
-    Phase,
-    Timeline,
-    http_date,
-)
-from proxy.transport.boundary import WatchedSink
-from proxy.transport.client_connection import ClientConnection
-from proxy.transport.relay import DecodingRelay
-from proxy.transport.tap import Tap
-from proxy.transport.upstream import Upstream
-from proxy.transport.upstream_connection import UpstreamConnection
+from proxy.policy.delivery import reconnects
+from proxy.policy.error_response import Failure, failure_event, plan_failure
+from proxy.policy.request_plan import RequestPlan
+from proxy.policy.response_plan import ResponsePlan
+from proxy.timeline import OVER, ROUTING, Ending, Timeline, http_date
+from proxy.transport.capture import Capture, Record
+from proxy.transport.client_stream import ClientStream
+from proxy.transport.pipeline import Pipeline
+
+
+class Host(Protocol):
+    """Who serves: the configuration as it is now, and whom the end concerns."""
+
+    compiled: CompiledRoutes
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """An exchange is over, and its client served."""
+
+
+class Source(Protocol):
+    """Where the response of an exchange comes from."""
+
+    @property
+    def waiting_for(self) -> str:
+        """What has to happen next, in a word or two."""
+
+    def abort(self) -> None:
+        """Nobody waits for it any more."""
 
 
 class Exchange:
-    """One request and its response, from socket to socket."""
+    """One request and its response."""
 
     __slots__ = (
-        "attempts",
+        "capture",
         "client",
-        "close_is_end",
         "compiled",
-        "connecting",
-        "connection",
         "event_stream",
+        "graceful_end",
         "head",
+        "host",
         "phase",
         "phase_began",
+        "plan",
         "received",
-        "repeatable",
-        "request_bytes",
-        "response_bytes",
+        "request_pipeline",
+        "request_plan",
+        "response_pipeline",
         "route",
-        "taken",
-        "tap",
+        "source",
         "timeline",
-        "untaken",
-        "upgrade",
-        "upstream",
-        "watched",
-        "where",
     )
 
-    def __init__(
-        self, compiled: CompiledRoutes, client: ClientConnection, head: RequestHead
-    ) -> None:
-        self.compiled = compiled
+    def __init__(self, host: Host, client: ClientStream, head: RequestHead) -> None:
+        self.host = host
+        self.compiled = compiled = host.compiled
         self.client = client
         self.head = head
         self.phase = ROUTING
-        self.phase_began = compiled.clock()
-        self.timeline = Timeline(self.phase_began, client.address)
-        self.timeline.request(head.method, head.target, head.minor)
-        self.where: Destination | None = None
+        self.phase_began = started = compiled.clock()
+        self.timeline = Timeline(started, client.address)
+        self.timeline.request(head.method, head.target, head.version)
         self.route: CompiledRoute | None = None
-        self.upstream: Upstream | None = None  # the target that was chosen last
-        self.attempts: Attempts[Upstream] | None = None  # once one has failed
-        self.connecting: asyncio.Task[None] | None = None
-        self.connection: UpstreamConnection | None = None
-        self.request_bytes = b""
-        self.response_bytes = b""  # the head as it was written, for the inspector
-        self.repeatable = False
-        self.upgrade = False
-        self.close_is_end = False  # of a response body to an HTTP/1.0 client
-        self.event_stream = False  # it is one, and where it ends is ours to say
-        self.watched: WatchedSink | None = None
+        self.source: Source | None = None
+        self.request_plan: RequestPlan | None = None  # as it was sent
         self.received: ResponseHead | None = None
-        # Of an upload, as of the last look: bytes that wait, and that did not.
-        self.untaken = self.taken = 0
-        self.tap: Tap | None = None  # while somebody looks
+        self.plan: ResponsePlan | None = None  # of the response, as it was sent
+        self.event_stream = False  # it is one, and where it ends is ours to say
+        self.graceful_end: GracefulEnd | None = None
+        self.request_pipeline: Pipeline | None = None
+        self.response_pipeline: Pipeline | None = None
+        self.capture: Capture | None = None  # while somebody looks
 
-    def enter(self, phase: Phase) -> None:
-        """Move on to a phase and start its clock."""
-        self.phase = phase
-        self.phase_began = self.compiled.clock()
+    @property
+    def is_over(self) -> bool:
+        """Has it ended?"""
+        return self.phase is OVER
 
-    def answered(self, head: ResponseHead) -> ResponseHead:
-        """Note the upstream's response head; returns it as it goes on."""
-        timeline, now = self.timeline, self.compiled.clock()
-        timeline.head_received = timeline.silent_since = now
-        timeline.content_type = head.get(b"content-type")
-        self.received = head
-        if self.route is not None and self.route.route.server_timing:
-            head = with_timing(head, timeline)
-        return head
+    @property
+    def waiting_for(self) -> str:
+        """What has to happen next, in a word or two."""
+        if self.phase is OVER or self.source is None:
+            return "nothing"
+        return "client" if self.client.blocked else self.source.waiting_for
 
-    def use(self, upstream: Upstream) -> None:
-        """Be one of the open exchanges of a target, and of no other."""
-        if self.upstream is not None:
-            self.upstream.open -= 1
-        self.upstream = upstream
-        self.timeline.upstream = upstream.condition.name
-        upstream.open += 1
+    def respond(self, plan: ResponsePlan) -> None:
+        """Send the head of the response."""
+        self.plan = plan
+        self.client.send_plan(plan)
+        self.timeline.status = plan.status
 
-    def unreached(self, error: UpstreamError) -> None:
-        """The target cannot be reached; `forward` knows what follows."""
-        raise NotImplementedError
+    def carry(
+        self, request: Pipeline | None = None, response: Pipeline | None = None
+    ) -> None:
+        """A direction begins. What looks at the exchange looks at it too."""
+        capture = self.capture
+        if request is not None:
+            self.request_pipeline = request
+            if capture is not None:
+                capture.attach(request, "request")
+        if response is not None:
+            self.response_pipeline = response
+            if capture is not None:
+                capture.attach(response, "response")
 
-    def let_go(self) -> None:
-        """Close whatever there is towards the upstream."""
-        if self.connecting is not None:
-            self.connecting.cancel()
-            self.connecting = None
-        connection = self.connection
-        if connection is not None:
-            connection.drop()
+    # -- the ends
 
-    def over(self, ending: Ending, error: ProxyError | None) -> None:
+    def complete(self) -> None:
+        """All went well; the source has been released."""
+        self.end(Ending.COMPLETE, None)
+        self.notify()
+        self.client.finish()
+
+    def end(self, ending: Ending, error: ProxyError | None) -> None:
         """Close the account."""
         self.phase = OVER
-        self.compiled.ticker.discard(self)
-        if self.upstream is not None:
-            self.upstream.open -= 1
         try:
             now = self.compiled.clock()
         except Exception as fault:  # nothing may be in the way of an end
             report("the clock", fault)
             now = self.phase_began
         self.timeline.end(now, ending, error)
-        self.timeline.heads = (self.head, self.received, self.response_bytes)
-        if self.tap is not None:
-            try:
-                self.tap.over(self)
-            except Exception as fault:
-                report("the recording of an exchange", fault)
-        self.client.exchange = None
-        self.client.receiver = None
-        self.client.feeder = None
+        self.client.detach()
+
+    def abort_source(self) -> None:
+        """Leave nothing open towards the source."""
+        source, self.source = self.source, None
+        if source is not None:
+            source.abort()
 
     def notify(self) -> None:
         """Give the observers the account, now that the client is served."""
-        self.compiled.ended(self.timeline)
-
-    def crashed(self, place: str, error: Exception) -> None:
-        """Code of the proxy raised while it worked for this exchange."""
-        report(place, error)
-        try:
-            self.fail(InternalError())
-        except Exception as again:
-            report("the end of an exchange", again)
-            self.client_left(InternalError())
+        self.source = None
+        self.timeline.heads = (
+            self.head,
+            self.request_plan,
+            self.received,
+            self.plan,
+        )
+        if self.capture is not None:
+            self.capture.over()
+        self.host.exchange_ended(self)
 
     def fail(self, error: ProxyError) -> None:
         """Tell the client: by a status, or once the head is out by an abort."""
         if self.phase is OVER:
             return
-        head_sent = self.timeline.status != 0
-        if isinstance(error, UpstreamTimeout | RequestTimeout):
-            ending = Ending.TIMED_OUT
-        elif isinstance(error, ClientError | Overloaded):
-            ending = Ending.REFUSED
-        elif isinstance(error, ShuttingDown):
-            ending = Ending.SHUT_DOWN
-        elif isinstance(error, InternalError):
-            ending = Ending.INTERNAL_ERROR
-        else:
-            ending = Ending.UPSTREAM_BROKE
+        client, timeline = self.client, self.timeline
+        head_sent = timeline.status != 0
         if not head_sent:
-            self.timeline.status = error.status
+            timeline.status = error.status
         last_event = self.last_event(error)
-        self.timeline.bytes_sent += len(last_event)
-        self.over(ending, error)
-        self.let_go()
+        timeline.bytes_sent += len(last_event)
+        self.end(ending_of(error), error)
+        self.abort_source()
         try:
             if last_event:
-                self.client.send_piece(last_event)
-                self.client.send_end([])
+                client.send_piece(last_event)
+                client.send_end([])
             elif head_sent:
-                self.client.break_off(close_is_end=self.close_is_end)
+                client.break_off()
             else:
                 self.answer(error)
         except Exception as fault:
             report("the answer to a failure", fault)
-            self.client.abort()
+            client.abort()
         self.notify()
         if last_event or not head_sent:
-            self.client.next()
+            client.finish()
 
     def last_event(self, error: ProxyError) -> bytes:
         """What tells a client of the failure inside its stream; often nothing.
@@ -221,13 +201,13 @@ class Exchange:
         Only between two events: to end an event that is not complete would
         have the client take it for complete.
         """
-        route, watched = self.route, self.watched
+        route, graceful_end = self.route, self.graceful_end
         if (
             route is None
             or route.route.on_upstream_failure != "event"
             or not isinstance(error, UpstreamError)
-            or watched is None
-            or not watched.boundary.reached
+            or graceful_end is None
+            or not graceful_end.between_events
             or self.client.closed
         ):
             return b""
@@ -235,27 +215,29 @@ class Exchange:
 
     def answer(self, error: ProxyError) -> None:
         """Answer for the upstream with what went wrong."""
-        route, upstream = self.route, self.upstream
+        route, client = self.route, self.client
         failure = Failure(
             error=error,
             elapsed=self.timeline.duration,
             route=route.prefix if route else None,
-            target=str(upstream.target) if upstream else None,
+            target=self.timeline.call.upstream,
             routes=tuple(self.compiled.router.prefixes),
         )
-        client = self.client
         if not client.request_complete:
-            client.keep_alive = False
-        response = failure_response(failure, self.head, client.keep_alive, http_date())
-        client.write_head(response, chunked=False)
-        client.flush_head()
-        self.response_bytes = response[: response.find(END_OF_HEAD) + 4]
-        self.timeline.heads = (self.head, self.received, self.response_bytes)
-        if self.tap is not None and self.tap.finish is not None:
-            try:
-                self.tap.finish(self)  # once more: what was sent is known only now
-            except Exception as fault:
-                report("the recording of an exchange", fault)
+            client.end_after_response()
+        self.send_own(*plan_failure(failure, self.head, client.terms, http_date()))
+
+    def send_own(self, plan: ResponsePlan, body: bytes) -> None:
+        """Send a response of our own."""
+        client = self.client
+        try:
+            self.respond(plan)
+            if body:
+                client.send_piece(body)
+            client.flush_head()
+        except Exception as fault:
+            report("our own answer to a request", fault)
+            client.abort()
 
     def client_left(self, error: ClientError | InternalError) -> None:
         """The client is gone: so is its upstream connection, in every phase."""
@@ -266,80 +248,88 @@ class Exchange:
         else:
             stalled = isinstance(error, ClientStalled)
             ending = Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT
-        self.over(ending, error)
-        self.let_go()
+        self.end(ending, error)
+        self.abort_source()
         self.client.abort()
         self.notify()
 
-    @property
-    def upstream_to_move(self) -> bool:
-        """Is it the upstream that is waited for? Not while its client is slow."""
-        client = self.client
-        if self.phase is TUNNEL:
-            return not client.blocked
-        if self.phase is RELAYING:
-            # An upload may still run: the upstream may wait for it, or it for the
-            # upstream.
-            uploading = not client.request_complete and not client.paused
-            return not client.blocked and not uploading
-        return client.request_complete or client.paused
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised while it worked for this exchange."""
+        report(place, error)
+        try:
+            self.fail(InternalError())
+        except Exception as again:
+            report("the end of an exchange", again)
+            self.client_left(InternalError())
 
-    @property
-    def at_work(self) -> bool:
-        """Is it the proxy that has bytes of the upstream, and has yet to handle them?
+    # -- the process ends: see `server.drain`
 
-        It shares its time out among all connections, and may be slow itself.
+    def drain(self) -> None:
+        """The proxy is about to shut down; this exchange has until then."""
+        if reconnects(self.head):
+            self.watch_events(at_beginning=False)
+
+    def watch_events(self, *, at_beginning: bool) -> None:
+        """Know from now on where the events of the response end."""
+        pipeline = self.response_pipeline
+        if self.graceful_end is None and self.event_stream and pipeline is not None:
+            self.graceful_end = GracefulEnd(self, pipeline, at_beginning=at_beginning)
+
+    def shut_down(self) -> bool:
+        """End the stream of an EventSource at the next boundary, cut the rest at once.
+
+        To an EventSource the end of its stream is the sign to reconnect. True
+        if the client was left with half a response.
         """
-        connection, relay = self.connection, self.client.feeder
-        if connection is not None and connection.resting:
+        if self.graceful_end is None or not reconnects(self.head):
+            self.cut()
             return True
-        return isinstance(relay, DecodingRelay) and (relay.resting or relay.ended)
+        self.graceful_end.begin()
+        return False
 
-    def check_upload(self, connection: UpstreamConnection, now: float) -> None:
-        """Does the upstream take any of the body that waits for it?
+    def cut(self) -> None:
+        """End it as it is: a clean end would say that the response is complete."""
+        self.fail(ShuttingDown("the proxy is shutting down, drain_seconds are over"))
 
-        As long as it does, no clock of its silence runs.
-        """
-        paused = self.client.paused
-        untaken = connection.transport.get_write_buffer_size() if paused else 0
-        # The buffer may have as many bytes as before, and be full of others.
-        taken = self.timeline.bytes_received - untaken
-        if untaken and taken == self.taken:
-            return
-        self.untaken, self.taken = untaken, taken
-        if self.phase is WAITING or paused:
-            self.moved(now)
+    def end_stream(self, error: ShuttingDown) -> None:
+        """End the response as if it were complete."""
+        client = self.client
+        self.end(Ending.SHUT_DOWN, error)
+        self.abort_source()
+        try:
+            client.send_end([])
+        except Exception as fault:
+            report("the end of a stream at an event", fault)
+            client.abort()
+        self.notify()
+        client.finish()
 
-    def moved(self, now: float) -> None:
-        """What the upstream is waited for counts from now on."""
-        if self.phase is WAITING:
-            self.phase_began = now
-        else:
-            self.timeline.silent_since = now
+    # -- somebody looks
 
-    def check(self, now: float) -> None:
-        """Look at the time limits of the present phase."""
-        route, connection = self.route, self.connection
-        assert route is not None
-        if self.phase is not CONNECTING and self.at_work:
-            self.moved(now)
-        if self.client.request_complete:
-            self.untaken = 0
-        elif connection is not None and self.phase in (WAITING, RELAYING):
-            self.check_upload(connection, now)
-        error = exceeded(
-            route.route,
-            self.phase,
-            elapsed=now - self.timeline.started,
-            waited=now - self.phase_began,
-            silence=now - self.timeline.silent_since,
-            upstream_to_move=self.upstream_to_move,
-            untaken=self.untaken,
-        )
-        if isinstance(error, ConnectTimeout):
-            self.let_go()
-            self.unreached(error)
-        elif error is not None:
-            self.fail(error)
-        elif self.phase in (RELAYING, TUNNEL) and unlimited(route.route):
-            self.compiled.ticker.discard(self)
+    def start_capture(self, record: Record) -> Capture:
+        """Note in `record` what passes from now on, in both directions."""
+        self.capture = capture = Capture(record, self.compiled.clock)
+        if self.request_pipeline is not None:
+            capture.attach(self.request_pipeline, "request")
+        if self.response_pipeline is not None:
+            capture.attach(self.response_pipeline, "response")
+        return capture
+
+    def stop_capture(self) -> None:
+        """Go on as if nobody had looked."""
+        if self.capture is not None:
+            self.capture.remove()
+            self.capture = None
+
+
+def ending_of(error: ProxyError) -> Ending:
+    """How an exchange that failed has ended, in the words of the log."""
+    if isinstance(error, UpstreamTimeout | RequestTimeout):
+        return Ending.TIMED_OUT
+    if isinstance(error, ClientError | Overloaded):
+        return Ending.REFUSED
+    if isinstance(error, ShuttingDown):
+        return Ending.SHUT_DOWN
+    if isinstance(error, InternalError):
+        return Ending.INTERNAL_ERROR
+    return Ending.UPSTREAM_BROKE

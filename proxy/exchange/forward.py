@@ -1,19 +1,21 @@
 """The life of a request: READ THIS FIRST.
 
-A `Forward` is one exchange: a request and its response. Its methods stand in
-the order in which they happen. Each is called by the loop when its bytes are
-there and none waits, so a piece goes out in the turn in which it came in.
+A `Forward` joins an exchange with a call to an upstream. Its methods stand in the
+order in which they happen. Each is called by the loop when its bytes are there and
+none waits, so a piece goes out in the turn in which it came in.
 
-    1 start      request head          -> which route?
-    2 choose     open exchanges        -> which target? its request, ready to send
-    3 connect    an idle connection    -> or a new one, or back to 2: `reaching`
-    4 connected  request head and body -> to the upstream, as they arrive
-    5 response   response head         -> which delivery?
-    6 deliver    fields, framing       -> head to the client, relay on
-    7 complete   last piece            -> keep or close both ends, tell the log
+    1 start      request head     -> which route?
+    2 ask        a route          -> a call to one of its targets: `upstream_call`
+    3 send_body  request body     -> to the upstream, piece by piece
+    4 response   response head    -> which delivery?
+    5 deliver    fields, framing  -> head to the client, relay on
+    6 relayed    last piece       -> keep or close both ends
 
-What can go wrong comes in any phase and ends the exchange, once: `fail` (the
-upstream, a limit, a malformed request) or `client_left`, both in `exchange`.
+What goes wrong comes in any phase and ends the exchange, once (see `exchange`):
+
+    fail         the upstream, a limit, a malformed request: the client is told
+    client_left  nobody is there to be told
+    end_stream   the process ends, and the client will connect again
 """
 
 from __future__ import annotations
@@ -22,35 +24,35 @@ import logging
 
 from proxy.errors import (
     ClientError,
+    ConnectTimeout,
     MalformedResponse,
     MethodNotAllowed,
     MethodNotSupported,
     ProxyError,
 )
 from proxy.exchange.compiled_routes import CompiledRoute
-from proxy.exchange.dial import Reaching
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.chunked import ChunkedBody
-from proxy.http1.framing import (
-    Body,
-    LengthBody,
-    check_begun,
-    request_body,
-    response_body,
-)
+from proxy.http1.framing import Body, LengthBody, response_body
 from proxy.http1.grammar import shown
 from proxy.http1.head import ResponseHead
-from proxy.internal_errors import report
-from proxy.policy import messages
-from proxy.policy.connection_auth import binds_request, binds_response, may_bind
+from proxy.http1.persistence import stays_in_step
 from proxy.policy.delivery import Delivery, decide
+from proxy.policy.error_response import plan_options
 from proxy.policy.forwarded import public_address
 from proxy.policy.loop_detection import check_loop
 from proxy.policy.path_rewrite import check_rewritten
-from proxy.policy.routing import destination
-from proxy.policy.size_limits import check_body, check_interim
+from proxy.policy.request_plan import RequestPlan, Sender, hops_left, takes_trailers
+from proxy.policy.response_plan import LENGTH, STREAM, plan_interim, plan_switch
+from proxy.policy.routing import Destination, destination
+from proxy.policy.server_timing import with_timing
+from proxy.policy.size_limits import check_body
+from proxy.policy.timeouts import exceeded, unlimited
+from proxy.policy.upgrade import is_agreed, is_upgrade
 from proxy.policy.webdav_destination import check_destination, moves
 from proxy.stream.content_decoder import ContentDecoder
-from proxy.timeline import OVER, RELAYING, TUNNEL, WAITING, Ending, http_date
+from proxy.timeline import CONNECTING, OVER, RELAYING, TUNNEL, WAITING, http_date
 from proxy.transport.relay import (
     ChunkRelay,
     DecodingRelay,
@@ -64,49 +66,51 @@ from proxy.transport.upstream_connection import UpstreamConnection
 log = logging.getLogger("unbuffered")
 
 
-class Forward(Reaching):
-    """One request and its response, from socket to socket."""
+class Forward:
+    """An exchange whose response comes from an upstream while it is being made."""
 
-    __slots__ = ()
+    __slots__ = ("call", "exchange")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.call: UpstreamCall | None = None
+        exchange.source = self
 
     # 1. Which route?
 
     def start(self) -> None:
         """Check what the request asks for and find its route."""
-        head, client = self.head, self.client
+        exchange = self.exchange
+        head, client, compiled = exchange.head, exchange.client, exchange.compiled
         try:
             if head.method == b"CONNECT":
-                raise MethodNotSupported("CONNECT: this is no forward proxy")
+                raise MethodNotSupported("CONNECT: this proxy is not a forward proxy")
             where = destination(head)
-            body = request_body(head)
-            check_begun(body, client.ahead)
+            body = client.open_body()
         except ClientError as error:
-            client.keep_alive = False  # where the next request begins is unsure
-            self.fail(error)
+            client.end_after_response()  # where the next request begins is unsure
+            exchange.fail(error)
             return
-        client.keep_alive = messages.wants_keep_alive(head) and not client.draining
-        client.body = body
         try:
-            hops = messages.hops_left(head)
-            if hops == 0:
+            if hops_left(head) == 0:
                 self.last_hop()
                 return
-            self.route = route = self.compiled.router.match(where.path)
-            self.timeline.route = route.prefix
+            exchange.route = route = compiled.router.match(where.path)
+            exchange.timeline.route = route.prefix
             check_loop(head, route.route)
             check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
+            trusted = compiled.trusts(route, client.address)
+            sender = Sender(client.address, client.scheme, trusted)
             if moves(head):
-                trust = self.compiled.trusts(route, client.address)
-                public = public_address(head, client.scheme, trust)
+                public = public_address(head, client.scheme, trusted)
                 check_destination(head, public.authority, route.find)
         except ClientError as error:
             if error.status == 400:  # nothing that follows it is to be trusted
-                client.keep_alive = False
-            self.fail(error)
+                client.end_after_response()
+            exchange.fail(error)
             return
-        self.where = where
-        self.request(route, body)
+        self.ask(route, where, body, sender)
 
     def last_hop(self) -> None:
         """Max-Forwards ends the way of OPTIONS or TRACE here (RFC 9110 §7.6.2).
@@ -115,239 +119,277 @@ class Forward(Reaching):
             MethodNotAllowed: TRACE. Its fields are shown to nobody: proxies in front
                 of this one may have added what no client is to know.
         """
-        client = self.client
-        if self.head.method == b"TRACE":
+        exchange = self.exchange
+        client = exchange.client
+        if exchange.head.method == b"TRACE":
             raise MethodNotAllowed("TRACE with Max-Forwards: 0 is not answered here")
         if not client.request_complete:
-            client.keep_alive = False
-        self.timeline.status = 200
-        answer = messages.options_response(self.head, client.keep_alive, http_date())
-        self.over(Ending.COMPLETE, None)
-        try:
-            client.write_head(answer, chunked=False)
-            client.flush_head()
-        except Exception as fault:
-            report("our own answer to a request", fault)
-            client.abort()
-        self.notify()
-        client.next()
+            client.end_after_response()
+        exchange.send_own(plan_options(client.terms, http_date()), b"")
+        exchange.complete()
 
     # 2. Which target?
 
-    def request(self, route: CompiledRoute, body: Body) -> None:
-        """Settle what is the same for every target, and choose one."""
-        head = self.head
-        if messages.is_upgrade(head):
-            self.upgrade = route.route.ws
-            if not self.upgrade:
-                log.info(
-                    "route %s: the client asked for an upgrade to %s, sent on as "
-                    "plain HTTP; set ws = true on this route to tunnel it",
-                    route.prefix,
-                    shown(head.get(b"upgrade") or b""),
-                )
-        self.repeatable = body.complete and head.method in messages.IDEMPOTENT
-        self.choose(route, route.upstreams)
+    def ask(
+        self, route: CompiledRoute, where: Destination, body: Body, sender: Sender
+    ) -> None:
+        """Call one of the route's targets."""
+        exchange = self.exchange
+        upgrade = is_upgrade(exchange.head)
+        if upgrade and not route.route.ws:
+            upgrade = False
+            log.info(
+                "route %s: the client asked for an upgrade to %s, sent on as "
+                "plain HTTP; set ws = true on this route to tunnel it",
+                route.prefix,
+                shown(exchange.head.get(b"upgrade") or b""),
+            )
+        self.call = call = UpstreamCall(
+            self, exchange, route, where, body, sender, upgrade=upgrade
+        )
+        self.begin(call)
 
-    # 3 is in `reaching`: `choose` and what follows. 4. Head and body go out.
+    def begin(self, call: UpstreamCall) -> None:
+        """Choose a target, connect to it, and send the request."""
+        self.exchange.compiled.ticker.add(self)
+        call.choose(call.route.upstreams)
 
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Send the request; its body follows piece by piece as it arrives."""
-        client = self.client
-        self.connection = connection
-        self.enter(WAITING)
-        self.timeline.connected = self.phase_began
-        body, route = client.body, self.route
-        assert body is not None
+    def connecting(self, now: float) -> None:
+        """A new connection is being opened."""
+        exchange = self.exchange
+        exchange.phase, exchange.phase_began = CONNECTING, now
+
+    def connected(self, now: float, plan: RequestPlan) -> None:
+        """A connection stands: the head of the request goes out."""
+        exchange = self.exchange
+        exchange.phase, exchange.phase_began = WAITING, now
+        exchange.request_plan = plan
+
+    # 3. The request body.
+
+    def send_body(self, body: Body, connection: UpstreamConnection) -> None:
+        """Send the request body piece by piece as it arrives."""
+        exchange = self.exchange
+        client, timeline, route = exchange.client, exchange.timeline, exchange.route
         assert route is not None
-        if b"authorization" in self.head.index and binds_request(self.head):
-            self.bind(connection)
         limits = route.route
         client.limit_buffer(limits.max_buffer_bytes)
-        connection.limit_buffer(limits.max_buffer_bytes)
-        connection.serve(self, limits.max_response_head_bytes, route.lenient)
-        connection.write_head(
-            self.request_bytes, chunked=not isinstance(body, LengthBody)
-        )
         if body.complete:
             connection.flush_head()
             client.resume_reading()  # only then is it noticed that a client leaves
             return
-        sent, timeline = self.request_sent, self.timeline
         if limits.max_body_bytes and not isinstance(body, LengthBody):
             relay: RequestRelay = MeasuredRequestRelay(
-                client, connection, sent, timeline, limits.max_body_bytes
+                client, connection, self.body_sent, timeline, limits.max_body_bytes
             )
         else:
-            relay = RequestRelay(client, connection, sent, timeline)
-        client.read_body(body, relay if self.tap is None else self.tap.request(relay))
-        connection.flush_head()
+            relay = RequestRelay(client, connection, self.body_sent, timeline)
+        exchange.carry(request=relay)
+        client.read_body(relay)
 
-    def request_sent(self, error: ProxyError | None) -> None:
+    def body_sent(self, error: ProxyError | None) -> None:
         """The request is complete, or turned out malformed."""
+        exchange = self.exchange
         if error is not None:
-            self.client.keep_alive = False
-            self.fail(error)
-        elif self.phase is WAITING:
-            self.phase_began = self.compiled.clock()
+            exchange.client.end_after_response()
+            exchange.fail(error)
+        elif exchange.phase is WAITING:
+            exchange.phase_began = exchange.compiled.clock()
 
-    def informational(self, head: ResponseHead) -> None:
-        """A 1xx response on the way to the final one (RFC 9110 §15.2).
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx response on the way to the final one (RFC 9110 §15.2)."""
+        self.exchange.client.send_interim(plan_interim(head))
 
-        A client that does not read is not sent any more of them: nothing else
-        bounds what would wait for it, and an upload must not wait for its reading.
-        """
-        route, connection, client = self.route, self.connection, self.client
-        assert route is not None
-        assert connection is not None
-        try:
-            check_interim(
-                connection.informational,
-                self.compiled.clock() - (self.timeline.connected or 0.0),
-                route.route.max_interim_per_second,
-            )
-        except MalformedResponse as error:
-            self.fail(error)
-            return
-        if self.head.minor >= 1 and not client.blocked:
-            client.send_informational(messages.informational(head))
+    # 4. Which delivery?
 
-    # 5. Which delivery?
-
-    def response(self, head: ResponseHead) -> None:
+    def response(
+        self, call: UpstreamCall, head: ResponseHead, connection: UpstreamConnection
+    ) -> None:
         """Judge the upstream's response head."""
-        route, connection = self.route, self.connection
-        assert route is not None
-        assert connection is not None
-        if may_bind(head) and binds_response(head):
-            self.bind(connection)
-        head = self.answered(head)
+        exchange, route = self.exchange, call.route
+        exchange.received = head
+        if route.route.server_timing:
+            head = with_timing(head, exchange.timeline)
         publishing = route.publishing
         if publishing is not None and publishing.concerns(head):
-            assert self.upstream is not None
-            trust = self.compiled.trusts(route, self.client.address)
-            public = public_address(self.head, self.client.scheme, trust)
-            head = publishing.publish(head, public, self.upstream.target)
+            assert call.upstream is not None
+            sender = call.sender
+            public = public_address(exchange.head, sender.scheme, sender.trusted)
+            head = publishing.publish(head, public, call.upstream.target)
         try:
             if head.status == 101:
-                self.switch(head, route, connection)
+                self.switch(call, head, connection)
                 return
-            body = response_body(head, self.head.method)
+            body = response_body(head, exchange.head.method)
             if route.lenient is not None:
                 body = route.lenient.body(body)
         except MalformedResponse as error:
-            self.fail(error)
+            exchange.fail(error)
             return
         delivery = decide(head, body, route.route.decode)
-        self.deliver(head, body, delivery, route, connection)
+        self.deliver(route, head, body, delivery, connection)
 
-    # 6. Head to the client, relay on.
+    # 5. Head to the client, relay on.
 
     def deliver(
         self,
+        route: CompiledRoute,
         head: ResponseHead,
         body: Body,
         delivery: Delivery,
-        route: CompiledRoute,
         connection: UpstreamConnection,
     ) -> None:
         """Send the response head and let the body flow."""
-        client, timeline, clock = self.client, self.timeline, self.compiled.clock
-        self.enter(RELAYING)
-        self.request_bytes = b""
-        self.attempts = None
+        exchange = self.exchange
+        client, timeline = exchange.client, exchange.timeline
+        clock = exchange.compiled.clock
+        exchange.phase, exchange.phase_began = RELAYING, clock()
         if head.status >= 400 and not client.request_complete:
-            client.keep_alive = False  # the rest of the upload is not wanted
-        sized = isinstance(body, LengthBody) and not delivery.codings
-        chunked = not sized and self.head.minor >= 1
-        self.close_is_end = not sized and not chunked
-        if self.close_is_end:
-            client.keep_alive = False
-        trailers = (
-            chunked and not delivery.codings and messages.takes_trailers(self.head)
-        )
+            client.end_after_response()  # the rest of the upload is not wanted
         timeline.stream = delivery.stream
-        timeline.coded = delivery.codings
-        self.response_bytes = messages.client_response(
-            head,
-            body,
-            delivery,
-            route,
-            self.head.minor,
-            chunked=chunked,
-            keep_alive=client.keep_alive,
-            date=http_date,
+        timeline.call.coded = delivery.codings
+        plan = connection.planner.final(
+            head, body, delivery, route, client.terms, http_date
         )
-        client.write_head(self.response_bytes, chunked=chunked)
-        timeline.status = head.status
+        exchange.respond(plan)
         if delivery.codings:
             decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
             relay: ResponseRelay = DecodingRelay(
                 connection, client, self.relayed, timeline, clock, decoder
             )
         else:
-            between = (connection, client, self.relayed, timeline, clock)
-            if chunked and isinstance(body, ChunkedBody):
-                relay = ChunkRelay(*between, body)
+            sink = client.chunk_sink
+            if sink is not None and isinstance(body, ChunkedBody):
+                relay = ChunkRelay(
+                    connection, sink, self.relayed, timeline, clock, body
+                )
             else:
-                relay = ResponseRelay(*between)
-            if trailers:
+                relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
+            if plan.framing is STREAM and takes_trailers(exchange.head):
                 relay.trailers = route.response_rules.trailers
-        self.event_stream = delivery.events and not sized
+        exchange.event_stream = delivery.events and plan.framing is not LENGTH
+        exchange.carry(response=relay)
         if client.draining or route.route.on_upstream_failure == "event":
-            self.watch(at_beginning=True)
-        receiver = relay if self.tap is None else self.tap.response(relay)
-        connection.read_body(body, receiver, keep_alive=messages.stays_in_step(head))
+            exchange.watch_events(at_beginning=True)
+        connection.read_body(body, relay, keep_alive=stays_in_step(head))
         client.flush_head()
 
     def switch(
-        self, head: ResponseHead, route: CompiledRoute, connection: UpstreamConnection
+        self, call: UpstreamCall, head: ResponseHead, connection: UpstreamConnection
     ) -> None:
         """101: become a tunnel, if that is what the client asked for.
 
         Raises:
             MalformedResponse: the client asked for no upgrade, or another.
         """
-        if not self.upgrade or not messages.is_agreed(self.head, head):
+        exchange = self.exchange
+        client, clock = exchange.client, exchange.compiled.clock
+        if not call.upgrade or not is_agreed(exchange.head, head):
             raise MalformedResponse("the upstream switched protocols unasked")
-        if not self.client.request_complete:  # its rest would become raw bytes
+        if not client.request_complete:  # its rest would become raw bytes
             raise MalformedResponse(
                 "the upstream switched protocols within the request (RFC 9110 §7.8)"
             )
-        self.enter(TUNNEL)
-        self.timeline.stream = True
-        self.client.keep_alive = False
-        self.response_bytes = messages.switching(head, route)
-        self.client.write_head(self.response_bytes, chunked=False)
-        self.timeline.status = 101
-        self.client.flush_head()
-        clock = self.compiled.clock
-        Tunnel(self.client, connection, self.relayed, self.timeline, clock, self.tap)
+        exchange.phase, exchange.phase_began = TUNNEL, clock()
+        exchange.timeline.stream = True
+        exchange.respond(plan_switch(head, call.route))
+        client.flush_head()
+        tunnel = Tunnel(client, connection, self.relayed, exchange.timeline, clock)
+        exchange.carry(request=tunnel.to_upstream, response=tunnel.to_client)
+        connection.become_tunnel(tunnel.to_client)
+        client.become_tunnel(tunnel.to_upstream)
 
-    # 7. The end.
+    # 6. The end.
 
     def relayed(self, error: ProxyError | None) -> None:
         """The response body, or the tunnel, has ended."""
+        exchange, call = self.exchange, self.call
         if error is not None:
-            self.fail(error)
-        elif self.phase is not OVER:
-            self.complete()
+            exchange.fail(error)
+        elif exchange.phase is not OVER:
+            exchange.compiled.ticker.discard(self)
+            if call is not None:
+                call.release(tunnel=exchange.phase is TUNNEL)
+            exchange.complete()
 
-    def complete(self) -> None:
-        """All went well: both connections may serve again."""
-        client, connection = self.client, self.connection
-        tunnel = self.phase is TUNNEL
-        self.over(Ending.COMPLETE, None)
-        if connection is not None:
-            try:
-                if tunnel:
-                    connection.close_tunnel()
-                elif client.request_complete:
-                    connection.release()
-                else:
-                    connection.drop()
-            except Exception as error:
-                report("the return of an upstream's connection", error)
-                connection.abort()
-        self.notify()
-        client.next()
+    def fail(self, error: ProxyError) -> None:
+        """The upstream, or what is asked of it, fails."""
+        self.exchange.fail(error)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised while it worked for this exchange."""
+        self.exchange.crashed(place, error)
+
+    def abort(self) -> None:
+        """Close whatever there is towards the upstream: the exchange is over."""
+        self.exchange.compiled.ticker.discard(self)
+        if self.call is not None:
+            self.call.abort()
+
+    @property
+    def waiting_for(self) -> str:
+        """`connection`, `retry`, `response head`, `upload` or `upstream`."""
+        call, phase = self.call, self.exchange.phase
+        if phase is CONNECTING:
+            return "retry" if call is not None and call.waits else "connection"
+        if not self.upstream_to_move:
+            return "upload"
+        return "response head" if phase is WAITING else "upstream"
+
+    # Time passes.
+
+    def check(self, now: float) -> None:
+        """Look at the time limits of the present phase. Called by the ticker."""
+        exchange, call = self.exchange, self.call
+        assert call is not None
+        client, timeline, phase = exchange.client, exchange.timeline, exchange.phase
+        if call.dial is not None and call.dial.check(now):
+            return
+        moved = self.at_work
+        if phase in (WAITING, RELAYING) and call.takes_upload(timeline.bytes_received):
+            moved = moved or phase is WAITING or client.paused
+        if moved and phase is WAITING:
+            exchange.phase_began = now
+        elif moved and phase is not CONNECTING:
+            timeline.call.silent_since = now
+        limits = call.route.route
+        error = exceeded(
+            limits,
+            phase,
+            elapsed=now - timeline.started,
+            waited=0.0 if call.waits else now - exchange.phase_began,
+            silence=now - timeline.call.silent_since,
+            upstream_to_move=self.upstream_to_move,
+            untaken=call.untaken,
+        )
+        if isinstance(error, ConnectTimeout):
+            call.connect_timed_out(error)
+        elif error is not None:
+            exchange.fail(error)
+        elif phase in (RELAYING, TUNNEL) and unlimited(limits):
+            exchange.compiled.ticker.discard(self)
+
+    @property
+    def at_work(self) -> bool:
+        """Is it the proxy that has bytes of the upstream, and has yet to handle them?
+
+        It shares its time out among all connections, and may be slow itself.
+        """
+        call, relay = self.call, self.exchange.response_pipeline
+        connection = call.connection if call is not None else None
+        if connection is not None and connection.resting:
+            return True
+        return isinstance(relay, DecodingRelay) and (relay.resting or relay.ended)
+
+    @property
+    def upstream_to_move(self) -> bool:
+        """Is it the upstream that is waited for? Not while its client is slow."""
+        client, phase = self.exchange.client, self.exchange.phase
+        if phase is TUNNEL:
+            return not client.blocked
+        if phase is RELAYING:
+            # An upload may still run: the upstream may wait for it, or it for the
+            # upstream.
+            uploading = not client.request_complete and not client.paused
+            return not client.blocked and not uploading
+        return client.request_complete or client.paused

@@ -1,78 +1,64 @@
-"""The end of the process, as one exchange meets it.
+"""The end of an event stream between two of its events.
 
-The event stream of a client that reconnects is watched for the end of an event,
-where the client can be left without loss. Anything else is cut when
-`drain_seconds` are over: a clean end would say that the response is complete.
+A client that reconnects can be left there without loss, when the process ends. A
+failure of the upstream can be told there by an event of its own.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from proxy.errors import ShuttingDown
-from proxy.exchange.exchange import Exchange
-from proxy.internal_errors import report
-from proxy.policy.delivery import reconnects
-from proxy.timeline import OVER, Ending
-from proxy.transport.boundary import WatchedSink
-from proxy.transport.relay import ResponseRelay
+from proxy.transport.boundary import BoundarySlot
+from proxy.transport.pipeline import Pipeline
 
 
-class Departing(Exchange):
-    """An exchange that may have to end because the process does."""
+class Ended(Protocol):
+    """The exchange that ends."""
 
-    __slots__ = ()
+    @property
+    def is_over(self) -> bool:
+        """Has it ended meanwhile?"""
 
-    def watch(self, *, at_beginning: bool) -> None:
-        """Know from now on where the events of the response end."""
-        relay = self.client.feeder
-        if self.watched is not None or not self.event_stream:
-            return
-        if isinstance(relay, ResponseRelay):
-            self.watched = WatchedSink(self.client, at_beginning=at_beginning)
-            relay.sink = self.watched
+    def end_stream(self, error: ShuttingDown) -> None:
+        """End the response as if it were complete."""
 
-    def drain(self) -> None:
-        """The proxy is about to shut down; this exchange has until then."""
-        if reconnects(self.head):
-            self.watch(at_beginning=False)
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised."""
 
-    def shut_down(self) -> bool:
-        """End the stream of an EventSource at the next boundary, cut the rest at once.
 
-        To an EventSource the end of its stream is the sign to reconnect. True
-        if the client was left with half a response.
-        """
-        if self.watched is None or not reconnects(self.head):
-            self.cut()
-            return True
-        self.watched.call_at_boundary(self.end_between_events)
-        return False
+class GracefulEnd:
+    """Knows where one event stream stands; made only where that counts."""
+
+    __slots__ = ("exchange", "slot")
+
+    def __init__(
+        self, exchange: Ended, pipeline: Pipeline, *, at_beginning: bool
+    ) -> None:
+        self.exchange = exchange
+        self.slot = BoundarySlot(at_beginning=at_beginning)
+        pipeline.insert(self.slot)
+
+    @property
+    def between_events(self) -> bool:
+        """Would an event that came now be taken for one?"""
+        return self.slot.reached
+
+    def begin(self) -> None:
+        """End the stream at its next boundary."""
+        self.slot.call_at_boundary(self.end_between_events)
 
     def end_between_events(self) -> None:
         """End the stream, if it is still between two events; called by the loop."""
+        exchange = self.exchange
         try:
-            self.end_at_boundary()
+            if exchange.is_over:
+                return
+            if self.slot.reached:
+                exchange.end_stream(
+                    ShuttingDown("drain_seconds are over: ended at an event")
+                )
+            else:  # more came in the same turn
+                self.begin()
         except Exception as error:
-            self.crashed("the end of a stream at an event", error)
-
-    def end_at_boundary(self) -> None:
-        watched = self.watched
-        if self.phase is OVER or watched is None:
-            return
-        if not watched.boundary.reached:  # more came in the same turn
-            watched.call_at_boundary(self.end_between_events)
-            return
-        self.over(
-            Ending.SHUT_DOWN, ShuttingDown("drain_seconds are over: ended at an event")
-        )
-        self.let_go()
-        try:
-            self.client.send_end([])
-        except Exception as error:
-            report("the end of a stream at an event", error)
-            self.client.abort()
-        self.notify()
-        self.client.next()
-
-    def cut(self) -> None:
-        """End it as it is."""
-        self.fail(ShuttingDown("the proxy is shutting down, drain_seconds are over"))
+            exchange.crashed("the end of a stream at an event", error)

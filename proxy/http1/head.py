@@ -24,6 +24,7 @@ REQUEST_LINE = re.compile(
 STATUS_LINE = re.compile(
     rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?\r\n"
 )
+VERSIONS = tuple(f"1.{minor}" for minor in range(10))
 TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 §5.1: how every connection by TLS begins
 
 
@@ -41,6 +42,11 @@ class Head:
             index = joined(fields)
         self.index = index
 
+    @property
+    def version(self) -> str:
+        """The version of HTTP in which the message came, as in `1.1`."""
+        return VERSIONS[self.minor]
+
     def get(self, name: bytes) -> bytes | None:
         """The combined value of a field; `name` in lower case."""
         return self.index.get(name)
@@ -55,24 +61,15 @@ class Head:
         ]
 
 
-class Written:
-    """The field lines that were written last for a head; `key`: under which terms."""
-
-    __slots__ = ("key", "lines")
-
-    def __init__(self) -> None:
-        self.key: tuple[object, ...] = ()
-        self.lines = b""
-
-
 class RequestHead(Head):
     """A request's head. `target` is the raw request-target.
 
     A client sends the same fields with one request after the other. So a head
-    knows its field section, and shares what was found of it with the next.
+    knows its field section, and shares its `fields` with the next: to compare
+    their identity tells whether they are the same.
     """
 
-    __slots__ = ("method", "section", "target", "written")
+    __slots__ = ("method", "section", "target")
 
     def __init__(
         self,
@@ -86,14 +83,12 @@ class RequestHead(Head):
         self.method = method
         self.target = target
         self.section = section
-        self.written = Written()
 
     def again(self, method: bytes, target: bytes) -> RequestHead:
         """A head with the same fields, byte for byte."""
         head = RequestHead(method, target, self.minor, [], self.section)
         head.fields = self.fields
         head.index = self.index
-        head.written = self.written
         return head
 
 
@@ -101,10 +96,10 @@ class ResponseHead(Head):
     """A response's head. `reason` may be empty (RFC 9112 §4).
 
     It knows its bytes: an upstream that answers the same again gets the same
-    head, with all that was found of it.
+    object.
     """
 
-    __slots__ = ("data", "reason", "status", "written")
+    __slots__ = ("data", "reason", "status")
 
     def __init__(
         self,
@@ -118,7 +113,6 @@ class ResponseHead(Head):
         self.status = status
         self.reason = reason
         self.data = data
-        self.written = Written()
 
 
 def joined(fields: Fields) -> dict[bytes, bytes]:

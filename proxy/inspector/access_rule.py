@@ -99,7 +99,7 @@ def may_look(
         and is_loopback(address)
         # nginx asks by HTTP/1.0 unless told otherwise, with the address of its
         # upstream as Host: ours. No browser does.
-        and head.minor >= 1
+        and head.version != "1.0"
         and not any(map(OF_A_HOP.fullmatch, head.index))
         and is_own_name(head.get(b"host"), own_names)
     )

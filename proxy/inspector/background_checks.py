@@ -7,7 +7,7 @@ pause. On each route one event stream at a time is probed for bursts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from proxy.exchange.exchange import Exchange
@@ -19,7 +19,6 @@ from proxy.observe.capture_buffer import Recording
 from proxy.observe.exchange_row import kind
 from proxy.observe.findings import Finding, Told
 from proxy.timeline import Phase
-from proxy.transport.tap import Tap
 
 LOOK_SECONDS = 5.0
 SLICE = 500  # exchanges that are looked at in one turn of the loop
@@ -50,8 +49,9 @@ class Probe:
 class Watch:
     """Looks after the exchanges of one server."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, clients: Collection[object]) -> None:
         self.live = live
+        self.clients = clients
         self.clock = live.ticker.clock
         self.told = Told()
         self.timer: asyncio.Handle | None = None
@@ -71,13 +71,13 @@ class Watch:
             self.timer.cancel()
             self.timer = None
         for exchange in self.probed.values():
-            self.live.untap(exchange)
+            exchange.stop_capture()
         self.probed.clear()
 
     def begin(self) -> None:
         """Called by the timer."""
         try:
-            exchanges = tuple(self.live.open())
+            exchanges = tuple(self.live.exchanges)
         except Exception as error:
             self.crashed(error)
         else:
@@ -94,7 +94,7 @@ class Watch:
         """Look again later."""
         report("the watch over exchanges", error)
         self.timer = None
-        if self.live.clients:
+        if self.clients:
             self.stir()
 
     def look_on(self, exchanges: Iterator[Exchange], findings: Findings) -> None:
@@ -106,7 +106,7 @@ class Watch:
             return
         self.told.tell(self.conclude(findings), findings.now)
         self.timer = None
-        if self.live.clients:
+        if self.clients:
             self.stir()
 
     def look(self, exchanges: list[Exchange], findings: Findings) -> None:
@@ -117,14 +117,13 @@ class Watch:
             if (
                 route is not None
                 and exchange.phase is Phase.RELAYING
-                and exchange.tap is None
+                and exchange.capture is None
                 and exchange.timeline.stream
                 and route not in self.probed
                 and findings.now >= self.again.get(route, 0)
                 and kind(exchange.timeline) in KINDS
             ):
-                exchange.tap = Tap(Probe(kind(exchange.timeline)), self.clock)
-                exchange.tap.dial_in(exchange.client, exchange.connection)
+                exchange.start_capture(Probe(kind(exchange.timeline)))
                 self.probed[route] = exchange
 
     def conclude(self, findings: Findings) -> list[Finding]:
@@ -139,12 +138,13 @@ class Watch:
                 del self.probed[route]
                 if bursts is not None and bursts.decided:
                     self.again[route] = findings.now + PROBE_AGAIN_SECONDS
-                if exchange.tap is not None and isinstance(exchange.tap.record, Probe):
-                    self.live.untap(exchange)
+                capture = exchange.capture
+                if capture is not None and isinstance(capture.record, Probe):
+                    exchange.stop_capture()
         return [*findings.all(), *findings.crowded()]
 
 
 def bursts_of(exchange: Exchange) -> Bursts | None:
     """What is known of the bursts of an exchange, if it is looked at."""
-    record = exchange.tap.record if exchange.tap is not None else None
+    record = exchange.capture.record if exchange.capture is not None else None
     return record.bursts if isinstance(record, Probe | Recording) else None

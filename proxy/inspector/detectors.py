@@ -34,7 +34,7 @@ class Findings:
                 self.slow(exchange)
         elif timeline.stream and route is not None:
             limit = route.route.stall_warning_seconds
-            if limit and self.now - timeline.silent_since >= limit:
+            if limit and self.now - timeline.call.silent_since >= limit:
                 self.stalled(exchange, route.prefix, limit)
         head = exchange.head
         mode = head.index.get(b"sec-fetch-mode")  # only browsers send it
@@ -60,7 +60,7 @@ class Findings:
         self.add(
             Finding(
                 "stall",
-                (prefix, exchange.timeline.upstream or ""),
+                (prefix, exchange.timeline.call.upstream or ""),
                 f"stall: {shown_route(exchange)} has been silent for more than "
                 f"{limit:g} s inside a stream (stall_warning_seconds)",
             ),
@@ -72,7 +72,7 @@ class Findings:
         self.add(
             Finding(
                 "bursts",
-                (exchange.timeline.route or "", exchange.timeline.upstream or ""),
+                (exchange.timeline.route or "", exchange.timeline.call.upstream or ""),
                 f"{shown_route(exchange)}: the upstream itself holds: {verdict}",
             ),
             exchange,
@@ -102,4 +102,4 @@ class Findings:
 def shown_route(exchange: Exchange) -> str:
     """The route and the target of an exchange."""
     timeline = exchange.timeline
-    return f"route {timeline.route} ({timeline.upstream})"
+    return f"route {timeline.route} ({timeline.call.upstream})"

@@ -1,6 +1,6 @@
 """One exchange: its fields, and its pieces as they pass.
 
-To open the feed of an exchange taps it: from then on each piece is told, after
+To open the feed of an exchange captures it: from then on each piece is told, after
 those that are recorded already.
 """
 
@@ -13,8 +13,8 @@ import msgspec
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.exchange_history import Live
-from proxy.inspector.heads import heads
 from proxy.inspector.own_response import EVENT_STREAM, Answer, event
+from proxy.inspector.shown_heads import shown_heads
 from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
 from proxy.observe.exchange_row import Row, row, signature
 from proxy.timeline import Phase, Timeline, wall_clock
@@ -22,9 +22,6 @@ from proxy.timeline import Phase, Timeline, wall_clock
 BATCH_SECONDS = 0.1  # at least, between two batches of pieces
 BATCH_BYTES = 256 * 1024  # of pieces in one batch
 COMMENT_SECONDS = 15.0
-# A piece that waits is looked at again after so long, and then after a tenth of the
-# time it has waited: how long it was held is told to within a tenth.
-SETTLE_SECONDS = 0.005
 
 
 def view(
@@ -33,7 +30,7 @@ def view(
     """All that is known of an exchange but its pieces, as JSON."""
     told: dict[str, object] = {**present_row(live, worker, timeline, exchange)}
     recording = live.budget.recordings.get(timeline)
-    told |= heads(timeline, exchange, recording and recording.heads)
+    told |= shown_heads(timeline, exchange, recording and recording.heads)
     return msgspec.json.encode(told)
 
 
@@ -70,7 +67,7 @@ class PieceFeed:
         self.bodies = bodies
         self.clock = live.ticker.clock
         if exchange is not None:
-            self.recording = live.tap(exchange)
+            self.recording = live.capture(exchange)
         else:
             self.recording = live.budget.record(timeline)
             self.recording.ended = True
@@ -80,7 +77,6 @@ class PieceFeed:
         self.dropped = [0, 0]
         self.told: tuple[object, ...] = ()
         self.late: list[Piece] = []  # told before they were out
-        self.settling: asyncio.TimerHandle | None = None
         self.flushed = float("-inf")
         self.heard = self.clock()
         self.soon = False
@@ -100,8 +96,6 @@ class PieceFeed:
     def stop(self) -> None:
         """The client is gone, or the exchange has been told in full."""
         self.live.ticker.discard(self)
-        if self.settling is not None:
-            self.settling.cancel()
         if self.stirred in self.recording.listeners:
             self.recording.listeners.remove(self.stirred)
         if self.answer.streams:
@@ -112,8 +106,6 @@ class PieceFeed:
 
         Or if there is much to tell: what has no room any more is told to nobody.
         """
-        if self.recording.unsent and self.settling is None:
-            self.settle_later(SETTLE_SECONDS)
         if self.recording.pieces:
             self.unread += self.recording.pieces[-1].weight
         early = self.clock() - self.flushed < BATCH_SECONDS
@@ -144,12 +136,12 @@ class PieceFeed:
         """Send what is new, as far as the client reads."""
         self.soon = False
         while not self.answer.blocked:
-            self.flushed = now = self.clock()
+            self.flushed = self.clock()
             self.skip_gone()
             batch = self.take()
             if batch:
                 self.send(b"pieces", batch)
-            self.send_late(now)
+            self.send_late()
             is_now = signature(self.timeline, self.phase)
             if is_now != self.told:
                 self.told = is_now
@@ -198,39 +190,12 @@ class PieceFeed:
                 break
         return batch
 
-    def send_late(self, now: float) -> None:
+    def send_late(self) -> None:
         """Tell when pieces went out that had to wait for a slow peer."""
-        self.settle(now)
         out = [piece for piece in self.late if piece.sent is not None]
         if out:
             self.late = [piece for piece in self.late if piece.sent is None]
             self.send(b"pieces", [self.shown(piece, data=False) for piece in out])
-
-    def settle(self, now: float) -> None:
-        """Note what has gone out, on both sides, since a peer has read on."""
-        exchange = self.exchange
-        if exchange is None or self.timeline.ended is not None:
-            return
-        if not exchange.client.blocked:
-            self.recording.sent("response", now)
-        if exchange.connection is not None and not exchange.connection.blocked:
-            self.recording.sent("request", now)
-
-    def settle_later(self, delay: float) -> None:
-        loop = asyncio.get_running_loop()
-        self.settling = loop.call_later(delay, self.settle_waiting)
-
-    def settle_waiting(self) -> None:
-        """Has what waits gone out? If not, look again. Called by the loop."""
-        self.settling = None
-        try:
-            now = self.clock()
-            self.settle(now)
-            if self.recording.unsent:
-                waited = now - self.recording.unsent[0].arrived
-                self.settle_later(max(waited / 10, SETTLE_SECONDS))
-        except Exception as error:
-            self.crashed("the feed of an exchange", error)
 
     def shown(self, piece: Piece, *, data: bool = True) -> dict[str, object]:
         started = self.timeline.started

@@ -60,6 +60,10 @@ class Server(Protocol):
         """All connections of clients."""
 
     @property
+    def exchanges(self) -> Collection[Exchange]:
+        """All exchanges that are under way, the oldest first."""
+
+    @property
     def draining(self) -> bool:
         """Does it take no more?"""
 
@@ -69,9 +73,10 @@ class Inspector:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.live = Live(server.clients, server.ticker)
+        self.answers: set[Answer] = set()  # that are not complete
+        self.live = Live(server.exchanges, server.ticker)
         self.scraping = Scraping(server, self.live)
-        self.watch = Watch(self.live)
+        self.watch = Watch(self.live, server.clients)
         self.started = wall_clock()
         self.warned: list[dict[str, object]] = []
         self.browsers: list[Browser] = []
@@ -90,9 +95,8 @@ class Inspector:
 
     def end_feeds(self) -> None:
         """End the feeds that would not be given now, or not with what they show."""
-        for client in tuple(self.server.clients):
-            answer = client.exchange
-            if isinstance(answer, Answer) and answer.streams:
+        for answer in tuple(self.answers):
+            if answer.streams:
                 may = self.gives(answer)
                 if not may or (answer.bodies and not self.shows_bodies(answer)):
                     answer.end()
@@ -123,7 +127,7 @@ class Inspector:
         try:
             self.live.begun(exchange)
         except Exception as error:
-            report("the tap of an exchange", error)
+            report("the capture of an exchange", error)
 
     def close(self) -> None:
         """The server has stopped."""
@@ -139,7 +143,7 @@ class Inspector:
             question.enabled, client.address, head, self.own_names
         ):
             return False
-        answer = Answer(client, head)
+        answer = Answer(client, head, self.answers)
         try:
             self.answer(answer, question)
         except Exception as error:
@@ -257,7 +261,7 @@ class Inspector:
 
     def find(self, now: float) -> list[dict[str, object]]:
         findings = Findings(now)
-        for exchange in self.live.open():
+        for exchange in self.live.exchanges:
             findings.look((exchange,))
             bursts = bursts_of(exchange)
             verdict = bursts.verdict() if bursts is not None else None

@@ -151,7 +151,7 @@ class ListFeed:
         self.seen.clear()
         self.more = 0
         shown = len(self.known) - len(self.over)
-        for exchange in self.live.open():
+        for exchange in self.live.exchanges:
             timeline = exchange.timeline
             before = self.known.get(timeline)
             if before is None:

@@ -97,7 +97,7 @@ class Scraping:
     def families(self) -> list[Family]:
         """All numbers of this worker, as they are now."""
         counted = self.counted
-        running = (exchange.timeline for exchange in self.live.open())
+        running = (exchange.timeline for exchange in self.live.exchanges)
         return [
             *(counted.families(running) if counted is not None else ()),
             *surroundings(

@@ -12,13 +12,11 @@ from collections.abc import Callable
 import msgspec
 
 from proxy.errors import ClientError, ProxyError
-from proxy.http1.framing import LengthBody, request_body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.internal_errors import report
-from proxy.policy.error_response import phrase
-from proxy.policy.header_fields import head_bytes
-from proxy.policy.messages import wants_keep_alive
+from proxy.policy.error_response import own_plan
+from proxy.policy.response_plan import CLOSE, LENGTH, STREAM, Framing
 from proxy.timeline import http_date
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import HIGH_WATER
@@ -48,10 +46,14 @@ class Answer:
     """A response of our own to one request.
 
     Stands where an exchange stands (`client.exchange`), so that a client that
-    leaves and a drain are told to it.
+    leaves is told to it; it is among `open`, for a drain, until it is over.
     """
 
-    def __init__(self, client: ClientConnection, head: RequestHead) -> None:
+    def __init__(
+        self, client: ClientConnection, head: RequestHead, open: set[Answer]
+    ) -> None:
+        self.open = open
+        open.add(self)
         self.client = client
         self.head = head
         self.over = False
@@ -60,14 +62,12 @@ class Answer:
         self.begun = False  # is any of it written?
         self.bodies = False  # does it show any?
         self.read_on = asyncio.Event()
-        client.keep_alive = wants_keep_alive(head) and not client.draining
         client.exchange = self
         client.limit_buffer(HIGH_WATER)
         try:
-            client.body = request_body(head)
+            client.open_body()
         except ClientError:  # where the next request begins is unsure
-            client.keep_alive = False
-            client.body = LengthBody(0)
+            client.end_after_response()
 
     # -- writing
 
@@ -82,33 +82,31 @@ class Answer:
         fields = [(b"Content-Type", content_type), *(fields or [NO_STORE])]
         if status != 304:
             fields.append((b"Content-Length", b"%d" % len(body)))
-        head = self.head_of(status, fields)
-        bodiless = self.head.method == b"HEAD" or status == 304
-        self.client.transport.write(head if bodiless else head + body)
+        self.send_head(status, fields, LENGTH)
+        if body and self.head.method != b"HEAD" and status != 304:
+            self.client.send_piece(body)
         self.end()
 
     def stream(self, fields: Fields) -> None:
         """Begin a response whose end is not known."""
         client = self.client
         if self.head.method == b"HEAD":
-            client.transport.write(self.head_of(200, fields))
+            self.send_head(200, fields, LENGTH)
             self.end()
             return
         self.streams = True
-        # Else the close is its end (RFC 9112 §6.3).
-        client.chunked = self.head.minor >= 1 and client.keep_alive
-        if client.chunked:
-            fields = [*fields, (b"Transfer-Encoding", b"chunked")]
-        else:
-            client.keep_alive = False
-        client.transport.write(self.head_of(200, fields))
+        # Where the connection closes after it, the close is its end (RFC 9112 §6.3).
+        self.send_head(200, fields, STREAM if all(client.terms) else CLOSE)
+        client.flush_head()
 
-    def head_of(self, status: int, fields: Fields) -> bytes:
+    def send_head(self, status: int, fields: Fields, framing: Framing) -> None:
+        """Send a head with the fields that all answers have."""
         self.begun = True
+        client = self.client
+        if not client.request_complete or framing is CLOSE:
+            client.end_after_response()
         fields = [*fields, *GUARDS, (b"Date", http_date())]
-        if not self.client.keep_alive or not self.client.request_complete:
-            fields.append((b"Connection", b"close"))
-        return head_bytes(b"HTTP/1.1 %d %b" % (status, phrase(status).encode()), fields)
+        client.send_plan(own_plan(status, fields, client.terms, framing))
 
     @property
     def blocked(self) -> bool:
@@ -141,11 +139,12 @@ class Answer:
         self.close()
         if self.streams and not self.client.closed:
             self.client.send_end([])
-        self.client.next()
+        self.client.finish()
 
     def close(self) -> None:
         """Let go of what was waited for."""
         self.over = True
+        self.open.discard(self)
         self.read_on.set()
         if self.client.feeder is self:
             self.client.feeder = None
@@ -177,12 +176,13 @@ class Answer:
             self.close()
         except Exception as again:
             self.over = True
+            self.open.discard(self)
             report("the end of an answer of the inspector", again)
         self.client.abort()
 
     def drain(self) -> None:
         """A feed would go on for ever: it ends now. Its client will come again."""
-        self.client.keep_alive = False
+        self.client.end_after_response()
         if self.streams:
             self.end()
 

@@ -25,20 +25,20 @@ def record(timeline: Timeline, ended_at: float) -> Record:
 
     `ended_at` is wall-clock time.
     """
-    first_byte = first_byte_seconds(timeline)
+    first_byte = timeline.first_byte_seconds
     told: Record = {
         "time": local_time(int(ended_at)),
         "client": timeline.client.decode("ascii"),
         "route": timeline.route,
         "method": text(timeline.method),
         "target": text(timeline.target),
-        "version": f"HTTP/1.{timeline.minor}",
+        "version": f"HTTP/{timeline.version}",
         "status": timeline.status,
         "bytes_received": timeline.bytes_received,
         "bytes_sent": timeline.bytes_sent,
-        "pieces": timeline.pieces,
+        "pieces": timeline.call.pieces,
         "first_byte_seconds": None if first_byte is None else round(first_byte, 6),
-        "longest_gap_seconds": round(timeline.longest_gap, 6),
+        "longest_gap_seconds": round(timeline.call.longest_gap, 6),
         "longest_hold_seconds": round(timeline.longest_hold, 6),
         "duration_seconds": round(timeline.duration, 6),
         "ending": timeline.ending.value,
@@ -61,12 +61,6 @@ def text(data: bytes) -> str:
     return data.decode("ascii", "backslashreplace")
 
 
-def first_byte_seconds(timeline: Timeline) -> float | None:
-    """Until the body began; until the head was here, where there is no body."""
-    first_byte = timeline.first_byte or timeline.head_received
-    return None if first_byte is None else first_byte - timeline.started
-
-
 def fault(timeline: Timeline) -> ProxyError | None:
     """What is worth a reason; that a client left says it all."""
     return None if timeline.ending is CLIENT_LEFT else timeline.error
@@ -82,16 +76,16 @@ def as_text(timeline: Timeline, ended_at: float) -> str:
     if timeline.method:
         line = f"{text(timeline.method)} {text(timeline.target)}"
         # A quote in the target shall not end the request line for a reader.
-        line = line.replace('"', r"\x22") + f" HTTP/1.{timeline.minor}"
+        line = line.replace('"', r"\x22") + f" HTTP/{timeline.version}"
     else:  # what came was no request
         line = "-"
-    first = first_byte_seconds(timeline)
+    first = timeline.first_byte_seconds
     line = (
         f"{local_time(int(ended_at))} {timeline.client.decode('ascii')} "
         f'{timeline.route or "-"} "{line}" {timeline.status or "-"} '
-        f"{timeline.bytes_sent} B {timeline.pieces} pieces "
+        f"{timeline.bytes_sent} B {timeline.call.pieces} pieces "
         f"first byte {'-' if first is None else seconds(first)} "
-        f"gap {seconds(timeline.longest_gap)} "
+        f"gap {seconds(timeline.call.longest_gap)} "
         f"hold {seconds(timeline.longest_hold)} "
         f"{seconds(timeline.duration)} {timeline.ending.value}"
     )

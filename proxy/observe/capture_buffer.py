@@ -80,7 +80,7 @@ class Recording:
         self.heads: object = None  # of an exchange that has ended
         self.listeners: list[Callable[[], None]] = []
 
-    # -- what a tap tells
+    # -- what a capture tells
 
     def piece(self, side: str, arrived: float, sent: float | None, data: bytes) -> None:
         """Note one piece; what is oldest makes room for it."""
@@ -112,6 +112,7 @@ class Recording:
                 if piece.side == side:
                     piece.sent = now
             self.unsent = [piece for piece in self.unsent if piece.sent is None]
+            self.tell()
 
     def over(self, now: float) -> None:
         """No more will come. What waits is out by now, as the timeline has it."""

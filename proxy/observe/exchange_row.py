@@ -31,7 +31,7 @@ def kind(timeline: Timeline) -> str:
     """What the response is, told from its head."""
     if timeline.status == 101:
         return "websocket"
-    value = timeline.content_type
+    value = timeline.call.content_type
     if value is None:
         return "other"
     media_type = value.partition(b";")[0].strip().lower()
@@ -51,12 +51,12 @@ def signature(timeline: Timeline, phase: Phase) -> tuple[object, ...]:
     return (
         phase,
         timeline.status,
-        timeline.pieces,
+        timeline.call.pieces,
         timeline.bytes_sent,
         timeline.bytes_received,
         timeline.held_since,
         timeline.longest_hold,
-        timeline.upstream,
+        timeline.call.upstream,
         timeline.ended,
     )
 
@@ -64,7 +64,7 @@ def signature(timeline: Timeline, phase: Phase) -> tuple[object, ...]:
 def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float) -> Row:
     """All that the list shows of one exchange."""
     started = timeline.started
-    first = timeline.first_byte or timeline.head_received
+    first = timeline.first_byte_seconds
     over = timeline.ended is not None
     held = timeline.held_since
     return {
@@ -72,7 +72,7 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         "worker": worker,
         "client": text(timeline.client),
         "route": timeline.route,
-        "upstream": timeline.upstream,
+        "upstream": timeline.call.upstream,
         "method": text(timeline.method),
         "target": masked_target(text(timeline.target)),
         "status": timeline.status,
@@ -80,21 +80,21 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         "kind": kind(timeline),
         "started": round(started + epoch, 3),
         "age": round((timeline.ended or now) - started, 6),
-        "first_byte": None if first is None else round(first - started, 6),
+        "first_byte": None if first is None else round(first, 6),
         "duration": round(timeline.duration, 6) if over else None,
-        "pieces": timeline.pieces,
+        "pieces": timeline.call.pieces,
         "bytes": timeline.bytes_sent,
         "bytes_received": timeline.bytes_received,
-        "longest_gap": round(timeline.longest_gap, 6),
+        "longest_gap": round(timeline.call.longest_gap, 6),
         "longest_hold": round(timeline.longest_hold, 6),
         "holding": None if held is None else round(now - held, 6),
         "last_piece": (
             None
-            if timeline.last_piece is None
-            else round(timeline.last_piece - started, 6)
+            if timeline.call.last_piece is None
+            else round(timeline.call.last_piece - started, 6)
         ),
-        "coded": list(timeline.coded),
-        "retries": timeline.retries,
+        "coded": list(timeline.call.coded),
+        "retries": timeline.call.retries,
         "ending": timeline.ending.value if over else None,
         "error": reason(timeline),
     }

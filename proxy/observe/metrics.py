@@ -81,18 +81,20 @@ class Series:
         self.endings[key] = self.endings.get(key, 0) + 1
         self.sent += timeline.bytes_sent
         self.received += timeline.bytes_received
-        self.pieces += timeline.pieces
-        self.retries += timeline.retries
-        first = timeline.first_byte or timeline.head_received
+        self.pieces += timeline.call.pieces
+        self.retries += timeline.call.retries
+        first = timeline.first_byte_seconds
         if first is not None:
-            self.first_byte.observe(first - timeline.started)
-        if timeline.pieces > 1:
-            self.gap.observe(timeline.longest_gap)
-        if timeline.pieces:
+            self.first_byte.observe(first)
+        if timeline.call.pieces > 1:
+            self.gap.observe(timeline.call.longest_gap)
+        if timeline.call.pieces:
             self.hold.observe(timeline.longest_hold)
         self.duration.observe(timeline.duration)
-        if timeline.coded:
-            self.decoded[timeline.coded] = self.decoded.get(timeline.coded, 0) + 1
+        if timeline.call.coded:
+            self.decoded[timeline.call.coded] = (
+                self.decoded.get(timeline.call.coded, 0) + 1
+            )
 
 
 class Metrics:
@@ -159,7 +161,7 @@ class Metrics:
                 sums = passing.setdefault(key, [0, 0, 0])
                 sums[0] += timeline.bytes_sent
                 sums[1] += timeline.bytes_received
-                sums[2] += timeline.pieces
+                sums[2] += timeline.call.pieces
         for (route, what), count in opened.items():
             told["exchanges_open"].add(
                 count, ("route", route or NO_ROUTE), ("kind", what)

@@ -79,7 +79,7 @@ def carrier(timeline: Timeline) -> dict[str, str]:
 
 def attributes(timeline: Timeline) -> dict[str, str | int | float]:
     """By the semantic conventions where they have a name for it. No query."""
-    first = timeline.first_byte or timeline.head_received
+    first = timeline.first_byte_seconds
     told: dict[str, str | int | float | None] = {
         "http.request.method": text(timeline.method),
         "url.path": text(timeline.target.partition(b"?")[0]),
@@ -89,14 +89,12 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
         "http.request.body.size": timeline.bytes_received,
         "http.response.body.size": timeline.bytes_sent,
         "error.type": timeline.error.type if timeline.error is not None else None,
-        "unbuffered.upstream": timeline.upstream,
-        "unbuffered.pieces": timeline.pieces,
-        "unbuffered.first_byte_seconds": (
-            None if first is None else round(first - timeline.started, 6)
-        ),
-        "unbuffered.longest_gap_seconds": round(timeline.longest_gap, 6),
+        "unbuffered.upstream": timeline.call.upstream,
+        "unbuffered.pieces": timeline.call.pieces,
+        "unbuffered.first_byte_seconds": (None if first is None else round(first, 6)),
+        "unbuffered.longest_gap_seconds": round(timeline.call.longest_gap, 6),
         "unbuffered.longest_hold_seconds": round(timeline.longest_hold, 6),
-        "unbuffered.retries": timeline.retries,
+        "unbuffered.retries": timeline.call.retries,
         "unbuffered.ending": timeline.ending.value,
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What a client is told when it gets no response from an upstream.
+"""Responses of our own: what a client is told when it gets none from an upstream.
 
 JSON for programs, a page for a person who navigates. Names the route, the
 target, the reason and the time; never a traceback, never a field of the
@@ -15,7 +15,8 @@ from http import HTTPStatus
 from proxy.errors import NoRoute, ProxyError
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.policy.header_fields import ALLOW, PSEUDONYM, head_bytes
+from proxy.policy.header_fields import ALLOW, PSEUDONYM
+from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
 
 ADVICE = {
     "connection_refused": "Start the upstream, or correct the route's target.",
@@ -82,10 +83,10 @@ def failure_body(failure: Failure, head: RequestHead | None) -> tuple[bytes, byt
     return b"application/json", body.encode() + b"\n"
 
 
-def failure_response(
-    failure: Failure, head: RequestHead | None, keep_alive: bool, date: bytes
-) -> bytes:
-    """The whole response; Proxy-Status as in RFC 9209 §2."""
+def plan_failure(
+    failure: Failure, head: RequestHead | None, terms: Terms, date: bytes
+) -> tuple[ResponsePlan, bytes]:
+    """The response and its body; Proxy-Status as in RFC 9209 §2."""
     content_type, body = failure_body(failure, head)
     status = failure.error.status
     fields: Fields = [
@@ -99,14 +100,32 @@ def failure_response(
         fields.append((b"Allow", ALLOW))
     if status == 503:
         fields.append((b"Retry-After", b"1"))
-    if not keep_alive:
-        fields.append((b"Connection", b"close"))
-    elif head is not None and head.minor == 0:
-        fields.append((b"Connection", b"keep-alive"))
-    line = b"HTTP/1.1 %d %b" % (status, phrase(status).encode())
     if head is not None and head.method == b"HEAD":
         body = b""
-    return head_bytes(line, fields) + body
+    return own_plan(status, fields, terms), body
+
+
+def own_plan(
+    status: int, fields: Fields, terms: Terms, framing: Framing = LENGTH
+) -> ResponsePlan:
+    """A response that the proxy itself gives."""
+    return ResponsePlan(
+        status,
+        phrase(status).encode(),
+        fields,
+        framing,
+        terms.options,
+        keep_alive=terms.keep_alive,
+    )
+
+
+def plan_options(terms: Terms, date: bytes) -> ResponsePlan:
+    """Our own answer to OPTIONS, whose last hop is this proxy (RFC 9110 §9.3.7)."""
+    return own_plan(
+        200,
+        [(b"Allow", ALLOW), (b"Content-Length", b"0"), (b"Date", date)],
+        terms,
+    )
 
 
 def failure_event(error: ProxyError, route: str) -> bytes:

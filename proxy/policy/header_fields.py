@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from proxy.config.route import AcceptEncoding, FieldRules
 from proxy.http1.grammar import Fields, Judged
-from proxy.http1.head import Head, RequestHead
+from proxy.http1.head import VERSIONS, Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
 
 # RFC 9110 §7.6.1, with the fields that older software sends. Trailer is not one of
@@ -66,7 +66,9 @@ NEVER_TRAILERS = HOP_BY_HOP | {
 # What a client may ask of any resource; TRACE is for the hops behind this one.
 ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 PSEUDONYM = b"unbuffered"
-VIA = tuple((b"Via", b"1.%d %b" % (minor, PSEUDONYM)) for minor in range(10))
+VIA = {
+    version: (b"Via", b"%b %b" % (version.encode(), PSEUDONYM)) for version in VERSIONS
+}
 
 
 def connection_names(head: Head) -> set[bytes]:
@@ -129,7 +131,7 @@ def without(fields: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> F
 
 def via(head: Head) -> tuple[bytes, bytes]:
     """Our entry in Via: the version the message came in (RFC 9110 §7.6.3)."""
-    return VIA[head.minor]
+    return VIA[head.version]
 
 
 # Replaced on every upstream request: Host and the length by our own framing,
@@ -248,11 +250,3 @@ def remove_member(fields: Fields, name: bytes, member: bytes) -> Fields:
         if left:
             kept.append((field[0], b", ".join(left)))
     return kept
-
-
-FIELD = b": ".join
-
-
-def head_bytes(start_line: bytes, fields: Fields) -> bytes:
-    """A head as it goes on the wire."""
-    return b"\r\n".join([start_line, *map(FIELD, fields), b"", b""])

@@ -69,7 +69,7 @@ def destination(head: RequestHead) -> Destination:
         MalformedRequest: no or more than one valid Host, or an odd target.
     """
     host = head.index.get(b"host")
-    if host is None and head.minor >= 1:
+    if host is None and head.version != "1.0":
         raise MalformedRequest("the Host field is missing (RFC 9112 §3.2)")
     if host is not None and not is_authority(host):
         raise MalformedRequest(f"invalid or repeated Host {shown(host)}")

@@ -22,9 +22,9 @@ def server_timing(timeline: Timeline) -> bytes:
     connection; nothing where one was kept. upstream: from then on, the request body
     included.
     """
-    connected = timeline.connected or timeline.started
-    sought = connected if timeline.sought is None else timeline.sought
-    answered = timeline.head_received or connected
+    connected = timeline.call.connected or timeline.started
+    sought = connected if timeline.call.sought is None else timeline.call.sought
+    answered = timeline.call.head_received or connected
     return b", ".join(
         b"%b;dur=%.3f" % (name, 1000 * seconds)
         for name, seconds in (

@@ -39,6 +39,7 @@ class Admission:
         self,
         limits: Server,
         clients: Collection[ClientConnection],
+        exchanges: Collection[object],
         ticker: Ticker,
     ) -> None:
         self.limits = limits
@@ -46,7 +47,7 @@ class Admission:
         self.descriptors = Descriptors(ticker)
         self.surplus: set[ClientConnection] = set()
         self.handshakes: WeakSet[object] = WeakSet()  # of TLS, not complete yet
-        self.exchanges = 0  # open ones; the server counts them down
+        self.exchanges = exchanges  # that are under way, the newest included
 
     def opened(self, client: ClientConnection) -> None:
         """A connection was accepted: take it, refuse it, or put it to the test."""
@@ -92,7 +93,6 @@ class Admission:
         Raises:
             Overloaded: it is one too many.
         """
-        self.exchanges += 1
         if self.surplus and client in self.surplus:
             most = self.limits.max_connections
             if 0 < most < len(self.clients):
@@ -101,7 +101,7 @@ class Admission:
                 )
             self.surplus.discard(client)
         most = self.limits.max_exchanges
-        if 0 < most < self.exchanges:
+        if 0 < most < len(self.exchanges):
             raise Overloaded(f"{most} requests are being served (max_exchanges)")
 
 

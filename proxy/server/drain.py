@@ -8,7 +8,8 @@ everything else is cut. Then the rest is cut.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
 
 from proxy.internal_errors import report
 from proxy.transport.client_connection import ClientConnection
@@ -19,11 +20,33 @@ from proxy.transport.ticker import Ticker
 BOUNDARY_SECONDS = 0.5
 
 
+class Draining(Protocol):
+    """Something that is being served."""
+
+    def drain(self) -> None:
+        """The proxy is about to shut down."""
+
+    def shut_down(self) -> bool:
+        """Its time is over; True if its client is left with half a response."""
+
+    def cut(self) -> None:
+        """It has to end at once."""
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised: report it, tell the client, end."""
+
+
 class Drain:
     """Waits, on the coarse clock, for all clients to be gone."""
 
-    def __init__(self, clients: Collection[ClientConnection], ticker: Ticker) -> None:
+    def __init__(
+        self,
+        clients: Collection[ClientConnection],
+        exchanges: Callable[[], Iterable[Draining]],
+        ticker: Ticker,
+    ) -> None:
         self.clients = clients
+        self.exchanges = exchanges  # those that are under way
         self.ticker = ticker
         self.limit = 0.0
         self.over = asyncio.Event()
@@ -35,6 +58,11 @@ class Drain:
                 client.drain()
             except Exception as error:
                 client.crashed("the begin of a drain", error)
+        for exchange in tuple(self.exchanges()):
+            try:
+                exchange.drain()
+            except Exception as error:
+                exchange.crashed("the begin of a drain", error)
         if not seconds:
             return await self.cut()
         await self.wait(seconds)
@@ -45,25 +73,23 @@ class Drain:
     def shut_down(self) -> int:
         """End what an EventSource reads at its next event, cut the rest."""
         broken = 0
-        for client in tuple(self.clients):
-            if client.exchange is not None:
-                try:
-                    broken += client.exchange.shut_down()
-                except Exception as error:
-                    broken += 1
-                    client.crashed("the end of a drain", error)
+        for exchange in tuple(self.exchanges()):
+            try:
+                broken += exchange.shut_down()
+            except Exception as error:
+                broken += 1
+                exchange.crashed("the end of a drain", error)
         return broken
 
     async def cut(self) -> int:
         """Leave nothing."""
         broken = 0
-        for client in tuple(self.clients):
-            if client.exchange is not None:
-                broken += 1
-                try:
-                    client.exchange.cut()
-                except Exception as error:
-                    client.crashed("the end of a drain", error)
+        for exchange in tuple(self.exchanges()):
+            broken += 1
+            try:
+                exchange.cut()
+            except Exception as error:
+                exchange.crashed("the end of a drain", error)
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
         await asyncio.sleep(0)
         for client in tuple(self.clients):

@@ -9,28 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 from proxy.config.model import Config
 from proxy.errors import (
     ConfigError,
-    InternalError,
     Overloaded,
     ProxyError,
-    RequestTimeout,
     concerning,
 )
 from proxy.exchange.compiled_routes import CompiledRoutes
+from proxy.exchange.exchange import Exchange, ending_of
 from proxy.exchange.forward import Forward
 from proxy.http1.head import RequestHead
 from proxy.inspector.inspector import PATH, Inspector
 from proxy.internal_errors import report
-from proxy.policy.error_response import Failure, failure_response
+from proxy.policy.error_response import Failure, plan_failure
 from proxy.server.admission import Admission
-from proxy.server.drain import Drain
+from proxy.server.drain import Drain, Draining
 from proxy.server.listener import TLS, Listener
-from proxy.timeline import Clock, Ending, Timeline, http_date, monotonic
+from proxy.timeline import Clock, Timeline, http_date, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
 
@@ -56,10 +55,13 @@ class Server:
         self.siblings = siblings  # Unix sockets on which the others serve the same
         self.observers = tuple(observers)
         self.ticker = Ticker(clock)
-        self.compiled = CompiledRoutes(config, self.ticker, self.ended)
+        self.compiled = CompiledRoutes(config, self.ticker)
         self.clients: set[ClientConnection] = set()
         self.last: Drain | None = None  # set once the end has begun
-        self.admission = Admission(config.server, self.clients, self.ticker)
+        self.exchanges: dict[Exchange, None] = {}  # under way, the oldest first
+        self.admission = Admission(
+            config.server, self.clients, self.exchanges, self.ticker
+        )
         self.inspector = Inspector(self)
         self.listener = Listener(self.accept, self.admission)
 
@@ -85,7 +87,7 @@ class Server:
     @property
     def under_way(self) -> int:
         """How many exchanges there are at the moment; what we answer is none."""
-        return sum(1 for _ in self.inspector.live.open())
+        return len(self.exchanges)
 
     async def reload(
         self,
@@ -104,7 +106,7 @@ class Server:
             OSError, CertificateFault: it cannot listen.
         """
         before, known = self.config, self.compiled
-        compiled = CompiledRoutes(config, self.ticker, self.ended, known)
+        compiled = CompiledRoutes(config, self.ticker, known)
         servers = await self.listener.prepare(config.server, sockets)
         try:
             self.configure(config, compiled)
@@ -137,7 +139,7 @@ class Server:
         Returns how many clients were left with half a response.
         """
         self.listener.close()
-        self.last = Drain(self.clients, self.ticker)
+        self.last = Drain(self.clients, self.served, self.ticker)
         broken = await self.last.run(drain_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GONE_SECONDS):
@@ -194,13 +196,14 @@ class Server:
         """Serve a request."""
         if head.target.startswith(PATH) and self.inspector.serve(client, head):
             return
-        exchange = Forward(self.compiled, client, head)
+        exchange = Exchange(self, client, head)
         client.exchange = exchange
-        if self.inspector.live.tapping:
+        self.exchanges[exchange] = None
+        if self.inspector.live.capturing:
             self.inspector.begun(exchange)
         try:
             self.admission.begin(client)
-            exchange.start()
+            Forward(exchange).start()
         except Overloaded as error:
             exchange.fail(error)
         except Exception as error:
@@ -211,22 +214,22 @@ class Server:
         timeline = Timeline(self.ticker.clock(), client.address)
         timeline.status = error.status
         failure = Failure(error=error, elapsed=0.0)
-        client.write_head(
-            failure_response(failure, None, False, http_date()), chunked=False
-        )
-        client.flush_head()
-        slow = isinstance(error, RequestTimeout)
-        ending = Ending.TIMED_OUT if slow else Ending.REFUSED
-        if isinstance(error, InternalError):
-            ending = Ending.INTERNAL_ERROR
-        timeline.end(self.ticker.clock(), ending, error)
+        plan, body = plan_failure(failure, None, client.terms, http_date())
+        client.send_plan(plan)
+        client.send_piece(body)
+        timeline.end(self.ticker.clock(), ending_of(error), error)
         self.tell(timeline)
-        client.next()
+        client.finish()
 
-    def ended(self, timeline: Timeline) -> None:
-        """An exchange is over."""
-        self.admission.exchanges -= 1
-        self.tell(timeline)
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """An exchange is over, and its client served."""
+        self.exchanges.pop(exchange, None)
+        self.tell(exchange.timeline)
+
+    def served(self) -> Iterator[Draining]:
+        """All that is being served, our own answers included."""
+        yield from self.exchanges
+        yield from self.inspector.answers
 
     def tell(self, timeline: Timeline) -> None:
         """Tell all observers. The client is served; no observer changes that."""

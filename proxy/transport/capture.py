@@ -1,27 +1,19 @@
-"""Wires of a tap: what stands between a source and a relay while somebody looks.
+"""The slots that show what goes out, in both directions of one exchange.
 
-Each passes on first and notes then, so that a tap delays nothing. A record that
+Each passes on first and notes then, so that a capture delays nothing. A record that
 raises is left alone from then on; the exchange does not notice. Nothing of this
 exists on an exchange that nobody looks at.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
-from proxy.errors import ProxyError
-from proxy.http1.grammar import Fields
 from proxy.internal_errors import report
 from proxy.timeline import Clock
-from proxy.transport.boundary import WatchedSink
-from proxy.transport.connection import Connection, Feeder, Receiver
+from proxy.transport.pipeline import CAPTURE, Pipeline, Slot
 
 Side: TypeAlias = Literal["request", "response"]
-# Pieces that may wait to be decoded for a slow client, and more: the source is
-# not read meanwhile.
-ARRIVALS = 64
 
 
 class Record(Protocol):
@@ -39,8 +31,8 @@ class Record(Protocol):
         """No more will come."""
 
 
-class Blind:
-    """The record of a tap whose own has raised."""
+class NoRecord:
+    """Takes the place of a record that has raised."""
 
     def piece(
         self, side: Side, arrived: float, sent: float | None, data: bytes
@@ -54,105 +46,68 @@ class Blind:
         pass
 
 
-class TappedReceiver:
-    """Stands before a relay, or one direction of a tunnel."""
+class CaptureSlot(Slot):
+    """Notes the pieces of one direction."""
 
-    __slots__ = ("clock", "receiver", "record", "side")
+    __slots__ = ("capture", "pipeline", "side")
+    rank: ClassVar[int] = CAPTURE
 
-    def __init__(
-        self, receiver: Receiver, record: Record, side: Side, clock: Clock
-    ) -> None:
-        self.receiver = receiver
-        self.record: Record = record
-        self.side = side
-        self.clock = clock
-
-    @property
-    def blocked(self) -> bool:
-        return self.receiver.blocked
-
-    def piece(self, data: bytes) -> None:
-        arrived, receiver = self.clock(), self.receiver
-        waited = receiver.blocked
-        receiver.piece(data)
-        sent = None if receiver.blocked else self.clock()
-        self.note(arrived, sent, data, went_out=None if waited else arrived)
-
-    def note(
-        self, arrived: float, sent: float | None, data: bytes, went_out: float | None
-    ) -> None:
-        """Note a piece that was passed on, and that those before it `went_out`."""
-        try:
-            if went_out is not None:  # the source is read again since all is out
-                self.record.sent(self.side, went_out)
-            self.record.piece(self.side, arrived, sent, data)
-        except Exception as error:
-            self.record = Blind()
-            report("the recording of a piece", error)
-
-    def end(self, trailers: Fields) -> None:
-        self.receiver.end(trailers)
-
-    def broken(self, error: ProxyError) -> None:
-        self.receiver.broken(error)
-
-
-class ArrivalReceiver(TappedReceiver):
-    """Stands before a relay that decodes: notes only when its pieces came."""
-
-    __slots__ = ("arrivals",)
-
-    def __init__(
-        self, receiver: Receiver, record: Record, side: Side, clock: Clock
-    ) -> None:
-        super().__init__(receiver, record, side, clock)
-        self.arrivals: deque[float] = deque(maxlen=ARRIVALS)
-
-    def piece(self, data: bytes) -> None:
-        self.arrivals.append(self.clock())
-        self.receiver.piece(data)
-
-
-class TappedSink:
-    """Stands behind a relay that decodes.
-
-    `waiting` holds the coded pieces that are not decoded in full: the first of
-    them is the one whose bytes come out.
-    """
-
-    __slots__ = ("before", "sink", "waiting")
-
-    def __init__(
-        self,
-        sink: Connection | WatchedSink | TappedSink,
-        before: ArrivalReceiver,
-        waiting: Callable[[], Sequence[object]],
-    ) -> None:
-        self.sink = sink
-        self.before = before
-        self.waiting = waiting
-
-    @property
-    def blocked(self) -> bool:
-        return self.sink.blocked
-
-    @property
-    def feeder(self) -> Feeder | None:
-        return self.sink.feeder
-
-    @feeder.setter
-    def feeder(self, feeder: Feeder | None) -> None:
-        self.sink.feeder = feeder
+    def __init__(self, capture: Capture, pipeline: Pipeline, side: Side) -> None:
+        super().__init__()
+        self.capture = capture
+        self.pipeline = pipeline
+        self.side: Side = side
 
     def send_piece(self, piece: bytes) -> None:
-        before = self.before
-        waited = self.sink.blocked
-        self.sink.send_piece(piece)
-        arrivals, now = before.arrivals, before.clock()
-        waiting = min(len(self.waiting()), len(arrivals))
-        arrived = arrivals[-waiting] if waiting else now
-        sent = None if self.sink.blocked else now
-        before.note(arrived, sent, piece, went_out=None if waited else now)
+        pipeline, capture = self.pipeline, self.capture
+        came = pipeline.arrival()
+        arrived = capture.clock() if came is None else came
+        self.next.send_piece(piece)
+        try:
+            sent = None if pipeline.sink.blocked else capture.clock()
+            capture.record.piece(self.side, arrived, sent, piece)
+        except Exception as error:
+            capture.failed(error)
 
-    def send_end(self, trailers: Fields) -> None:
-        self.sink.send_end(trailers)
+    def drained(self) -> None:
+        capture = self.capture
+        try:
+            capture.record.sent(self.side, capture.clock())
+        except Exception as error:
+            capture.failed(error)
+
+
+class Capture:
+    """Both directions of one exchange, noted in one record."""
+
+    __slots__ = ("clock", "record", "slots")
+
+    def __init__(self, record: Record, clock: Clock) -> None:
+        self.record: Record = record
+        self.clock = clock
+        self.slots: list[CaptureSlot] = []
+
+    def attach(self, pipeline: Pipeline, side: Side) -> None:
+        """Note what passes through a direction from now on."""
+        slot = CaptureSlot(self, pipeline, side)
+        self.slots.append(slot)
+        pipeline.insert(slot)
+
+    def remove(self) -> None:
+        """Leave the exchange as it was without a capture."""
+        for slot in self.slots:
+            slot.pipeline.remove(slot)
+        self.slots.clear()
+
+    def failed(self, error: Exception) -> None:
+        """The record has raised: it is told nothing more."""
+        self.record = NoRecord()
+        report("the capture of a piece", error)
+
+    def over(self) -> None:
+        """The exchange has ended."""
+        self.remove()
+        try:
+            self.record.over(self.clock())
+        except Exception as error:
+            self.failed(error)

@@ -13,10 +13,19 @@ from typing import Protocol
 
 from proxy.config.model import Server as Limits
 from proxy.errors import MalformedRequest, ProxyError
-from proxy.http1.framing import Body, LengthBody, UntilCloseBody
+from proxy.http1.framing import (
+    Body,
+    LengthBody,
+    UntilCloseBody,
+    check_begun,
+    request_body,
+)
 from proxy.http1.grammar import END_OF_HEAD
 from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
+from proxy.http1.persistence import wants_keep_alive
 from proxy.internal_errors import report
+from proxy.policy.request_plan import RequestPlanner
+from proxy.policy.response_plan import CLOSE, STREAM, TERMS, ResponsePlan, Terms
 from proxy.policy.size_limits import check_request_head, check_target
 from proxy.transport.client_timeouts import (
     EXCHANGE,
@@ -30,6 +39,7 @@ from proxy.transport.connection import (
     HEADS_A_TURN,
     HIGH_WATER,
     KEPT_HEAD_BYTES,
+    ChunkedSink,
     Receiver,
     joined,
 )
@@ -41,7 +51,7 @@ class Handler(Protocol):
     """What a client connection asks of the proxy."""
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
-        """Serve a request; sets `client.exchange` and in the end calls `next`."""
+        """Serve a request; sets `client.exchange` and in the end calls `finish`."""
 
     def reject(self, client: ClientConnection, error: ProxyError) -> None:
         """Answer bytes that are no request; the connection closes after it."""
@@ -59,12 +69,15 @@ class ClientConnection(TimedConnection):
     __slots__ = (
         "address",
         "ahead",
+        "close_is_end",
         "draining",
         "handler",
         "keep_alive",
         "last_head",
         "parsing",
+        "planner",
         "private",
+        "request",
         "scheme",
         "seen",
     )
@@ -77,8 +90,11 @@ class ClientConnection(TimedConnection):
         # Bytes read but not yet used. Of a head that is not complete a bytearray: what
         # comes byte by byte is appended, not copied together once for each.
         self.ahead: bytes | bytearray = b""
-        self.last_head: RequestHead | None = None
+        self.last_head: RequestHead | None = None  # parsed; the next is often the same
+        self.request: RequestHead | None = None  # that is being served
+        self.planner = RequestPlanner()
         self.keep_alive = True
+        self.close_is_end = False  # of the response body: to an HTTP/1.0 client
         self.draining = False  # this request is the last one
         self.parsing = False
         self.private: PrivateConnections | None = None  # to upstreams, if any is
@@ -135,9 +151,12 @@ class ClientConnection(TimedConnection):
         """Serve no request after the present one; close now if there is none."""
         self.keep_alive = False
         self.draining = True
-        if self.exchange is not None:
-            self.exchange.drain()
-        elif self.state is HEAD and not self.ahead and not self.closed:
+        if (
+            self.exchange is None
+            and self.state is HEAD
+            and not self.ahead
+            and not self.closed
+        ):
             self.hang_up(ended=True)
 
     # -- bytes in
@@ -247,6 +266,9 @@ class ClientConnection(TimedConnection):
         self.head_begun = False
         self.seen = 0
         self.state = EXCHANGE
+        self.request = head
+        self.keep_alive = wants_keep_alive(head) and not self.draining
+        self.close_is_end = False
         self.ticker.discard(self)
         self.handler.begin(self, head)
         return True
@@ -254,14 +276,25 @@ class ClientConnection(TimedConnection):
     def refuse(self, error: ProxyError) -> None:
         """Answer bytes that are no request, for the last time."""
         self.state = EXCHANGE
+        self.request = None
         self.ticker.discard(self)
         self.keep_alive = False
         self.ahead = b""
         self.handler.reject(self, error)
 
-    def read_body(self, body: Body, receiver: Receiver) -> None:
-        """Have the request body handed to `receiver` as it arrives."""
+    # -- the request that is being served: see `ClientStream`
+
+    def open_body(self) -> Body:
+        assert self.request is not None
+        body = request_body(self.request)
+        check_begun(body, self.ahead)
         self.body = body
+        return body
+
+    def read_body(self, receiver: Receiver) -> None:
+        """Have the request body handed to `receiver` as it arrives."""
+        body = self.body
+        assert body is not None
         if body.complete:
             receiver.end([])
             return
@@ -279,7 +312,9 @@ class ClientConnection(TimedConnection):
         """Hand raw bytes to `receiver` from now on, those already here first."""
         self.state = TUNNEL
         self.chunked = False
-        self.read_body(UntilCloseBody(), receiver)
+        self.keep_alive = False
+        self.body = UntilCloseBody()
+        self.read_body(receiver)
 
     def after_body(self, excess: bytes) -> None:
         self.ahead = excess
@@ -299,11 +334,38 @@ class ClientConnection(TimedConnection):
 
     # -- responses out
 
-    def send_informational(self, head: bytes) -> None:
-        """Write a 1xx response (RFC 9110 §15.2)."""
-        self.transport.write(head)
+    @property
+    def terms(self) -> Terms:
+        request = self.request
+        return TERMS[request is None or request.minor >= 1][self.keep_alive]
 
-    def next(self) -> None:
+    def end_after_response(self) -> None:
+        self.keep_alive = False
+
+    def send_interim(self, plan: ResponsePlan) -> None:
+        """Send a 1xx response (RFC 9110 §15.2), which HTTP/1.0 does not know.
+
+        A client that does not read is not sent any more of them: nothing else
+        bounds what would wait for it, and an upload must not wait for its reading.
+        """
+        request = self.request
+        if request is not None and request.minor >= 1 and not self.blocked:
+            self.transport.write(plan.text)
+
+    def send_plan(self, plan: ResponsePlan) -> None:
+        framing = plan.framing
+        self.keep_alive = plan.keep_alive
+        self.close_is_end = framing is CLOSE
+        self.write_head(plan.text, chunked=framing is STREAM)
+
+    @property
+    def chunk_sink(self) -> ChunkedSink | None:
+        return self if self.chunked else None
+
+    def detach(self) -> None:
+        self.exchange = self.receiver = self.feeder = None
+
+    def finish(self) -> None:
         """The response is complete: go on to the next request, or close."""
         self.exchange = None
         self.receiver = None
@@ -314,7 +376,7 @@ class ClientConnection(TimedConnection):
             if not self.keep_alive or not self.request_complete:
                 self.close_after_response()
                 return
-            self.body = None
+            self.body = self.request = None
             self.state = HEAD
             self.wait(self.limits.keepalive_timeout_seconds)
         except Exception as error:  # none of the exchange that is over
@@ -349,7 +411,7 @@ class ClientConnection(TimedConnection):
         else:
             self.transport.close()
 
-    def break_off(self, *, close_is_end: bool) -> None:
+    def break_off(self) -> None:
         """End a response that will never be complete so that the client can tell.
 
         Bytes already written still go out. Then the missing last chunk, or the
@@ -363,12 +425,12 @@ class ClientConnection(TimedConnection):
         if self.closed:
             return
         self.flush_head()
-        if close_is_end:
+        if self.close_is_end:
             self.reset_on_close()
             if self.scheme == b"https":
                 self.transport.abort()
                 return
-        self.hang_up(ended=close_is_end or self.state is TUNNEL)
+        self.hang_up(ended=self.close_is_end or self.state is TUNNEL)
 
 
 def address_of(host: str) -> bytes:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Protocol
 
 from proxy.config.model import Server as Limits
 from proxy.errors import (
     ClientDisconnected,
-    ClientError,
     ClientStalled,
     InternalError,
     ProxyError,
     RequestTimeout,
 )
 from proxy.internal_errors import report
+from proxy.transport.client_stream import Served
 from proxy.transport.connection import Connection
 from proxy.transport.socket_state import has_left, taken
 from proxy.transport.ticker import Ticker
@@ -35,28 +34,6 @@ UNREAD_SECONDS = 60.0
 # (nginx: lingering_timeout, lingering_time).
 LINGER_SECONDS = 2.0  # of silence
 LINGER_AT_MOST_SECONDS = 30.0
-
-
-class Exchange(Protocol):
-    """One request and its response, as the client's connection sees it."""
-
-    def client_left(self, error: ClientError) -> None:
-        """The client closed, or its request turned out malformed."""
-
-    def fail(self, error: ProxyError) -> None:
-        """The client was too slow with its request body."""
-
-    def drain(self) -> None:
-        """The proxy is about to shut down."""
-
-    def shut_down(self) -> bool:
-        """Its time is over; True if its client is left with half a response."""
-
-    def cut(self) -> None:
-        """It has to end at once."""
-
-    def crashed(self, place: str, error: Exception) -> None:
-        """Code of the proxy raised: report it, tell the client, end."""
 
 
 class State(Enum):
@@ -93,7 +70,7 @@ class TimedConnection(Connection):
         self.ticker = ticker
         self.limits = limits
         self.state = HEAD
-        self.exchange: Exchange | None = None
+        self.exchange: Served | None = None
         self.head_begun = False
         self.deadline = 0.0  # for a head, for the next request, for taking bytes
         self.body_deadline = 0.0

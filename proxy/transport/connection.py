@@ -73,6 +73,52 @@ class Feeder(Protocol):
         """The peer has read on."""
 
 
+class Sink(Protocol):
+    """Where pieces go: it frames them, and says whether its peer keeps up."""
+
+    feeder: Feeder | None  # told when it does not, and when it does again
+    blocked: bool
+
+    def send_piece(self, piece: bytes) -> None:
+        """Write one piece of the body, framed; never empty."""
+
+    def send_end(self, trailers: Fields) -> None:
+        """End the body."""
+
+
+class ChunkedSink(Sink, Protocol):
+    """A sink whose bodies are in the chunked coding of HTTP/1.1."""
+
+    transport: asyncio.Transport
+
+
+class Source(Protocol):
+    """Where pieces come from: it can be told to wait."""
+
+    def pause_reading(self) -> None:
+        """Take no more bytes from the peer for now."""
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+
+
+class TunnelEnd(Source, Sink, Protocol):
+    """One end of a tunnel."""
+
+    closed: bool
+
+    @property
+    def is_closing(self) -> bool:
+        """Is it closed, or about to be?"""
+
+    @property
+    def half_closes(self) -> bool:
+        """Can it end one direction alone? TLS cannot."""
+
+    def send_fin(self) -> None:
+        """End the direction to this peer, after all that was written."""
+
+
 class Connection(asyncio.Protocol):
     """One TCP connection (or Unix socket), to a client or to an upstream."""
 
@@ -307,6 +353,16 @@ class Connection(asyncio.Protocol):
         self.blocked = False
         if self.feeder is not None:
             self.feeder.sink_ready()
+
+    # -- as an end of a tunnel
+
+    @property
+    def is_closing(self) -> bool:
+        return self.closed or self.transport.is_closing()
+
+    @property
+    def half_closes(self) -> bool:
+        return self.transport.can_write_eof()
 
     # -- what nobody expected
 

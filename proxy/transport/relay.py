@@ -19,9 +19,8 @@ from proxy.internal_errors import report
 from proxy.policy.size_limits import body_too_large
 from proxy.stream.content_decoder import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
-from proxy.transport.boundary import WatchedSink
-from proxy.transport.capture import TappedSink
-from proxy.transport.connection import Connection
+from proxy.transport.connection import ChunkedSink, Sink, Source
+from proxy.transport.pipeline import Pipeline
 
 # Events are short; to read and write what is longer costs more than the way between.
 SHORT = 4096  # bytes, of a whole chunk
@@ -35,14 +34,13 @@ TURN_SECONDS = 0.002
 Done: TypeAlias = Callable[[ProxyError | None], None]
 
 
-class Relay:
-    """One body, from one connection to the other. Ends once, by `done`."""
+class Relay(Pipeline):
+    """One body, from a source to a sink. Ends once, by `done`."""
 
-    __slots__ = ("done", "sink", "source")
+    __slots__ = ("done",)
 
-    def __init__(self, source: Connection, sink: Connection, done: Done) -> None:
-        self.source = source
-        self.sink: Connection | WatchedSink | TappedSink = sink
+    def __init__(self, source: Source, sink: Sink, done: Done) -> None:
+        super().__init__(source, sink)
         self.done: Done | None = done
         sink.feeder = self
         if sink.blocked:  # by what was written before: its head, for one
@@ -54,34 +52,23 @@ class Relay:
         return self.sink.blocked
 
     def piece(self, data: bytes) -> None:
-        self.sink.send_piece(data)
+        self.first.send_piece(data)
 
     def end(self, trailers: Fields) -> None:
         if self.done is not None:
-            self.sink.send_end(trailers)
+            self.first.send_end(trailers)
             self.finish(None)
 
     def broken(self, error: ProxyError) -> None:
         self.finish(error)
 
-    def sink_blocked(self) -> None:
-        self.source.pause_reading()
-
-    def sink_ready(self) -> None:
-        self.source.resume_reading()
-
     def finish(self, error: ProxyError | None) -> None:
         """Let go of both ends and tell how it ended."""
         done = self.done
         if done is not None:
+            self.done = None
             self.detach()
             done(error)
-
-    def detach(self) -> None:
-        """Stop listening to the sink; bytes already written still go out."""
-        self.done = None
-        if self.sink.feeder is self:
-            self.sink.feeder = None
 
 
 class RequestRelay(Relay):
@@ -90,14 +77,14 @@ class RequestRelay(Relay):
     __slots__ = ("timeline",)
 
     def __init__(
-        self, source: Connection, sink: Connection, done: Done, timeline: Timeline
+        self, source: Source, sink: Sink, done: Done, timeline: Timeline
     ) -> None:
         super().__init__(source, sink, done)
         self.timeline = timeline
 
     def piece(self, data: bytes) -> None:
         self.timeline.bytes_received += len(data)
-        self.sink.send_piece(data)
+        self.first.send_piece(data)
 
     def end(self, trailers: Fields) -> None:
         # Dropped, as RFC 9110 §6.5.1 allows: an upstream that takes them for
@@ -117,8 +104,8 @@ class MeasuredRequestRelay(RequestRelay):
 
     def __init__(
         self,
-        source: Connection,
-        sink: Connection,
+        source: Source,
+        sink: Sink,
         done: Done,
         timeline: Timeline,
         limit: int,
@@ -136,17 +123,18 @@ class MeasuredRequestRelay(RequestRelay):
 class ResponseRelay(Relay):
     """A response body, to the client, as it arrives, with its times."""
 
-    __slots__ = ("clock", "ended", "timeline", "trailers")
+    __slots__ = ("call", "clock", "ended", "timeline", "trailers")
 
     def __init__(
         self,
-        source: Connection,
-        sink: Connection,
+        source: Source,
+        sink: Sink,
         done: Done,
         timeline: Timeline,
         clock: Clock,
     ) -> None:
         self.timeline = timeline
+        self.call = timeline.call
         self.clock = clock
         # Which trailers go on; None: none, since the client asked for none.
         self.trailers: Callable[[Fields], Fields] | None = None
@@ -156,12 +144,15 @@ class ResponseRelay(Relay):
     def piece(self, data: bytes) -> None:
         timeline = self.timeline
         now = self.clock()
-        timeline.piece_read(now)
+        self.call.piece_read(now)
         timeline.bytes_sent += len(data)
-        self.sink.send_piece(data)
+        self.first.send_piece(data)
         hold = self.clock() - now  # as `piece_written`, without a call
         if hold > timeline.longest_hold:
             timeline.longest_hold = hold
+
+    def arrival(self) -> float | None:
+        return self.call.last_piece
 
     def end(self, trailers: Fields) -> None:
         if trailers:
@@ -169,14 +160,15 @@ class ResponseRelay(Relay):
         super().end(trailers)
 
     def sink_blocked(self) -> None:
-        self.timeline.hold_begins(self.timeline.last_piece or self.clock())
+        self.timeline.hold_begins(self.call.last_piece or self.clock())
         if not self.ended:
             self.source.pause_reading()
 
     def sink_ready(self) -> None:
         now = self.clock()
         self.timeline.hold_ends(now)
-        self.timeline.silent_since = now
+        self.call.silent_since = now
+        self.tell_drained()
         self.source.resume_reading()
 
 
@@ -187,16 +179,16 @@ class ChunkRelay(ResponseRelay):
 
     def __init__(
         self,
-        source: Connection,
-        sink: Connection,
+        source: Source,
+        client: ChunkedSink,
         done: Done,
         timeline: Timeline,
         clock: Clock,
         body: ChunkedBody,
     ) -> None:
-        super().__init__(source, sink, done, timeline, clock)
+        super().__init__(source, client, done, timeline, clock)
         self.body = body
-        self.client = sink
+        self.client = client
 
     def passes(self, data: bytes) -> bool:
         """Send a read on as it is, if it is one whole chunk as we would write it.
@@ -206,20 +198,20 @@ class ChunkRelay(ResponseRelay):
         every call on it is paid for again.
         """
         length = len(data)
-        if length > SHORT or not self.body.between or self.sink is not self.client:
+        if length > SHORT or not self.body.between or self.first is not self.client:
             return False
         line = LINES[length]
         if line is None or not (data.startswith(line) and data.endswith(b"\r\n")):
             return False
-        timeline, clock = self.timeline, self.clock
+        timeline, call, clock = self.timeline, self.call, self.clock
         now = clock()
-        last = timeline.last_piece
+        last = call.last_piece
         if last is None:
-            timeline.first_byte = now
-        elif now - last > timeline.longest_gap:
-            timeline.longest_gap = now - last
-        timeline.last_piece = timeline.silent_since = now
-        timeline.pieces += 1
+            call.first_byte = now
+        elif now - last > call.longest_gap:
+            call.longest_gap = now - last
+        call.last_piece = call.silent_since = now
+        call.pieces += 1
         timeline.bytes_sent += length - len(line) - 2
         self.client.transport.write(data)
         hold = clock() - now
@@ -240,8 +232,8 @@ class DecodingRelay(ResponseRelay):
 
     def __init__(
         self,
-        source: Connection,
-        sink: Connection,
+        source: Source,
+        sink: Sink,
         done: Done,
         timeline: Timeline,
         clock: Clock,
@@ -249,14 +241,18 @@ class DecodingRelay(ResponseRelay):
     ) -> None:
         super().__init__(source, sink, done, timeline, clock)
         self.decoder = decoder
-        self.steps: list[Iterator[bytes]] = []
+        # When each coded piece came, and what it decodes to.
+        self.steps: list[tuple[float, Iterator[bytes]]] = []
         self.resting = False  # until the next turn of the loop
         self.fault: ProxyError | None = None  # what broke the body, behind its pieces
 
+    def arrival(self) -> float | None:
+        return self.steps[0][0] if self.steps else None
+
     def piece(self, data: bytes) -> None:
         now = self.clock()
-        self.timeline.piece_read(now)
-        self.steps.append(self.decoder.decode(data))
+        self.call.piece_read(now)
+        self.steps.append((now, self.decoder.decode(data)))
         if not self.sink.blocked and not self.resting:
             self.pump(now)
         self.timeline.piece_written(now, self.clock())
@@ -279,6 +275,7 @@ class DecodingRelay(ResponseRelay):
             self.pump(self.clock())
 
     def sink_ready(self) -> None:
+        self.tell_drained()
         if not self.resting:
             self.timeline.hold_ends(self.clock())
             self.go_on()
@@ -307,10 +304,10 @@ class DecodingRelay(ResponseRelay):
         left = STEPS_A_TURN
         try:
             while self.steps:
-                for step in self.steps[0]:
+                for step in self.steps[0][1]:
                     if step:
                         self.timeline.bytes_sent += len(step)
-                        self.sink.send_piece(step)
+                        self.first.send_piece(step)
                         if self.sink.blocked:
                             return
                     # Most pieces are one step: their time is not looked at.

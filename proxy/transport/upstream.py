@@ -124,7 +124,7 @@ class Upstream:
         """A request finds out right now whether it can be reached again."""
         return self.condition.probes > 0
 
-    def take(self) -> UpstreamConnection | None:
+    def pop_idle(self) -> UpstreamConnection | None:
         """The connection used last, if one is idle: it is the least stale."""
         while self.idle:
             connection = self.idle.pop()

@@ -21,6 +21,7 @@ from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.grammar import END_OF_HEAD, stray_byte
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.internal_errors import report
+from proxy.policy.response_plan import ResponsePlanner
 from proxy.policy.size_limits import check_response_head
 from proxy.transport.connection import KEPT_HEAD_BYTES, Receiver, joined
 from proxy.transport.lenient_reading import (
@@ -75,6 +76,7 @@ class UpstreamConnection(LostSource):
         "lenient",
         "max_head_bytes",
         "owner",
+        "planner",
         "pool",
         "presence",
         "requester",
@@ -88,6 +90,7 @@ class UpstreamConnection(LostSource):
     def __init__(self, pool: Pool) -> None:
         super().__init__()
         self.pool = pool
+        self.planner = ResponsePlanner()
         self.owner: Pool | None = None  # the one client that may use it, if only one
         self.presence: Presence | None = None  # once it has been kept
         self.requester: Requester | None = None

@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from proxy.config.load import load
 from proxy.exchange.exchange import Exchange
-from proxy.exchange.graceful_end import Departing
+from proxy.exchange.forward import Forward
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
+from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.raw import GUARD, Peer, Upstream, became, connect
 
 Table = Mapping[str, object]
@@ -76,19 +78,23 @@ class RunningProxy:
 
     async def exchange(self) -> Exchange:
         """The exchange that is under way."""
-        found: list[Exchange] = []
-
-        def begun() -> bool:
-            found[:] = [
-                client.exchange
-                for client in self.server.clients
-                if isinstance(client.exchange, Departing)
-            ]
-            return bool(found)
-
-        await became(begun)
-        (exchange,) = found
+        await became(lambda: bool(self.server.exchanges))
+        (exchange,) = self.server.exchanges
         return exchange
+
+    async def waiting_for(self, what: str) -> Exchange:
+        """The exchange that is under way, once it waits for this."""
+        exchange = await self.exchange()
+        await became(lambda: exchange.waiting_for == what)
+        return exchange
+
+    async def upstream_connection(self) -> UpstreamConnection:
+        """The connection of the exchange that is under way."""
+        exchange = await self.exchange()
+        call = cast("Forward", exchange.source).call
+        assert call is not None
+        assert call.connection is not None
+        return call.connection
 
     def tick(self) -> None:
         """Look at all time limits now."""

@@ -27,11 +27,11 @@ def exchange(
     """A stream of three pieces in 2.5 s."""
     timeline = Timeline(1000.0, b"192.0.2.7")
     timeline.route = "/sse"
-    timeline.request(b"GET", b"/sse/events?n=3", 1)
+    timeline.request(b"GET", b"/sse/events?n=3", "1.1")
     timeline.status = 200
-    timeline.head_received = 1000.125
+    timeline.call.head_received = 1000.125
     for now in (1000.25, 1001.25, 1002.0):
-        timeline.piece_read(now)
+        timeline.call.piece_read(now)
         timeline.piece_written(now, now + 0.0005)
     timeline.bytes_received, timeline.bytes_sent = 7, 60
     timeline.end(1002.5, ending, error)
@@ -112,7 +112,7 @@ def test_a_client_that_left_is_no_error() -> None:
 
 def test_without_a_body_the_head_is_the_first_byte() -> None:
     timeline = Timeline(1000.0, b"a")
-    timeline.head_received = 1000.5
+    timeline.call.head_received = 1000.5
     assert record(timeline, ENDED_AT)["first_byte_seconds"] == 0.5
 
 
@@ -145,7 +145,7 @@ def test_a_client_that_left_before_any_response_has_no_status() -> None:
 )
 def test_no_target_forges_a_line(target: bytes, shown: str) -> None:
     timeline = exchange()
-    timeline.request(b"GET", target, 1)
+    timeline.request(b"GET", target, "1.1")
     line = logged(timeline, "text")
     assert f'"GET {shown} HTTP/1.1" 200 ' in line
     assert line.isascii() or line.replace("µ", "").isascii()

@@ -20,21 +20,25 @@ def timeline() -> Timeline:
 
 def test_an_account_begins_empty(timeline: Timeline) -> None:
     assert timeline.client == b"192.0.2.7"
-    assert timeline.started == timeline.silent_since == STARTED
+    assert timeline.started == timeline.call.silent_since == STARTED
     assert timeline.route is None
     assert timeline.error is None
     assert timeline.ended is None
-    assert timeline.first_byte is None
-    assert (timeline.status, timeline.pieces) == (0, 0)
+    assert timeline.call.first_byte is None
+    assert (timeline.status, timeline.call.pieces) == (0, 0)
     assert (timeline.bytes_received, timeline.bytes_sent) == (0, 0)
-    assert (timeline.method, timeline.target, timeline.minor) == (b"", b"", 1)
+    assert (timeline.method, timeline.target, timeline.version) == (b"", b"", "1.1")
     assert timeline.ending is Ending.COMPLETE
     assert timeline.duration == 0.0
 
 
 def test_the_request_line_is_noted(timeline: Timeline) -> None:
-    timeline.request(b"GET", b"/a?b", 0)
-    assert (timeline.method, timeline.target, timeline.minor) == (b"GET", b"/a?b", 0)
+    timeline.request(b"GET", b"/a?b", "1.0")
+    assert (timeline.method, timeline.target, timeline.version) == (
+        b"GET",
+        b"/a?b",
+        "1.0",
+    )
 
 
 # -- pieces and gaps
@@ -55,11 +59,11 @@ def test_a_gap_is_the_time_between_two_pieces(
     timeline: Timeline, arrivals: list[float], first: float, gap: float
 ) -> None:
     for now in arrivals:
-        timeline.piece_read(now)
-    assert timeline.first_byte == first
-    assert timeline.longest_gap == gap
-    assert timeline.pieces == len(arrivals)
-    assert timeline.last_piece == timeline.silent_since == arrivals[-1]
+        timeline.call.piece_read(now)
+    assert timeline.call.first_byte == first
+    assert timeline.call.longest_gap == gap
+    assert timeline.call.pieces == len(arrivals)
+    assert timeline.call.last_piece == timeline.call.silent_since == arrivals[-1]
 
 
 # -- holds

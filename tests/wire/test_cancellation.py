@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.timeline import Ending, Phase
+from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.flood import fill
 from tests.support.names import NameServer
@@ -82,7 +82,7 @@ async def test_while_the_name_is_looked_up(proxy: StartProxy, leave: Leave) -> N
         client = await running.client()
         await client.send(GET)
         await became(lambda: names.asked == ["slow.example"])
-        assert (await running.exchange()).phase is Phase.CONNECTING
+        await running.waiting_for("connection")
         leave(client)
         await left(running)
 
@@ -208,8 +208,7 @@ async def test_in_the_turn_in_which_the_upstream_breaks(
     client, server = await running.begin(upstream, UPLOAD)
     await server.send(CHUNKED)
     await client.read_head()
-    connection = (await running.exchange()).connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     ours: socket.socket = client.writer.get_extra_info("socket")
     with socket.socket(fileno=os.dup(ours.fileno())) as twin:
         client.writer.transport.abort()

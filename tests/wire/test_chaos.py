@@ -191,7 +191,7 @@ def let_go(running: RunningProxy) -> bool:
     server = running.server
     return (
         not server.clients
-        and server.admission.exchanges == 0
+        and server.under_way == 0
         and all(upstream.open == 0 for upstream in server.compiled.upstreams)
     )
 

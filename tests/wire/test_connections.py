@@ -294,8 +294,7 @@ async def test_nothing_waits_for_more_to_send(
     """Nagle's algorithm would hold a small piece until the last is acknowledged."""
     running = await proxy({"/": {"target": upstream.url}})
     await running.begin(upstream, GET % 0)
-    connection = (await running.exchange()).connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     for end in (connection, *running.server.clients):
         sock: socket.socket = end.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -42,7 +42,7 @@ async def test_a_refusal_is_read_though_a_reset_follows_it(
     await client.send(UPLOAD)
     server = await blunt.connection()
     exchange = await running.exchange()
-    await became(lambda: exchange.timeline.connected is not None)
+    await became(lambda: exchange.timeline.call.connected is not None)
     await turns()
     client.writer.write(chunk(b"one"))
     await became(lambda: exchange.timeline.bytes_received == 3)
@@ -114,8 +114,7 @@ async def test_an_upload_still_under_way_keeps_the_connection_from_the_next(
     """All was read from the client, but not all has gone to the upstream."""
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await running.begin(upstream, UPLOAD)
-    connection = (await running.exchange()).connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     while not connection.transport.get_write_buffer_size():
         await client.send(chunk(bytes(8192)))
         await turns()
@@ -200,9 +199,8 @@ async def answered_and_reset(
     await client.send(UPLOAD)
     server = await blunt.connection()
     exchange = await running.exchange()
-    await became(lambda: exchange.connection is not None)
-    connection = exchange.connection
-    assert connection is not None
+    await became(lambda: exchange.timeline.call.connected is not None)
+    connection = await running.upstream_connection()
     # As a kernel does by itself for a connection that has received a lot.
     sock = connection.transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ_SIZE)

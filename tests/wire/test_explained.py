@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.tools.explain.dry_run import Rehearsal
+from proxy.tools.explain.dry_run import DryRun
 from proxy.tools.explain.result import account
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
@@ -57,10 +57,10 @@ async def test_the_upstream_gets_what_was_told(
         server={"trusted_proxies": trusted},
     )
     config = running.server.config
-    rehearsal = Rehearsal(config, request_bytes, "127.0.0.1", tls=False)
-    assert rehearsal.exchange is not None
+    dry_run = DryRun(config, request_bytes, "127.0.0.1", tls=False)
+    assert dry_run.forward is not None
     _, server = await running.begin(upstream, request_bytes)
-    assert [*rehearsal.exchange.sent.values()] == [server.head]
+    assert [plan.text for plan in dry_run.forward.plans.values()] == [server.head]
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ async def test_the_client_gets_the_refusal_that_was_told(
     proxy: StartProxy, upstream: Upstream, request_bytes: bytes
 ) -> None:
     running = await proxy({"/a": {"target": upstream.url}})
-    rehearsal = Rehearsal(running.server.config, request_bytes, "127.0.0.1", tls=False)
+    dry_run = DryRun(running.server.config, request_bytes, "127.0.0.1", tls=False)
     client = await running.client()
     await client.send(request_bytes)
     head = await client.read_head()
-    assert head.decode().startswith(f"HTTP/1.1 {rehearsal.answer['status']} ")
+    assert head.decode().startswith(f"HTTP/1.1 {dry_run.answer['status']} ")
     body = await client.read_until(b"\n}\n")
-    assert str(rehearsal.answer["message"]).encode() in body.replace(b'\\"', b'"')
+    assert str(dry_run.answer["message"]).encode() in body.replace(b'\\"', b'"')
 
 
 LOOK = b"Host: localhost\r\nConnection: keep-alive\r\n"
@@ -120,20 +120,20 @@ async def test_who_answers_below_our_own_path_is_told(
     tables = {"inspector": {"enabled": enabled}, "metrics": {"enabled": enabled}}
     running = await proxy({"/": {"target": upstream.url}}, **tables)
     request_bytes += b"\r\n"
-    rehearsal = Rehearsal(running.server.config, request_bytes, "127.0.0.1", tls=False)
+    dry_run = DryRun(running.server.config, request_bytes, "127.0.0.1", tls=False)
     client = await running.client()
     await client.send(request_bytes)
-    told = account(rehearsal)
+    told = account(dry_run)
     assert told.own is not None
     if not told.own.answered:
         server = await upstream.request()
-        assert rehearsal.exchange is not None
-        assert [*rehearsal.exchange.sent.values()] == [server.head]
+        assert dry_run.forward is not None
+        assert [plan.text for plan in dry_run.forward.plans.values()] == [server.head]
         return
     status = int((await client.read_head()).split(b" ")[1])
     assert upstream.unexpected == 0
-    assert rehearsal.exchange is None
-    assert rehearsal.error is None
+    assert dry_run.forward is None
+    assert dry_run.error is None
     assert told.sent == []
     if told.refused is not None:
         assert status == told.refused["status"]

@@ -13,7 +13,6 @@ from functools import partial
 
 import pytest
 
-from proxy.exchange.graceful_end import Departing
 from proxy.http1.chunked import CHUNKS_AT_ONCE
 from proxy.stream.content_decoder import STEP
 from proxy.timeline import Ending, Timeline
@@ -131,9 +130,8 @@ async def test_tiny_chunks_behind_a_request_head_are_shared_out_too(
     client = await running.client()
 
     def received() -> int:
-        exchanges = [each.exchange for each in running.server.clients]
-        found = [each for each in exchanges if isinstance(each, Departing)]
-        return sum(each.timeline.bytes_received for each in found)
+        exchanges = running.server.exchanges
+        return sum(each.timeline.bytes_received for each in exchanges)
 
     progress = Progress(received)
     client.writer.write(POST + TINY + END)
@@ -426,7 +424,7 @@ async def test_requests_of_a_client_that_is_gone_are_not_served(
         client.reset()
         await became(lambda: not running.server.clients)
     await turns(10)
-    assert running.server.admission.exchanges == 0
+    assert running.server.under_way == 0
     assert upstream.unexpected == 0
 
 
@@ -448,8 +446,7 @@ async def test_an_upload_changes_nothing_of_an_answer_whose_upstream_has_closed(
     server.writer.write(chunk(gzip.compress(text)) + END)
     server.close()
     await client.read_head()
-    connection = exchange.connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     await became(lambda: connection.closed)
     for _ in range(3):
         sent = exchange.timeline.bytes_received

@@ -13,8 +13,6 @@ from proxy.exchange.exchange import Exchange
 from proxy.inspector.exchange_history import LINGER_SECONDS
 from proxy.inspector.static_files import PAGE
 from proxy.observe.capture_buffer import PER_EXCHANGE
-from proxy.transport.capture import TappedReceiver
-from proxy.transport.relay import ResponseRelay
 from proxy.web.files import SHARED
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import (
@@ -52,10 +50,11 @@ async def first_id(running: RunningProxy) -> str:
         return str([*told["open"], *told["ended"]][-1]["id"])
 
 
-def receiver_of(exchange: Exchange) -> object:
-    """What takes the pieces of its response."""
-    assert exchange.connection is not None
-    return exchange.connection.receiver
+def is_captured(exchange: Exchange) -> bool:
+    """Does anything stand in the way of the pieces of its response?"""
+    pipeline = exchange.response_pipeline
+    assert pipeline is not None
+    return pipeline.first is not pipeline.sink
 
 
 # -- the list
@@ -389,7 +388,7 @@ async def test_it_is_told_whether_the_first_pieces_were_seen(
 # -- nothing when nobody looks
 
 
-async def test_nothing_is_tapped_while_nobody_looks(
+async def test_nothing_is_captured_while_nobody_looks(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}}, clock=clock)
@@ -398,17 +397,17 @@ async def test_nothing_is_tapped_while_nobody_looks(
     async with looking(running) as feed:
         await feed.next("warnings")
         live = running.server.inspector.live
-        live.tap(exchange)
-        assert isinstance(receiver_of(exchange), TappedReceiver)
+        live.capture(exchange)
+        assert is_captured(exchange)
         feed.peer.close()
         await became(lambda: live.lookers == 0)
     running.tick()
-    assert isinstance(receiver_of(exchange), TappedReceiver)  # a page may be reloaded
+    assert is_captured(exchange)  # a page may be reloaded
     clock.advance(LINGER_SECONDS)
     running.tick()
-    assert isinstance(receiver_of(exchange), ResponseRelay)
+    assert not is_captured(exchange)
     assert not live.budget.recordings
-    assert not live.tapping
+    assert not live.capturing
     await server.send(chunk(b"data: 1\n\n"))
     assert await client.read_chunk() == b"data: 1\n\n"
 

@@ -122,8 +122,8 @@ async def test_a_stream_that_began_before_a_drain_is_shown_as_it_was_sent(
     client, server = await running.begin(upstream, GET)
     await server.send(STREAM + b"\r\n")
     await client.read_head()
-    (exchange,) = running.server.inspector.live.open()
-    exchange.client.drain()
+    (connection,) = running.server.clients
+    connection.drain()
     shown = (await told(running))["response"]["sent"]
     assert "Connection" not in {name for name, _ in shown}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -58,7 +59,7 @@ def let_go(running: RunningProxy) -> bool:
     server = running.server
     return (
         not server.clients
-        and server.admission.exchanges == 0
+        and server.under_way == 0
         and all(upstream.open == 0 for upstream in server.compiled.upstreams)
     )
 
@@ -151,7 +152,7 @@ async def test_a_time_limit_that_raises_ends_its_exchange_with_an_answer(
     running = await start_proxy(tmp_path, routes, {})
     client, _ = await running.begin(upstream, REQUESTS["plain"])
     exchange = await running.exchange()
-    exchange.route = None  # the fault
+    exchange.timeline.call.silent_since = cast("float", None)  # the fault
     running.tick()
     assert (await client.read_head()).startswith(b"HTTP/1.1 500 ")
     assert b"proxy_internal_error" in await client.read_rest()
@@ -178,7 +179,7 @@ async def test_a_list_that_cannot_be_shown_stops_no_clock(
     client, peer = await running.begin(upstream, REQUESTS["plain"])
     exchange = await running.exchange()
     exchange.timeline.error = Unspeakable()  # the fault
-    exchange.timeline.pieces += 1
+    exchange.timeline.call.pieces += 1
     rest = await looking.read_rest()  # its feed is broken off
     assert b"0\r\n\r\n" not in rest
     assert len(internal_errors.told) == 1

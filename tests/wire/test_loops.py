@@ -61,7 +61,7 @@ async def test_a_target_that_leads_back_here_is_told_of(proxy: StartProxy) -> No
             assert innermost.ending is Ending.REFUSED
             for _ in range(MOST_PASSES):  # the others were answered as it was
                 assert (await running.ended()).ending is Ending.COMPLETE
-            assert running.server.admission.exchanges == 0
+            assert running.server.under_way == 0
             await running.stop()
 
 

@@ -133,7 +133,7 @@ async def test_an_exchange_too_many_is_answered_503(
         other.reset()
         assert (await running.ended()).ending is Ending.CLIENT_LEFT
         await peer.closed()
-    assert running.server.admission.exchanges == 0
+    assert running.server.under_way == 0
 
 
 async def test_malformed_bytes_are_no_exchange(
@@ -145,7 +145,7 @@ async def test_malformed_bytes_are_no_exchange(
         await client.send(b"\x16\x03\x01")
         assert (await client.read_head()).startswith(b"HTTP/1.1 400 ")
         client.close()
-    assert running.server.admission.exchanges == 0
+    assert running.server.under_way == 0
     await running.begin(upstream, GET % 0)
 
 

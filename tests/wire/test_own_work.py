@@ -92,8 +92,7 @@ async def test_chunks_that_wait_for_their_turn_are_no_silence(
     running = await proxy({"/": table}, clock=clock)
     client, server = await running.begin(upstream, GET)
     late = Late(running, clock)
-    connection = (await running.exchange()).connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     server.writer.write(CHUNKED + b"\r\n" + TINY)
     await late.while_it(lambda: bool(connection.left), 5)
     await client.read_head()
@@ -111,8 +110,7 @@ async def test_reads_that_others_have_their_turn_between_are_no_silence(
     request = GET[:-2] + UPGRADE if tunnel else GET
     client, server = await running.begin(upstream, request)
     late = Late(running, clock)
-    connection = (await running.exchange()).connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     switch = b"HTTP/1.1 101 Switching\r\n" + UPGRADE
     size = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(LONG) + 1)
     server.writer.write((switch if tunnel else size) + LONG)
@@ -128,8 +126,7 @@ async def test_heads_that_wait_for_their_turn_are_no_late_response(
     table = {"target": upstream.url, "first_byte_timeout_seconds": LIMIT}
     running = await proxy({"/": {**table, "max_interim_per_second": 0}}, clock=clock)
     client, server = await running.begin(upstream, GET)
-    connection = (await running.exchange()).connection
-    assert connection is not None
+    connection = await running.upstream_connection()
     late = Late(running, clock)
     server.writer.write(b"HTTP/1.1 103 Early\r\n\r\n" * 1000 + OK)
     await late.while_it(lambda: connection.resting, 5)

@@ -334,8 +334,8 @@ async def test_what_may_be_looked_at_no_longer_is_not_shown_on(
                 pass
         else:
             await first.next("exchanges")
-        assert live.tapping == (inspector != {"enabled": False})
-        assert bool(live.budget.recordings) == live.tapping or path == "feed"
+        assert live.capturing == (inspector != {"enabled": False})
+        assert bool(live.budget.recordings) == live.capturing or path == "feed"
 
 
 def test_a_change_is_seen_once_the_file_is_at_rest(tmp_path: Path) -> None:

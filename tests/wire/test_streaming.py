@@ -108,7 +108,7 @@ async def test_a_body_of_known_length_is_not_held_either(
         await server.send(piece)
         assert await client.read(2) == piece
     timeline = await running.ended()
-    assert (timeline.pieces, timeline.bytes_sent) == (3, 6)
+    assert (timeline.call.pieces, timeline.bytes_sent) == (3, 6)
 
 
 async def test_a_request_body_goes_up_as_it_arrives(

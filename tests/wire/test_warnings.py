@@ -33,7 +33,7 @@ def look(running: RunningProxy) -> None:
     """What the timer does every few seconds."""
     watch = running.server.inspector.watch
     findings = Findings(watch.clock())
-    watch.look(list(watch.live.open()), findings)
+    watch.look(list(running.server.exchanges), findings)
     watch.told.tell(watch.conclude(findings), findings.now)
 
 
@@ -75,7 +75,7 @@ async def test_bursts_of_the_upstream_are_told_in_the_log_and_in_the_banner(
     verdict = "the upstream itself holds: 14 events in 2 bursts 5.0 s apart"
     assert said(heard) == [f"route / ({upstream.url}): {verdict}"]
     exchange = await running.exchange()
-    assert exchange.tap is None  # nothing is counted any more
+    assert exchange.capture is None  # nothing is counted any more
     async with looking(running) as feed:
         assert (await feed.next("warnings")) == []
         # From here on somebody looks, and new streams are watched from their start.

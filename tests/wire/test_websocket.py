@@ -153,7 +153,7 @@ async def test_each_message_arrives_before_the_next_is_sent(
             await socket.send_str(str(number))
             assert await socket.receive_str() == str(number)
     timeline = await running.ended()
-    assert timeline.pieces >= 100
+    assert timeline.call.pieces >= 100
 
 
 async def test_many_sockets_do_not_meet(

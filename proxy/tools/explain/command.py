@@ -14,7 +14,7 @@ import msgspec
 from proxy.colour import Paint
 from proxy.config.fault_text import quoted
 from proxy.config.model import Config
-from proxy.tools.explain.dry_run import Rehearsal
+from proxy.tools.explain.dry_run import DryRun
 from proxy.tools.explain.result import Account, account
 from proxy.tools.explain.text import as_text
 
@@ -83,7 +83,7 @@ def explanation(
 
 
 def explain(options: argparse.Namespace, config: Config) -> Account:
-    """Rehearse the request that the arguments describe."""
+    """Try the request that the arguments describe."""
     scheme, authority, target = options.path
     if not scheme:
         scheme = "https" if config.server.tls_certificate else "http"
@@ -94,7 +94,7 @@ def explain(options: argparse.Namespace, config: Config) -> Account:
         options.header,
     )
     tls = scheme in ("https", "wss")
-    return account(Rehearsal(config, request, options.client, tls=tls))
+    return account(DryRun(config, request, options.client, tls=tls))
 
 
 def own_host(host: str) -> str:

@@ -2,8 +2,8 @@
 
 Nothing is judged here: the bytes of the request go into the client connection
 that serves clients, and an exchange runs as in `forward`, up to the point at
-which it would connect. So what is told is what happens. Only the socket is
-none, and no clock runs.
+which it would connect. So what is shown is what happens. There is no socket, and no
+clock runs.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from proxy.config.model import Config
 from proxy.config.target import Target
 from proxy.errors import ProxyError
 from proxy.exchange.compiled_routes import CompiledRoutes
+from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
+from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import Asked, asked, may_look, names_of, refusal
 from proxy.policy.error_response import Failure
-from proxy.timeline import Ending, monotonic
+from proxy.policy.request_plan import RequestPlan
+from proxy.timeline import monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
-from proxy.transport.upstream import Upstream
 
 
 class Paper(asyncio.Transport):
@@ -58,33 +60,27 @@ class Paper(asyncio.Transport):
 
 
 class Stopped(Ticker):
-    """Deadlines of which none passes."""
+    """A ticker that never ticks."""
 
     def schedule(self) -> None:
         pass
 
 
-class Rehearsed(Forward):
-    """An exchange that connects to nothing and keeps what it would have sent."""
+class DryForward(Forward):
+    """Plans the request to each target, and connects to none."""
 
-    __slots__ = ("error", "sent")
+    __slots__ = ("plans",)
 
-    def __init__(
-        self, compiled: CompiledRoutes, client: ClientConnection, head: RequestHead
-    ) -> None:
-        super().__init__(compiled, client, head)
-        self.error: ProxyError | None = None
-        self.sent: dict[Target, bytes] = {}  # the head of the request to each target
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self.plans: dict[Target, RequestPlan] = {}
 
-    def connect(self, upstream: Upstream, *, reuse: bool) -> None:
-        self.sent[upstream.target] = self.request_bytes
-
-    def over(self, ending: Ending, error: ProxyError | None) -> None:
-        self.error = error
-        super().over(ending, error)
+    def begin(self, call: UpstreamCall) -> None:
+        for upstream in call.route.upstreams:
+            self.plans[upstream.target] = call.plan_for(upstream)
 
 
-class Rehearsal:
+class DryRun:
     """What becomes of one request under a configuration."""
 
     def __init__(
@@ -93,14 +89,14 @@ class Rehearsal:
         self.config = config
         self.address = address
         self.tls = tls
-        self.exchange: Rehearsed | None = None  # none: the bytes are no request
+        self.forward: DryForward | None = None  # none: the bytes are no request
         self.refused: ProxyError | None = None
         self.head: RequestHead | None = None
         self.own: Asked | None = None  # what is the proxy's own to answer
         self.answered = False  # does it, to this client?
         self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
         ticker = Stopped(monotonic)
-        self.compiled = CompiledRoutes(config, ticker, lambda timeline: None)
+        self.compiled = CompiledRoutes(config, ticker)
         self.client = ClientConnection(self, ticker, config.server)
         self.client.connection_made(Paper(address, tls=tls))
         self.client.data_received(request)
@@ -108,15 +104,14 @@ class Rehearsal:
     @property
     def error(self) -> ProxyError | None:
         """Why nothing would be sent, if so."""
-        return self.exchange.error if self.exchange else self.refused
+        return self.forward.exchange.timeline.error if self.forward else self.refused
 
     @property
     def answer(self) -> dict[str, object]:
         """What the client is told instead, as its JSON body says it."""
         assert self.error is not None
-        exchange = self.exchange
-        route = exchange.route if exchange else None
-        prefixes = tuple(self.compiled.router.prefixes) if exchange else ()
+        route = self.forward.exchange.route if self.forward else None
+        prefixes = tuple(self.compiled.router.prefixes) if self.forward else ()
         failure = Failure(
             self.error, 0.0, route=route.prefix if route else None, routes=prefixes
         )
@@ -127,7 +122,7 @@ class Rehearsal:
     # -- what a client connection asks for
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
-        """Rehearse a request, for each target of its route."""
+        """Plan a request, for each target of its route."""
         self.head = head
         self.own = question = asked(self.config, head)
         if question is not None and may_look(
@@ -135,20 +130,20 @@ class Rehearsal:
         ):
             self.answered = True
             self.denied = refusal(question, client.address, head)
-            client.next()
+            client.finish()
             return
-        self.exchange = exchange = Rehearsed(self.compiled, client, head)
+        exchange = Exchange(self, client, head)
         client.exchange = exchange
-        exchange.start()
-        if exchange.error is None and exchange.route is not None:
-            exchange.sent.clear()  # once more in the order of the configuration
-            for upstream in exchange.route.upstreams:
-                exchange.choose(exchange.route, [upstream])
+        self.forward = DryForward(exchange)
+        self.forward.start()
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """There is nothing to count."""
 
     def reject(self, client: ClientConnection, error: ProxyError) -> None:
         """The bytes are no request."""
         self.refused = error
-        client.next()
+        client.finish()
 
     def opened(self, client: ClientConnection) -> None:
         """There is nothing to count."""

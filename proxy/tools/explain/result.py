@@ -1,4 +1,4 @@
-"""The account of a rehearsal: plain values, for a person or for a program."""
+"""The account of a dry run: plain values, for a person or for a program."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from proxy.config.route_reader import table_name
 from proxy.config.target import Target
 from proxy.errors import ClientError
 from proxy.exchange.compiled_routes import CompiledRoute
-from proxy.http1.head import RequestHead, parse_request_head
+from proxy.exchange.upstream_call import UpstreamCall
+from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import Asked
-from proxy.policy.messages import is_upgrade
 from proxy.policy.routing import destination
-from proxy.tools.explain.dry_run import Rehearsal, Rehearsed
+from proxy.policy.upgrade import is_upgrade
+from proxy.tools.explain.dry_run import DryForward, DryRun
 from proxy.tools.explain.route_match import Matching, matchings
 from proxy.tools.explain.sent_fields import Fields, LeftOut, SentField, text
 
@@ -78,31 +79,31 @@ class Account(Struct, frozen=True, kw_only=True):
     refused: dict[str, object] | None = None
 
 
-def account(rehearsal: Rehearsal) -> Account:
-    """Put a rehearsal into words and numbers."""
-    exchange = rehearsal.exchange
-    client = rehearsal.client
+def account(dry_run: DryRun) -> Account:
+    """Put a dry run into words and numbers."""
+    forward = dry_run.forward
+    client = dry_run.client
     told: dict[str, Any] = {
         "method": "",
         "path": "",
         "host": None,
         "client": text(client.address),
         "scheme": text(client.scheme),
-        "refused": rehearsal.answer if rehearsal.error else None,
+        "refused": dry_run.answer if dry_run.error else None,
     }
-    if rehearsal.own is not None and rehearsal.head is not None:
-        told |= of_own(rehearsal, rehearsal.own, rehearsal.head)
-    if exchange is not None:
-        told |= of_request(rehearsal, exchange.head)
-        if exchange.error is None and exchange.route is not None:
-            told |= of_route(rehearsal.config, exchange, exchange.route)
-        elif exchange.error is None:  # neither refused nor for any route
+    if dry_run.own is not None and dry_run.head is not None:
+        told |= of_own(dry_run, dry_run.own, dry_run.head)
+    if forward is not None:
+        told |= of_request(dry_run, forward.exchange.head)
+        if dry_run.error is None and forward.call is not None:
+            told |= of_route(dry_run.config, forward, forward.call)
+        elif dry_run.error is None:  # neither refused nor for any route
             what = "OPTIONS with Max-Forwards: 0, with the methods that pass"
             told |= {"own": Own(what, True, None, "every client"), "routes": []}
     return Account(**told)
 
 
-def of_request(rehearsal: Rehearsal, head: RequestHead) -> dict[str, Any]:
+def of_request(dry_run: DryRun, head: RequestHead) -> dict[str, Any]:
     """What was asked for, and which prefixes match it."""
     told: dict[str, Any] = {"method": text(head.method), "path": text(head.target)}
     try:
@@ -110,14 +111,14 @@ def of_request(rehearsal: Rehearsal, head: RequestHead) -> dict[str, Any]:
     except ClientError:
         return told
     told["host"] = text(where.authority) if where.authority else None
-    told["routes"] = matchings(rehearsal.compiled.router.prefixes, where.path)
+    told["routes"] = matchings(dry_run.compiled.router.prefixes, where.path)
     return told
 
 
-def of_own(rehearsal: Rehearsal, own: Asked, head: RequestHead) -> dict[str, Any]:
+def of_own(dry_run: DryRun, own: Asked, head: RequestHead) -> dict[str, Any]:
     """What the proxy itself makes of a request below /_unbuffered/."""
     table = "metrics" if own.machine else "inspector"
-    source = rehearsal.config.sources.get(f"{table}.enabled", DEFAULT)
+    source = dry_run.config.sources.get(f"{table}.enabled", DEFAULT)
     if own.page:
         what = "a file of the inspector's page"
     elif own.path == "health":
@@ -137,9 +138,9 @@ def of_own(rehearsal: Rehearsal, own: Asked, head: RequestHead) -> dict[str, Any
     if own.enabled and not own.page:
         whom += "; never a page of another origin"
     enabled = Setting(table, "enabled", own.enabled, source)
-    told: dict[str, Any] = {"own": Own(what, rehearsal.answered, enabled, whom)}
-    if rehearsal.answered:
-        status, reason = rehearsal.denied
+    told: dict[str, Any] = {"own": Own(what, dry_run.answered, enabled, whom)}
+    if dry_run.answered:
+        status, reason = dry_run.denied
         host = head.get(b"host")
         told |= {
             "method": text(head.method),
@@ -150,42 +151,37 @@ def of_own(rehearsal: Rehearsal, own: Asked, head: RequestHead) -> dict[str, Any
     return told
 
 
-def of_route(
-    config: Config, exchange: Rehearsed, route: CompiledRoute
-) -> dict[str, Any]:
+def of_route(config: Config, forward: DryForward, call: UpstreamCall) -> dict[str, Any]:
     """What a route makes of the request."""
-    fields = Fields(config, route, exchange.head)
-    rule = rule_that_applies(config, exchange, route)
+    route = call.route
+    fields = Fields(config, route, call.head)
+    rule = rule_that_applies(config, call)
     secret = rule is not None and "${" in rule.source
     sent = []
-    for target, head_bytes in exchange.sent.items():
-        head = parse_request_head(head_bytes)
-        path = as_written(target, text(head.target))
+    for target, plan in forward.plans.items():
+        path = as_written(target, text(plan.path))
         path = without_query(path) if secret else path
         sent.append(
             Sent(
                 target=str(target),
                 url=text(target.origin) + ("" if path == "*" else path),
-                line=f"{text(head.method)} {path} HTTP/1.1",
-                fields=fields.sent(head),
-                left_out=list(fields.left_out(head)),
+                line=f"{text(plan.method)} {path} HTTP/1.1",
+                fields=fields.sent(plan),
+                left_out=list(fields.left_out(plan)),
             )
         )
     return {
         "route": route.prefix,
         "path_rewrite": rule,
         "sent": sent,
-        "upgrade": upgrade(config, exchange, route),
+        "upgrade": upgrade(config, call),
         "limits": limits(config, route),
     }
 
 
-def rule_that_applies(
-    config: Config, exchange: Rehearsed, route: CompiledRoute
-) -> Setting | None:
+def rule_that_applies(config: Config, call: UpstreamCall) -> Setting | None:
     """The first rule of path_rewrite that matches, if one does."""
-    assert exchange.where is not None
-    path = exchange.where.path
+    route, path = call.route, call.where.path
     if path == b"*":
         return None
     rules = zip(route.route.path_rewrite.items(), route.path_rules, strict=True)
@@ -207,18 +203,18 @@ def as_written(target: Target, path: str) -> str:
     return urlsplit(target.text).path.rstrip("/") + path[len(base) :]
 
 
-def upgrade(config: Config, exchange: Rehearsed, route: CompiledRoute) -> Upgrade:
+def upgrade(config: Config, call: UpstreamCall) -> Upgrade:
     """Whether the request, or one that asked for an upgrade, is tunnelled."""
-    options = route.route
-    source = config.sources.get(f"{table_name(route.prefix)}.ws", DEFAULT)
+    options, head = call.route.route, call.head
+    source = config.sources.get(f"{table_name(call.route.prefix)}.ws", DEFAULT)
     ws = f"ws = {as_toml(options.ws)}, {source}"
-    field = exchange.head.get(b"upgrade")
+    field = head.get(b"upgrade")
     asked = text(field) if field else None
-    if exchange.upgrade:
+    if call.upgrade:
         reason = f"tunnelled, once the upstream has agreed ({ws})"
-    elif is_upgrade(exchange.head):
+    elif is_upgrade(head):
         reason = f"sent on as plain HTTP ({ws}); ws = true would tunnel it"
-    elif asked is not None and b"upgrade" in exchange.head.members(b"connection"):
+    elif asked is not None and b"upgrade" in head.members(b"connection"):
         reason = "left out: HTTP/2 is not tunnelled (RFC 9113 has no upgrade to it)"
     elif asked is not None:
         reason = "left out: Connection does not name it, so it asks for nothing"
@@ -226,7 +222,7 @@ def upgrade(config: Config, exchange: Rehearsed, route: CompiledRoute) -> Upgrad
         reason = f"none is asked for; one would be tunnelled ({ws})"
     else:
         reason = f"none is asked for; one would be sent on as plain HTTP ({ws})"
-    return Upgrade(asked, exchange.upgrade, reason)
+    return Upgrade(asked, call.upgrade, reason)
 
 
 def limits(config: Config, route: CompiledRoute) -> list[Setting]:

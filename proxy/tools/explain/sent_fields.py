@@ -1,4 +1,4 @@
-"""The fields of a rehearsed request: what became of each, secrets masked."""
+"""The fields of a dry run: what became of each, secrets masked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from proxy.credentials import SCHEME, is_secret_name, is_secret_value
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.http1.head import RequestHead
 from proxy.policy.header_fields import ALIKE, HOP_BY_HOP, connection_names
+from proxy.policy.request_plan import RequestPlan
 from proxy.policy.webdav_destination import moves
 
 
@@ -48,11 +49,11 @@ class Fields:
         place = f"{table_name(self.route.prefix)}.{key}"
         return f"{key}, {self.config.sources.get(place, DEFAULT)}"
 
-    def sent(self, head: RequestHead) -> list[SentField]:
-        """The fields of `head`, a request to an upstream."""
+    def sent(self, plan: RequestPlan) -> list[SentField]:
+        """The fields of a request to an upstream."""
         return [
             SentField(text(name), self.masked(name, value), self.origin(name, value))
-            for name, value in head.fields
+            for name, value in plan.fields
         ]
 
     def origin(self, name: bytes, value: bytes) -> str:
@@ -96,7 +97,7 @@ class Fields:
             key.startswith(table) and "${" in source for key, source in sources
         )
 
-    def left_out(self, sent: RequestHead) -> Iterator[LeftOut]:
+    def left_out(self, plan: RequestPlan) -> Iterator[LeftOut]:
         """The fields of the client that are not among those that are sent."""
         names = {name.lower(): name for name, _ in reversed(self.head.fields)}
         removed = {
@@ -104,8 +105,9 @@ class Fields:
             for name in self.route.route.headers.request.remove
         }
         named = connection_names(self.head)
+        sent = {name.lower() for name, _ in plan.fields}
         for key, name in reversed(names.items()):
-            if key in sent.index:
+            if key in sent:
                 continue
             if key in HOP_BY_HOP:
                 reason = "for one connection only"

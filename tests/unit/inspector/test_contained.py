@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from proxy.exchange.exchange import Exchange
+from proxy.http1.grammar import Fields
 from proxy.inspector.background_checks import Watch
 from proxy.inspector.exchange_history import Live
 from proxy.inspector.own_response import Answer
@@ -14,24 +15,29 @@ from proxy.inspector.peer_workers import owned
 from proxy.observe.capture_buffer import Budget
 from proxy.server.drain import Drain
 from proxy.timeline import Timeline
-from proxy.transport.capture import Side, TappedReceiver
+from proxy.transport.capture import Capture, Side
 from proxy.transport.client_connection import ClientConnection
-from proxy.transport.connection import Receiver
+from proxy.transport.connection import Feeder, Source
+from proxy.transport.pipeline import Pipeline
 from proxy.transport.ticker import Ticker
 from tests.conftest import InternalErrorLog
 from tests.support.raw import turns
 
 
 class Taker:
-    """Takes pieces."""
+    """A sink that keeps what it gets."""
 
+    feeder: Feeder | None = None
     blocked = False
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
 
-    def piece(self, data: bytes) -> None:
-        self.taken.append(data)
+    def send_piece(self, piece: bytes) -> None:
+        self.taken.append(piece)
+
+    def send_end(self, trailers: Fields) -> None:
+        raise AssertionError
 
 
 class Full:
@@ -57,9 +63,10 @@ def test_a_record_that_raises_is_left_alone_and_the_pieces_pass(
     internal_errors: InternalErrorLog,
 ) -> None:
     taker, record = Taker(), Full()
-    tap = TappedReceiver(cast("Receiver", taker), record, "response", lambda: 0.0)
-    tap.piece(b"a")
-    tap.piece(b"b")
+    pipeline = Pipeline(cast("Source", None), taker)
+    Capture(record, lambda: 0.0).attach(pipeline, "response")
+    pipeline.first.send_piece(b"a")
+    pipeline.first.send_piece(b"b")
     assert (taker.taken, record.asked) == ([b"a", b"b"], 1)
     assert len(internal_errors.told) == 1
 
@@ -81,15 +88,12 @@ def test_a_listener_that_raises_hears_no_more_and_the_others_do(
     assert len(internal_errors.told) == 1
 
 
-class Broken(Live):
+class Broken(list[Exchange]):
     """Exchanges that cannot be walked."""
 
-    def __init__(self) -> None:
-        clients = [cast("ClientConnection", object())]
-        super().__init__(clients, Ticker(lambda: 0.0))
-        self.looks = 0
+    looks = 0
 
-    def open(self) -> Iterator[Exchange]:
+    def __iter__(self) -> Iterator[Exchange]:
         self.looks += 1
         raise RuntimeError("no list")
 
@@ -97,14 +101,14 @@ class Broken(Live):
 async def test_a_watch_whose_look_failed_looks_again(
     internal_errors: InternalErrorLog,
 ) -> None:
-    live = Broken()
-    watch = Watch(live)
+    broken = Broken()
+    watch = Watch(Live(broken, Ticker(lambda: 0.0)), [object()])
     for looks in (1, 2):
         watch.stir()
         assert watch.timer is not None
         watch.timer.cancel()
         watch.begin()
-        assert live.looks == looks
+        assert broken.looks == looks
     assert watch.timer is not None
     watch.timer.cancel()
     assert len(internal_errors.told) == 1
@@ -132,14 +136,13 @@ async def test_an_answer_does_not_wait_for_a_task_that_raised() -> None:
 
 
 class Client:
-    """A connection that a drain finds open."""
+    """A connection that a drain finds open, and its exchange."""
 
     served = False
 
     def __init__(self, fault: Exception | None) -> None:
         self.fault = fault
         self.done: list[str] = []
-        self.exchange = self
         self.transport = self
 
     def act(self, what: str) -> bool:
@@ -169,15 +172,18 @@ class Client:
 
 async def test_a_drain_reaches_all_clients_whatever_one_of_them_raises() -> None:
     clients = [Client(None), Client(RuntimeError()), Client(None)]
-    drain = Drain(cast("list[ClientConnection]", clients), Ticker(lambda: 0.0))
+    drain = Drain(
+        cast("list[ClientConnection]", clients), lambda: clients, Ticker(lambda: 0.0)
+    )
     run = asyncio.get_running_loop().create_task(drain.run(1.0))
     for _ in range(2):  # the time for all, the time for the ends of events
         await turns(3)
         drain.over.set()
     assert await run == 4  # one at the shut down, and the cut of each
-    assert clients[0].done == ["drain", "shut down", "cut", "abort"]
+    assert clients[0].done == ["drain", "drain", "shut down", "cut", "abort"]
     assert clients[1].done == [
-        *("drain", "crashed", "shut down", "crashed", "cut", "crashed", "abort"),
+        *("drain", "crashed", "drain", "crashed"),
+        *("shut down", "crashed", "cut", "crashed", "abort"),
     ]
     assert clients[2].done == clients[0].done
     drain.ticker.stop()

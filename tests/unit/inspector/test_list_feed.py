@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,14 +20,12 @@ class Crowd(Live):
     """So many exchanges, without their clients."""
 
     def __init__(self, count: int) -> None:
-        super().__init__((), Ticker(lambda: 0.0))
-        self.exchanges = [
+        exchanges = [
             SimpleNamespace(timeline=Timeline(0.0, b"::1"), phase=Phase.RELAYING)
             for _ in range(count)
         ]
-
-    def open(self) -> Iterator[Exchange]:
-        return cast("Iterator[Exchange]", iter(self.exchanges))
+        self.crowd = cast("list[Exchange]", exchanges)
+        super().__init__(self.crowd, Ticker(lambda: 0.0))
 
 
 def test_those_that_have_no_room_are_counted() -> None:
@@ -38,7 +35,7 @@ def test_those_that_have_no_room_are_counted() -> None:
     assert len(feed.open_rows(0.0, 0.0)) == MOST_OPEN
     assert feed.more == 234
     assert feed.open_rows(0.0, 0.0) == []
-    del crowd.exchanges[:200]
+    del crowd.crowd[:200]
     feed.open_rows(0.0, 0.0)
     feed.gone()
     assert len(feed.open_rows(0.0, 0.0)) == 200
@@ -82,7 +79,7 @@ async def test_what_does_not_change_is_told_once(count: int) -> None:
     for _ in range(40):
         feed.check(1.0)
     assert len(answer.events) == first
-    crowd.exchanges[7 % count].timeline.pieces += 1
+    crowd.crowd[7 % count].timeline.call.pieces += 1
     feed.check(1.0)
     (event,) = answer.events[first:]
     told = msgspec.json.decode(event.partition(b"data: ")[2])
@@ -96,7 +93,7 @@ async def test_one_more_without_room_is_one_short_event() -> None:
     feed, answer = begun(crowd)
     crowd.ticker.stop()
     first = len(answer.events)
-    crowd.exchanges.append(Crowd(1).exchanges[0])
+    crowd.crowd.append(Crowd(1).crowd[0])
     for _ in range(4):
         feed.check(1.0)
     (event,) = answer.events[first:]

@@ -26,12 +26,7 @@ class CompiledRoute:
         return self
 
 
-@dataclass
-class Client:
-    """What is known of the client."""
-
-    address: bytes = b"192.0.2.7"
-    scheme: bytes = b"http"
+ADDRESS = b"192.0.2.7"  # of a client
 
 
 def compiled(

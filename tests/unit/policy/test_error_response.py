@@ -23,9 +23,10 @@ from proxy.policy.error_response import (
     ADVICE,
     Failure,
     failure_event,
-    failure_response,
+    plan_failure,
     wants_page,
 )
+from proxy.policy.response_plan import TERMS
 from tests.unit.http1.heads import request
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
@@ -48,10 +49,9 @@ def answered(
 ) -> tuple[ResponseHead, bytes]:
     """Head and body of the whole response, read as a client would."""
     method = b"GET" if head is None else head.method
-    start, _, rest = failure_response(told, head, keep_alive, DATE).partition(
-        b"\r\n\r\n"
-    )
-    answer = parse_response_head(start + b"\r\n\r\n")
+    terms = TERMS[head is None or head.minor >= 1][keep_alive]
+    plan, rest = plan_failure(told, head, terms, DATE)
+    answer = parse_response_head(plan.text)
     body = response_body(answer, method)
     payload = body.feed(rest) if rest else b""
     assert body.complete

@@ -6,9 +6,9 @@ import pytest
 
 from proxy.config.route import FieldRules
 from proxy.http1.grammar import Fields
+from proxy.http1.text import head_bytes
 from proxy.policy.header_fields import (
     Rules,
-    head_bytes,
     merge_member,
     remove_member,
     without,

@@ -10,12 +10,12 @@ from proxy.errors import MalformedRequest
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
-from proxy.policy.messages import upstream_request
+from proxy.policy.request_plan import RequestPlanner, Sender
 from proxy.policy.webdav_destination import check_destination
 from proxy.timeline import monotonic
 from proxy.tools.explain.dry_run import Stopped
 from tests.unit.http1.heads import request
-from tests.unit.policy.compiled import Client
+from tests.unit.policy.compiled import ADDRESS
 
 Routes = dict[str, dict[str, object]]
 STRIPPED: Routes = {"/dav": {"target": "http://up:9000", "path_rewrite": {"^/dav": ""}}}
@@ -36,7 +36,7 @@ def routed(routes: Routes, **options: object) -> CompiledRoute:
     tables = {prefix: {**each, **options} for prefix, each in routes.items()}
     document: dict[str, object] = {"server": {"port": 1}, "routes": tables}
     config = build(Reader("", {}), document, {})
-    compiled = CompiledRoutes(config, Stopped(monotonic), lambda timeline: None)
+    compiled = CompiledRoutes(config, Stopped(monotonic))
     return compiled.router.match(b"/dav")
 
 
@@ -49,16 +49,19 @@ def sent(
 ) -> RequestHead:
     """The request as the route's first target gets it."""
     head = request(b"Host: " + host, *lines, start=method + b" /dav/a HTTP/1.1")
-    written = upstream_request(
-        head,
-        route,
-        route.route.targets[0],
-        b"/dav/a",
-        host,
-        request_body(head),
-        Client(),
-        upgrade=False,
-        trusted=trusted,
+    written = (
+        RequestPlanner()
+        .plan(
+            head,
+            request_body(head),
+            Sender(ADDRESS, b"http", trusted or route.route.trust_forwarded),
+            route,
+            route.route.targets[0],
+            b"/dav/a",
+            host,
+            upgrade=False,
+        )
+        .text
     )
     return parse_request_head(written)
 
@@ -167,17 +170,18 @@ def test_heads_that_share_their_fields_do_not_share_the_destination() -> None:
         b"Destination: " + PUBLIC + b"/dav/b",
         start=b"PUT /dav/a HTTP/1.1",
     )
+    planner = RequestPlanner()
     for method, there in ((b"PUT", False), (b"MOVE", True), (b"PUT", False)):
-        written = upstream_request(
+        written = planner.plan(
             head.again(method, b"/dav/a"),
+            request_body(head),
+            Sender(ADDRESS, b"http", False),
             route,
             route.route.targets[0],
             b"/dav/a",
             b"public:8080",
-            request_body(head),
-            Client(),
             upgrade=False,
-        )
+        ).text
         assert (b"Destination: http://up:9000/b\r\n" in written) is there
 
 

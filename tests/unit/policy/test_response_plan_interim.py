@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.config.route import FieldRules
 from proxy.http1.head import parse_response_head
-from proxy.policy.messages import informational, switching
+from proxy.policy.response_plan import plan_interim, plan_switch
 from tests.unit.http1.heads import response
 from tests.unit.policy.compiled import compiled
 
@@ -19,7 +19,7 @@ def test_an_informational_response_goes_on_without_framing() -> None:
         b"Link: </b.js>",
         start=b"HTTP/1.1 103 Early Hints",
     )
-    assert informational(came) == (
+    assert plan_interim(came).text == (
         b"HTTP/1.1 103 Early Hints\r\n"
         b"Link: </a.css>; rel=preload\r\nLink: </b.js>\r\n\r\n"
     )
@@ -27,7 +27,7 @@ def test_an_informational_response_goes_on_without_framing() -> None:
 
 def test_100_continue_goes_on_bare() -> None:
     came = response(start=b"HTTP/1.1 100 Continue")
-    assert informational(came) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert plan_interim(came).text == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def test_a_switch_of_protocols_goes_on_with_what_the_protocol_needs() -> None:
@@ -42,7 +42,7 @@ def test_a_switch_of_protocols_goes_on_with_what_the_protocol_needs() -> None:
         start=b"HTTP/1.1 101 Switching Protocols",
     )
     head = parse_response_head(
-        switching(came, compiled(response=FieldRules(remove=["Server"])))
+        plan_switch(came, compiled(response=FieldRules(remove=["Server"]))).text
     )
     assert (head.status, head.reason) == (101, b"Switching Protocols")
     assert head.fields == [

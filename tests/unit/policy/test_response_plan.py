@@ -7,10 +7,10 @@ from itertools import product
 import pytest
 
 from proxy.config.route import FieldRules
-from proxy.http1.framing import LengthBody, response_body
+from proxy.http1.framing import response_body
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.policy.delivery import decide
-from proxy.policy.messages import client_response
+from proxy.policy.response_plan import TERMS, ResponsePlanner
 from tests.unit.http1.heads import response
 from tests.unit.policy.compiled import CompiledRoute, compiled
 
@@ -25,22 +25,16 @@ def sent(
     keep_alive: bool = True,
     route: CompiledRoute | None = None,
 ) -> ResponseHead:
-    """The response to the client, framed as `forward` does, read back strictly."""
+    """The response to the client, read back strictly."""
     head = response(*lines, start=start)
     body = response_body(head, method)
     delivery = decide(head, body, "unless-no-transform")
-    sized = isinstance(body, LengthBody) and not delivery.codings
-    written = client_response(
-        head,
-        body,
-        delivery,
-        route or compiled(),
-        client_minor,
-        chunked=not sized and client_minor >= 1,
-        keep_alive=keep_alive,
-        date=lambda: DATE,
+    terms = TERMS[client_minor >= 1][keep_alive]
+    plan = ResponsePlanner().final(
+        head, body, delivery, route or compiled(), terms, lambda: DATE
     )
-    return parse_response_head(written)
+    assert parse_response_head(plan.text).fields == plan.all_fields
+    return parse_response_head(plan.text)
 
 
 def framing(head: ResponseHead) -> dict[bytes, bytes]:

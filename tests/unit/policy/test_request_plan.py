@@ -8,10 +8,16 @@ from proxy.config.route import FieldRules
 from proxy.errors import MalformedRequest
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
-from proxy.policy.messages import hops_left, upstream_request
+from proxy.policy.request_plan import (
+    IDEMPOTENT,
+    RequestPlanner,
+    Sender,
+    hops_left,
+    takes_trailers,
+)
 from proxy.policy.routing import destination
 from tests.unit.http1.heads import request
-from tests.unit.policy.compiled import Client, CompiledRoute, compiled
+from tests.unit.policy.compiled import ADDRESS, CompiledRoute, compiled
 
 
 def sent(
@@ -36,17 +42,17 @@ def written(
 ) -> bytes:
     """The upstream request."""
     where = destination(head)
-    return upstream_request(
+    plan = RequestPlanner().plan(
         head,
+        request_body(head),
+        Sender(ADDRESS, b"http", trusted or ready.route.trust_forwarded),
         ready,
         ready.route.targets[0],
         where.path,
         where.authority,
-        request_body(head),
-        Client(),
         upgrade=upgrade,
-        trusted=trusted,
     )
+    return plan.text
 
 
 def framing(head: RequestHead) -> dict[bytes, bytes]:
@@ -301,3 +307,25 @@ def test_hops_that_are_no_number_are_refused(value: bytes) -> None:
     head = request(b"Max-Forwards: " + value, start=b"OPTIONS * HTTP/1.1")
     with pytest.raises(MalformedRequest, match=r"^invalid Max-Forwards '"):
         hops_left(head)
+
+
+@pytest.mark.parametrize(
+    ("lines", "minor", "taken"),
+    [
+        pytest.param([b"TE: trailers"], 1, True, id="trailers"),
+        pytest.param([b"TE: deflate;q=0.5, Trailers"], 1, True, id="among others"),
+        pytest.param([b"TE: trailers"], 0, False, id="1.0 has no chunks"),
+        pytest.param([b"TE: gzip"], 1, False, id="another word"),
+        pytest.param([], 1, False, id="none"),
+    ],
+)
+def test_trailers_are_for_who_wants_them(
+    lines: list[bytes], minor: int, taken: bool
+) -> None:
+    head = request(b"Host: a", *lines, start=b"GET / HTTP/1.%d" % minor)
+    assert takes_trailers(head) is taken
+
+
+def test_only_idempotent_methods_may_be_sent_twice() -> None:
+    """RFC 9110 §9.2.2; a method that is unknown is not."""
+    assert {b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"} == IDEMPOTENT

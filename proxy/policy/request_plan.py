@@ -1,0 +1,216 @@
+"""The request to an upstream, decided once: its target, its fields, its framing.
+
+Framing is always our own (RFC 9112 §6): exactly one of Content-Length and
+chunked, computed from what will be sent, never copied. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Protocol
+
+from proxy.config.route import Route
+from proxy.config.target import Target
+from proxy.errors import MalformedRequest
+from proxy.http1.framing import Body, LengthBody
+from proxy.http1.grammar import Fields, shown
+from proxy.http1.head import RequestHead
+from proxy.http1.text import CHUNKED, head_bytes
+from proxy.policy.forwarded import public_address
+from proxy.policy.header_fields import Rules, request_fields
+from proxy.policy.path_rewrite import Rules as PathRules
+from proxy.policy.path_rewrite import upstream_path
+from proxy.policy.upgrade import upgrade_fields
+from proxy.policy.webdav_destination import Destined, moves, upstream_destination
+
+# RFC 9110 §9.2.2
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+TAKES_TRAILERS: Fields = [(b"TE", b"trailers"), (b"Connection", b"TE")]
+# The methods whose hops are counted (RFC 9110 §7.6.2).
+COUNTED = frozenset({b"OPTIONS", b"TRACE"})
+HOPS = re.compile(rb"\d++")
+MOST_HOPS = 1000  # what is allowed beyond that is sent on as this
+# A field section up to this size is remembered for the next request, which often
+# has the same: planned and written it takes three times its size.
+REMEMBERED_BYTES = 4096
+
+
+class RouteRules(Protocol):
+    """What a route has compiled for its messages."""
+
+    route: Route
+    path_rules: PathRules
+    request_rules: Rules
+    response_rules: Rules
+
+    def find(self, path: bytes, /) -> Destined:
+        """The route of another path."""
+
+
+class Sender(NamedTuple):
+    """The client: the address of the peer, the scheme that it used, and whether
+    what it says of the hops before it counts."""
+
+    address: bytes
+    scheme: bytes
+    trusted: bool
+
+
+class RequestPlan:
+    """One request to an upstream, as it is sent.
+
+    `fields` has all of them, those of its framing included; `section` is the same
+    as HTTP/1.1 text, from the end of the request line on.
+    """
+
+    __slots__ = ("fields", "method", "path", "section")
+
+    def __init__(
+        self, method: bytes, path: bytes, fields: Fields, section: bytes
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.fields = fields
+        self.section = section
+
+    @property
+    def line(self) -> bytes:
+        """The request line (RFC 9112 §3)."""
+        return b"%b %b HTTP/1.1" % (self.method, self.path)
+
+    @property
+    def text(self) -> bytes:
+        """The head as HTTP/1.1 text."""
+        return b"%b %b HTTP/1.1%b" % (self.method, self.path, self.section)
+
+
+class RequestPlanner:
+    """Makes the plans of one client's requests.
+
+    Remembers the last fields: a client sends the same with one request after the
+    other, and most of the work is theirs.
+    """
+
+    __slots__ = ("authority", "came", "fields", "route", "section", "target", "terms")
+
+    def __init__(self) -> None:
+        self.came: Fields | None = None  # the fields of the client, by identity
+        self.route: RouteRules | None = None
+        self.target: Target | None = None
+        self.authority: bytes | None = None
+        self.terms: tuple[object, ...] = ()
+        self.fields: Fields = []
+        self.section = b""
+
+    def plan(
+        self,
+        head: RequestHead,
+        body: Body,
+        sender: Sender,
+        route: RouteRules,
+        target: Target,
+        path: bytes,
+        authority: bytes | None,
+        *,
+        upgrade: bool,
+    ) -> RequestPlan:
+        """The request to `target`, for `path`; `authority` is what was asked for."""
+        method = head.method
+        special = b"destination" in head.index or (
+            b"max-forwards" in head.index and method in COUNTED
+        )
+        terms = (upgrade, sender)
+        if (
+            special
+            or head.fields is not self.came
+            or route is not self.route
+            or target is not self.target
+            or authority != self.authority
+            or terms != self.terms
+        ):
+            fields = upstream_fields(
+                head, body, sender, route, target, authority, upgrade=upgrade
+            )
+            section = head_bytes(b"", fields)
+            if special or len(section) > REMEMBERED_BYTES:
+                self.came, self.fields, self.section = None, [], b""
+            else:
+                self.came, self.route, self.target = head.fields, route, target
+                self.authority, self.terms = authority, terms
+                self.fields, self.section = fields, section
+        else:
+            fields, section = self.fields, self.section
+        path = upstream_path(target.path, route.path_rules, path)
+        return RequestPlan(method, path, fields, section)
+
+
+def takes_trailers(head: RequestHead) -> bool:
+    """Does the client want trailers (RFC 9110 §10.1.4)?"""
+    return (
+        b"te" in head.index
+        and head.version != "1.0"
+        and b"trailers" in head.members(b"te")
+    )
+
+
+def hops_left(head: RequestHead) -> int | None:
+    """How many more hops a request may take; None: nobody counts them.
+
+    Raises:
+        MalformedRequest: not one number.
+    """
+    if b"max-forwards" not in head.index or head.method not in COUNTED:
+        return None
+    value = head.index[b"max-forwards"]
+    if HOPS.fullmatch(value) is None:
+        raise MalformedRequest(f"invalid Max-Forwards {shown(value)}")
+    digits = value.lstrip(b"0") or b"0"
+    return MOST_HOPS if len(digits) > 3 else int(digits)
+
+
+def upstream_fields(
+    head: RequestHead,
+    body: Body,
+    sender: Sender,
+    route: RouteRules,
+    target: Target,
+    authority: bytes | None,
+    *,
+    upgrade: bool,
+) -> Fields:
+    """The fields of the request to the upstream, framing included."""
+    options = route.route
+    destination = None
+    if moves(head):
+        public = public_address(head, sender.scheme, sender.trusted)
+        destination = upstream_destination(
+            head, public.authority, options, target, route.find
+        )
+    asked = authority or b""
+    fields = request_fields(
+        head,
+        host=target.authority if options.change_origin or not asked else asked,
+        authority=asked,
+        client=sender.address,
+        scheme=sender.scheme,
+        trust_forwarded=sender.trusted,
+        rules=route.request_rules,
+        origin=target.origin if options.rewrite_origin else None,
+        accept_encoding=options.accept_encoding,
+        destination=destination,
+    )
+    hops = hops_left(head)
+    if hops:
+        fields = [
+            (name, b"%d" % (hops - 1) if name.lower() == b"max-forwards" else value)
+            for name, value in fields
+        ]
+    if not isinstance(body, LengthBody):
+        fields.append(CHUNKED)
+    elif b"content-length" in head.index:
+        fields.append((b"Content-Length", b"%d" % body.remaining))
+    if upgrade:
+        fields += upgrade_fields(head)
+    elif takes_trailers(head):
+        fields += TAKES_TRAILERS
+    return fields

@@ -1,0 +1,137 @@
+"""One direction of an exchange: from a source, through slots in their order, to a sink.
+
+A slot sees each piece on its way to the sink, as the sink gets it: decoded. Where
+it stands is said by its rank, not by when it was put in. With no slot filled a
+piece is one call.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias
+
+from proxy.http1.grammar import Fields
+from proxy.transport.connection import Feeder, Sink, Source
+
+# Ranks: a slot stands behind those of a lower rank, nearer to the sink.
+BOUNDARY = 1  # knows where an event ends
+HEARTBEAT = 2  # adds comments between two events
+LOG = 3  # keeps what a client may ask for again
+CAPTURE = 4  # shows what goes out
+
+Next: TypeAlias = "Slot | Sink"
+
+
+class Slot:
+    """Something in the way of the pieces of one direction."""
+
+    __slots__ = ("next",)
+    rank: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        self.next: Next = NOWHERE
+
+    def send_piece(self, piece: bytes) -> None:
+        """Pass a piece on; never empty."""
+        self.next.send_piece(piece)
+
+    def send_end(self, trailers: Fields) -> None:
+        """The body is complete."""
+        self.next.send_end(trailers)
+
+    def drained(self) -> None:
+        """The peer has taken all that waited for it."""
+
+
+class Pipeline:
+    """One direction. `first` gets each piece: a slot, or the sink itself."""
+
+    __slots__ = ("first", "sink", "source")
+
+    def __init__(self, source: Source, sink: Sink) -> None:
+        self.source = source
+        self.sink = sink
+        self.first: Next = sink
+
+    def arrival(self) -> float | None:
+        """When the piece came that is being sent, on the clock; None: just now."""
+        return None
+
+    def insert(self, slot: Slot) -> None:
+        """Put a slot into its place; of equal ranks, behind those that are there."""
+        before: Slot | None = None
+        each = self.first
+        while isinstance(each, Slot) and each.rank <= slot.rank:
+            before, each = each, each.next
+        slot.next = each
+        if before is None:
+            self.first = slot
+        else:
+            before.next = slot
+
+    def remove(self, slot: Slot) -> None:
+        """Take a slot out, if it is there."""
+        before: Slot | None = None
+        each = self.first
+        while isinstance(each, Slot):
+            if each is slot:
+                if before is None:
+                    self.first = slot.next
+                else:
+                    before.next = slot.next
+                return
+            before, each = each, each.next
+
+    def tell_drained(self) -> None:
+        """Tell the slots that the peer has taken all that waited for it."""
+        each = self.first
+        while isinstance(each, Slot):
+            each.drained()
+            each = each.next
+
+    def detach(self) -> None:
+        """Feed the sink no longer; bytes already written still go out."""
+        if self.sink.feeder is self:
+            waits = self.first is not self.sink and self.sink.blocked
+            self.sink.feeder = Rest(self) if waits else None
+
+    def sink_blocked(self) -> None:
+        """More bytes wait for the peer than may."""
+        self.source.pause_reading()
+
+    def sink_ready(self) -> None:
+        """The peer has read on."""
+        self.tell_drained()
+        self.source.resume_reading()
+
+
+class Rest:
+    """Waits for the last bytes of a direction that is over, for its slots."""
+
+    __slots__ = ("pipeline",)
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+
+    def sink_blocked(self) -> None:
+        pass
+
+    def sink_ready(self) -> None:
+        self.pipeline.tell_drained()
+        if self.pipeline.sink.feeder is self:
+            self.pipeline.sink.feeder = None
+
+
+class Nowhere:
+    """What follows a slot that is in no pipeline."""
+
+    feeder: Feeder | None = None
+    blocked = False
+
+    def send_piece(self, piece: bytes) -> None:
+        pass
+
+    def send_end(self, trailers: Fields) -> None:
+        pass
+
+
+NOWHERE = Nowhere()
