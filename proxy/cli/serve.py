@@ -36,7 +36,7 @@ def add_serve(commands: Commands) -> None:
     serve.add_argument(
         "--watch",
         action="store_true",
-        help="reload when the configuration file or the certificate changes",
+        help="reload when the configuration file, the certificate or a ca_file changes",
     )
     serve.add_argument(
         "--tls",

@@ -59,6 +59,14 @@ class Watch:
         self.again: dict[str, float] = {}
         self.on = True
 
+    def configure(self, *, on: bool) -> None:
+        """Look from now on, at what runs already too; or no more."""
+        self.on = on
+        if not on:
+            self.close()
+        elif self.clients:
+            self.stir()
+
     def stir(self) -> None:
         """There is a client: look, as long as there are any."""
         if self.timer is None and self.on:

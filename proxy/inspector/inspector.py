@@ -86,7 +86,7 @@ class Inspector:
     def configure(self, config: Config) -> None:
         """Be as a configuration says; called again after a reload."""
         self.settings = config.inspector
-        self.watch.on = config.log.warnings
+        self.watch.configure(on=config.log.warnings)
         self.own_names = names_of(config)
         self.scraping.configure(config.metrics.enabled is not False)
         self.end_feeds()

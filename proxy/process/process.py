@@ -14,26 +14,28 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from proxy import __version__
 from proxy.config.certificate import CertificateFault
 from proxy.config.effective import route_table
 from proxy.config.model import Config
-from proxy.errors import concerning
+from proxy.errors import ConfigError, concerning
 from proxy.exchange import forward
 from proxy.line_writer import WRITERS, finish, line_writer
 from proxy.observe.access_log import AccessLog
-from proxy.process.reload import Reloader
+from proxy.process.reload import Reloader, faults_of, listening
 from proxy.process.signals import Signals
 from proxy.quantities import counted
-from proxy.server.listener import listening_fault
 from proxy.server.server import Observer, Server
 from proxy.transport.fd_limit import raise_limit
 
 log = logging.getLogger("unbuffered")
+
+Hurry = TypeVar("Hurry")
 
 OK, FAILED, USAGE, CUT = 0, 1, 2, 3
 BY_SIGNAL = 128  # and its number, as a shell has it
@@ -120,9 +122,10 @@ async def serve(
         reloader = Reloader(server, read, observers, watch)
         signals.on_hangup(reloader.ask)
     try:
-        await server.start()
-    except (OSError, CertificateFault) as fault:
-        print_error(f"cannot listen on {listening_fault(config.server, fault)}")
+        with listening(config):
+            await server.start()
+    except (ConfigError, CertificateFault) as fault:
+        print_error("; ".join(faults_of(fault)))
         return FAILED
     say(banner(config, server.port))
     if ready is not None:
@@ -135,7 +138,9 @@ async def serve(
             tasks.append(loop.create_task(reloader.watch()))
     await signals.stop()
     await cancelled(tasks)
-    return await drain(server, signals)
+    seconds = server.config.server.drain_seconds
+    begun = partial(say_draining, seconds=seconds)
+    return say_ended(*await drain(server, seconds, begun, signals.stop()))
 
 
 def observers(config: Config) -> list[Observer]:
@@ -157,22 +162,29 @@ def observers(config: Config) -> list[Observer]:
     return wanted
 
 
-async def drain(server: Server, signals: Signals) -> int:
-    """Let open exchanges end for a while; a second signal ends them at once."""
+async def drain(
+    server: Server,
+    seconds: float,
+    begun: Callable[[int], None],
+    hurry: Coroutine[Any, Any, Hurry],
+) -> tuple[int, Hurry | None]:
+    """Let open exchanges end for a while, or until `hurry` ends: then at once.
+
+    `begun` is told how many there are. Returns how many clients were left with half
+    a response, and what `hurry` gave.
+    """
     loop = asyncio.get_running_loop()
-    seconds = server.config.server.drain_seconds
     under_way = server.under_way
     drained = loop.create_task(server.stop(seconds))
     await asyncio.sleep(0)  # it has begun before anyone is told
-    say_draining(under_way, seconds)
-    again = loop.create_task(signals.stop())
-    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
-    if not drained.done():
-        await cancelled([drained])
-        await server.stop()
-        return BY_SIGNAL + again.result()
-    await cancelled([again])
-    return say_cut(drained.result())
+    begun(under_way)
+    hurried = loop.create_task(hurry)
+    await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+    if drained.done():
+        await cancelled([hurried])
+        return drained.result(), None
+    await cancelled([drained])
+    return await server.stop(), hurried.result()
 
 
 def say_draining(under_way: int, seconds: float) -> None:
@@ -184,8 +196,10 @@ def say_draining(under_way: int, seconds: float) -> None:
         )
 
 
-def say_cut(cut: int) -> int:
-    """How it ended; the exit code."""
+def say_ended(cut: int, again: int | None) -> int:
+    """How it ended; the exit code. `again`: the signal that hurried it, if one did."""
+    if again is not None:
+        return BY_SIGNAL + again
     if cut:
         say(f"{counted(cut, 'exchange')} cut before the end")
     return CUT if cut else OK

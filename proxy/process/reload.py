@@ -13,7 +13,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from proxy.config.certificate import CertificateFault
@@ -48,8 +48,7 @@ class Reloader:
         self.server = server
         self.read = read
         self.observers = observers
-        self.path = path  # of what is watched
-        self.watched = Watched(watched_files(path, server.config))
+        self.watched = Watched(path, server.config)
         self.asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -67,8 +66,7 @@ class Reloader:
         """Read the configuration and serve by it; False if it was refused."""
         before = self.server.config
         try:
-            config = read_again(self.read, before)
-            told = changes(before, config)
+            config, told = read_again(self.read, before)
             await apply(self.server, config, self.observers)
         except Exception as fault:
             return refuse(faults_of(fault))
@@ -79,12 +77,12 @@ class Reloader:
         """Reload when the file, or the certificate, has changed; until cancelled."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if self.watched.changed(watched_files(self.path, self.server.config)):
+            if self.watched.changed(self.server.config):
                 self.ask()
 
 
-def read_again(read: Read, before: Config) -> Config:
-    """The configuration that a reload asks for.
+def read_again(read: Read, before: Config) -> tuple[Config, str]:
+    """The configuration that a reload asks for, and what is new in it.
 
     Raises:
         ConfigError: it has faults, or cannot be had without a restart.
@@ -93,7 +91,7 @@ def read_again(read: Read, before: Config) -> Config:
         config = read()
     if refusal := asks_for_restart(before, config):
         raise ConfigError([refusal])
-    return config
+    return config, changes(before, config)
 
 
 async def apply(
@@ -111,8 +109,15 @@ async def apply(
     wanted = None
     if (config.log, config.tracing) != (before.log, before.tracing):
         wanted = observers(config)
-    try:
+    with listening(config, before):
         await server.reload(config, sockets, wanted)
+
+
+@contextlib.contextmanager
+def listening(config: Config, before: Config | None = None) -> Iterator[None]:
+    """Tell as a fault of a configuration that nothing can listen as it says."""
+    try:
+        yield
     except OSError as fault:
         raise ConfigError([cannot_listen(config, before, fault)]) from fault
 
@@ -153,37 +158,35 @@ def asks_for_restart(before: Config, after: Config) -> str:
 
 
 class Watched:
-    """Files that may change. Looks at size and time, as `make` does.
+    """The files of a configuration. Looks at size and time, as `make` does.
 
-    `files` is what is in force; a change since this moment is one.
+    `path` is its own; without it nothing is watched. A change since this moment is one.
     """
 
-    def __init__(self, files: Sequence[Path | str]) -> None:
-        self.known = self.seen = conditions(files)
+    def __init__(self, path: Path | None, config: Config) -> None:
+        self.path = path
+        self.known = self.seen = self.conditions(config)
 
-    def changed(self, files: Sequence[Path | str]) -> bool:
+    def conditions(self, config: Config) -> list[tuple[int, ...] | None]:
+        """What changes with the content of any of the files."""
+        if self.path is None:
+            return []
+        named = [config.server.tls_certificate, config.server.tls_key]
+        named += [route.ca_file for route in config.routes.values()]
+        return [condition(self.path), *(condition(file) for file in named if file)]
+
+    def changed(self, config: Config) -> bool:
         """Have they changed, and are they at rest again since the last look?
 
-        An editor writes a file in several steps; half a file is no news.
+        `config` is in force. An editor writes a file in several steps; half a file
+        is no news.
         """
-        state = conditions(files)
+        state = self.conditions(config)
         at_rest, self.seen = state == self.seen, state
         if state == self.known or not at_rest or None in state:
             return False
         self.known = state
         return True
-
-
-def watched_files(path: Path | None, config: Config) -> list[Path | str]:
-    """The file of a configuration, and those that it names; none without the first."""
-    if path is None:
-        return []
-    return [path, config.server.tls_certificate, config.server.tls_key]
-
-
-def conditions(files: Sequence[Path | str]) -> list[tuple[int, ...] | None]:
-    """What changes with the content of any of them."""
-    return [condition(file) for file in files if file]
 
 
 def condition(file: Path | str) -> tuple[int, ...] | None:
@@ -195,11 +198,17 @@ def condition(file: Path | str) -> tuple[int, ...] | None:
 
 
 def cannot_listen(
-    config: Config, before: Config, fault: OSError, *, can_share: bool = CAN_SHARE
+    config: Config,
+    before: Config | None,
+    fault: OSError,
+    *,
+    can_share: bool = CAN_SHARE,
 ) -> str:
-    """Why the listener could not be moved."""
+    """Why the listener could not be opened, or moved from where it was before."""
     port = config.server.port
-    if fault.errno == errno.EADDRINUSE and port == before.server.port and not can_share:
+    if before is not None and port != before.server.port:
+        before = None
+    if before is not None and fault.errno == errno.EADDRINUSE and not can_share:
         return (
             f"cannot listen on {config.server.host}:{port}: this proxy itself listens "
             f"on {before.server.host}:{port}, or another program does; on this system "

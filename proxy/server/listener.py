@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
-from proxy.config.certificate import CertificateFault, certificate_context
+from proxy.config.certificate import certificate_context
 from proxy.config.model import Server as Settings
 from proxy.server.port_sharing import (
     CAN_SHARE,
@@ -340,11 +340,9 @@ def deepen(server: asyncio.Server) -> None:
             twin.listen(BACKLOG)
 
 
-def listening_fault(settings: Settings, fault: OSError | CertificateFault) -> str:
+def listening_fault(settings: Settings, fault: OSError) -> str:
     """Where it cannot listen, and why."""
-    reason = str(fault)
-    if isinstance(fault, OSError):
-        reason = REASONS.get(fault.errno or 0) or (fault.strerror or reason).lower()
+    reason = REASONS.get(fault.errno or 0) or (fault.strerror or str(fault)).lower()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{host}:{settings.port}: {reason}"
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.config.load import from_routes, load
 from proxy.config.model import Config
@@ -20,6 +21,7 @@ from tests.support.looking import looking
 from tests.support.raw import Upstream, became, chunk, connect
 from tests.support.running import RunningProxy, Table, document
 
+CONFIG = from_routes({"/a": "http://h:1"})
 GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -341,34 +343,46 @@ async def test_what_may_be_looked_at_no_longer_is_not_shown_on(
 def test_a_change_is_seen_once_the_file_is_at_rest(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     write(path, "one", 1)
-    watched = Watched([path, ""])
-    assert not watched.changed([path, ""])
+    watched = Watched(path, CONFIG)
+    assert not watched.changed(CONFIG)
     write(path, "t", 2)
-    assert not watched.changed([path, ""])
+    assert not watched.changed(CONFIG)
     write(path, "two", 3)
-    assert not watched.changed([path, ""])
-    assert watched.changed([path, ""])
-    assert not watched.changed([path, ""])
+    assert not watched.changed(CONFIG)
+    assert watched.changed(CONFIG)
+    assert not watched.changed(CONFIG)
 
 
 def test_a_file_that_is_away_is_no_change_and_its_return_is_one(tmp_path: Path) -> None:
     """Some editors delete a file before they write it."""
     path = tmp_path / "config.toml"
     write(path, "one", 1)
-    watched = Watched([path])
+    watched = Watched(path, CONFIG)
     path.unlink()
-    assert not watched.changed([path])
-    assert not watched.changed([path])
+    assert not watched.changed(CONFIG)
+    assert not watched.changed(CONFIG)
     write(path, "one", 2)
-    assert not watched.changed([path])
-    assert watched.changed([path])
+    assert not watched.changed(CONFIG)
+    assert watched.changed(CONFIG)
 
 
-def test_a_certificate_is_watched_too(tmp_path: Path) -> None:
-    path, certificate = tmp_path / "config.toml", tmp_path / "cert.pem"
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [("server", "tls_certificate"), ("server", "tls_key"), ("route", "ca_file")],
+)
+def test_the_files_that_it_names_are_watched_too(
+    tmp_path: Path, place: str, key: str
+) -> None:
+    path, named = tmp_path / "config.toml", tmp_path / "named.pem"
     write(path, "one", 1)
-    write(certificate, "one", 1)
-    watched = Watched([path, str(certificate)])
-    write(certificate, "two", 2)
-    assert not watched.changed([path, str(certificate)])
-    assert watched.changed([path, str(certificate)])
+    write(named, "one", 1)
+    server, route = CONFIG.server, CONFIG.routes["/a"]
+    if place == "server":
+        server = replace(server, **{key: str(named)})
+    else:
+        route = replace(route, **{key: str(named)})
+    config = replace(CONFIG, server=server, routes={"/a": route})
+    watched = Watched(path, config)
+    write(named, "two", 2)
+    assert not watched.changed(config)
+    assert watched.changed(config)

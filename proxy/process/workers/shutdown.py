@@ -10,16 +10,15 @@ import logging
 import os
 
 from proxy.process.process import (
-    BY_SIGNAL,
     CUT,
     FAILED,
     OK,
     print_error,
-    say_cut,
     say_draining,
+    say_ended,
 )
 from proxy.process.workers.channel import Cut, Stop
-from proxy.process.workers.worker_process import Child
+from proxy.process.workers.worker_process import WorkerProcess
 from proxy.process.workers.worker_reload import Workers
 from proxy.server.drain import BOUNDARY_SECONDS
 from proxy.server.server import GONE_SECONDS
@@ -30,7 +29,7 @@ log = logging.getLogger("unbuffered")
 HUNG_SECONDS = 2.0  # beyond what a drain may take
 
 
-class Departure:
+class Shutdown:
     """Whether the end has begun, and how far it is."""
 
     def __init__(self, workers: Workers) -> None:
@@ -79,7 +78,7 @@ class Departure:
 
     # -- how far it is
 
-    def draining(self, child: Child, exchanges: int) -> None:
+    def draining(self, child: WorkerProcess, exchanges: int) -> None:
         """A worker tells what it waits for."""
         self.under_way[child.number] = exchanges
         self.tell()
@@ -116,7 +115,6 @@ class Departure:
         if self.failure:
             print_error(self.failure)
             return FAILED
-        if len(self.signals) > 1:
-            return BY_SIGNAL + self.signals[-1]
-        status = say_cut(self.cut)
-        return CUT if self.broken else status
+        again = self.signals[-1] if len(self.signals) > 1 else None
+        status = say_ended(self.cut, again)
+        return CUT if self.broken and again is None else status

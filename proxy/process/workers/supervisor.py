@@ -20,7 +20,9 @@ from pathlib import Path
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.worker_count import number_of_workers
+from proxy.errors import ConfigError
 from proxy.process.process import FAILED, banner, print_error, say
+from proxy.process.reload import faults_of, listening
 from proxy.process.signals import SignalSocket
 from proxy.process.workers.channel import (
     Channel,
@@ -32,11 +34,11 @@ from proxy.process.workers.channel import (
     Serving,
 )
 from proxy.process.workers.listen_sockets import PrivateSockets, SharedPort
-from proxy.process.workers.shutdown import Departure
+from proxy.process.workers.shutdown import Shutdown
 from proxy.process.workers.worker import Assignment
-from proxy.process.workers.worker_process import Child
-from proxy.process.workers.worker_reload import Renewal
-from proxy.server.listener import TLS, listening_fault, tls_options
+from proxy.process.workers.worker_process import WorkerProcess
+from proxy.process.workers.worker_reload import WorkerReload
+from proxy.server.listener import TLS, tls_options
 from proxy.timeline import monotonic
 from proxy.transport.fd_limit import raise_limit
 
@@ -63,9 +65,10 @@ def supervise(
     number = number_of_workers(config.server.workers)
     try:
         tls = tls_options(config.server)
-        port = SharedPort(config.server, number)
-    except (OSError, CertificateFault) as fault:
-        print_error(f"cannot listen on {listening_fault(config.server, fault)}")
+        with listening(config):
+            port = SharedPort(config.server, number)
+    except (ConfigError, CertificateFault) as fault:
+        print_error("; ".join(faults_of(fault)))
         return FAILED
     # From here on a signal ends it in order: there will be something to tidy up.
     signals = SignalSocket(ENDING if read is None else [*ENDING, signal.SIGHUP])
@@ -77,7 +80,7 @@ def supervise(
     try:
         supervisor = Supervisor(config, port, tls, private, signals, ready)
         if read is not None:
-            supervisor.renewal = Renewal(supervisor, read, watch)
+            supervisor.reloader = WorkerReload(supervisor, read, watch)
         return supervisor.run()
     finally:
         private.remove()
@@ -101,10 +104,10 @@ class Supervisor:
         self.private = private
         self.signals = signals
         self.ready = ready
-        self.children = [Child(number) for number in range(len(private.paths))]
-        self.renewal: Renewal | None = None
+        self.children = [WorkerProcess(number) for number in range(len(private.paths))]
+        self.reloader: WorkerReload | None = None
         self.announced = False  # have all of them begun to serve?
-        self.departure = Departure(self)
+        self.shutdown = Shutdown(self)
 
     # -- waiting
 
@@ -114,13 +117,13 @@ class Supervisor:
         gc.freeze()  # what is here now stays shared: no collector writes to it
         for child in self.children:
             self.start(child)
-        while self.living or not self.departure.begun:
+        while self.living or not self.shutdown.begun:
             self.turn()
         self.signals.close()
-        return self.departure.status()
+        return self.shutdown.status()
 
     @property
-    def living(self) -> list[Child]:
+    def living(self) -> list[WorkerProcess]:
         """The workers that there are at the moment."""
         return [child for child in self.children if child.pid]
 
@@ -141,28 +144,28 @@ class Supervisor:
 
     def patience(self) -> float | None:
         """How long to wait at most; None: for ever."""
-        if self.departure.begun:
-            ends = [self.departure.limit]
+        if self.shutdown.begun:
+            ends = [self.shutdown.limit]
         else:
             ends = [child.due for child in self.children if not child.pid]
-            if self.renewal is not None:
-                ends += self.renewal.due
+            if self.reloader is not None:
+                ends += self.reloader.due
         return max(min(ends) - monotonic(), 0.0) if ends else None
 
     def on_time(self, now: float) -> None:
         """See to what is due."""
-        if self.departure.begun:
-            self.departure.check(now)
+        if self.shutdown.begun:
+            self.shutdown.check(now)
             return
         for child in self.children:
             if not child.pid and now >= child.due:
                 self.start(child)
-        if self.renewal is not None:
-            self.renewal.on_time(now)
+        if self.reloader is not None:
+            self.reloader.on_time(now)
 
     # -- workers
 
-    def start(self, child: Child) -> None:
+    def start(self, child: WorkerProcess) -> None:
         """Put a worker into its place."""
         try:
             child.start(self.assign, self.forget)
@@ -187,19 +190,19 @@ class Supervisor:
         """In a worker: close what belongs to the supervisor and to other workers."""
         self.signals.close()
         self.port.leave(number)
-        if self.renewal is not None:
-            self.renewal.let_go()
+        if self.reloader is not None:
+            self.reloader.let_go()
         self.private.leave(number)
         for child in self.children:
             if child.channel is not None:
                 child.channel.close()
 
-    def listen(self, child: Child) -> None:
+    def listen(self, child: WorkerProcess) -> None:
         """A worker has reported."""
         for message in child.hear():
             self.reported(child, message)
 
-    def reported(self, child: Child, message: Message) -> None:
+    def reported(self, child: WorkerProcess, message: Message) -> None:
         """See to one report."""
         match message:
             case Serving():
@@ -207,20 +210,20 @@ class Supervisor:
                 self.serves(child)
             case Failed(reason):
                 if not self.announced:
-                    self.departure.fail(reason)
+                    self.shutdown.fail(reason)
                 elif child.told:
                     log.error("worker %d: %s", child.number, reason)
             case Reloaded(faults):
-                if self.renewal is not None:
-                    self.renewal.answered(child, faults)
+                if self.reloader is not None:
+                    self.reloader.answered(child, faults)
             case Draining(exchanges):
-                self.departure.draining(child, exchanges)
+                self.shutdown.draining(child, exchanges)
             case Ended(cut):
-                self.departure.cut += cut
+                self.shutdown.cut += cut
 
-    def serves(self, child: Child) -> None:
+    def serves(self, child: WorkerProcess) -> None:
         """A worker accepts connections; that is no news once the end has begun."""
-        if self.departure.begun:
+        if self.shutdown.begun:
             return
         if self.announced:
             log.info("worker %d serves as process %d", child.number, child.pid)
@@ -242,21 +245,21 @@ class Supervisor:
                 if child.pid == pid:
                     self.buried(child, status)
 
-    def buried(self, child: Child, status: int) -> None:
+    def buried(self, child: WorkerProcess, status: int) -> None:
         """A worker has ended."""
         self.listen(child)  # its last words
         words = child.buried(status)
-        if self.departure.begun:
-            self.departure.buried(status, words)
+        if self.shutdown.begun:
+            self.shutdown.buried(status, words)
             return
-        if self.renewal is not None:
-            self.renewal.answered(child, ())
+        if self.reloader is not None:
+            self.reloader.answered(child, ())
         self.lost(child, words)
 
-    def lost(self, child: Child, words: str) -> None:
+    def lost(self, child: WorkerProcess, words: str) -> None:
         """A worker is missing: replace it, unless it is one of the first."""
         if not self.announced:
-            self.departure.fail(words)
+            self.shutdown.fail(words)
         else:
             delay = child.replace_later(monotonic())
             if child.told:
@@ -268,9 +271,9 @@ class Supervisor:
         if number == signal.SIGCHLD:
             self.bury()
         elif number == signal.SIGHUP and not self.signals.lost_terminal():
-            if self.renewal is not None and not self.departure.begun:
-                self.renewal.ask()
+            if self.reloader is not None and not self.shutdown.begun:
+                self.reloader.ask()
         else:
-            if self.renewal is not None:
-                self.renewal.let_go()
-            self.departure.stop(number)
+            if self.reloader is not None:
+                self.reloader.let_go()
+            self.shutdown.stop(number)

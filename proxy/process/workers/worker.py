@@ -21,9 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.config.model import Config
-from proxy.errors import ConfigError
-from proxy.process.process import CUT, FAILED, OK, cancelled, observers
-from proxy.process.reload import apply, faults_of
+from proxy.process.process import CUT, FAILED, OK, drain, observers
+from proxy.process.reload import apply, faults_of, listening
 from proxy.process.workers.channel import (
     Arrival,
     Channel,
@@ -37,7 +36,7 @@ from proxy.process.workers.channel import (
     Reloaded,
     Serving,
 )
-from proxy.server.listener import TLS, listening_fault
+from proxy.server.listener import TLS
 from proxy.server.server import Server
 
 log = logging.getLogger("unbuffered")
@@ -85,11 +84,8 @@ class Worker:
             number=given.number,
             siblings=given.siblings,
         )
-        try:
+        with listening(given.config):
             await self.server.start(given.sockets, given.tls)
-        except OSError as fault:
-            where = listening_fault(given.config.server, fault)
-            raise ConfigError([f"cannot listen on {where}"]) from fault
 
     async def run(self) -> int:
         """Start, obey, drain."""
@@ -108,7 +104,7 @@ class Worker:
         self.tell(Serving())
         last = await self.obey()
         neighbours.close()
-        return await self.drain(last)
+        return await self.end(last)
 
     # -- the supervisor
 
@@ -154,30 +150,22 @@ class Worker:
 
     # -- the end
 
-    async def drain(self, last: Message | None) -> int:
+    async def end(self, last: Message | None) -> int:
         """Let open exchanges end for a while, unless told to end at once."""
-        loop = asyncio.get_running_loop()
         seconds = self.server.config.server.drain_seconds
-        under_way = self.server.under_way
-        drained = loop.create_task(
-            self.server.stop(0 if isinstance(last, Cut) else seconds)
-        )
-        await asyncio.sleep(0)  # it has begun before anyone is told
-        self.tell(Draining(under_way))
-        if last is None:
-            log.warning("the supervisor is gone; this worker drains and ends")
-        hurried = loop.create_task(self.hurried())
-        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
-        if drained.done():
-            await cancelled([hurried])
-            cut = drained.result()
-        else:
-            await cancelled([drained])
-            cut = await self.server.stop()
+        if isinstance(last, Cut):
+            seconds = 0
+        cut, _ = await drain(self.server, seconds, self.draining, self.hurried())
         self.tell(Ended(cut))
         if self.alone:
             shutil.rmtree(self.assignment.folder, ignore_errors=True)
         return CUT if cut else OK
+
+    def draining(self, exchanges: int) -> None:
+        """The drain has begun."""
+        self.tell(Draining(exchanges))
+        if self.alone:
+            log.warning("the supervisor is gone; this worker drains and ends")
 
     async def hurried(self) -> None:
         """Wait until it shall end at once."""

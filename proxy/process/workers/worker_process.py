@@ -36,7 +36,7 @@ Assign = Callable[[int, Channel], Assignment]
 Forget = Callable[[int], None]
 
 
-class Child:
+class WorkerProcess:
     """The place of one worker: its number, and the process that is there now."""
 
     def __init__(self, number: int) -> None:

@@ -13,21 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from proxy.config.diff import changes
 from proxy.config.model import Config
-from proxy.errors import ConfigError
 from proxy.process.reload import (
     POLL_SECONDS,
     Watched,
-    cannot_listen,
     faults_of,
+    listening,
     read_again,
     refuse,
-    watched_files,
 )
 from proxy.process.workers.channel import Moved, Reload
 from proxy.process.workers.listen_sockets import SharedPort
-from proxy.process.workers.worker_process import Child
+from proxy.process.workers.worker_process import WorkerProcess
 from proxy.server.listener import TLS, is_same_address, tls_options
 from proxy.timeline import Clock, monotonic
 
@@ -42,10 +39,10 @@ class Workers(Protocol):
     config: Config
     port: SharedPort
     tls: TLS
-    children: list[Child]
+    children: list[WorkerProcess]
 
     @property
-    def living(self) -> list[Child]:
+    def living(self) -> list[WorkerProcess]:
         """The workers that there are at the moment."""
 
 
@@ -58,7 +55,7 @@ class Served:
     port: SharedPort
 
 
-class Renewal:
+class WorkerReload:
     """One reload after the other."""
 
     def __init__(
@@ -72,7 +69,7 @@ class Renewal:
         self.read = read
         self.watch = watch
         self.clock = clock
-        self.watched = Watched(watched_files(watch, workers.config))
+        self.watched = Watched(watch, workers.config)
         self.looked = clock()
         self.asked = False
         self.waiting: set[int] = set()  # workers that have not answered yet
@@ -105,7 +102,7 @@ class Renewal:
             self.give_up()
         if self.watch is not None and now >= self.looked + POLL_SECONDS:
             self.looked = now
-            if self.watched.changed(watched_files(self.watch, self.workers.config)):
+            if self.watched.changed(self.workers.config):
                 self.ask()
 
     # -- how
@@ -115,34 +112,29 @@ class Renewal:
         workers = self.workers
         before = Served(workers.config, workers.tls, workers.port)
         try:
-            after = self.prepare(before)
-            self.news = changes(before.config, after.config)
+            config, news = read_again(self.read, before.config)
+            after = self.prepare(config, before)
         except Exception as fault:
             return refuse(faults_of(fault))
-        self.before = before
+        self.before, self.news = before, news
         self.faults.clear()
         self.unwilling.clear()
         self.order(after, workers.living)
         return True
 
-    def prepare(self, before: Served) -> Served:
+    def prepare(self, config: Config, before: Served) -> Served:
         """What is to be served by from now on.
 
         Raises:
             ConfigError: or anything else: it has faults. All is as it was.
         """
-        config = read_again(self.read, before.config)
-        tls = tls_options(config.server)
-        if is_same_address(before.config.server, config.server):
-            return Served(config, tls, before.port)
-        try:
-            port = SharedPort(config.server, len(self.workers.children), before.port)
-        except OSError as fault:
-            line = cannot_listen(config, before.config, fault)
-            raise ConfigError([line]) from fault
+        tls, port = tls_options(config.server), before.port
+        if not is_same_address(before.config.server, config.server):
+            with listening(config, before.config):
+                port = SharedPort(config.server, len(self.workers.children), port)
         return Served(config, tls, port)
 
-    def order(self, served: Served, children: Sequence[Child]) -> None:
+    def order(self, served: Served, children: Sequence[WorkerProcess]) -> None:
         """Have workers serve by something, and wait for their answers."""
         workers = self.workers
         moved = served.port is not workers.port
@@ -155,7 +147,7 @@ class Renewal:
             child.tell(Reload(served.config), sockets)
         self.conclude()
 
-    def answered(self, child: Child, faults: Sequence[str]) -> None:
+    def answered(self, child: WorkerProcess, faults: Sequence[str]) -> None:
         """A worker has reloaded, could not, or is no more."""
         if faults:
             self.unwilling.add(child.number)

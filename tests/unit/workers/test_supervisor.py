@@ -52,4 +52,4 @@ def test_a_stop_before_all_workers_serve_is_a_stop(
     starting.signalled(signal.SIGTERM)
     starting.reported(other, Serving())
     assert told == []
-    assert starting.departure.begun
+    assert starting.shutdown.begun

@@ -16,8 +16,8 @@ from proxy.config.model import Config
 from proxy.process.reload import POLL_SECONDS
 from proxy.process.workers.channel import Channel, Moved, Reload, channels
 from proxy.process.workers.listen_sockets import SharedPort
-from proxy.process.workers.worker_process import Child
-from proxy.process.workers.worker_reload import ANSWER_SECONDS, Renewal
+from proxy.process.workers.worker_process import WorkerProcess
+from proxy.process.workers.worker_reload import ANSWER_SECONDS, WorkerReload
 from proxy.server.listener import TLS
 from tests.conftest import ManualClock
 
@@ -34,7 +34,7 @@ class TwoWorkers:
         self.config = routes("/a")
         self.port = port
         self.tls: TLS = {}
-        self.children = [Child(0), Child(1)]
+        self.children = [WorkerProcess(0), WorkerProcess(1)]
         self.ends: list[Channel] = []
         for child in self.children:
             child.pid = 1000 + child.number
@@ -42,7 +42,7 @@ class TwoWorkers:
             self.ends.append(end)
 
     @property
-    def living(self) -> list[Child]:
+    def living(self) -> list[WorkerProcess]:
         return self.children
 
     def received(self) -> list[list[type]]:
@@ -90,12 +90,12 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_a_reload_is_told_when_all_have_answered(
     workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
 ) -> None:
-    renewal = Renewal(workers, lambda: routes("/b"), clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, lambda: routes("/b"), clock=clock)
+    reloader.ask()
     assert workers.ordered() == [["/b"], ["/b"]]
-    renewal.answered(workers.children[0], ())
+    reloader.answered(workers.children[0], ())
     assert log.messages == []
-    renewal.answered(workers.children[1], ())
+    reloader.answered(workers.children[1], ())
     assert log.messages == ["configuration reloaded: route /a removed; route /b added"]
 
 
@@ -103,14 +103,14 @@ def test_a_worker_that_is_stuck_is_told_and_delays_no_later_reload_for_ever(
     workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
 ) -> None:
     wanted = iter(["/b", "/c"])
-    renewal = Renewal(workers, lambda: routes(next(wanted)), clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, lambda: routes(next(wanted)), clock=clock)
+    reloader.ask()
     workers.ordered()
-    renewal.answered(workers.children[0], ())
-    renewal.ask()  # while worker 1 owes an answer
-    assert renewal.due == [clock.now + ANSWER_SECONDS]
+    reloader.answered(workers.children[0], ())
+    reloader.ask()  # while worker 1 owes an answer
+    assert reloader.due == [clock.now + ANSWER_SECONDS]
     clock.advance(ANSWER_SECONDS)
-    renewal.on_time(clock.now)
+    reloader.on_time(clock.now)
     assert log.messages == [
         "worker 1 (process 1001) has not reloaded within 10 s; if it does nothing at "
         "all, kill it, and another one takes its place",
@@ -125,13 +125,13 @@ def test_a_file_that_has_changed_since_it_was_read_is_read_again(
     """Also where that was before the first look."""
     path = tmp_path / "config.toml"
     path.write_text("one")
-    renewal = Renewal(workers, lambda: routes("/b"), path, clock)
+    reloader = WorkerReload(workers, lambda: routes("/b"), path, clock)
     path.write_text("another")
     os.utime(path, ns=(1, 1))
     for _ in range(2):  # it has to be at rest
-        assert renewal.due == [clock.now + POLL_SECONDS]
+        assert reloader.due == [clock.now + POLL_SECONDS]
         clock.advance(POLL_SECONDS)
-        renewal.on_time(clock.now)
+        reloader.on_time(clock.now)
     assert workers.ordered() == [["/b"], ["/b"]]
 
 
@@ -139,13 +139,13 @@ def test_what_one_worker_cannot_serve_by_no_worker_does(
     workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
 ) -> None:
     wanted = iter(["/b", "/c"])
-    renewal = Renewal(workers, lambda: routes(next(wanted)), clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, lambda: routes(next(wanted)), clock=clock)
+    reloader.ask()
     assert workers.ordered() == [["/b"], ["/b"]]
-    renewal.answered(workers.children[0], ["[x] y: broken"])
+    reloader.answered(workers.children[0], ["[x] y: broken"])
     assert log.messages == []
-    renewal.ask()  # meanwhile
-    renewal.answered(workers.children[1], ())
+    reloader.ask()  # meanwhile
+    reloader.answered(workers.children[1], ())
     assert log.messages == [
         "[x] y: broken",
         "configuration refused; the one before stays in force",
@@ -154,11 +154,11 @@ def test_what_one_worker_cannot_serve_by_no_worker_does(
     ((order, _),) = workers.ends[1].receive()
     assert isinstance(order, Reload)
     assert [*order.config.routes] == ["/a"]
-    assert renewal.waiting == {1}
-    renewal.answered(workers.children[1], ())
+    assert reloader.waiting == {1}
+    reloader.answered(workers.children[1], ())
     assert workers.ordered() == [["/c"], ["/c"]]
     for child in workers.children:
-        renewal.answered(child, ())
+        reloader.answered(child, ())
     assert log.messages[2:] == [
         "configuration reloaded: route /a removed; route /c added"
     ]
@@ -169,8 +169,8 @@ def test_a_port_that_no_worker_takes_is_let_go_and_the_one_before_kept(
 ) -> None:
     old = workers.port
     moved = from_routes({"/b": "http://h:1"}, {"server.workers": "2", "server.port": 0})
-    renewal = Renewal(workers, lambda: moved, clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, lambda: moved, clock=clock)
+    reloader.ask()
     new = workers.port.port
     assert new != old.port
     for end in workers.ends:
@@ -178,7 +178,7 @@ def test_a_port_that_no_worker_takes_is_let_go_and_the_one_before_kept(
         for each in sockets:
             each.close()
     for child in workers.children:
-        renewal.answered(child, ["[x] y: broken"])
+        reloader.answered(child, ["[x] y: broken"])
     assert workers.port is old
     socket.create_connection(("127.0.0.1", old.port)).close()
     with pytest.raises(ConnectionRefusedError):
@@ -189,12 +189,12 @@ def test_a_worker_that_died_has_refused_nothing_in_its_next_life(
     workers: TwoWorkers, clock: ManualClock
 ) -> None:
     """The one in its place began with what has to be taken back."""
-    renewal = Renewal(workers, lambda: routes("/b"), clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, lambda: routes("/b"), clock=clock)
+    reloader.ask()
     workers.ordered()
-    renewal.answered(workers.children[0], ["[x] y: broken"])
-    renewal.answered(workers.children[0], ())  # it is buried
-    renewal.answered(workers.children[1], ())
+    reloader.answered(workers.children[0], ["[x] y: broken"])
+    reloader.answered(workers.children[0], ())  # it is buried
+    reloader.answered(workers.children[1], ())
     assert workers.ordered() == [["/a"], ["/a"]]
 
 
@@ -204,8 +204,8 @@ def test_a_fault_of_ours_leaves_the_workers_as_they_were(
     def read() -> Config:
         raise RuntimeError("never seen before")
 
-    renewal = Renewal(workers, read, clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, read, clock=clock)
+    reloader.ask()
     assert log.messages == [
         "internal error in a reload",
         "the configuration cannot be read: RuntimeError: never seen before",
@@ -226,14 +226,14 @@ def test_the_port_before_is_accepted_from_until_all_have_moved(
         {"/": "http://h:1"},
         {"server.workers": "2", "server.port": before.port},
     )
-    renewal = Renewal(workers, lambda: moved, clock=clock)
-    renewal.ask()
+    reloader = WorkerReload(workers, lambda: moved, clock=clock)
+    reloader.ask()
     after = workers.port
     assert after is not before
     assert workers.received() == [[Reload], [Reload]]
-    renewal.answered(workers.children[0], ())
+    reloader.answered(workers.children[0], ())
     assert workers.received() == [[], []]
-    renewal.answered(workers.children[1], () if works else ["broken"])
+    reloader.answered(workers.children[1], () if works else ["broken"])
     if works:
         assert workers.received() == [[Moved], [Moved]]
     else:  # what it has given them is given up, after they have the one before again
