@@ -157,7 +157,6 @@ class Exchange:
 
     def notify(self) -> None:
         """Give the observers the account, now that the client is served."""
-        self.source = None
         self.timeline.heads = (
             self.head,
             self.request_plan,
@@ -166,6 +165,9 @@ class Exchange:
         )
         if self.capture is not None:
             self.capture.over()
+        # What is over refers to nothing that refers to it: it is freed at once.
+        self.source = self.graceful_end = None
+        self.request_pipeline = self.response_pipeline = None
         self.host.exchange_ended(self)
 
     def fail(self, error: ProxyError) -> None:

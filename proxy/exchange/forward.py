@@ -309,6 +309,7 @@ class Forward:
         elif exchange.phase is not OVER:
             exchange.compiled.ticker.discard(self)
             if call is not None:
+                self.call = None
                 call.release(tunnel=exchange.phase is TUNNEL)
             exchange.complete()
 
@@ -323,8 +324,9 @@ class Forward:
     def abort(self) -> None:
         """Close whatever there is towards the upstream: the exchange is over."""
         self.exchange.compiled.ticker.discard(self)
-        if self.call is not None:
-            self.call.abort()
+        call, self.call = self.call, None
+        if call is not None:
+            call.abort()
 
     @property
     def waiting_for(self) -> str:

@@ -1,0 +1,86 @@
+"""An exchange that is over is freed at once: no cycle waits for the collector.
+
+A cycle in each request would have the collector run every few hundred of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.config.model import Config
+from proxy.config.route import Route
+from proxy.config.target import parse_target
+from tests.support.memory import MemoryProxy
+
+TARGET = parse_target("http://127.0.0.1:1")
+CONFIG = Config(
+    routes={
+        "/": Route(prefix="/", targets=(TARGET,), on_upstream_failure="event", ws=True)
+    }
+)
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+UPGRADE = GET[:-2] + b"Connection: upgrade\r\nUpgrade: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+    b"Content-Type: text/event-stream\r\n\r\n9\r\ndata: 1\n\n\r\n"
+)
+SWITCH = b"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nraw"
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "answer", "end"),
+    [
+        pytest.param(GET, OK, "", id="complete"),
+        pytest.param(GET, STREAM + b"0\r\n\r\n", "", id="a stream"),
+        pytest.param(POST + b"1\r\nx\r\n0\r\n\r\n", OK, "", id="an upload"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", b"", "", id="refused"),
+        pytest.param(GET, b"HTTP/1.1 2", "upstream", id="half an answer"),
+        pytest.param(GET, b"nonsense\r\n\r\n", "", id="a malformed answer"),
+        pytest.param(GET, STREAM, "upstream", id="a stream that breaks"),
+        pytest.param(POST + b"1\r\nx\r\n", b"", "upstream", id="an upload that breaks"),
+        pytest.param(UPGRADE, SWITCH, "upstream, client", id="a tunnel"),
+        pytest.param(GET, STREAM, "client", id="the client leaves a stream"),
+        pytest.param(POST, b"", "client", id="the client leaves an upload"),
+    ],
+)
+@pytest.mark.usefixtures("no_collector")
+async def test_nothing_of_an_exchange_that_is_over_waits_for_the_collector(
+    request_bytes: bytes, answer: bytes, end: str
+) -> None:
+    proxy = MemoryProxy(CONFIG)
+    proxy.client.receive(request_bytes)
+    upstream = next((each for each in proxy.upstreams if each.written), None)
+    if upstream is not None and answer:
+        upstream.receive(answer)
+    if "upstream" in end:
+        assert upstream is not None
+        upstream.end(None)
+    if "client" in end:
+        proxy.client.end(None)
+    assert len(proxy.timelines) == 1
+    del upstream
+    await asyncio.sleep(0)  # what the loop was given to call
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        found = {type(each).__name__ for each in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    ours = {"Exchange", "Forward", "UpstreamCall", "Dial", "Timeline", "GracefulEnd"}
+    assert {name for name in found if name in ours or "Relay" in name} == set()
+    proxy.stop()
