@@ -175,7 +175,6 @@ class Forward:
         limits = route.route
         client.limit_buffer(limits.max_buffer_bytes)
         if body.complete:
-            connection.flush_head()
             client.resume_reading()  # only then is it noticed that a client leaves
             return
         if limits.max_body_bytes and not isinstance(body, LengthBody):
