@@ -323,6 +323,19 @@ class ClientConnection(TimedConnection):
         return MalformedRequest(f"malformed request body: {reason}")
 
     @property
+    def waiting_for(self) -> str:
+        """What has to happen next.
+
+        `response` is the exchange's; `request`, `tunnel`, `reading` of the last
+        response and `close` are the client's.
+        """
+        if self.closed or self.served:
+            return "close"
+        if self.state is LINGER:
+            return "reading"
+        return {HEAD: "request", EXCHANGE: "response", TUNNEL: "tunnel"}[self.state]
+
+    @property
     def served(self) -> bool:
         """Has it got its last response, so that only its FIN has yet to come?"""
         return self.state is LINGER and not self.waiting()[0]

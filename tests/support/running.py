@@ -13,6 +13,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
+from proxy.transport.client_connection import ClientConnection
 from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.raw import GUARD, Peer, Upstream, became, connect
 
@@ -75,6 +76,21 @@ class RunningProxy:
         """The account of the next exchange that ends."""
         async with asyncio.timeout(GUARD):
             return await self.exchanges.get()
+
+    @property
+    def connections(self) -> set[ClientConnection]:
+        """The connections of clients that the proxy has."""
+        return self.server.clients
+
+    @property
+    def connection(self) -> ClientConnection:
+        """The one that there is."""
+        (connection,) = self.server.clients
+        return connection
+
+    async def connected(self, count: int) -> None:
+        """Wait until the proxy has so many connections of clients."""
+        await became(lambda: len(self.server.clients) == count)
 
     async def exchange(self) -> Exchange:
         """The exchange that is under way."""

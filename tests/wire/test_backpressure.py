@@ -9,7 +9,7 @@ import zlib
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.flood import BOUND, Tally, drained, fill
-from tests.support.raw import Upstream, became, chunk, settled, turns
+from tests.support.raw import Upstream, chunk, settled, turns
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
@@ -128,7 +128,7 @@ async def test_pipelined_requests_wait_until_earlier_responses_are_read(
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve_while_asked())
         assert await settled(lambda: served) < count
-        (connection,) = running.server.clients
+        connection = running.connection
         assert connection.transport.get_write_buffer_size() < MIB
         for _ in range(count):
             await client.read_head()
@@ -147,7 +147,7 @@ async def test_refusals_to_a_client_that_does_not_read_do_not_pile_up(
     client.writer.write(GET % 0 * 20_000)
     exchanges = running.exchanges
     assert await settled(exchanges.qsize) < 20_000
-    (connection,) = running.server.clients
+    connection = running.connection
     assert connection.transport.get_write_buffer_size() < MIB
     assert len(connection.ahead) < MIB
     for _ in range(100):
@@ -211,4 +211,4 @@ async def test_a_client_that_leaves_while_it_is_slow_frees_the_upstream(
     client.reset()
     assert (await running.ended()).ending is Ending.CLIENT_LEFT
     await server.closed()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)

@@ -199,7 +199,7 @@ async def test_a_fault_that_comes_with_the_end_is_not_overtaken_by_it(
     await client.send(GET)
     server = await upstream.request()
     await server.send(CHUNKED + b"Content-Encoding: zstd\r\n\r\n")
-    (own,) = running.server.clients
+    own = running.connection
     noise = random.Random(1)
     sent = b""
     while not own.transport.get_write_buffer_size():
@@ -226,7 +226,7 @@ async def test_good_bytes_reach_a_client_that_still_sends(
     server = await upstream.request()
     good = bytes(range(256)) * 4096
     await server.send(CHUNKED + b"\r\n")
-    (own,) = running.server.clients
+    own = running.connection
     server.writer.write(chunk(good))
     await turns()
     client.writer.write(bytes(3_000_000))  # more than is read at once

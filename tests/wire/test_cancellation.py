@@ -41,7 +41,7 @@ async def left(running: RunningProxy) -> None:
     assert timeline.ending is Ending.CLIENT_LEFT
     assert timeline.error is not None
     assert timeline.error.type == "client_disconnected"
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
     assert running.idle_connections == 0
 
 
@@ -68,7 +68,7 @@ async def test_while_connecting(proxy: StartProxy, leave: Leave) -> None:
         client = await running.client()
         await client.send(GET)
         await became(lambda: attempts(hole) == 1)
-        (connection,) = running.server.clients
+        connection = running.connection
         leave(client)
         await left(running)
         await became(lambda: attempts(hole) == 0)
@@ -120,7 +120,7 @@ async def test_inside_an_upload_that_the_upstream_does_not_read(
     client, server = await running.begin(upstream, UPLOAD)
     await fill(client)
     client.reset()
-    (connection,) = running.server.clients
+    connection = running.connection
     assert connection.paused
     assert await settled(running.exchanges.qsize) == 0
     running.tick()
@@ -217,7 +217,7 @@ async def test_in_the_turn_in_which_the_upstream_breaks(
         await became(connection.transport.is_closing)
         twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await running.ended()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
 
 
 async def test_a_client_may_leave_at_any_byte(
@@ -230,7 +230,7 @@ async def test_a_client_may_leave_at_any_byte(
         await client.send(GET[:cut])
         await turns(2)
         client.reset()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
     assert upstream.unexpected == 0
     assert running.exchanges.empty()
 
@@ -251,4 +251,4 @@ async def test_many_clients_that_leave_leave_nothing(
             group.create_task(server.closed())
     for _ in pairs:
         assert (await running.ended()).ending is Ending.CLIENT_LEFT
-    await became(lambda: not running.server.clients)
+    await running.connected(0)

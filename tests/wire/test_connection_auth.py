@@ -155,7 +155,7 @@ async def test_one_that_the_upstream_closes_is_replaced(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await bound(running, upstream)
-    (connection,) = running.server.clients
+    connection = running.connection
     assert connection.private is not None
     if how == "unasked":
         await server.send(b"HTTP/1.1 200 OK\r\n\r\n")

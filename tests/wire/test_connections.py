@@ -8,7 +8,6 @@ import socket
 import pytest
 
 from proxy.timeline import Ending
-from proxy.transport.client_timeouts import State
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import Upstream, became, settled, turns
 
@@ -295,7 +294,7 @@ async def test_nothing_waits_for_more_to_send(
     running = await proxy({"/": {"target": upstream.url}})
     await running.begin(upstream, GET % 0)
     connection = await running.upstream_connection()
-    for end in (connection, *running.server.clients):
+    for end in (connection, *running.connections):
         sock: socket.socket = end.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -339,10 +338,10 @@ async def test_a_byte_after_the_answer_does_not_cost_it(
     """Whatever comes once the request is complete: the close is in stages."""
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await running.begin(upstream, request_head)
-    (own,) = running.server.clients
+    own = running.connection
     await server.send(answer)
     server.finish()
-    await became(lambda: own.state is State.LINGER or own.closed)
+    await became(lambda: own.waiting_for == "close")
     await turns()
     await client.send(b"\r\n")
     await turns()
@@ -352,6 +351,6 @@ async def test_a_byte_after_the_answer_does_not_cost_it(
     assert ending == "fin"
     assert body.startswith(b"HTTP/1.1 ")
     assert body.endswith(received)
-    assert running.server.clients == {own}  # it waits for the client's FIN
+    assert running.connections == {own}  # it waits for the client's FIN
     client.close()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)

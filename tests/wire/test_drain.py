@@ -105,7 +105,7 @@ async def test_idle_connections_are_closed_and_nothing_is_waited_for(
     await server.send(b"HTTP/1.1 204 No Content\r\n\r\n")
     await client.read_head()
     await became(lambda: running.idle_connections == 1)
-    await became(lambda: len(running.server.clients) == 2)
+    await running.connected(2)
     draining = await drain(running)
     assert await draining.cut() == 0
     assert await fresh.read_to_close() == (b"", "fin")
@@ -118,7 +118,7 @@ async def test_a_request_whose_head_has_begun_is_still_served(
 ) -> None:
     client = await running.client()
     await client.send(GET[:20])
-    await became(lambda: any(each.ahead for each in running.server.clients))
+    await became(lambda: any(each.ahead for each in running.connections))
     draining = await drain(running)
     await client.send(GET[20:] + GET)  # the second one is not
     server = await upstream.request()
@@ -372,7 +372,7 @@ async def test_a_client_that_does_not_read_holds_the_end_up_for_a_moment_only(
     size = 16 * 1024 * 1024
     await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
     server.writer.write(b"x" * size)
-    await became(lambda: any(each.blocked for each in running.server.clients))
+    await became(lambda: any(each.blocked for each in running.connections))
     draining = await drain(running)
     draining.pass_time(10)
     await turns()

@@ -119,7 +119,7 @@ async def test_an_upload_still_under_way_keeps_the_connection_from_the_next(
         await client.send(chunk(bytes(8192)))
         await turns()
     await client.send(b"0\r\n\r\n")
-    (own,) = running.server.clients
+    own = running.connection
     await became(lambda: own.request_complete)
     await server.send(OK)
     await client.read_head()
@@ -192,8 +192,8 @@ async def answered_and_reset(
     running: RunningProxy, blunt: Blunt, client: Peer, sent: bytes
 ) -> UpstreamConnection:
     """An upload is answered, and reset; only the next write finds that out."""
-    await became(lambda: bool(running.server.clients))
-    (own,) = running.server.clients
+    await running.connected(1)
+    own = running.connection
     narrow = own.transport.get_extra_info("socket")  # nor does ours take in much
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     await client.send(UPLOAD)
@@ -228,7 +228,7 @@ async def test_a_long_refusal_is_read_to_its_end_though_a_reset_follows_it(
     connection = await answered_and_reset(running, blunt, client, sent)
     await became(lambda: connection.closed)
     if reads == "late":
-        (own,) = running.server.clients
+        own = running.connection
         size_of = own.transport.get_write_buffer_size
         assert await settled(size_of) <= PIECE + READ_SIZE
         # The kernel keeps the others, if there are more than the buffers hold.

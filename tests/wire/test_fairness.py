@@ -212,7 +212,7 @@ async def test_requests_that_wait_for_their_turn_are_served_by_a_drain(
     client = await running.client()
     client.writer.write(GET * 200)
     await became(lambda: running.exchanges.qsize() > 0)
-    (connection,) = running.server.clients
+    connection = running.connection
     assert connection.ahead
     connection.drain()
     answers = await all_of(client)
@@ -422,7 +422,7 @@ async def test_requests_of_a_client_that_is_gone_are_not_served(
         client = await running.client()
         client.writer.write(GET * HEADS_A_TURN + last)
         client.reset()
-        await became(lambda: not running.server.clients)
+        await running.connected(0)
     await turns(10)
     assert running.server.under_way == 0
     assert upstream.unexpected == 0

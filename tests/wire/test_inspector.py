@@ -122,9 +122,7 @@ async def test_a_stalled_inspector_grows_nothing_and_delays_nobody(
     await slow.send(request("feed"))
     await slow.read_head()
     (looker,) = (
-        each
-        for each in running.server.clients
-        if not isinstance(each.exchange, Exchange)
+        each for each in running.connections if not isinstance(each.exchange, Exchange)
     )
     sock = looker.transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

@@ -122,7 +122,7 @@ async def test_a_stream_that_began_before_a_drain_is_shown_as_it_was_sent(
     client, server = await running.begin(upstream, GET)
     await server.send(STREAM + b"\r\n")
     await client.read_head()
-    (connection,) = running.server.clients
+    connection = running.connection
     connection.drain()
     shown = (await told(running))["response"]["sent"]
     assert "Connection" not in {name for name, _ in shown}

@@ -122,7 +122,7 @@ async def test_a_client_has_its_answer_before_observers_are_told(
     waiting: list[int] = []
 
     def look(timeline: object) -> None:
-        (client,) = running.server.clients
+        client = running.connection
         exchange = client.exchange
         waiting.append(len(client.head) + (exchange is not None))
 
@@ -135,7 +135,7 @@ async def test_a_client_has_its_answer_before_observers_are_told(
         await client.read_head()
         await running.ended()
         client.close()
-        await became(lambda: not running.server.clients)
+        await running.connected(0)
     client, server = await running.begin(upstream, REQUESTS["plain"])
     server.close()
     assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")

@@ -103,7 +103,7 @@ async def test_an_upload_that_is_taken_no_further_is_a_504(
     key = "first_byte_timeout_seconds"
     running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
     client, server = await running.begin(upstream, UPLOAD)
-    (own,) = running.server.clients
+    own = running.connection
     for _ in range(4):  # the upstream is slow, and goes on
         sent = await fill(client)
         assert own.paused
@@ -189,7 +189,7 @@ async def test_silence_begins_anew_when_a_slow_client_has_read(
     one = packer.compress(bytes(SIZE)) + packer.flush(zlib.Z_SYNC_FLUSH)
     coded = CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n"
     await server.send(coded + chunk(one))  # a single piece, long to read
-    (own,) = running.server.clients
+    own = running.connection
     await became(lambda: own.blocked)
     await pass_time(running, clock, 1000)
     await client.read_head()

@@ -11,7 +11,6 @@ import pytest
 from proxy.transport.client_timeouts import (
     LINGER_AT_MOST_SECONDS,
     LINGER_SECONDS,
-    State,
 )
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import PIECE
@@ -26,9 +25,9 @@ REFUSAL = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
 async def refused(running: RunningProxy, upstream: Upstream) -> Peer:
     """A client that is answered, and goes on uploading."""
     client, server = await running.begin(upstream, UPLOAD)
-    (own,) = running.server.clients
+    own = running.connection
     await server.send(REFUSAL)
-    await became(lambda: own.state is State.LINGER)
+    await became(lambda: own.waiting_for == "close")
     return client
 
 
@@ -42,9 +41,9 @@ async def test_a_client_that_reads_after_a_long_upload_reads_its_answer(
         await client.send(bytes(PIECE))
     assert (await client.read_head()).startswith(b"HTTP/1.1 413 ")
     assert await client.read_to_close() == (b"no", "fin")
-    assert running.server.clients  # until the client closes, or is silent
+    assert running.connections  # until the client closes, or is silent
     client.close()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
 
 
 async def test_it_may_take_its_time(
@@ -52,7 +51,7 @@ async def test_it_may_take_its_time(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}}, clock=clock)
     client = await refused(running, upstream)
-    (own,) = running.server.clients
+    own = running.connection
     for _ in range(int(LINGER_AT_MOST_SECONDS / LINGER_SECONDS) - 1):
         await client.send(b"more")
         await turns()
@@ -68,7 +67,7 @@ async def test_but_not_for_ever(
     running = await proxy({"/": {"target": upstream.url}}, clock=clock)
     client = await refused(running, upstream)
     passed = 0.0
-    while running.server.clients:
+    while running.connections:
         if sends == "for ever":
             await client.send(b"more")
             await turns()

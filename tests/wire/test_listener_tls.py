@@ -15,7 +15,7 @@ import trustme
 from proxy.config.load import load
 from proxy.process.reload import Reloader
 from proxy.timeline import Ending
-from proxy.transport.client_timeouts import LINGER_SECONDS, State
+from proxy.transport.client_timeouts import LINGER_SECONDS
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
 from tests.support.running import RunningProxy, document
@@ -341,7 +341,7 @@ async def test_a_drain_closes_idle_connections(
     running: RunningProxy, client: Client
 ) -> None:
     peer = await client(running)
-    await became(lambda: bool(running.server.clients))
+    await running.connected(1)
     assert await running.server.stop(10) == 0
     assert await peer.read_rest() == b""
 
@@ -353,9 +353,9 @@ async def test_a_refusal_arrives_while_the_upload_goes_on(
     peer = await client(running)
     await peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n")
     server = await upstream.request()
-    (own,) = running.server.clients
+    own = running.connection
     await server.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-    await became(lambda: own.state is State.LINGER)
+    await became(lambda: own.waiting_for == "close")
     for _ in range(9):
         await peer.send(bytes(10_000))
         await turns()
@@ -363,7 +363,7 @@ async def test_a_refusal_arrives_while_the_upload_goes_on(
     assert await peer.read(2) == b"no"
     assert not own.closed
     peer.close()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
 
 
 async def test_it_ends_in_order_where_the_client_does_not(
@@ -379,11 +379,11 @@ async def test_it_ends_in_order_where_the_client_does_not(
     peer = await client(running)
     await peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
     server = await upstream.request()
-    (own,) = running.server.clients
+    own = running.connection
     await server.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-    await became(lambda: own.state is State.LINGER and own.served)
+    await became(lambda: own.waiting_for == "close")
     clock.advance(LINGER_SECONDS)
     running.tick()
     await peer.read_head()
     assert await peer.read_to_close() == (b"no", "fin")  # with close_notify
-    await became(lambda: not running.server.clients)
+    await running.connected(0)

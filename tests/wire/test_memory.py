@@ -116,7 +116,7 @@ async def idle(
     after, _ = tracemalloc.get_traced_memory()
     for client, _ in pairs:
         client.reset()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
     return (after - before) / CONNECTIONS
 
 

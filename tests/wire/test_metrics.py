@@ -102,7 +102,7 @@ async def test_health_tells_a_load_balancer_that_the_end_has_begun(
     # A connection on which half a request is here stays until it is answered.
     await client.send(request("health")[:10])
     await running.client()
-    for each in running.server.clients:
+    for each in running.connections:
         each.draining = True
     await client.send(request("health")[10:])
     head = await client.read_head()

@@ -50,7 +50,7 @@ async def test_one_look_up_is_shared_by_all_who_wait_for_it(
             {"/": {"target": target}, "/b": {"target": target, "verify": False}}
         )
         clients = [await ask(running, b"b" * (n % 2)) for n in range(6)]
-        await became(lambda: len(running.server.clients) == 6)
+        await running.connected(6)
         await turns()
         names.answer("slow.example")
         await served(upstream, *clients)
@@ -103,7 +103,7 @@ async def test_a_look_up_outlives_a_reload(
         path.write_text(f'[routes."/"]\ntarget = "{target}/new"\n', "utf-8")
         await running.server.reload(load(path, {}, {"server.port": 0}))
         second = await ask(running, b"")
-        await became(lambda: len(running.server.clients) == 2)
+        await running.connected(2)
         await turns()
         names.answer("slow.example")
         await served(upstream, first, second)
@@ -130,7 +130,7 @@ async def test_a_look_up_that_fails_is_told_to_all_and_tried_again(
         target = f"http://slow.example:{upstream.port}"
         running = await proxy({"/": {"target": target}})
         clients = [await ask(running, b"") for _ in range(2)]
-        await became(lambda: len(running.server.clients) == 2)
+        await running.connected(2)
         await turns()
         names.answer("slow.example")
         for client in clients:

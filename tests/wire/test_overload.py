@@ -61,9 +61,9 @@ async def test_a_request_on_a_connection_too_many_is_answered_503(
     await peer.send(chunk(b"on"))
     await client.read_head()
     assert await client.read_chunk() == b"on"
-    await became(lambda: len(running.server.clients) == 2)
+    await running.connected(2)
     idle.close()
-    await became(lambda: len(running.server.clients) == 1)
+    await running.connected(1)
     _, peer = await running.begin(upstream, GET % 2)
     await peer.send(OK)
 
@@ -76,11 +76,11 @@ async def test_a_connection_too_many_is_served_if_there_is_room_by_then(
         {"/": {"target": upstream.url}}, server={"max_connections": 1}
     )
     first = await running.client()
-    await became(lambda: len(running.server.clients) == 1)
+    await running.connected(1)
     second = await running.client()
-    await became(lambda: len(running.server.clients) == 2)
+    await running.connected(2)
     first.close()
-    await became(lambda: len(running.server.clients) == 1)
+    await running.connected(1)
     await second.send(GET % 0)
     peer = await upstream.request()
     await peer.send(OK)
@@ -89,7 +89,7 @@ async def test_a_connection_too_many_is_served_if_there_is_room_by_then(
 
     # From then on it is one of those that are open.
     await running.client()
-    await became(lambda: len(running.server.clients) == 2)
+    await running.connected(2)
     await second.send(GET % 1)
     await peer.read_head()
     await peer.send(OK)
@@ -103,9 +103,9 @@ async def test_those_that_wait_to_be_told_are_bounded(
         {"/": {"target": upstream.url}}, server={"max_connections": 1}
     )
     waiting = [await running.client() for _ in range(1 + SURPLUS)]
-    await became(lambda: len(running.server.clients) == 1 + SURPLUS)
+    await running.connected(1 + SURPLUS)
     await (await running.client()).closed()
-    assert len(running.server.clients) == 1 + SURPLUS
+    assert len(running.connections) == 1 + SURPLUS
     await waiting[-1].send(GET % 0)
     await overloaded(waiting[-1], "max_connections", "proxy_internal_response")
 

@@ -66,7 +66,7 @@ async def test_decoding_is_no_silence_of_the_upstream(
     running = await proxy({"/": table}, clock=clock)
     client, server = await running.begin(upstream, GET)
     late = Late(running, clock)
-    (own,) = running.server.clients
+    own = running.connection
 
     def decodes() -> bool:
         relay = own.feeder
@@ -144,7 +144,7 @@ async def test_an_upload_that_waits_for_its_turn_is_no_silence_of_the_client(
         clock=clock,
     )
     client, server = await running.begin(upstream, POST)
-    (own,) = running.server.clients
+    own = running.connection
     late = Late(running, clock)
     client.writer.write(TINY + END)
     await late.while_it(lambda: bool(own.left), 5)
@@ -162,8 +162,8 @@ async def test_requests_that_wait_for_their_turn_are_not_late(
         clock=clock,
     )
     client = await running.client()
-    await became(lambda: bool(running.server.clients))
-    (own,) = running.server.clients
+    await running.connected(1)
+    own = running.connection
     client.writer.write(GET * 200)
     for _ in range(3):
         await became(lambda: own.resting)

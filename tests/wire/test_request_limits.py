@@ -113,7 +113,7 @@ async def test_a_head_that_is_too_large_is_refused(
     await client.send(request_bytes)
     await refusal(client, status, key)
     await account(running, Ending.REFUSED, "http_request_error")
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
     assert upstream.unexpected == 0
 
 
@@ -182,7 +182,7 @@ async def test_a_head_that_takes_too_long_is_answered_408(
     running.tick()
     await refusal(client, 408, b"head_timeout_seconds", b"30 s")
     await account(running, Ending.TIMED_OUT, "http_request_error")
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
 
 
 async def test_a_connection_that_never_sent_a_byte_is_closed_without_a_word(
@@ -194,7 +194,7 @@ async def test_a_connection_that_never_sent_a_byte_is_closed_without_a_word(
     clock.advance(29)
     running.tick()
     await turns()
-    assert running.server.clients
+    assert running.connections
     clock.advance(2)
     running.tick()
     await client.closed()
@@ -216,7 +216,7 @@ async def test_a_connection_waits_so_long_for_its_next_request(
     clock.advance(6.9)
     running.tick()
     await turns()
-    assert running.server.clients
+    assert running.connections
     clock.advance(0.2)
     running.tick()
     await client.closed()
@@ -257,8 +257,8 @@ async def pass_a_day(running: RunningProxy, clock: ManualClock) -> None:
 
 
 async def accepted(running: RunningProxy) -> list[ClientConnection]:
-    await became(lambda: bool(running.server.clients))
-    return list(running.server.clients)
+    await running.connected(1)
+    return list(running.connections)
 
 
 # -- the time of a body -----------------------------------------------------------
@@ -287,7 +287,7 @@ async def test_a_client_that_stops_inside_its_body_is_answered_408(
     assert error.status == 408
     await peer.closed()
     assert running.idle_connections == 0
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
 
 
 async def test_after_the_response_head_a_silent_upload_is_broken_off(
@@ -422,7 +422,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(
     assert "write_timeout_seconds" in str(error)
     assert (await client.read_to_close())[1] == "reset"
     await peer.closed()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
 
 
 async def test_a_client_that_takes_something_is_not(
@@ -434,7 +434,7 @@ async def test_a_client_that_takes_something_is_not(
         server={"write_timeout_seconds": 30},
     )
     client, _ = await stalled(running, upstream, clock)
-    (connection,) = running.server.clients
+    connection = running.connection
     for _ in range(3):
         before = connection.transport.get_write_buffer_size()
         while connection.transport.get_write_buffer_size() == before:
@@ -476,7 +476,7 @@ async def test_a_finished_response_that_nobody_reads_is_given_up(
         clock.advance(76)
         running.tick()
         await turns()
-    await became(lambda: not running.server.clients)
+    await running.connected(0)
     assert (await client.read_to_close())[1] == "reset"
 
 
@@ -488,7 +488,7 @@ async def test_so_many_bytes_wait_for_a_slow_client(
     client, peer = await running.begin(upstream, GET)
     await peer.send(STREAM)
     await fill(peer)
-    (connection,) = running.server.clients
+    connection = running.connection
     waiting = await settled(connection.transport.get_write_buffer_size)
     assert limit // 8 < waiting < limit + 512 * 1024  # and what one read brought
     client.close()

@@ -18,7 +18,7 @@ from proxy.config.load import load
 from proxy.server.listener import tls_options
 from proxy.timeline import Ending
 from proxy.transport.client_connection import ClientConnection
-from proxy.transport.client_timeouts import LINGER_SECONDS, UNREAD_SECONDS, State
+from proxy.transport.client_timeouts import LINGER_SECONDS, UNREAD_SECONDS
 from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import GUARD, Peer, Upstream, became, settled
 from tests.support.running import RunningProxy, document
@@ -71,7 +71,7 @@ class Slow:
         await self.peer.send(ask)
         await (await upstream.request()).send(ANSWER)
         assert (await self.running.ended()).ending is Ending.COMPLETE
-        (self.own,) = self.running.server.clients
+        self.own = self.running.connection
         await settled(lambda: self.own.waiting()[1])
         assert not self.own.served
 
@@ -106,7 +106,7 @@ async def test_so_it_does_where_a_drain_closes(
 ) -> None:
     await slow.answered(proxy, upstream, KEPT)
     slow.own.drain()
-    assert slow.own.state is State.LINGER
+    assert slow.own.waiting_for == "reading"
     await slow.takes_all()
     assert await slow.peer.read_to_close() == (b"", "fin")
 
