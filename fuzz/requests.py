@@ -14,8 +14,8 @@ import h11
 from fuzz.heads import in_ascii
 from fuzz.memory import in_loop
 from tests.support.memory import MemoryProxy, MemoryTransport, whole_requests
+from tests.support.messages import OK
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d) [^\r]*+\r\n")
 ALLOWED = {b"200", b"400", b"404", b"413", b"414", b"431", b"501", b"505"}
 

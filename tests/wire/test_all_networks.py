@@ -10,11 +10,11 @@ import pytest
 from proxy.process.workers.listen_sockets import SharedPort
 from proxy.server.listener import hosts
 from tests.conftest import StartProxy
+from tests.support.messages import OK
 from tests.support.raw import Upstream, connect
 from tests.support.running import RunningProxy
 
 GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\nForwarded: for=a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import zlib
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.flood import BOUND, Tally, drained, fill
+from tests.support.messages import CHUNKED, GET_NUMBER
 from tests.support.raw import Upstream, chunk, settled, turns
 
-GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 MIB = 1 << 20
 
 
@@ -20,7 +19,7 @@ async def test_a_client_that_stops_reading_stops_the_upstream(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(CHUNKED + b"\r\n")
     sent = await fill(server)
     server.writer.write(b"0\r\n\r\n")
@@ -51,10 +50,10 @@ async def test_other_clients_are_served_while_one_is_slow(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    _, server = await running.begin(upstream, GET % 0)
+    _, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(CHUNKED + b"\r\n")
     await fill(server)
-    client, server = await running.begin(upstream, GET % 1)
+    client, server = await running.begin(upstream, GET_NUMBER % 1)
     await server.send(CHUNKED + b"\r\n" + chunk(b"now"))
     await client.read_head()
     assert await client.read_chunk() == b"now"
@@ -66,7 +65,7 @@ async def test_a_decoding_bomb_costs_one_step_of_memory_at_a_time(
     """256 MiB of zeros in 256 KiB of gzip: what the client takes is decoded."""
     running = await proxy({"/": {"target": upstream.url}})
     client = await running.client(receive_bytes=64 * 1024)
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     server = await upstream.request()
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(256)) + packer.flush()
@@ -88,7 +87,7 @@ async def test_a_slow_client_gets_each_byte_of_a_decoded_body(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     client = await running.client(receive_bytes=64 * 1024)
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     server = await upstream.request()
     packed = gzip.compress(bytes(16 * MIB))
     await server.send(CHUNKED + b"Content-Encoding: gzip\r\n\r\n")
@@ -111,7 +110,7 @@ async def test_pipelined_requests_wait_until_earlier_responses_are_read(
     client = await running.client(receive_bytes=4096)
     count = 40
     for n in range(count):
-        await client.send(GET % n)
+        await client.send(GET_NUMBER % n)
     server = await upstream.request()
     body = bytes(300_000)
     served = 0
@@ -144,7 +143,7 @@ async def test_refusals_to_a_client_that_does_not_read_do_not_pile_up(
     names = [f"/{n}{'x' * 1000}" for n in range(20)]  # which the answer lists
     running = await proxy({name: {"target": upstream.url} for name in names})
     client = await running.client(receive_bytes=4096)
-    client.writer.write(GET % 0 * 20_000)
+    client.writer.write(GET_NUMBER % 0 * 20_000)
     exchanges = running.exchanges
     assert await settled(exchanges.qsize) < 20_000
     connection = running.connection
@@ -161,7 +160,7 @@ async def test_a_stream_behind_a_response_that_waits_is_bounded_too(
     """The sink may be full before the stream's first byte."""
     running = await proxy({"/": {"target": upstream.url}})
     client = await running.client(receive_bytes=4096)
-    await client.send(GET % 0 + GET % 1)
+    await client.send(GET_NUMBER % 0 + GET_NUMBER % 1)
     server = await upstream.request()
     await server.send(CHUNKED + b"\r\n")
     first = await fill(server)
@@ -188,7 +187,7 @@ async def test_a_stream_behind_a_head_that_waits_is_bounded_too(
     table = {"target": upstream.url, "max_interim_per_second": 0}
     running = await proxy({"/": table})
     client = await running.client(receive_bytes=4096)
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     server = await upstream.request()
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 25_000 + b"\r\n\r\n"
     for _ in range(240):  # 6 MB: more than the kernel takes
@@ -205,7 +204,7 @@ async def test_a_client_that_leaves_while_it_is_slow_frees_the_upstream(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(CHUNKED + b"\r\n")
     await fill(server)
     client.reset()

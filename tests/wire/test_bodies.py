@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import StartProxy
+from tests.support.messages import OK
 from tests.support.raw import Upstream, turns
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.mark.parametrize(

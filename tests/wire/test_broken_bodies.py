@@ -10,10 +10,8 @@ import pytest
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.codings import PACKERS
+from tests.support.messages import CHUNKED, GET_X
 from tests.support.raw import Upstream, became, chunk, turns
-
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,7 @@ async def test_a_body_that_breaks_reaches_the_client_as_broken(
 ) -> None:
     """RFC 9112 §8; the good bytes arrive, then the end that is none."""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET.replace(b"1.1", b"1." + minor))
+    client, server = await running.begin(upstream, GET_X.replace(b"1.1", b"1." + minor))
     await server.send(framing + b"\r\n" + good)
     head = await client.read_head()
     chunked = b"Transfer-Encoding: chunked\r\n" in head
@@ -81,7 +79,7 @@ async def test_a_reset_in_mid_body_is_no_clean_end(
 ) -> None:
     """Of a body that only the close ends, too: FIN is an end, a reset is none."""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET.replace(b"1.1", b"1." + minor))
+    client, server = await running.begin(upstream, GET_X.replace(b"1.1", b"1." + minor))
     await server.send(framing + b"\r\n")
     await client.read_head()
     await server.send(chunk(b"abc") if framing is CHUNKED else b"abc")
@@ -100,7 +98,7 @@ async def test_a_body_up_to_the_close_is_complete_with_the_close(
 ) -> None:
     """RFC 9112 §6.3 rule 8"""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     await server.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
     await client.read_head()
     assert await client.read_chunk() == b"abc"
@@ -137,7 +135,7 @@ async def test_coded_data_that_breaks_reaches_the_client_as_broken(
     damage: Callable[[bytes], bytes],
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     await server.send(
         CHUNKED
         + b"Content-Encoding: %b\r\n\r\n" % coding.encode()
@@ -162,7 +160,7 @@ async def test_coded_data_may_end_early_where_the_framing_says_that_it_is_whole(
 ) -> None:
     """As curl, Node and browsers take it: many a server sends no gzip trailer."""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     head = CHUNKED + b"Content-Encoding: %b\r\n\r\n" % coding.encode()
     await server.send(head + chunk(PACKERS[coding](TEXT)[:-missing]) + b"0\r\n\r\n")
     await client.read_head()
@@ -177,7 +175,7 @@ async def test_coded_data_that_ends_early_stays_broken_where_the_framing_is(
     proxy: StartProxy, upstream: Upstream, coding: str
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     packed = PACKERS[coding](TEXT)
     head = CHUNKED + b"Content-Encoding: %b\r\n\r\n" % coding.encode()
     await server.send(head + b"%x\r\n" % len(packed) + packed[:-8])
@@ -196,7 +194,7 @@ async def test_a_fault_that_comes_with_the_end_is_not_overtaken_by_it(
     """Bytes still wait for the client when the fault and the last chunk arrive."""
     running = await proxy({"/": {"target": upstream.url}})
     client = await running.client(receive_bytes=4096)
-    await client.send(GET)
+    await client.send(GET_X)
     server = await upstream.request()
     await server.send(CHUNKED + b"Content-Encoding: zstd\r\n\r\n")
     own = running.connection
@@ -222,7 +220,7 @@ async def test_good_bytes_reach_a_client_that_still_sends(
     running = await proxy({"/": {"target": upstream.url}})
     client = await running.client()
     upload = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n"
-    await client.send(upload if still == "uploading" else GET + upload)
+    await client.send(upload if still == "uploading" else GET_X + upload)
     server = await upstream.request()
     good = bytes(range(256)) * 4096
     await server.send(CHUNKED + b"\r\n")

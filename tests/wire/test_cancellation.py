@@ -14,14 +14,12 @@ import pytest
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.flood import fill
+from tests.support.messages import GET, STREAM, UPLOAD
 from tests.support.names import NameServer
 from tests.support.ports import BlackHole
 from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 Leave = Callable[[Peer], None]
@@ -134,7 +132,7 @@ async def test_in_the_middle_of_a_body(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await running.begin(upstream, GET)
-    await server.send(CHUNKED + b"10\r\nhalf a ch")
+    await server.send(STREAM + b"10\r\nhalf a ch")
     await client.read_head()
     leave(client)
     await server.closed()
@@ -147,7 +145,7 @@ async def test_on_a_stream_that_is_silent(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await running.begin(upstream, GET)
-    await server.send(CHUNKED + chunk(b"data: 1\n\n"))
+    await server.send(STREAM + chunk(b"data: 1\n\n"))
     await client.read_head()
     assert await client.read_chunk() == b"data: 1\n\n"
     leave(client)
@@ -161,7 +159,7 @@ async def test_while_upload_and_response_both_run(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await running.begin(upstream, UPLOAD)
-    await server.send(CHUNKED + chunk(b"early"))
+    await server.send(STREAM + chunk(b"early"))
     await client.read_head()
     assert await client.read_chunk() == b"early"
     await client.send(chunk(b"late"))
@@ -206,7 +204,7 @@ async def test_in_the_turn_in_which_the_upstream_breaks(
     """The loop has told of the one, and the kernel knows of the other already."""
     running = await proxy({"/": {"target": upstream.url}})
     client, server = await running.begin(upstream, UPLOAD)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     await client.read_head()
     connection = await running.upstream_connection()
     ours: socket.socket = client.writer.get_extra_info("socket")
@@ -242,7 +240,7 @@ async def test_many_clients_that_leave_leave_nothing(
     pairs = [await running.begin(upstream, GET) for _ in range(50)]
     for number, (client, server) in enumerate(pairs):
         if number % 2:
-            await server.send(CHUNKED)
+            await server.send(STREAM)
             await client.read_head()
     for number, (client, _) in enumerate(pairs):
         (Peer.close, Peer.finish, Peer.reset)[number % 3](client)

@@ -9,9 +9,9 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import GET_NUMBER
 from tests.support.raw import Upstream, became, settled, turns
 
-GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d"
 
@@ -58,7 +58,9 @@ async def test_pipelined_requests_are_answered_in_order(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    requests = b"\r\n".join([GET % 0, POST % 1, b"", GET % 2, GET % 3])
+    requests = b"\r\n".join(
+        [GET_NUMBER % 0, POST % 1, b"", GET_NUMBER % 2, GET_NUMBER % 3]
+    )
     client, server = await running.begin(upstream, requests)
     for n in range(4):
         assert server.head_lines[0].split()[1] == b"/%d" % n
@@ -100,7 +102,7 @@ async def test_bytes_after_a_response_never_answer_the_next_request(
         await running.ended()
         await server.send(forged)
     await server.closed()
-    await client.send(GET % 1)
+    await client.send(GET_NUMBER % 1)
     honest = await upstream.request()
     await honest.send(OK % 1)
     await client.read_head()
@@ -114,7 +116,7 @@ async def test_bytes_after_a_body_that_waits_for_the_client_are_no_response(
     size = 8 << 20
     running = await proxy({"/": {"target": upstream.url, "decode": "always"}})
     client = await running.client(receive_bytes=4096)
-    await client.send(GET % 0 + GET % 1)
+    await client.send(GET_NUMBER % 0 + GET_NUMBER % 1)
     server = await upstream.request()
     body = gzip.compress(bytes(size))
     await server.send(
@@ -142,11 +144,11 @@ async def test_a_get_on_a_stale_connection_is_repeated_once(
 ) -> None:
     """RFC 9112 §9.3.1: the upstream closed just as the request went out."""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(OK % 0)
     await client.read_head()
     assert await client.read(2) == b"00"
-    await client.send(GET % 1)
+    await client.send(GET_NUMBER % 1)
     await server.read_head()
     server.close()
     fresh = await upstream.request()
@@ -162,9 +164,11 @@ async def test_a_get_on_a_stale_connection_is_repeated_once(
     ("request_bytes", "begun"),
     [
         pytest.param(POST % 1, b"", id="POST may have had its effect"),
-        pytest.param(GET % 1, b"HTTP/1.1 20", id="an answer had begun"),
+        pytest.param(GET_NUMBER % 1, b"HTTP/1.1 20", id="an answer had begun"),
         pytest.param(
-            GET % 1, b"HTTP/1.1 103 Early Hints\r\n\r\n", id="an interim answer came"
+            GET_NUMBER % 1,
+            b"HTTP/1.1 103 Early Hints\r\n\r\n",
+            id="an interim answer came",
         ),
     ],
 )
@@ -173,7 +177,7 @@ async def test_no_other_request_is_repeated(
 ) -> None:
     """RFC 9110 §9.2.2"""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(OK % 0)
     await client.read_head()
     await client.read(2)
@@ -192,7 +196,7 @@ async def test_a_new_connection_that_breaks_is_not_tried_again(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     server.close()
     assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
     assert upstream.unexpected == 0
@@ -215,7 +219,7 @@ async def test_an_upstream_says_whether_its_connection_is_kept(
 ) -> None:
     """RFC 9112 §9.3"""
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(response + b"\r\nok")
     await client.read_head()
     assert await client.read(2) == b"ok"
@@ -229,7 +233,7 @@ async def test_an_idle_connection_that_the_upstream_closes_is_forgotten(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     await server.send(OK % 0)
     await client.read_head()
     await client.read(2)
@@ -267,7 +271,7 @@ async def test_a_client_says_whether_its_connection_is_kept(
     assert await client.read(2) == b"00"
     assert (b"Connection: close\r\n" in head) is not kept
     if kept:
-        await client.send(GET % 1)
+        await client.send(GET_NUMBER % 1)
         await server.read_head()
     else:
         await client.closed()
@@ -278,7 +282,7 @@ async def test_requests_behind_one_that_closes_are_not_served(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
     closing = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    client, server = await running.begin(upstream, closing + GET % 1)
+    client, server = await running.begin(upstream, closing + GET_NUMBER % 1)
     await server.send(OK % 0)
     await client.read_head()
     assert await client.read_to_close() == (b"00", "fin")
@@ -292,7 +296,7 @@ async def test_nothing_waits_for_more_to_send(
 ) -> None:
     """Nagle's algorithm would hold a small piece until the last is acknowledged."""
     running = await proxy({"/": {"target": upstream.url}})
-    await running.begin(upstream, GET % 0)
+    await running.begin(upstream, GET_NUMBER % 0)
     connection = await running.upstream_connection()
     for end in (connection, *running.connections):
         sock: socket.socket = end.transport.get_extra_info("socket")

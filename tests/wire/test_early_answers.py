@@ -15,11 +15,10 @@ from proxy.transport.upstream_connection import UpstreamConnection
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
 from tests.support.flood import PIECE, fill
+from tests.support.messages import OK, UPLOAD
 from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
 from tests.support.running import RunningProxy
 
-UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSAL = (
     b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
     b"Content-Length: 5\r\n\r\nlarge"

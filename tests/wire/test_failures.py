@@ -9,12 +9,10 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.messages import CHUNKED, GET_X
 from tests.support.ports import ClosedPort
 from tests.support.raw import Peer, Upstream
 from tests.support.running import RunningProxy
-
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 
 async def refusal(client: Peer) -> dict[str, Any]:
@@ -51,7 +49,7 @@ async def test_a_refused_connection_is_502(proxy: StartProxy) -> None:
     with ClosedPort() as port:
         running = await proxy({"/x": {"target": port.url}})
         client = await running.client()
-        await client.send(GET)
+        await client.send(GET_X)
         told = await refusal(client)
         assert told["status"] == 502
         assert told["type"] == "connection_refused"
@@ -59,14 +57,14 @@ async def test_a_refused_connection_is_502(proxy: StartProxy) -> None:
         assert (told["route"], told["target"]) == ("/x", port.url)
         assert 0 <= told["elapsed_seconds"] < 5
         await ended(running, "connection_refused")
-        await client.send(GET)  # the client's connection is still good
+        await client.send(GET_X)  # the client's connection is still good
         assert (await refusal(client))["status"] == 502
 
 
 async def test_a_name_without_an_address_is_502(proxy: StartProxy) -> None:
     running = await proxy({"/": {"target": "http://nothing.invalid"}})
     client = await running.client()
-    await client.send(GET)
+    await client.send(GET_X)
     told = await refusal(client)
     assert (told["status"], told["type"]) == (502, "dns_error")
     assert "'nothing.invalid' cannot be resolved" in told["message"]
@@ -86,7 +84,7 @@ async def test_a_navigation_gets_a_page_and_a_script_gets_json(
             (b"", False),
         ):
             client = await running.client()
-            await client.send(GET.replace(b"\r\n\r\n", b"\r\n" + fields + b"\r\n"))
+            await client.send(GET_X.replace(b"\r\n\r\n", b"\r\n" + fields + b"\r\n"))
             head = await client.read_head()
             kind = b"text/html; charset=utf-8" if page else b"application/json"
             assert b"Content-Type: " + kind + b"\r\n" in head
@@ -113,7 +111,7 @@ async def test_the_answer_to_head_is_a_head(proxy: StartProxy) -> None:
     with ClosedPort() as port:
         running = await proxy({"/": {"target": port.url}})
         client = await running.client()
-        await client.send(GET.replace(b"GET", b"HEAD") + GET)
+        await client.send(GET_X.replace(b"GET", b"HEAD") + GET_X)
         assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
         assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
 
@@ -145,7 +143,7 @@ async def test_an_upstream_that_closes_before_its_head_is_502(
     proxy: StartProxy, upstream: Upstream, sent: bytes, error_type: str, reason: str
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     if sent:
         await server.send(sent)
     server.close()
@@ -161,7 +159,7 @@ async def test_an_upstream_that_resets_before_its_head_is_502(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     server.reset()
     told = await refusal(client)
     assert told["type"] == "connection_terminated"
@@ -202,7 +200,7 @@ async def test_an_upstream_that_sends_no_response_is_502(
     proxy: StartProxy, upstream: Upstream, sent: bytes
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET)
+    client, server = await running.begin(upstream, GET_X)
     server.writer.write(sent)
     if b"103" in sent:
         for _ in range(32):

@@ -21,12 +21,10 @@ from proxy.transport.relay import STEPS_A_TURN
 from proxy.transport.upstream_connection import INTERIM_A_TURN
 from tests.conftest import StartProxy
 from tests.support.flood import Tally, drained, fill
+from tests.support.messages import CHUNKED, GET, UPLOAD
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 END = b"0\r\n\r\n"
 READ = 256 * 1024  # bytes; the longest read of either loop
@@ -106,7 +104,7 @@ async def test_tiny_chunks_of_a_request_are_shared_out_over_turns(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await begun(running, upstream, POST)
+    client, server = await begun(running, upstream, UPLOAD)
     timeline = (await running.exchange()).timeline
     progress = Progress(lambda: timeline.bytes_received)
     client.writer.write(TINY + END + GET)  # and the next request behind them
@@ -134,7 +132,7 @@ async def test_tiny_chunks_behind_a_request_head_are_shared_out_too(
         return sum(each.timeline.bytes_received for each in exchanges)
 
     progress = Progress(received)
-    client.writer.write(POST + TINY + END)
+    client.writer.write(UPLOAD + TINY + END)
     server = await upstream.request()
     assert await server.read_body() == TEXT
     progress.stop()
@@ -476,7 +474,7 @@ async def test_an_upload_that_is_not_wanted_any_more_is_thrown_away(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await begun(running, upstream, POST)
+    client, server = await begun(running, upstream, UPLOAD)
     client.writer.write(TINY)
     await server.read_until(b"\r\n")
     await server.send(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import StartProxy
+from tests.support.messages import OK
 from tests.support.raw import Upstream
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 DATE = b"Date: Mon, 02 Jan 2023 04:05:06 GMT"
 
 

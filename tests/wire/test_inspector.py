@@ -24,18 +24,16 @@ from tests.support.looking import (
     looking,
     request,
 )
+from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
-STREAM = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
-)
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-
 
 async def stream(
-    running: RunningProxy, upstream: Upstream, head: bytes = STREAM, ask: bytes = GET
+    running: RunningProxy,
+    upstream: Upstream,
+    head: bytes = EVENT_STREAM,
+    ask: bytes = GET_X,
 ) -> tuple[Peer, Peer]:
     """An exchange whose response head is at the client."""
     client, server = await running.begin(upstream, ask)
@@ -189,7 +187,7 @@ async def test_of_a_decoded_response_the_decoded_pieces_are_told(
     proxy: StartProxy, upstream: Upstream, early: bool
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    head = STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    head = EVENT_STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
     async with looking(running) as first:
         if not early:
             first.peer.close()
@@ -237,7 +235,7 @@ async def test_the_fields_are_shown_before_and_after_without_credentials(
         b"Authorization: Bearer SECRET2\r\nCookie: sid=SECRET3\r\n"
         b"X-Api-Key: SECRET4\r\nAccept-Encoding: gzip\r\n\r\n"
     )
-    answered = STREAM.replace(
+    answered = EVENT_STREAM.replace(
         b"\r\n\r\n", b"\r\nSet-Cookie: sid=SECRET5; Path=/\r\nDate: now\r\n\r\n"
     )
     client, server = await stream(running, upstream, answered, ask)
@@ -294,9 +292,9 @@ async def test_what_waited_for_a_slow_client_is_let_go_of_once_it_is_out(
     running = await proxy({"/": {"target": upstream.url}})
     async with looking(running):
         client = await running.client(receive_bytes=4096)
-        await client.send(GET)
+        await client.send(GET_X)
         server = await upstream.request()
-        await server.send(STREAM)
+        await server.send(EVENT_STREAM)
         await client.read_head()
         exchange = await running.exchange()
         recording = running.server.inspector.live.budget.recordings[exchange.timeline]
@@ -373,7 +371,7 @@ async def test_it_is_told_whether_the_first_pieces_were_seen(
     running = await proxy({"/": {"target": upstream.url}})
     await stream(running, upstream)
     async with looking(running) as feed:
-        await stream(running, upstream, ask=GET.replace(b"/x", b"/y"))
+        await stream(running, upstream, ask=GET_X.replace(b"/x", b"/y"))
         rows = await feed.rows()
         running.tick()
         rows |= await feed.rows()

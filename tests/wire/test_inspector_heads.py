@@ -11,6 +11,7 @@ from proxy.http1.grammar import parse_fields
 from proxy.observe.redaction import masked_fields
 from tests.conftest import StartProxy
 from tests.support.looking import asked, looking
+from tests.support.messages import CHUNKED
 from tests.support.raw import Upstream
 from tests.support.running import RunningProxy, Table
 
@@ -19,11 +20,10 @@ OLD = b"GET /a/x HTTP/1.0\r\nHost: public.example\r\nConnection: keep-alive\r\n\
 UPGRADE = GET.replace(
     b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 )
-STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 # What the upstream answers, to which request, by which options of the route.
 CASES = [
-    pytest.param(GET, STREAM + b"\r\n", {}, id="a Date of ours"),
+    pytest.param(GET, CHUNKED + b"\r\n", {}, id="a Date of ours"),
     pytest.param(
         GET,
         b"HTTP/1.1 302 Found\r\nContent-Length: 9\r\n"
@@ -33,7 +33,7 @@ CASES = [
     ),
     pytest.param(
         GET,
-        STREAM + b"Set-Cookie: theme=dark; Domain=up.example; Path=/x; Secure\r\n\r\n",
+        CHUNKED + b"Set-Cookie: theme=dark; Domain=up.example; Path=/x; Secure\r\n\r\n",
         {
             "cookie_domain_rewrite": {"*": ""},
             "cookie_path_rewrite": {"/x": "/a/x"},
@@ -41,14 +41,14 @@ CASES = [
         },
         id="cookies that are rewritten",
     ),
-    pytest.param(GET, STREAM + b"\r\n", {"server_timing": True}, id="Server-Timing"),
+    pytest.param(GET, CHUNKED + b"\r\n", {"server_timing": True}, id="Server-Timing"),
     pytest.param(
         GET,
-        STREAM + b"Content-Type: text/event-stream\r\nX-Powered-By: x\r\n\r\n",
+        CHUNKED + b"Content-Type: text/event-stream\r\nX-Powered-By: x\r\n\r\n",
         {"headers": {"response": {"set": {"X-A": "b"}, "remove": ["X-Powered-By"]}}},
         id="fields of the route",
     ),
-    pytest.param(OLD, STREAM + b"\r\n", {}, id="HTTP/1.0"),
+    pytest.param(OLD, CHUNKED + b"\r\n", {}, id="HTTP/1.0"),
     pytest.param(
         UPGRADE,
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
@@ -65,7 +65,7 @@ CASES = [
     ),
     pytest.param(
         GET,
-        STREAM + b"Content-Length: 5\r\nSet-Cookie: a=b\r\n\r\n",
+        CHUNKED + b"Content-Length: 5\r\nSet-Cookie: a=b\r\n\r\n",
         {},
         id="a malformed head",
     ),
@@ -120,7 +120,7 @@ async def test_a_stream_that_began_before_a_drain_is_shown_as_it_was_sent(
     """To make the head once more would add Connection: close."""
     running = await proxy({"/a": {"target": upstream.url}})
     client, server = await running.begin(upstream, GET)
-    await server.send(STREAM + b"\r\n")
+    await server.send(CHUNKED + b"\r\n")
     await client.read_head()
     connection = running.connection
     connection.drain()

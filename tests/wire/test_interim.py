@@ -8,13 +8,13 @@ from proxy.policy.size_limits import INTERIM_BURST
 from proxy.timeline import Ending
 from proxy.transport.connection import HIGH_WATER
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import OK
 from tests.support.raw import Upstream, turns
 
 EXPECT = (
     b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 )
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 )

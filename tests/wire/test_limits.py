@@ -10,13 +10,11 @@ import pytest
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import drained, fill
+from tests.support.messages import GET, STREAM, UPLOAD
 from tests.support.ports import BlackHole
 from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SIZE = 16 * 1024 * 1024  # bytes; more than the kernel takes of them
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
@@ -125,7 +123,7 @@ async def test_after_the_head_an_upload_that_goes_on_is_no_silence(
     key = "idle_timeout_seconds"
     running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
     client, server = await running.begin(upstream, UPLOAD)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     await client.read_head()
     for _ in range(4):
         sent = await fill(client)
@@ -147,7 +145,7 @@ async def test_idle_timeout_breaks_a_stream_that_fell_silent(
     key = "idle_timeout_seconds"
     running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
     client, server = await running.begin(upstream, GET)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     await client.read_head()
     for _ in range(5):  # shorter silences are none
         await pass_time(running, clock, 29)
@@ -167,7 +165,7 @@ async def test_a_slow_client_is_not_the_silence_of_the_upstream(
     key = "idle_timeout_seconds"
     running = await proxy({"/": {"target": upstream.url, key: 30}}, clock=clock)
     client, server = await running.begin(upstream, GET)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     sent = await fill(server)
     for _ in range(5):
         await pass_time(running, clock, 1000)
@@ -187,7 +185,7 @@ async def test_silence_begins_anew_when_a_slow_client_has_read(
     server = await upstream.request()
     packer = zlib.compressobj(wbits=31)
     one = packer.compress(bytes(SIZE)) + packer.flush(zlib.Z_SYNC_FLUSH)
-    coded = CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n"
+    coded = STREAM[:-2] + b"Content-Encoding: gzip\r\n\r\n"
     await server.send(coded + chunk(one))  # a single piece, long to read
     own = running.connection
     await became(lambda: own.blocked)
@@ -212,7 +210,7 @@ async def test_a_slow_upload_is_not_the_silence_of_the_upstream(
         server={"body_timeout_seconds": 0},
     )
     client, server = await running.begin(upstream, UPLOAD)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     await client.read_head()
     for _ in range(5):
         await client.send(chunk(b"more"))
@@ -268,7 +266,7 @@ async def test_max_duration_breaks_a_stream_busy_or_not(
     key = "max_duration_seconds"
     running = await proxy({"/": {"target": upstream.url, key: 60}}, clock=clock)
     client, server = await running.begin(upstream, GET)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     await client.read_head()
     for _ in range(5):
         if busy:
@@ -287,7 +285,7 @@ async def test_by_default_a_stream_may_be_silent_for_ever(
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}}, clock=clock)
     client, server = await running.begin(upstream, GET)
-    await server.send(CHUNKED)
+    await server.send(STREAM)
     await client.read_head()
     await pass_time(running, clock, 10 * 86400)
     await pass_time(running, clock, 10 * 86400)

@@ -17,12 +17,9 @@ from proxy.process.reload import Reloader
 from proxy.timeline import Ending
 from proxy.transport.client_timeouts import LINGER_SECONDS
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import GET_X, OK, STREAM
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
 from tests.support.running import RunningProxy, document
-
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Authority:
@@ -93,7 +90,7 @@ async def test_each_piece_passes_at_once(
     running: RunningProxy, upstream: Upstream, client: Client
 ) -> None:
     peer = await client(running)
-    await peer.send(GET)
+    await peer.send(GET_X)
     server = await upstream.request()
     assert b"X-Forwarded-Proto: https" in server.head_lines
     await server.send(STREAM)
@@ -103,7 +100,7 @@ async def test_each_piece_passes_at_once(
         assert await peer.read_chunk() == b"event %d" % number
     await server.send(b"0\r\n\r\n")
     assert await peer.read_chunk() == b""
-    await peer.send(GET)  # on the same connection
+    await peer.send(GET_X)  # on the same connection
     await server.read_head()
 
 
@@ -111,7 +108,7 @@ async def test_a_client_that_leaves_closes_the_upstream(
     running: RunningProxy, upstream: Upstream, client: Client
 ) -> None:
     peer = await client(running)
-    await peer.send(GET)
+    await peer.send(GET_X)
     server = await upstream.request()
     await server.send(STREAM)
     await peer.read_head()
@@ -124,7 +121,7 @@ async def test_a_close_of_tls_closes_the_upstream_too(
     running: RunningProxy, upstream: Upstream, client: Client
 ) -> None:
     peer = await client(running)
-    await peer.send(GET)
+    await peer.send(GET_X)
     server = await upstream.request()
     peer.close()
     await server.closed()
@@ -135,7 +132,7 @@ async def test_a_broken_upstream_is_no_clean_end(
     running: RunningProxy, upstream: Upstream, client: Client
 ) -> None:
     peer = await client(running)
-    await peer.send(GET)
+    await peer.send(GET_X)
     server = await upstream.request()
     await server.send(STREAM + chunk(b"half"))
     await peer.read_head()
@@ -206,7 +203,7 @@ async def test_a_tunnel_passes(
 ) -> None:
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     peer = await client(running)
-    await peer.send(GET[:-2] + upgrade)
+    await peer.send(GET_X[:-2] + upgrade)
     server = await upstream.request()
     await server.send(b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade)
     await peer.read_head()
@@ -226,7 +223,7 @@ async def test_plain_http_on_the_tls_port_is_one_line_in_the_log(
 ) -> None:
     caplog.set_level(logging.INFO, "unbuffered")
     peer = await running.client()
-    await peer.send(GET)
+    await peer.send(GET_X)
     await peer.read_to_close()
     assert [each.getMessage() for each in caplog.records] == [
         "a client was turned away: it spoke plain HTTP to the TLS listener; "
@@ -299,7 +296,7 @@ async def test_a_reload_takes_the_new_certificate_and_refuses_nobody(
     reloader: Reloader,
 ) -> None:
     old = await client(running)
-    await old.send(GET)
+    await old.send(GET_X)
     server = await upstream.request()
     port, seen = running.port, {serial(old)}
     for _ in range(10):
@@ -327,12 +324,12 @@ async def test_a_reload_changes_between_plain_and_tls_on_the_same_port(
     path.write_text(document({"/": route}, {"server": {"port": 0}}), "utf-8")
     assert await reloader.reload()
     peer = await running.client()
-    await peer.send(GET)
+    await peer.send(GET_X)
     assert (await peer.read_head()).startswith(b"HTTP/1.1 502 ")
     path.write_text(with_tls, "utf-8")
     assert await reloader.reload()
     peer = await client(running)
-    await peer.send(GET)
+    await peer.send(GET_X)
     assert (await peer.read_head()).startswith(b"HTTP/1.1 502 ")
     assert running.port == port
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import StartProxy
 from tests.support.flood import PIECE, piece
+from tests.support.messages import GET
 from tests.support.raw import Peer, Upstream, became
 from tests.support.running import RunningProxy
 
@@ -81,9 +82,8 @@ async def test_a_large_response_needs_no_more_memory_than_a_small_one(
     assert (await running.ended()).bytes_sent == SIZE
 
 
-SMALL = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 FIELDS = b"".join(b"X-%d: %b\r\n" % (n, b"y" * 600) for n in range(100))
-LARGE = SMALL[:-2] + FIELDS + b"\r\n"
+LARGE = GET[:-2] + FIELDS + b"\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%b\r\nok"
 CONNECTIONS = 20
 IDLE = 16 * 1024  # of one connection, both ends and the test's ends of it
@@ -123,9 +123,9 @@ async def idle(
 @pytest.mark.parametrize(
     ("request_head", "answer"),
     [
-        pytest.param(SMALL, ANSWER % b"", id="small heads"),
+        pytest.param(GET, ANSWER % b"", id="small heads"),
         pytest.param(LARGE, ANSWER % b"", id="a request head at its limit"),
-        pytest.param(SMALL, ANSWER % FIELDS, id="a large response head"),
+        pytest.param(GET, ANSWER % FIELDS, id="a large response head"),
         pytest.param(LARGE, ANSWER % FIELDS, id="both"),
     ],
 )

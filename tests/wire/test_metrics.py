@@ -11,14 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import asked, request
+from tests.support.messages import EVENT_STREAM
 from tests.support.raw import Upstream, chunk
 from tests.support.running import RunningProxy
 
 DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana.json"
-STREAM = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
-)
 GET = b"GET /x/secret?key=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -52,7 +49,7 @@ async def test_a_long_stream_counts_while_it_runs_and_once_it_has_ended(
     client, server = await running.begin(upstream, GET)
     waiting = await scrape(running)
     assert value(waiting, "exchanges_open", route="/x", kind="waiting") == 1
-    await server.send(STREAM + chunk(b"data: 1\n\n"))
+    await server.send(EVENT_STREAM + chunk(b"data: 1\n\n"))
     await client.read_head()
     await client.read_chunk()
     clock.advance(7)

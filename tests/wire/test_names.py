@@ -15,13 +15,13 @@ import pytest
 from proxy.config.load import load
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.messages import OK
 from tests.support.names import STUCK, NameServer
 from tests.support.process import Process
 from tests.support.raw import Peer, Upstream, became, turns
 from tests.support.running import RunningProxy
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 # More than any pool of threads has: asyncio's has 32 at most, libuv's 4.
 MANY = 40
 

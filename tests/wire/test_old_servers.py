@@ -11,10 +11,10 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.messages import GET
 from tests.support.raw import Upstream
 from tests.support.running import document
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 KEY = 'upstream_parsing = "lenient"'
 
 heads = pytest.mark.parametrize(

@@ -17,11 +17,8 @@ import trustme
 from proxy.server.admission import SURPLUS
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.messages import GET_NUMBER, OK, STREAM
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns
-
-GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
-STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def overloaded(client: Peer, word: str, kind: str) -> None:
@@ -47,10 +44,10 @@ async def test_a_request_on_a_connection_too_many_is_answered_503(
         {"/": {"target": upstream.url}}, server={"max_connections": 2}
     )
     idle = await running.client()
-    client, peer = await running.begin(upstream, GET % 0)
+    client, peer = await running.begin(upstream, GET_NUMBER % 0)
     await peer.send(STREAM)
     surplus = await running.client()
-    await surplus.send(GET % 1)
+    await surplus.send(GET_NUMBER % 1)
     await overloaded(surplus, "max_connections", "proxy_internal_response")
     timeline = await running.ended()
     assert timeline.ending is Ending.REFUSED
@@ -64,7 +61,7 @@ async def test_a_request_on_a_connection_too_many_is_answered_503(
     await running.connected(2)
     idle.close()
     await running.connected(1)
-    _, peer = await running.begin(upstream, GET % 2)
+    _, peer = await running.begin(upstream, GET_NUMBER % 2)
     await peer.send(OK)
 
 
@@ -81,7 +78,7 @@ async def test_a_connection_too_many_is_served_if_there_is_room_by_then(
     await running.connected(2)
     first.close()
     await running.connected(1)
-    await second.send(GET % 0)
+    await second.send(GET_NUMBER % 0)
     peer = await upstream.request()
     await peer.send(OK)
     assert (await second.read_head()).startswith(b"HTTP/1.1 200 ")
@@ -90,7 +87,7 @@ async def test_a_connection_too_many_is_served_if_there_is_room_by_then(
     # From then on it is one of those that are open.
     await running.client()
     await running.connected(2)
-    await second.send(GET % 1)
+    await second.send(GET_NUMBER % 1)
     await peer.read_head()
     await peer.send(OK)
     assert (await second.read_head()).startswith(b"HTTP/1.1 200 ")
@@ -106,7 +103,7 @@ async def test_those_that_wait_to_be_told_are_bounded(
     await running.connected(1 + SURPLUS)
     await (await running.client()).closed()
     assert len(running.connections) == 1 + SURPLUS
-    await waiting[-1].send(GET % 0)
+    await waiting[-1].send(GET_NUMBER % 0)
     await overloaded(waiting[-1], "max_connections", "proxy_internal_response")
 
 
@@ -117,9 +114,9 @@ async def test_an_exchange_too_many_is_answered_503(
         {"/": {"target": upstream.url, "upstream_keepalive_seconds": 0}},
         server={"max_exchanges": 1},
     )
-    client, peer = await running.begin(upstream, GET % 0)
+    client, peer = await running.begin(upstream, GET_NUMBER % 0)
     surplus = await running.client()
-    await surplus.send(GET % 1)
+    await surplus.send(GET_NUMBER % 1)
     await overloaded(surplus, "max_exchanges", "proxy_internal_response")
     assert (await running.ended()).ending is Ending.REFUSED
     assert upstream.unexpected == 0
@@ -129,7 +126,7 @@ async def test_an_exchange_too_many_is_answered_503(
     assert await client.read(2) == b"ok"
     await running.ended()
     for n in range(3):  # each ends before the next, however it ends
-        other, peer = await running.begin(upstream, GET % n)
+        other, peer = await running.begin(upstream, GET_NUMBER % n)
         other.reset()
         assert (await running.ended()).ending is Ending.CLIENT_LEFT
         await peer.closed()
@@ -146,7 +143,7 @@ async def test_malformed_bytes_are_no_exchange(
         assert (await client.read_head()).startswith(b"HTTP/1.1 400 ")
         client.close()
     assert running.server.under_way == 0
-    await running.begin(upstream, GET % 0)
+    await running.begin(upstream, GET_NUMBER % 0)
 
 
 # -- file descriptors -------------------------------------------------------------
@@ -238,7 +235,7 @@ async def test_without_descriptors_what_is_open_goes_on(
     scarce: ScarceProxy, upstream: Upstream
 ) -> None:
     client = await scarce.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     peer = await upstream.request()
     await peer.send(STREAM + chunk(b"one"))
     await client.read_head()
@@ -250,7 +247,7 @@ async def test_without_descriptors_what_is_open_goes_on(
     # last descriptors are kept for upstreams.
     await peer.send(chunk(b"two"))
     assert await client.read_chunk() == b"two"
-    await idle[0].send(GET % 1)
+    await idle[0].send(GET_NUMBER % 1)
     other = await upstream.request()
     await other.send(OK)
     assert (await idle[0].read_head()).startswith(b"HTTP/1.1 200 ")
@@ -261,7 +258,7 @@ async def test_without_descriptors_what_is_open_goes_on(
     # It takes new ones as soon as there is room (asyncio's loop looks for it
     # once a second), and says so once.
     again = await scarce.client()
-    await again.send(GET % 2)
+    await again.send(GET_NUMBER % 2)
     await other.read_head()
     await other.send(OK)
     assert (await again.read_head()).startswith(b"HTTP/1.1 200 ")
@@ -284,7 +281,7 @@ async def test_a_request_that_no_descriptor_is_left_for_is_a_503(
     """Streams take two each: those that were accepted use up the reserve."""
     await scarce.fill()
     for n, client in enumerate(scarce.clients[:-1]):
-        await client.send(GET % n)
+        await client.send(GET_NUMBER % n)
         head = asyncio.ensure_future(client.read_head())
         served = asyncio.ensure_future(upstream.request())
         async with asyncio.timeout(GUARD):
@@ -338,7 +335,7 @@ async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
     async with scarce_proxy(upstream.url, *authority.files) as scarce:
         client, other = [await authority.client(scarce.port) for _ in range(2)]
         scarce.clients += [client, other]
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         peer = await upstream.request()
         await peer.send(STREAM)
         await client.read_head()
@@ -346,7 +343,7 @@ async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
         await became(lambda: bool(scarce.told("file descriptors run short")))
         for _ in range(3):  # those beyond the bound are gone
             await scarce.pass_time(0)
-        await other.send(GET % 1)  # its upstream's connection is a new one
+        await other.send(GET_NUMBER % 1)  # its upstream's connection is a new one
         second = await upstream.request()
         await second.send(OK)
         assert (await other.read_head()).startswith(b"HTTP/1.1 200 ")
@@ -358,7 +355,7 @@ async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
                 await scarce.pass_time(6)
         third = await authority.client(scarce.port)
         scarce.clients.append(third)
-        await third.send(GET % 2)
+        await third.send(GET_NUMBER % 2)
         await upstream.request()
 
 
@@ -380,7 +377,7 @@ async def test_those_that_have_not_begun_tls_count_as_connections(
     await became(lambda: not door.handshakes)
     client = await authority.client(running.port)
     running.clients.append(client)
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     await (await upstream.request()).send(OK)
     assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
     assert not door.handshakes

@@ -14,13 +14,10 @@ from proxy.timeline import Ending
 from proxy.transport.relay import DecodingRelay
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import drained
+from tests.support.messages import CHUNKED, GET, OK, UPLOAD
 from tests.support.raw import Upstream, became, chunk, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: x\r\n\r\n"
 END = b"0\r\n\r\n"
 LIMIT = 30  # seconds
@@ -143,7 +140,7 @@ async def test_an_upload_that_waits_for_its_turn_is_no_silence_of_the_client(
         server={"body_timeout_seconds": LIMIT},
         clock=clock,
     )
-    client, server = await running.begin(upstream, POST)
+    client, server = await running.begin(upstream, UPLOAD)
     own = running.connection
     late = Late(running, clock)
     client.writer.write(TINY + END)

@@ -18,13 +18,12 @@ from proxy.process.reload import Reloader, Watched, cannot_listen
 from proxy.timeline import Ending
 from tests.conftest import Complaints, ManualClock, StartProxy
 from tests.support.looking import looking
+from tests.support.messages import OK, STREAM
 from tests.support.raw import Upstream, became, chunk, connect
 from tests.support.running import RunningProxy, Table, document
 
 CONFIG = from_routes({"/a": "http://h:1"})
 GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class File:

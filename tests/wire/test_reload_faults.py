@@ -24,6 +24,7 @@ from proxy.config.model import Config
 from proxy.errors import ConfigError
 from proxy.process.reload import Reloader
 from tests.conftest import Complaints, StartProxy
+from tests.support.messages import OK
 from tests.support.packages import (
     with_broken_otel,
     with_otel_that_exits,
@@ -35,7 +36,6 @@ from tests.support.raw import Upstream, became, chunk
 from tests.support.running import Table, document
 
 GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSED = "configuration refused; the one before stays in force"
 NO_OTEL = "[tracing] enabled: OpenTelemetry is not installed: pip install"
 BROKEN_OTEL = (

@@ -13,12 +13,12 @@ from proxy.config.load import load
 from proxy.config.model import Config
 from proxy.process.reload import Reloader
 from tests.conftest import Complaints, StartProxy
+from tests.support.messages import GET
 from tests.support.raw import Peer, connect
 from tests.support.running import RunningProxy, document
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="as Linux shares ports")
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 ROUTES = {"/only": {"target": "http://127.0.0.1:1"}}
 MOVES = [
     ("127.0.0.1", "0.0.0.0"),

@@ -9,14 +9,12 @@ from proxy.timeline import Ending
 from proxy.transport.client_connection import ClientConnection
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import fill
+from tests.support.messages import GET, OK, STREAM
 from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 UPLOAD = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def refusal(client: Peer, status: int, *words: bytes) -> None:

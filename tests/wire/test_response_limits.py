@@ -9,9 +9,9 @@ import pytest
 from proxy.policy.size_limits import MAX_RESPONSE_FIELDS
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.messages import GET
 from tests.support.raw import Upstream, chunk
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%b\r\n"
 
 

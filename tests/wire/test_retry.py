@@ -13,13 +13,12 @@ from proxy.errors import ConnectTimeout, UpstreamRefused, UpstreamUnavailable
 from proxy.exchange.exchange import Exchange
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import GET_NUMBER, OK
 from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, became, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ async def test_without_the_key_a_refused_request_fails_at_once(
 ) -> None:
     running = await proxy({"/": {"target": port.url}})
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     head, error = await told(client)
     assert head.startswith(b"HTTP/1.1 502 ")
     assert b"Proxy-Status: unbuffered; error=connection_refused\r\n" in head
@@ -70,7 +69,7 @@ async def test_without_the_key_a_refused_request_fails_at_once(
 @pytest.mark.parametrize(
     ("request_bytes", "body"),
     [
-        pytest.param(GET % 0, b"", id="GET"),
+        pytest.param(GET_NUMBER % 0, b"", id="GET"),
         pytest.param(POST, b"body", id="POST"),
     ],
 )
@@ -112,7 +111,7 @@ async def test_no_attempt_begins_before_its_time(
         {"/": {"target": port.url, "connect_retry_seconds": 5}}, clock=clock
     )
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     exchange = await held(running)
     for wait in (0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
         clock.advance(wait - 0.01)
@@ -131,7 +130,7 @@ async def test_after_the_time_is_up_a_request_is_told_to_come_back(
         {"/": {"target": port.url, "connect_retry_seconds": 0.25}}, clock=clock
     )
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     exchange = await held(running)
     clock.advance(0.1)
     running.tick()
@@ -157,7 +156,7 @@ async def test_after_the_time_is_up_a_request_is_told_to_come_back(
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-@pytest.mark.parametrize("request_bytes", [GET % 0, POST], ids=["GET", "POST"])
+@pytest.mark.parametrize("request_bytes", [GET_NUMBER % 0, POST], ids=["GET", "POST"])
 async def test_a_client_that_leaves_while_it_waits_ends_it_at_once(
     proxy: StartProxy,
     clock: ManualClock,
@@ -190,7 +189,7 @@ async def test_the_whole_exchange_is_bounded_while_it_waits_too(
     options = {"connect_retry_seconds": 60, "max_duration_seconds": 0.05}
     running = await proxy({"/": {"target": port.url, **options}}, clock=clock)
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     await held(running)
     clock.advance(0.06)
     running.tick()
@@ -206,7 +205,7 @@ async def test_the_time_between_attempts_is_no_time_of_an_attempt(
     options = {"connect_retry_seconds": 60, "connect_timeout_seconds": 0.05}
     running = await proxy({"/": {"target": port.url, **options}}, clock=clock)
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     exchange = await held(running)
     for wait in (0.06, 0.2, 0.3):
         clock.advance(wait)
@@ -228,7 +227,7 @@ async def test_an_attempt_that_hangs_ends_with_its_own_limit(
             {"/": {"target": hole.url, "connect_retry_seconds": 60}}, clock=clock
         )
         client = await running.client()
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         exchange = await running.waiting_for("connection")
         await turns()
         clock.advance(9.9)
@@ -261,10 +260,10 @@ async def test_the_log_says_once_that_an_upstream_is_down_and_once_that_it_is_ba
     )
     client = await running.client()
     for number in range(3):
-        await client.send(GET.replace(b"/%d", b"/now/%d") % number)
+        await client.send(GET_NUMBER.replace(b"/%d", b"/now/%d") % number)
         await told(client)
     waiting = await running.client()
-    await waiting.send(GET.replace(b"/%d", b"/wait/%d") % 3)
+    await waiting.send(GET_NUMBER.replace(b"/%d", b"/wait/%d") % 3)
     exchange = await held(running)
     clock.advance(20.0)
     running.tick()
@@ -284,7 +283,7 @@ async def test_the_log_says_once_that_an_upstream_is_down_and_once_that_it_is_ba
         ]
         # Both routes have the same connections.
         await running.ended()
-        await client.send(GET.replace(b"/%d", b"/now/%d") % 4)
+        await client.send(GET_NUMBER.replace(b"/%d", b"/now/%d") % 4)
         await server.read_head()
         await server.send(OK)
         await client.read_head()
@@ -301,20 +300,20 @@ async def test_an_upstream_that_comes_and_goes_does_not_fill_the_log(
             {"/": {"target": first.url, "upstream_keepalive_seconds": 0}}, clock=clock
         )
         client = await running.client()
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         await told(client)
         async with first.upstream() as upstream:
-            await client.send(GET % 1)
+            await client.send(GET_NUMBER % 1)
             await (await upstream.request()).send(OK)
             await client.read_head()
             await client.read(2)
         assert len(lines(caplog)) == 2
     with ClosedPort(port=number):
-        await client.send(GET % 2)
+        await client.send(GET_NUMBER % 2)
         await told(client)
         assert len(lines(caplog)) == 2
         clock.advance(10.0)
-        await client.send(GET % 3)
+        await client.send(GET_NUMBER % 3)
         await told(client)
         assert [line.split(" ")[3] for line in lines(caplog)] == [
             "down:",
@@ -355,7 +354,7 @@ async def test_every_address_of_a_name_is_tried(
 
         know_both()
         client = await running.client()
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         await held(running)
         assert "localhost" not in resolver.known  # the name may have moved
         port = four if listens == four.host else six
@@ -375,11 +374,11 @@ async def test_a_stale_connection_to_an_upstream_that_restarts_is_waited_for_too
         running = await proxy(
             {"/": {"target": upstream.url, "connect_retry_seconds": 5}}, clock=clock
         )
-        client, server = await running.begin(upstream, GET % 0)
+        client, server = await running.begin(upstream, GET_NUMBER % 0)
         await server.send(OK)
         await client.read_head()
         await client.read(2)
-        await client.send(GET % 1)
+        await client.send(GET_NUMBER % 1)
         await server.read_head()
         assert upstream.server is not None
         upstream.server.close()
@@ -399,7 +398,7 @@ async def test_a_stale_connection_to_an_upstream_that_restarts_is_waited_for_too
 async def test_a_name_that_nobody_knows_is_told_as_that(proxy: StartProxy) -> None:
     running = await proxy({"/": {"target": "http://nothing.invalid"}})
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     head, error = await told(client)
     assert head.startswith(b"HTTP/1.1 502 ")
     assert error["type"] == "dns_error"

@@ -8,9 +8,9 @@ import pytest
 
 from proxy.observe.access_log import as_json, as_text
 from tests.conftest import StartProxy
+from tests.support.messages import OK
 from tests.support.raw import Upstream
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SECRET = "s3cr3t-k3y-of-the-upstream"
 
 

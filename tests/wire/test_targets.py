@@ -12,17 +12,12 @@ import pytest
 from proxy.errors import UpstreamDisconnected, UpstreamRefused, UpstreamTruncated
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import EVENT_STREAM, GET_NUMBER, OK
 from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, became, turns
 from tests.support.running import RunningProxy
 
-GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-STREAM = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
-)
 
 
 @pytest.fixture
@@ -38,11 +33,11 @@ def urls(*upstreams: Upstream | ClosedPort) -> list[str]:
 async def ask(running: RunningProxy, upstreams: list[Upstream]) -> tuple[int, Peer]:
     """Begin a stream on a connection of its own; who got it, and the client."""
     client = await running.client()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     await became(lambda: any(each.unexpected for each in upstreams))
     (number,) = [n for n, each in enumerate(upstreams) if each.unexpected]
     server = await upstreams[number].request()
-    await server.send(STREAM)
+    await server.send(EVENT_STREAM)
     await client.read_head()
     return number, client
 
@@ -100,9 +95,9 @@ async def test_after_its_rest_a_target_gets_one_request_to_find_out(
             for each in running.server.compiled.upstreams
             if str(each.target) == hole.url
         ]
-        await running.begin(good, GET % 0)
+        await running.begin(good, GET_NUMBER % 0)
         found = await running.client()
-        await found.send(GET % 0)  # the other has none
+        await found.send(GET_NUMBER % 0)  # the other has none
         await became(lambda: swallows.open == 1)
         clock.advance(11)
         running.tick()
@@ -111,10 +106,10 @@ async def test_after_its_rest_a_target_gets_one_request_to_find_out(
         for _ in range(2):  # after each rest
             clock.advance(60)
             probing = await running.client()
-            await probing.send(GET % 0)
+            await probing.send(GET_NUMBER % 0)
             await became(lambda: swallows.probed)
             for n in range(5):
-                await running.begin(good, GET % n)
+                await running.begin(good, GET_NUMBER % n)
             assert swallows.open == 1
             if ends == "fails":
                 clock.advance(11)
@@ -135,7 +130,7 @@ async def test_each_target_has_connections_of_its_own(
     client = await running.client()
     peers = []
     for upstream in (second, first):  # in turn
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         peers.append(await upstream.request())
         await peers[-1].send(OK)
         await client.read_head()
@@ -143,7 +138,7 @@ async def test_each_target_has_connections_of_its_own(
         await running.ended()
     assert running.idle_connections == 2
     for peer in peers:
-        await client.send(GET % 1)
+        await client.send(GET_NUMBER % 1)
         await peer.read_head()
         await peer.send(OK)
         await client.read_head()
@@ -166,7 +161,7 @@ async def test_a_refused_request_goes_to_the_next_target_at_once(
             }
         )
         client = await running.client()
-        await client.send(POST if method == "POST" else GET % 0)
+        await client.send(POST if method == "POST" else GET_NUMBER % 0)
         server = await upstream.request()
         assert server.head_lines[0].startswith(b"%b /" % method.encode())
         assert b"/x" not in server.head_lines[0]
@@ -185,7 +180,7 @@ async def test_the_path_of_the_chosen_target_is_put_first(
 ) -> None:
     with ClosedPort() as dead:
         running = await proxy({"/": {"target": [dead.url, f"{upstream.url}/v1"]}})
-        _, server = await running.begin(upstream, GET % 7)
+        _, server = await running.begin(upstream, GET_NUMBER % 7)
         assert server.head_lines[0] == b"GET /v1/7 HTTP/1.1"
 
 
@@ -196,8 +191,8 @@ async def test_a_target_that_refused_rests_and_then_is_asked_again(
         running = await proxy({"/": {"target": urls(dead, upstream)}}, clock=clock)
         streams = []
         for _ in range(3):
-            client, server = await running.begin(upstream, GET % 0)
-            await server.send(STREAM)
+            client, server = await running.begin(upstream, GET_NUMBER % 0)
+            await server.send(EVENT_STREAM)
             await client.read_head()
             streams.append(client)
         async with dead.upstream() as back:
@@ -219,7 +214,7 @@ async def test_when_all_refuse_the_last_one_is_named(
     with ClosedPort() as first, ClosedPort() as second:
         running = await proxy({"/": {"target": urls(first, second)}}, clock=clock)
         client = await running.client()
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         head, error = await error_of(client)
         assert head.startswith(b"HTTP/1.1 502 ")
         assert error["type"] == "connection_refused"
@@ -230,7 +225,7 @@ async def test_when_all_refuse_the_last_one_is_named(
         assert isinstance(timeline.error, UpstreamRefused)
         # All rest now. They are asked all the same, and one of them is back.
         async with first.upstream() as back:
-            _, server = await running.begin(back, GET % 1)
+            _, server = await running.begin(back, GET_NUMBER % 1)
             await server.send(OK)
             assert (await running.ended()).ending is Ending.COMPLETE
         assert [each.open for each in running.server.compiled.upstreams] == [0, 0]
@@ -262,7 +257,7 @@ async def test_a_target_that_does_not_answer_is_left_after_its_time(
     with BlackHole() as hole:
         running = await proxy({"/": {"target": urls(upstream, hole)}}, clock=clock)
         client = await running.client()
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         exchange = await running.waiting_for("connection")
         assert exchange.timeline.call.upstream == hole.url
         await turns()
@@ -276,7 +271,7 @@ async def test_a_target_that_does_not_answer_is_left_after_its_time(
 
 @pytest.mark.parametrize(
     "request_bytes",
-    [pytest.param(GET % 0, id="GET"), pytest.param(POST, id="POST")],
+    [pytest.param(GET_NUMBER % 0, id="GET"), pytest.param(POST, id="POST")],
 )
 async def test_a_request_that_was_sent_goes_to_no_other_target(
     proxy: StartProxy, upstreams: list[Upstream], request_bytes: bytes
@@ -303,7 +298,7 @@ async def test_a_post_on_a_stale_connection_goes_to_no_other_target(
     client = await running.client()
     peers = []
     for upstream in (second, first):
-        await client.send(GET % 0)
+        await client.send(GET_NUMBER % 0)
         peers.append(await upstream.request())
         await peers[-1].send(OK)
         await client.read_head()
@@ -325,13 +320,13 @@ async def test_a_get_on_a_stale_connection_of_a_dead_target_goes_to_the_next(
 ) -> None:
     async with Upstream() as dying:
         running = await proxy({"/": {"target": urls(upstream, dying)}})
-        client, server = await running.begin(dying, GET % 0)
+        client, server = await running.begin(dying, GET_NUMBER % 0)
         await server.send(OK)
         await client.read_head()
         await client.read(2)
         await running.ended()
-        _, busy = await running.begin(upstream, GET % 1)  # so `dying` is next
-        await client.send(GET % 2)
+        _, busy = await running.begin(upstream, GET_NUMBER % 1)  # so `dying` is next
+        await client.send(GET_NUMBER % 2)
         await server.read_head()
         assert dying.server is not None
         dying.server.close()
@@ -351,11 +346,11 @@ async def test_how_an_upstream_went_is_said(
     proxy: StartProxy, upstream: Upstream, how: str, words: str, where: str
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    client, server = await running.begin(upstream, GET % 0)
+    client, server = await running.begin(upstream, GET_NUMBER % 0)
     if where == "within the head":
         await server.send(b"HTTP/1.1 200 OK\r\nServer: x\r\n")
     elif where == "within the body":
-        await server.send(STREAM + b"5\r\nab")
+        await server.send(EVENT_STREAM + b"5\r\nab")
         await client.read_head()
         await client.read_payload(2)
     await turns()
@@ -383,7 +378,7 @@ async def test_a_unix_socket_is_an_upstream(proxy: StartProxy, tmp_path: Path) -
     path = str(tmp_path / "app.sock")
     async with Upstream(path=path) as upstream:
         running = await proxy({"/": {"target": f"unix:{path}", "change_origin": True}})
-        client, server = await running.begin(upstream, GET % 0)
+        client, server = await running.begin(upstream, GET_NUMBER % 0)
         assert b"Host: localhost" in server.head_lines
         await server.send(OK)
         assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
@@ -403,13 +398,13 @@ async def test_a_unix_socket_that_is_not_there_is_waited_for(
         clock=clock,
     )
     client = await running.client()
-    await client.send(GET.replace(b"/%d", b"/now"))
+    await client.send(GET_NUMBER.replace(b"/%d", b"/now"))
     head, error = await error_of(client)
     assert head.startswith(b"HTTP/1.1 502 ")
     assert error["type"] == "connection_refused"
     assert error["message"] == f"nothing listens at unix:{path}: no such socket"
     await running.ended()
-    await client.send(GET % 0)
+    await client.send(GET_NUMBER % 0)
     await running.waiting_for("retry")
     async with Upstream(path=path) as upstream:
         clock.advance(1.0)

@@ -20,12 +20,12 @@ from proxy.timeline import Ending
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.client_timeouts import LINGER_SECONDS, UNREAD_SECONDS
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import GET_X
 from tests.support.raw import GUARD, Peer, Upstream, became, settled
 from tests.support.running import RunningProxy, document
 
 SIZE = 6_000_000
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + bytes(SIZE)
-KEPT = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 SHARE = 500_000
 
@@ -104,7 +104,7 @@ async def test_the_last_response_waits_as_long_as_the_client_takes_some(
 async def test_so_it_does_where_a_drain_closes(
     proxy: StartProxy, upstream: Upstream, slow: Slow
 ) -> None:
-    await slow.answered(proxy, upstream, KEPT)
+    await slow.answered(proxy, upstream, GET_X)
     slow.own.drain()
     assert slow.own.waiting_for == "reading"
     await slow.takes_all()

@@ -26,10 +26,10 @@ from proxy.transport.upstream_connection import INTERIM_A_TURN
 from proxy.transport.upstream_tls import trust
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
+from tests.support.messages import OK
 from tests.support.raw import GUARD, Peer, Upstream, became, turns
 
 GET = b"GET / HTTP/1.1\r\nHost: public.example\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 

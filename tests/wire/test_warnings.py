@@ -9,22 +9,20 @@ import pytest
 from proxy.inspector.detectors import Findings
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import looking
+from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
-STREAM = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
+BROWSER = GET_X.replace(
+    b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\nUser-Agent: B\r\n\r\n"
 )
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-BROWSER = GET.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\nUser-Agent: B\r\n\r\n")
 
 
 async def stream(
-    running: RunningProxy, upstream: Upstream, ask: bytes = GET
+    running: RunningProxy, upstream: Upstream, ask: bytes = GET_X
 ) -> tuple[Peer, Peer]:
     client, server = await running.begin(upstream, ask)
-    await server.send(STREAM)
+    await server.send(EVENT_STREAM)
     await client.read_head()
     return client, server
 
@@ -139,7 +137,7 @@ UPGRADE = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\
 @pytest.mark.parametrize(
     ("ask", "head"),
     [
-        pytest.param(GET, STREAM, id="a stream"),
+        pytest.param(GET_X, EVENT_STREAM, id="a stream"),
         pytest.param(UPGRADE, SWITCH, id="a tunnel"),
     ],
 )

@@ -13,14 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import StartProxy
 from tests.support.looking import asked, contents, looking
+from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Upstream, chunk, turns
 from tests.support.running import RunningProxy
-
-STREAM = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
-)
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @asynccontextmanager
@@ -50,7 +45,7 @@ async def test_the_numbers_of_all_are_summed(
 ) -> None:
     async with workers(proxy, upstream, tmp_path) as both:
         for running in both:
-            client, server = await running.begin(upstream, GET)
+            client, server = await running.begin(upstream, GET_X)
             await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             await client.read_head()
         status, body = await asked(both[0], "metrics")
@@ -75,8 +70,8 @@ async def test_the_streams_of_all_are_in_one_list_and_can_be_looked_at(
     ):
         assert (await feed.next("state"))["workers"] == 2
         assert await feed.rows() == {}
-        client, server = await second.begin(upstream, GET)
-        await server.send(STREAM)
+        client, server = await second.begin(upstream, GET_X)
+        await server.send(EVENT_STREAM)
         await client.read_head()
         while not (rows := await feed.rows()):
             pass
@@ -102,8 +97,8 @@ async def test_a_worker_that_is_gone_takes_its_rows_along(
     proxy: StartProxy, upstream: Upstream, tmp_path: Path
 ) -> None:
     async with workers(proxy, upstream, tmp_path) as (first, second):
-        client, server = await second.begin(upstream, GET)
-        await server.send(STREAM)
+        client, server = await second.begin(upstream, GET_X)
+        await server.send(EVENT_STREAM)
         await client.read_head()
         async with looking(first) as feed:
             while not (rows := await feed.rows()):
@@ -121,11 +116,11 @@ async def test_a_worker_that_is_gone_takes_its_rows_along(
 async def test_connections_of_a_browser_are_counted_over_all_workers(
     proxy: StartProxy, upstream: Upstream, tmp_path: Path
 ) -> None:
-    browser = GET.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\n\r\n")
+    browser = GET_X.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\n\r\n")
     async with workers(proxy, upstream, tmp_path) as both:
         for running in [both[0]] * 2 + [both[1]] * 4:
             client, server = await running.begin(upstream, browser)
-            await server.send(STREAM)
+            await server.send(EVENT_STREAM)
             await client.read_head()
         async with looking(both[0]) as feed:
             while not (warnings := await feed.next("warnings")):

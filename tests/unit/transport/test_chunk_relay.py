@@ -8,9 +8,8 @@ import pytest
 
 from proxy.timeline import Timeline
 from tests.support.memory import MemoryProxy
+from tests.support.messages import GET, STREAM
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # Reads, each of one chunk as we write it, and the same in other words.
 OWN = [b"5\r\nhello\r\n", b"10\r\n" + b"x" * 16 + b"\r\n", b"1\r\n\n\r\n"]
 OTHER = [b"05\r\nhello\r\n", b"10;a\r\n" + b"x" * 16 + b"\r\n", b"0001\r\n\n\r\n"]
@@ -30,9 +29,9 @@ class Ticking:
 def relayed(reads: list[bytes]) -> tuple[bytes, Timeline]:
     """What the client gets of a stream, and its account."""
     proxy = MemoryProxy()
-    proxy.client.receive(REQUEST)
+    proxy.client.receive(GET)
     (upstream,) = [each for each in proxy.upstreams if each.written]
-    upstream.receive(HEAD)
+    upstream.receive(STREAM)
     proxy.client.written = b""
     exchange = proxy.client_connection.exchange
     timeline: Timeline = exchange.timeline  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ from proxy.config.model import Config
 from proxy.config.route import Route
 from proxy.config.target import parse_target
 from tests.support.memory import MemoryProxy
+from tests.support.messages import GET, OK, UPLOAD
 
 TARGET = parse_target("http://127.0.0.1:1")
 CONFIG = Config(
@@ -22,10 +23,7 @@ CONFIG = Config(
         "/": Route(prefix="/", targets=(TARGET,), on_upstream_failure="event", ws=True)
     }
 )
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = GET[:-2] + b"Connection: upgrade\r\nUpgrade: x\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 STREAM = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
     b"Content-Type: text/event-stream\r\n\r\n9\r\ndata: 1\n\n\r\n"
@@ -46,15 +44,17 @@ def no_collector() -> Iterator[None]:
     [
         pytest.param(GET, OK, "", id="complete"),
         pytest.param(GET, STREAM + b"0\r\n\r\n", "", id="a stream"),
-        pytest.param(POST + b"1\r\nx\r\n0\r\n\r\n", OK, "", id="an upload"),
+        pytest.param(UPLOAD + b"1\r\nx\r\n0\r\n\r\n", OK, "", id="an upload"),
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", b"", "", id="refused"),
         pytest.param(GET, b"HTTP/1.1 2", "upstream", id="half an answer"),
         pytest.param(GET, b"nonsense\r\n\r\n", "", id="a malformed answer"),
         pytest.param(GET, STREAM, "upstream", id="a stream that breaks"),
-        pytest.param(POST + b"1\r\nx\r\n", b"", "upstream", id="an upload that breaks"),
+        pytest.param(
+            UPLOAD + b"1\r\nx\r\n", b"", "upstream", id="an upload that breaks"
+        ),
         pytest.param(UPGRADE, SWITCH, "upstream, client", id="a tunnel"),
         pytest.param(GET, STREAM, "client", id="the client leaves a stream"),
-        pytest.param(POST, b"", "client", id="the client leaves an upload"),
+        pytest.param(UPLOAD, b"", "client", id="the client leaves an upload"),
     ],
 )
 @pytest.mark.usefixtures("no_collector")
