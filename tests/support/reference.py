@@ -34,7 +34,7 @@ SHOWN = re.compile(r"(```text\n\$ unbuffered ([^\n]+)\n).*?(```\n)", re.DOTALL)
 CLI_INTRO = """\
 # The command line
 
-Every command, as `--help` tells it. Colour is used on a terminal alone, and not where
+The `--help` of every command. Output has colour only on a terminal, and not if
 `NO_COLOR` is set ([no-color.org](https://no-color.org)).
 
 [`serve`](deploying.md), [`explain`](explain.md), [`doctor` and `origin`](doctor.md),
