@@ -18,7 +18,7 @@ from proxy.http1.head import (
     parse_request_head,
     parse_response_head,
 )
-from proxy.http1.text import head_bytes
+from proxy.http1.head_text import head_bytes
 
 
 def check(data: bytes) -> None:

@@ -7,7 +7,8 @@ there is one.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -213,3 +214,30 @@ def test_the_demo_plays_the_upstream_without_the_proxys_help() -> None:
 )  # fmt: skip
 def test_an_import_is_found_wherever_it_stands(source: str, found: set[str]) -> None:
     assert set(imports(ast.parse(source), "proxy.policy.header_fields")) == found
+
+
+# -- names
+
+# Each of them is one thing in several places: a command of the command line, the result
+# of one, its form as text, the answer that tells a client of an error.
+SAME_MEANING = {"__main__", "command", "result", "text", "error_response"}
+BOTH = {**PROXY, **modules("upstream_demo")}
+
+
+def repeated(names: Iterable[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count > 1}
+
+
+def test_no_name_of_a_class_is_used_twice() -> None:
+    classes = [
+        node.name
+        for path in BOTH.values()
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert repeated(classes) == set()
+
+
+def test_modules_of_one_name_have_one_meaning() -> None:
+    names = [path.stem for path in BOTH.values() if path.stem != "__init__"]
+    assert repeated(names) <= SAME_MEANING

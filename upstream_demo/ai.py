@@ -2,7 +2,7 @@
 
 `/open` asks the provider in `provider`, and writes each chunk the moment it
 comes. Without a key in the environment the provider is the endpoint in
-`model`, mounted on this same service and reached over a real socket.
+`openai_endpoint`, mounted on this same service and reached over a real socket.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from upstream_demo.error_response import Refusal, answer_refusals, json_text
-from upstream_demo.model import EMBEDDED_TALLY, add_endpoint
+from upstream_demo.openai_endpoint import EMBEDDED_TALLY, add_endpoint
 from upstream_demo.parameters import choice
 from upstream_demo.provider import Message, ProviderClient, choose_provider
 from upstream_demo.streams import (

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from upstream_demo.completion import MODEL
+from upstream_demo.chat_completion import MODEL
 from upstream_demo.error_response import Refusal
 from upstream_demo.streams import logger
 

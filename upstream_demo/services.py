@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from upstream_demo.ai import create_ai_app
-from upstream_demo.events import create_events_app
+from upstream_demo.event_service import create_events_app
 from upstream_demo.lessons import create_lessons_app
 from upstream_demo.listeners import listen, port_of, serve
 from upstream_demo.pages import create_pages_app

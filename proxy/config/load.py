@@ -15,7 +15,14 @@ from msgspec import Struct
 
 from proxy.config.certificate import read_certificate
 from proxy.config.fault_text import key_name, unknown
-from proxy.config.model import Config, Inspector, Log, Metrics, Server, Tracing
+from proxy.config.model import (
+    Config,
+    InspectorOptions,
+    LogOptions,
+    MetricsOptions,
+    ServerOptions,
+    TracingOptions,
+)
 from proxy.config.packages import check_packages
 from proxy.config.reader import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
 from proxy.config.route import RouteOptions
@@ -24,11 +31,11 @@ from proxy.config.worker_count import check_workers
 from proxy.errors import ConfigError
 
 PLAIN_TABLES: dict[str, type[Struct]] = {
-    "server": Server,
-    "log": Log,
-    "inspector": Inspector,
-    "metrics": Metrics,
-    "tracing": Tracing,
+    "server": ServerOptions,
+    "log": LogOptions,
+    "inspector": InspectorOptions,
+    "metrics": MetricsOptions,
+    "tracing": TracingOptions,
 }
 TABLES = (*PLAIN_TABLES, DEFAULTS, "routes")
 NO_ROUTES = 'none: write [routes."/sse"] with target = "http://localhost:8002"'
@@ -106,11 +113,11 @@ def build(
     if reader.faults:
         raise ConfigError(reader.faults)
     return Config(
-        server=Server(**values(plain["server"])),
-        log=Log(**values(plain["log"])),
-        inspector=Inspector(**values(plain["inspector"])),
-        metrics=Metrics(**values(plain["metrics"])),
-        tracing=Tracing(**values(plain["tracing"])),
+        server=ServerOptions(**values(plain["server"])),
+        log=LogOptions(**values(plain["log"])),
+        inspector=InspectorOptions(**values(plain["inspector"])),
+        metrics=MetricsOptions(**values(plain["metrics"])),
+        tracing=TracingOptions(**values(plain["tracing"])),
         routes={prefix: options.route(prefix) for prefix, options in routes.items()},
         sources=dict(sources(plain, routes)),
     )
@@ -162,7 +169,7 @@ def check_loops(
     reader: Reader, server: Mapping[str, Any], routes: Mapping[str, Options]
 ) -> None:
     """A route to our own listener would call itself without end."""
-    default = Server()
+    default = ServerOptions()
     own = (server.get("host", default.host), server.get("port", default.port))
     for prefix, options in routes.items():
         entry = options.values.get("target")

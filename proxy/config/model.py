@@ -21,7 +21,7 @@ Enabled: TypeAlias = bool | Literal["loopback"]
 Workers: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
 
 
-class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[server]`: the listener and what it accepts."""
 
     host: Annotated[
@@ -118,7 +118,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[log]`: what is written to standard output and error."""
 
     format: Annotated[
@@ -138,7 +138,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = True
 
 
-class Inspector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[inspector]`: the page under /_unbuffered/."""
 
     enabled: Annotated[
@@ -157,7 +157,7 @@ class Inspector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = True
 
 
-class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MetricsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[metrics]`: /_unbuffered/metrics and /_unbuffered/health."""
 
     enabled: Annotated[
@@ -170,7 +170,7 @@ class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "loopback"
 
 
-class Tracing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TracingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[tracing]`: OpenTelemetry."""
 
     enabled: Annotated[
@@ -189,10 +189,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `table.key` as `check` prints it; a key that is missing has its default.
     """
 
-    server: Server = Server()
-    log: Log = Log()
-    inspector: Inspector = Inspector()
-    metrics: Metrics = Metrics()
-    tracing: Tracing = Tracing()
+    server: ServerOptions = ServerOptions()
+    log: LogOptions = LogOptions()
+    inspector: InspectorOptions = InspectorOptions()
+    metrics: MetricsOptions = MetricsOptions()
+    tracing: TracingOptions = TracingOptions()
     routes: dict[str, Route] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)

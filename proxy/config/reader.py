@@ -20,7 +20,7 @@ from proxy.config.cidr import parse_network
 from proxy.config.environment import expand
 from proxy.config.fault_text import described, expected, key_name, quoted, unknown
 from proxy.config.foreign_keys import in_seconds
-from proxy.config.model import Inspector, Log, Server
+from proxy.config.model import InspectorOptions, LogOptions, ServerOptions
 from proxy.config.route import Route
 
 DEFAULTS = "defaults"
@@ -47,9 +47,9 @@ def keys_of(table: type[msgspec.Struct]) -> dict[str, Any]:
 
 KEYS_ELSEWHERE = {
     **dict.fromkeys(keys_of(Route), '[routes."/prefix"]'),
-    **dict.fromkeys(keys_of(Server), "[server]"),
-    **dict.fromkeys(keys_of(Log), "[log]"),
-    **dict.fromkeys(keys_of(Inspector), "[inspector]"),
+    **dict.fromkeys(keys_of(ServerOptions), "[server]"),
+    **dict.fromkeys(keys_of(LogOptions), "[log]"),
+    **dict.fromkeys(keys_of(InspectorOptions), "[inspector]"),
 }
 
 

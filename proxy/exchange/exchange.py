@@ -44,7 +44,7 @@ class Host(Protocol):
         """An exchange is over, and its client served."""
 
 
-class Source(Protocol):
+class ResponseSource(Protocol):
     """Where the response of an exchange comes from."""
 
     @property
@@ -88,7 +88,7 @@ class Exchange:
         self.timeline = Timeline(started, client.address)
         self.timeline.request(head.method, head.target, head.version)
         self.route: CompiledRoute | None = None
-        self.source: Source | None = None
+        self.source: ResponseSource | None = None
         self.request_plan: RequestPlan | None = None  # as it was sent
         self.received: ResponseHead | None = None
         self.plan: ResponsePlan | None = None  # of the response, as it was sent

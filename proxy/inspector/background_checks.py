@@ -17,7 +17,7 @@ from proxy.internal_errors import report
 from proxy.observe.burst_detector import Bursts, events_in
 from proxy.observe.capture_buffer import Recording
 from proxy.observe.exchange_row import kind
-from proxy.observe.findings import Finding, Told
+from proxy.observe.findings import Finding, RecentFindings
 from proxy.timeline import Phase
 
 LOOK_SECONDS = 5.0
@@ -53,7 +53,7 @@ class Watch:
         self.live = live
         self.clients = clients
         self.clock = live.ticker.clock
-        self.told = Told()
+        self.told = RecentFindings()
         self.timer: asyncio.Handle | None = None
         self.probed: dict[str, Exchange] = {}
         self.again: dict[str, float] = {}

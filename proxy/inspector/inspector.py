@@ -46,7 +46,7 @@ MOST_FEEDS = 32
 WARNING_SECONDS = 1.0
 
 
-class Server(Protocol):
+class InspectedServer(Protocol):
     """What is looked into."""
 
     ticker: Ticker
@@ -71,7 +71,7 @@ class Server(Protocol):
 class Inspector:
     """The window into one server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: InspectedServer) -> None:
         self.server = server
         self.answers: set[Answer] = set()  # that are not complete
         self.live = Live(server.exchanges, server.ticker)

@@ -22,7 +22,7 @@ from proxy.timeline import Phase, Timeline, wall_clock
 COMMENT_SECONDS = 15.0  # of silence, after which a comment says that all is well
 
 
-class Source(Protocol):
+class ListSource(Protocol):
     """Who knows what the feed tells."""
 
     live: Live
@@ -47,7 +47,7 @@ def warning(finding: Finding, ids: Iterable[str]) -> dict[str, object]:
 class ListFeed:
     """One client that looks at the list."""
 
-    def __init__(self, source: Source, answer: Answer, *, own: bool) -> None:
+    def __init__(self, source: ListSource, answer: Answer, *, own: bool) -> None:
         self.source = source
         self.own = own  # asked for by another worker, which adds up
         self.answer = answer

@@ -20,7 +20,7 @@ from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
 
 
-class Server(Protocol):
+class MeasuredServer(Protocol):
     """Whose numbers they are."""
 
     ticker: Ticker
@@ -37,7 +37,7 @@ class Server(Protocol):
         """Does it take no more?"""
 
 
-class Own(msgspec.Struct):
+class WorkerMetrics(msgspec.Struct):
     """What one worker tells another."""
 
     number: int
@@ -47,7 +47,7 @@ class Own(msgspec.Struct):
 class Scraping:
     """The numbers of one server, and of its siblings when they are asked for."""
 
-    def __init__(self, server: Server, live: Live) -> None:
+    def __init__(self, server: MeasuredServer, live: Live) -> None:
         self.server = server
         self.live = live
         self.counted: Metrics | None = None
@@ -75,7 +75,7 @@ class Scraping:
 
     def metrics(self, answer: Answer, *, own: bool) -> None:
         """All numbers; of all workers, unless only ours are asked for."""
-        ours = Own(self.server.number, self.families())
+        ours = WorkerMetrics(self.server.number, self.families())
         if own:
             answer.whole(200, JSON, msgspec.json.encode(ours))
         elif self.server.siblings:
@@ -83,14 +83,14 @@ class Scraping:
         else:
             self.send(answer, [ours])
 
-    async def gather(self, answer: Answer, ours: Own) -> None:
+    async def gather(self, answer: Answer, ours: WorkerMetrics) -> None:
         """Ask the other workers for theirs."""
         target = f"/_unbuffered/metrics?{OWN}"
         told = await fetch_all(self.server.siblings, target)
-        others = [msgspec.json.decode(each, type=Own) for each in told]
+        others = [msgspec.json.decode(each, type=WorkerMetrics) for each in told]
         self.send(answer, [ours, *others])
 
-    def send(self, answer: Answer, workers: list[Own]) -> None:
+    def send(self, answer: Answer, workers: list[WorkerMetrics]) -> None:
         families = merged([(each.number, each.families) for each in workers])
         answer.whole(200, CONTENT_TYPE, exposition(families))
 

@@ -28,7 +28,7 @@ UNTOLD = (
 )
 
 
-class Told(msgspec.Struct):
+class PeerEvent(msgspec.Struct):
     """What has to be known of an event that is passed on."""
 
     class Known(msgspec.Struct):
@@ -149,7 +149,7 @@ class Neighbour:
         """One event."""
         name, _, data = told.partition(b"\ndata: ")
         if name == b"event: exchanges":
-            known = msgspec.json.decode(data, type=Told)
+            known = msgspec.json.decode(data, type=PeerEvent)
             self.worker = known.worker
             self.shown.update(each.id for each in (*known.open, *known.ended))
             self.shown.difference_update(known.gone)

@@ -31,7 +31,7 @@ class Finding:
     timelines: list[Timeline] = field(default_factory=list)
 
 
-class Told:
+class RecentFindings:
     """What the log has said lately."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from proxy.errors import MalformedRequest
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields, shown
 from proxy.http1.head import RequestHead
-from proxy.http1.text import CHUNKED, head_bytes
+from proxy.http1.head_text import CHUNKED, head_bytes
 from proxy.policy.forwarded import public_address
 from proxy.policy.header_fields import Rules, request_fields
 from proxy.policy.path_rewrite import Rules as PathRules

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields
 from proxy.http1.head import ResponseHead
-from proxy.http1.text import CHUNKED, head_bytes
+from proxy.http1.head_text import CHUNKED, head_bytes
 from proxy.policy.delivery import Delivery, adjust_fields
 from proxy.policy.header_fields import strip_hop_by_hop, via
 from proxy.policy.request_plan import REMEMBERED_BYTES, RouteRules

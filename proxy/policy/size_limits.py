@@ -6,7 +6,7 @@ too large costs no more than the counting of its lines.
 
 from __future__ import annotations
 
-from proxy.config.model import Server
+from proxy.config.model import ServerOptions
 from proxy.config.route import RouteOptions
 from proxy.errors import (
     MalformedResponse,
@@ -27,7 +27,9 @@ MAX_RESPONSE_FIELDS = 1000
 INTERIM_BURST = 32  # 1xx responses that may come at once; two are common
 
 
-def check_request_head(data: bytes | bytearray, stop: int, limits: Server) -> None:
+def check_request_head(
+    data: bytes | bytearray, stop: int, limits: ServerOptions
+) -> None:
     """A head that ends at `stop`, or has not ended yet (-1).
 
     Raises:
@@ -49,7 +51,7 @@ def check_request_head(data: bytes | bytearray, stop: int, limits: Server) -> No
         )
 
 
-def check_target(head: RequestHead, limits: Server) -> None:
+def check_target(head: RequestHead, limits: ServerOptions) -> None:
     """The target alone, once it is known where it ends.
 
     Raises:
@@ -59,7 +61,7 @@ def check_target(head: RequestHead, limits: Server) -> None:
         raise target_too_long(limits)
 
 
-def target_too_long(limits: Server) -> RequestTargetTooLong:
+def target_too_long(limits: ServerOptions) -> RequestTargetTooLong:
     return RequestTargetTooLong(
         f"request target of more than {limits.max_target_bytes} bytes "
         "(max_target_bytes)"

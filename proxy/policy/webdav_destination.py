@@ -34,7 +34,7 @@ class Destined(Protocol):
 Find: TypeAlias = Callable[[bytes], Destined]
 
 
-class Own(NamedTuple):
+class OwnDestination(NamedTuple):
     """A Destination behind this proxy: its origin as it was written, and its path."""
 
     origin: bytes
@@ -46,7 +46,9 @@ def moves(head: RequestHead) -> bool:
     return b"destination" in head.index and head.method in (b"COPY", b"MOVE")
 
 
-def own_destination(head: RequestHead, authority: bytes | None) -> Own | None:
+def own_destination(
+    head: RequestHead, authority: bytes | None
+) -> OwnDestination | None:
     """The Destination, if it names the host that the client asked for.
 
     The scheme does not count: a hop before this one may have taken TLS off.
@@ -62,7 +64,7 @@ def own_destination(head: RequestHead, authority: bytes | None) -> Own | None:
         default = DEFAULT_PORTS[scheme]
         if host != own_host or (port or default) != (own_port or default):
             return None
-    return Own(found["origin"] or b"", found["path"] or b"/")
+    return OwnDestination(found["origin"] or b"", found["path"] or b"/")
 
 
 def check_destination(head: RequestHead, authority: bytes | None, find: Find) -> None:

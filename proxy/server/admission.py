@@ -14,7 +14,7 @@ import socket
 from collections.abc import Collection
 from weakref import WeakSet
 
-from proxy.config.model import Server
+from proxy.config.model import ServerOptions
 from proxy.errors import Overloaded
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.fd_limit import Descriptors
@@ -37,7 +37,7 @@ class Admission:
 
     def __init__(
         self,
-        limits: Server,
+        limits: ServerOptions,
         clients: Collection[ClientConnection],
         exchanges: Collection[object],
         ticker: Ticker,

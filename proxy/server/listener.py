@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 from proxy.config.certificate import certificate_context
-from proxy.config.model import Server as Settings
+from proxy.config.model import ServerOptions as Settings
 from proxy.server.port_sharing import (
     CAN_SHARE,
     Listening,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from proxy.config.model import Server as Limits
+from proxy.config.model import ServerOptions as Limits
 from proxy.errors import MalformedRequest, ProxyError
 from proxy.http1.framing import (
     Body,

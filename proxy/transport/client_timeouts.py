@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from proxy.config.model import Server as Limits
+from proxy.config.model import ServerOptions as Limits
 from proxy.errors import (
     ClientDisconnected,
     ClientStalled,

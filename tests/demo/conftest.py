@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.demo.gate import Gate
 from tests.demo.rawclient import GUARD, RawClient
-from upstream_demo.events import create_events_app
+from upstream_demo.event_service import create_events_app
 from upstream_demo.listeners import listen, port_of, serve
 
 Serve: TypeAlias = Callable[[web.Application], Awaitable[int]]

@@ -13,7 +13,7 @@ from aiohttp import web
 import upstream_demo
 from tests.demo.conftest import Serve
 from upstream_demo.ai import create_ai_app
-from upstream_demo.events import create_events_app
+from upstream_demo.event_service import create_events_app
 from upstream_demo.lessons import create_lessons_app
 from upstream_demo.pages import create_pages_app
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.demo.conftest import Connect
 from tests.demo.rawclient import GUARD, RawClient
-from upstream_demo.events import create_events_app
+from upstream_demo.event_service import create_events_app
 from upstream_demo.listeners import serve
 
 

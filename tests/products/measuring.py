@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxy.tools.doctor.probe.fetch import Limits, fetch
-from proxy.tools.doctor.probe.origin import Origin
+from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from tests.products.cases import Case
 from tests.products.running import started
 
 LIMITS = Limits(whole=25.0)
 
 
-async def direct(case: Case) -> Recording:
+async def direct(case: Case) -> ProbeRecording:
     """The same stream with nothing between: what is late there is our own."""
-    origin = Origin()
+    origin = OriginServer()
     port = await origin.start("127.0.0.1", 0)
     try:
         ask = Ask(f"http://127.0.0.1:{port}/api/events?stream={case.stream}")
@@ -25,9 +25,9 @@ async def direct(case: Case) -> Recording:
         await origin.stop()
 
 
-async def measured(case: Case, folder: Path, cure: str | None = None) -> Recording:
+async def measured(case: Case, folder: Path, cure: str | None = None) -> ProbeRecording:
     """The stream of a case, through the product with its fault, or with a cure."""
-    origin = Origin()
+    origin = OriginServer()
     port = await origin.start("127.0.0.1", 0)
     try:
         async with started(case.product, port, case.lines(cure), folder) as here:

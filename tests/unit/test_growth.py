@@ -42,7 +42,7 @@ from proxy.policy.set_cookie import CookieRules
 from proxy.stream.event_stream import Boundary, EventReader
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.probe.curl import read_curl
-from proxy.tools.doctor.record import Arrival, Recording
+from proxy.tools.doctor.record import Arrival, ProbeRecording
 from proxy.tools.importers.nginx_syntax import parse as parse_nginx
 from proxy.tools.importers.patterns import (
     prefixes_of_glob,
@@ -135,13 +135,13 @@ def fields_of(data: bytes) -> None:
     )
 
 
-def recording(kind: str, data: bytes) -> Recording:
+def recording(kind: str, data: bytes) -> ProbeRecording:
     """One that brings a few bytes each time, all of them soon after one another."""
     arrivals = tuple(
         Arrival(position / 1e6, 4, data[position : position + 4])
         for position in range(0, len(data), 4)
     )
-    return Recording(
+    return ProbeRecording(
         "http://a/", head=0.0, status=200, fields=(("content-type", kind),),
         arrivals=arrivals, ended=1.0, ending="complete",
     )  # fmt: skip

@@ -15,8 +15,8 @@ import pytest
 from proxy.cli.main import parser
 from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.probe.command import examine, plan_of
-from proxy.tools.doctor.probe.fetch import Limits, Response, fetch
-from proxy.tools.doctor.probe.origin import Origin
+from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
+from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
 from tests.conftest import StartProxy
 from tests.support.ports import BlackHole, ClosedPort
@@ -30,7 +30,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 @pytest.fixture
 async def origin() -> AsyncIterator[str]:
     """A test origin; its URL."""
-    server = Origin()
+    server = OriginServer()
     port = await server.start("127.0.0.1", 0)
     yield f"http://127.0.0.1:{port}"
     await server.stop()
@@ -46,7 +46,7 @@ async def test_every_read_is_stamped_when_it_comes(upstream: Upstream) -> None:
     """In lock-step: the next piece is sent once the one before was stamped."""
     seen = asyncio.Queue[int]()
 
-    def watch(response: Response) -> bool:
+    def watch(response: FetchedResponse) -> bool:
         seen.put_nowait(len(response.arrivals))
         return False
 
@@ -163,7 +163,7 @@ async def test_an_early_stop_keeps_what_was_seen(upstream: Upstream) -> None:
         await peer.read_head()
         await peer.send(CHUNKED + chunk(b"data: x\n\n"))
 
-    def watch(response: Response) -> bool:
+    def watch(response: FetchedResponse) -> bool:
         if response.arrivals:
             stop.set()
         return False

@@ -66,21 +66,29 @@ class Reloaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Draining:
+class DrainStarted:
     """The drain has begun with so many exchanges under way."""
 
     exchanges: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class DrainEnded:
     """The drain is over; so many clients were left with half a response."""
 
     cut: int
 
 
 Message: TypeAlias = (
-    Reload | Moved | Stop | Cut | Serving | Failed | Reloaded | Draining | Ended
+    Reload
+    | Moved
+    | Stop
+    | Cut
+    | Serving
+    | Failed
+    | Reloaded
+    | DrainStarted
+    | DrainEnded
 )
 Arrival: TypeAlias = tuple[Message, list[socket.socket]]
 

@@ -26,7 +26,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from proxy.config.model import Server as Settings
+from proxy.config.model import ServerOptions as Settings
 from proxy.server.listener import BACKLOG, hosts
 from proxy.server.port_sharing import Address, bound, forget_sharing
 

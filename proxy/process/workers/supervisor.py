@@ -26,8 +26,8 @@ from proxy.process.reload import faults_of, listening
 from proxy.process.signals import SignalSocket
 from proxy.process.workers.channel import (
     Channel,
-    Draining,
-    Ended,
+    DrainEnded,
+    DrainStarted,
     Failed,
     Message,
     Reloaded,
@@ -216,9 +216,9 @@ class Supervisor:
             case Reloaded(faults):
                 if self.reloader is not None:
                     self.reloader.answered(child, faults)
-            case Draining(exchanges):
+            case DrainStarted(exchanges):
                 self.shutdown.draining(child, exchanges)
-            case Ended(cut):
+            case DrainEnded(cut):
                 self.shutdown.cut += cut
 
     def serves(self, child: WorkerProcess) -> None:

@@ -27,8 +27,8 @@ from proxy.process.workers.channel import (
     Arrival,
     Channel,
     Cut,
-    Draining,
-    Ended,
+    DrainEnded,
+    DrainStarted,
     Failed,
     Message,
     Moved,
@@ -156,14 +156,14 @@ class Worker:
         if isinstance(last, Cut):
             seconds = 0
         cut, _ = await drain(self.server, seconds, self.draining, self.hurried())
-        self.tell(Ended(cut))
+        self.tell(DrainEnded(cut))
         if self.alone:
             shutil.rmtree(self.assignment.folder, ignore_errors=True)
         return CUT if cut else OK
 
     def draining(self, exchanges: int) -> None:
         """The drain has begun."""
-        self.tell(Draining(exchanges))
+        self.tell(DrainStarted(exchanges))
         if self.alone:
             log.warning("the supervisor is gone; this worker drains and ends")
 

@@ -47,7 +47,7 @@ class Workers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class WorkerConfig:
     """What workers serve by, those that are started later too."""
 
     config: Config
@@ -75,7 +75,9 @@ class WorkerReload:
         self.waiting: set[int] = set()  # workers that have not answered yet
         self.limit = 0.0  # when that is no reason to wait any more
         self.news = ""
-        self.before: Served | None = None  # to go back to, until all have answered
+        self.before: WorkerConfig | None = (
+            None  # to go back to, until all have answered
+        )
         self.faults: dict[str, None] = {}  # that workers have told, each once
         self.unwilling: set[int] = set()  # workers that have told one
 
@@ -110,7 +112,7 @@ class WorkerReload:
     def reload(self) -> bool:
         """Read the configuration and order it of all; False if it was refused."""
         workers = self.workers
-        before = Served(workers.config, workers.tls, workers.port)
+        before = WorkerConfig(workers.config, workers.tls, workers.port)
         try:
             config, news = read_again(self.read, before.config)
             after = self.prepare(config, before)
@@ -122,7 +124,7 @@ class WorkerReload:
         self.order(after, workers.living)
         return True
 
-    def prepare(self, config: Config, before: Served) -> Served:
+    def prepare(self, config: Config, before: WorkerConfig) -> WorkerConfig:
         """What is to be served by from now on.
 
         Raises:
@@ -132,9 +134,9 @@ class WorkerReload:
         if not is_same_address(before.config.server, config.server):
             with listening(config, before.config):
                 port = SharedPort(config.server, len(self.workers.children), port)
-        return Served(config, tls, port)
+        return WorkerConfig(config, tls, port)
 
-    def order(self, served: Served, children: Sequence[WorkerProcess]) -> None:
+    def order(self, served: WorkerConfig, children: Sequence[WorkerProcess]) -> None:
         """Have workers serve by something, and wait for their answers."""
         workers = self.workers
         moved = served.port is not workers.port
@@ -191,7 +193,7 @@ class WorkerReload:
         if self.asked:
             self.ask()
 
-    def go_back(self, before: Served) -> None:
+    def go_back(self, before: WorkerConfig) -> None:
         """Have those serve by the configuration before that do so no longer."""
         refused = self.workers.port
         told = [

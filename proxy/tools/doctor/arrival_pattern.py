@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 
 from proxy.tools.doctor.events import Unit, format_of, units_of
-from proxy.tools.doctor.record import Arrival, Recording
+from proxy.tools.doctor.record import Arrival, ProbeRecording
 
 TOGETHER = 0.006  # seconds; reads no further apart came together
 HELD = 0.1  # seconds; a shorter hold is not told from a busy machine's
@@ -39,7 +39,7 @@ class Burst:
 class Shape:
     """What the diagnosis looks at. Times are seconds since the request."""
 
-    recording: Recording
+    recording: ProbeRecording
     kind: str
     units: tuple[Unit, ...]
     bursts: tuple[Burst, ...]
@@ -140,14 +140,14 @@ def holds_of(units: tuple[Unit, ...]) -> tuple[float, ...]:
     return tuple(delays(units).values())
 
 
-def shape_of(recording: Recording, slack: float = 0.0) -> Shape:
+def shape_of(recording: ProbeRecording, slack: float = 0.0) -> Shape:
     """The shape of a recording."""
     units = units_of(recording)
     bursts = bursts_of(recording, units)
     return Shape(recording, format_of(recording), units, bursts, slack)
 
 
-def bursts_of(recording: Recording, units: tuple[Unit, ...]) -> tuple[Burst, ...]:
+def bursts_of(recording: ProbeRecording, units: tuple[Unit, ...]) -> tuple[Burst, ...]:
     """Arrivals that came together."""
     by_arrival: dict[int, list[Unit]] = {}
     for unit in units:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from proxy.tools.doctor.arrival_pattern import delays, shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict, seconds
 
 SAME = 0.8  # of the events have to say the same at two hops
@@ -23,7 +23,7 @@ BASE = "as a browser asks"
 class Case:
     """One measurement and what it showed. `added`: the hop's own hold."""
 
-    recording: Recording
+    recording: ProbeRecording
     verdict: Verdict
     added: float | None = None
 
@@ -36,7 +36,7 @@ class Case:
         return self.verdict.hold
 
 
-def case_of(recording: Recording, slack: float = 0.0) -> Case:
+def case_of(recording: ProbeRecording, slack: float = 0.0) -> Case:
     """A measurement with its verdict."""
     return Case(recording, diagnose(recording, slack))
 
@@ -50,7 +50,7 @@ DIFFERENCES = {
 }
 
 
-def difference(one: Recording, other: Recording) -> str:
+def difference(one: ProbeRecording, other: ProbeRecording) -> str:
     """In what two requests differ: method, accept-encoding or accept."""
     if one.method != other.method:
         return "method"
@@ -113,7 +113,7 @@ def is_freer(base: Case, other: Case) -> bool:
     )
 
 
-def reason(base: Recording, other: Recording) -> str:
+def reason(base: ProbeRecording, other: ProbeRecording) -> str:
     """When it is held, where another request is not."""
     what = difference(base, other)
     value = base.method
@@ -160,7 +160,7 @@ def first_sentence(verdict: Verdict) -> str:
     return verdict.line[:1].lower() + verdict.line[1:].rstrip(".")
 
 
-def lateness(here: Recording, there: Recording) -> list[float]:
+def lateness(here: ProbeRecording, there: ProbeRecording) -> list[float]:
     """How much later each event came here than there; [] if they differ."""
     one, other = units_of(here), units_of(there)
     held, known = delays(one), delays(other)

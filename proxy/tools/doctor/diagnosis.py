@@ -28,7 +28,7 @@ from proxy.tools.doctor.inconclusive import (
     too_quick,
     unanswered,
 )
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict, seconds
 
 DELAYED_ACK = 0.04  # seconds; that of Linux
@@ -46,7 +46,7 @@ TIMERS = {
 }
 
 
-def diagnose(recording: Recording, slack: float = 0.0) -> Verdict:
+def diagnose(recording: ProbeRecording, slack: float = 0.0) -> Verdict:
     """The verdict on one recording.
 
     `slack`: seconds by which events were late without any hop between; a busy

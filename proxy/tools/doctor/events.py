@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.stream.event_stream import Comment, Event, EventReader
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 
 JSON_LINES = {
     "application/x-ndjson",
@@ -43,7 +43,7 @@ class Unit:
     comment: bool = False
 
 
-def units_of(recording: Recording) -> tuple[Unit, ...]:
+def units_of(recording: ProbeRecording) -> tuple[Unit, ...]:
     """The events of a recording, in order."""
     kind = format_of(recording)
     if kind == "event stream":
@@ -56,7 +56,7 @@ def units_of(recording: Recording) -> tuple[Unit, ...]:
     )
 
 
-def format_of(recording: Recording) -> str:
+def format_of(recording: ProbeRecording) -> str:
     """event stream, lines of JSON, lines, or pieces."""
     if is_coded(recording):
         return "pieces"
@@ -75,12 +75,12 @@ def format_of(recording: Recording) -> str:
     return "lines" if several and recording.type == "text/plain" else "pieces"
 
 
-def is_coded(recording: Recording) -> bool:
+def is_coded(recording: ProbeRecording) -> bool:
     """A content coding that nobody here could take off."""
     return bool(recording.coding) and recording.fault.startswith("content coding")
 
 
-def events(recording: Recording) -> Iterator[Unit]:
+def events(recording: ProbeRecording) -> Iterator[Unit]:
     """The events of an event stream; a comment counts as something that came."""
     # What was recorded is bounded, and is here in any case: no event is too long.
     reader = EventReader(max(len(recording.content), 1))
@@ -94,7 +94,7 @@ def events(recording: Recording) -> Iterator[Unit]:
                 yield Unit(each.at, index, len(label), label, comment=True)
 
 
-def lines(recording: Recording) -> Iterator[Unit]:
+def lines(recording: ProbeRecording) -> Iterator[Unit]:
     """Lines that are complete, and a last one that is not."""
     parts: list[bytes] = []  # of a line that is not complete
     for index, each in enumerate(recording.arrivals):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from proxy.quantities import counted
 from proxy.tools.doctor.arrival_pattern import Shape
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict, seconds, size
 
 ENOUGH = 4  # events; fewer have no shape
@@ -48,7 +48,7 @@ DOCUMENTS = {
 }
 
 
-def unanswered(recording: Recording) -> Verdict | None:
+def unanswered(recording: ProbeRecording) -> Verdict | None:
     """No response, or not the one that was asked for."""
     if recording.ending == "no head":
         return no_head(recording)
@@ -72,7 +72,7 @@ def unanswered(recording: Recording) -> Verdict | None:
     return None
 
 
-def no_head(recording: Recording) -> Verdict:
+def no_head(recording: ProbeRecording) -> Verdict:
     """Connected, asked, and not a byte in all the time."""
     return Verdict(
         Kind.SILENT,
@@ -85,7 +85,7 @@ def no_head(recording: Recording) -> Verdict:
     )
 
 
-def redirected(recording: Recording) -> Verdict:
+def redirected(recording: ProbeRecording) -> Verdict:
     """A redirection that was not followed."""
     location = recording.get("location")
     where = f"it redirects to {location}" if location else "with no Location"
@@ -102,7 +102,7 @@ def redirected(recording: Recording) -> Verdict:
     )
 
 
-def refused(recording: Recording) -> Verdict:
+def refused(recording: ProbeRecording) -> Verdict:
     """A status that no stream has."""
     status = recording.status
     said = " ".join(recording.content[:200].decode("utf-8", "replace").split())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
 NAMES = {
@@ -77,7 +77,7 @@ class Sign:
 
 
 def recognise(
-    recording: Recording, verdict: Verdict, behind: Recording | None = None
+    recording: ProbeRecording, verdict: Verdict, behind: ProbeRecording | None = None
 ) -> tuple[Sign, ...]:
     """The products that show, the likeliest first.
 
@@ -98,7 +98,7 @@ def recognise(
     return tuple(found.values())
 
 
-def by_fields(recording: Recording) -> list[Sign]:
+def by_fields(recording: ProbeRecording) -> list[Sign]:
     """What the response fields give away."""
     found = []
     for name, start, product in SIGNS:
@@ -115,7 +115,7 @@ def by_fields(recording: Recording) -> list[Sign]:
     return found
 
 
-def by_fingerprint(recording: Recording, verdict: Verdict) -> list[Sign]:
+def by_fingerprint(recording: ProbeRecording, verdict: Verdict) -> list[Sign]:
     """Who behaves like that, where no field tells."""
     small = all(name == name.lower() for name, _ in recording.fields)
     timer = verdict.timer or 0.0

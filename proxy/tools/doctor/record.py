@@ -41,7 +41,7 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class ProbeRecording:
     """One request and what came back."""
 
     url: str
@@ -97,13 +97,13 @@ class Recording:
         return self.head is not None
 
 
-def dump(recordings: list[Recording]) -> str:
+def dump(recordings: list[ProbeRecording]) -> str:
     """Recordings as JSON, one arrival a line so that a person can read it."""
     texts = []
     for each in recordings:
         table = {
             key: getattr(each, key)
-            for key in Recording.__slots__
+            for key in ProbeRecording.__slots__
             if key not in ("arrivals", "redirects")
         }
         table["redirects"] = [[hop.status, hop.location] for hop in each.redirects]
@@ -117,12 +117,12 @@ def dump(recordings: list[Recording]) -> str:
     return "[\n" + ",\n".join(texts) + "\n]\n"
 
 
-def load(text: str) -> list[Recording]:
+def load(text: str) -> list[ProbeRecording]:
     """Recordings from their JSON."""
     return [from_table(table) for table in json.loads(text)]
 
 
-def from_table(table: dict[str, Any]) -> Recording:
+def from_table(table: dict[str, Any]) -> ProbeRecording:
     """One recording from its JSON object."""
     arrivals = tuple(
         Arrival(at, size, data.encode("latin-1"))
@@ -132,4 +132,4 @@ def from_table(table: dict[str, Any]) -> Recording:
     for name in ("request", "fields"):
         table[name] = tuple((key, value) for key, value in table[name])
     table["interims"] = tuple(table["interims"])
-    return Recording(arrivals=arrivals, redirects=redirects, **table)
+    return ProbeRecording(arrivals=arrivals, redirects=redirects, **table)

@@ -16,7 +16,7 @@ from proxy.tools.doctor.hops import (
     not_reached,
 )
 from proxy.tools.doctor.products import Sign, recognise
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Verdict
 
 Mode = Literal["one", "hops", "through"]
@@ -42,14 +42,14 @@ class Result:
         return STREAMS if self.verdict.told else NOT_MEASURED
 
 
-def judge_one(recordings: list[Recording], product: str = "") -> Result:
+def judge_one(recordings: list[ProbeRecording], product: str = "") -> Result:
     """A request and its variants, the request itself first."""
     base, *others = [case_of(each) for each in recordings]
     verdict = compare_variants(base, others)
     return with_cures("one", verdict, (base, *others), base, None, product)
 
 
-def judge_hops(recordings: list[Recording], product: str = "") -> Result:
+def judge_hops(recordings: list[ProbeRecording], product: str = "") -> Result:
     """The same request at each hop, from the browser's side to the back end's."""
     cases = [case_of(each) for each in recordings]
     verdict, measured, index = compare_hops(cases)
@@ -61,8 +61,8 @@ def judge_hops(recordings: list[Recording], product: str = "") -> Result:
 
 
 def judge_through(
-    direct: Recording,
-    recordings: list[Recording],
+    direct: ProbeRecording,
+    recordings: list[ProbeRecording],
     product: str = "",
     missed: str = "",
 ) -> Result:
@@ -86,7 +86,7 @@ def with_cures(
     verdict: Verdict,
     cases: tuple[Case, ...],
     holder: Case,
-    behind: Recording | None,
+    behind: ProbeRecording | None,
     product: str,
 ) -> Result:
     """Add who it was, as far as it shows, and what helps there."""

@@ -52,7 +52,7 @@ class Upgrade(Struct, frozen=True):
     reason: str
 
 
-class Own(Struct, frozen=True):
+class ProxyAnswer(Struct, frozen=True):
     """What the proxy answers itself, to whom, and whether to this client."""
 
     what: str
@@ -75,7 +75,7 @@ class Account(Struct, frozen=True, kw_only=True):
     sent: list[Sent] = []
     upgrade: Upgrade | None = None
     limits: list[Setting] = []
-    own: Own | None = None
+    own: ProxyAnswer | None = None
     refused: dict[str, object] | None = None
 
 
@@ -99,7 +99,7 @@ def account(dry_run: DryRun) -> Account:
             told |= of_route(dry_run.config, forward, forward.call)
         elif dry_run.error is None:  # neither refused nor for any route
             what = "OPTIONS with Max-Forwards: 0, with the methods that pass"
-            told |= {"own": Own(what, True, None, "every client"), "routes": []}
+            told |= {"own": ProxyAnswer(what, True, None, "every client"), "routes": []}
     return Account(**told)
 
 
@@ -138,7 +138,7 @@ def of_own(dry_run: DryRun, own: Asked, head: RequestHead) -> dict[str, Any]:
     if own.enabled and not own.page:
         whom += "; never a page of another origin"
     enabled = Setting(table, "enabled", own.enabled, source)
-    told: dict[str, Any] = {"own": Own(what, dry_run.answered, enabled, whom)}
+    told: dict[str, Any] = {"own": ProxyAnswer(what, dry_run.answered, enabled, whom)}
     if dry_run.answered:
         status, reason = dry_run.denied
         host = head.get(b"host")

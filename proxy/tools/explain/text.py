@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from proxy.colour import Paint, plain
 from proxy.config.effective import aligned, as_toml, column_widths
 from proxy.config.fault_text import quoted
-from proxy.tools.explain.result import Account, Own, Sent, Setting
+from proxy.tools.explain.result import Account, ProxyAnswer, Sent, Setting
 
 INDENT = "  "
 
@@ -46,7 +46,7 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
     yield "\n" + paint("Nothing was sent.", "dim")
 
 
-def answered(own: Own, paint: Paint) -> Iterator[str]:
+def answered(own: ProxyAnswer, paint: Paint) -> Iterator[str]:
     """What goes to no upstream."""
     claim = "answered by the proxy itself"
     if not own.answered:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from proxy.tools.importers.draft import Draft, Origin, Reading, settle_order
+from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile, settle_order
 from proxy.tools.importers.options import Translation
 from proxy.tools.importers.patterns import (
     GLOB,
@@ -72,7 +72,9 @@ DIALECTS = {
 }  # fmt: skip
 
 
-def read_proxy(reading: Reading, proxy: object, origin: Origin, path: str) -> None:
+def read_proxy(
+    reading: ImportedFile, proxy: object, origin: SourceFile, path: str
+) -> None:
     """Add the drafts of a whole `proxy` block to a reading."""
     dialect = DIALECTS[reading.kind]
     if isinstance(proxy, str):
@@ -126,7 +128,7 @@ def keep_choice(drafts: list[Draft], contexts: Sequence[object]) -> None:
 
 
 def everything(
-    reading: Reading, dialect: Dialect, target: str, origin: Origin, path: str
+    reading: ImportedFile, dialect: Dialect, target: str, origin: SourceFile, path: str
 ) -> None:
     """One address for whatever the dev server does not know itself."""
     options = {**dialect.defaults, "target": target}
@@ -140,11 +142,11 @@ def everything(
 
 
 def add(
-    reading: Reading,
+    reading: ImportedFile,
     dialect: Dialect,
     context: object,
     options: Mapping[str, object],
-    origin: Origin,
+    origin: SourceFile,
     path: str,
     mounted: bool = False,
     earlier: Sequence[object] = (),

@@ -103,7 +103,7 @@ def leads_alike(one: Draft, other: Draft) -> bool:
 
 
 @dataclass(slots=True)
-class Reading:
+class ImportedFile:
     """Everything that one file says of proxying.
 
     `opened`: what was closed there, and no route can keep closed. `ports` are taken
@@ -140,7 +140,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceFile:
     """The file that is read. Names places in it, with a line where one is found."""
 
     name: str

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from proxy.config.target import parse_target
-from proxy.tools.importers.draft import Draft, Origin, Reading, settle_order
+from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile, settle_order
 from proxy.tools.importers.patterns import escape, usable
 from proxy.tools.importers.targets import CREDENTIALS, local_port, read_target
 from proxy.tools.importers.values import table
@@ -30,7 +30,9 @@ FALLBACK = (
 )
 
 
-def read_next(reading: Reading, found: dict[str, object], origin: Origin) -> None:
+def read_next(
+    reading: ImportedFile, found: dict[str, object], origin: SourceFile
+) -> None:
     """Add a draft for every rewrite to an http address."""
     base = str(found.get("basePath") or "")
     for path, rewrite in rewrites(found.get("rewrites")):
@@ -82,7 +84,9 @@ def rewrites(found: object) -> Iterator[tuple[str, dict[str, object]]]:
             yield f"{path}[{number}]", table(rewrite)
 
 
-def add(reading: Reading, written: str, destination: re.Match[str], place: str) -> None:
+def add(
+    reading: ImportedFile, written: str, destination: re.Match[str], place: str
+) -> None:
     """Add the draft of one rewrite, or say why there is none."""
     target, path = destination.groups()
     tail = WHOLE_TAIL.search(written)

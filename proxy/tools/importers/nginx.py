@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.tools.importers.draft import Origin, Reading
-from proxy.tools.importers.nginx_access import Found, Refusal, settle
+from proxy.tools.importers.draft import ImportedFile, SourceFile
+from proxy.tools.importers.nginx_access import Found, RestrictedLocation, settle
 from proxy.tools.importers.nginx_condition import mark_filters
 from proxy.tools.importers.nginx_include import Includes
 from proxy.tools.importers.nginx_location import Location
 from proxy.tools.importers.nginx_options import SOME, is_protection, refuses, told
-from proxy.tools.importers.nginx_server import Server, servers
+from proxy.tools.importers.nginx_server import NginxServer, servers
 from proxy.tools.importers.nginx_syntax import Directive, parse, walk
 from proxy.tools.importers.nginx_template import mark_templates
 from proxy.tools.importers.references import templates
@@ -37,7 +37,9 @@ ELSEWHERE = (
 )
 
 
-def read_nginx(reading: Reading, origin: Origin, folder: Path | None = None) -> None:
+def read_nginx(
+    reading: ImportedFile, origin: SourceFile, folder: Path | None = None
+) -> None:
     """Add a draft for each location that passes its requests on.
 
     Included files are looked for in `folder`; without one, none is read.
@@ -57,7 +59,7 @@ def read_nginx(reading: Reading, origin: Origin, folder: Path | None = None) -> 
         for directive in walk(top)
         if directive.name == "upstream" and directive.values
     }
-    site: Server | None = None
+    site: NginxServer | None = None
     for server in servers(top):
         reading.ports |= {port for _, port in server.listens}
         before = len(reading.drafts)
@@ -78,7 +80,7 @@ def read_nginx(reading: Reading, origin: Origin, folder: Path | None = None) -> 
         reading.notice(TEMPLATE.format(names=", ".join(variables)))
 
 
-def one_site(reading: Reading) -> None:
+def one_site(reading: ImportedFile) -> None:
     """http and https of one name may have the same locations."""
     seen: set[str] = set()
     for draft in reading.active:
@@ -88,11 +90,11 @@ def one_site(reading: Reading) -> None:
 
 
 def read_server(
-    reading: Reading, server: Server, upstreams: dict[str, Directive]
+    reading: ImportedFile, server: NginxServer, upstreams: dict[str, Directive]
 ) -> None:
     """Add the drafts of one server."""
     found: list[Found] = []
-    refusals: list[Refusal] = []
+    refusals: list[RestrictedLocation] = []
     patterns: list[Location] = []
     named = {p.path: p.location for p in server.places if p.path.startswith("@")}
     for place in server.places:
@@ -110,7 +112,7 @@ def read_server(
 
 def let_upgrade(found: list[Found], location: Location) -> None:
     """WebSockets of a pattern that is no route: those of the route that takes them."""
-    head = Refusal(location.place, location.where).head
+    head = RestrictedLocation(location.place, location.where).head
     for each in found:
         keys, prefix = each.draft.keys, each.draft.prefix
         target = keys["target"]
@@ -121,7 +123,7 @@ def let_upgrade(found: list[Found], location: Location) -> None:
             each.draft.remarks["ws"] = f"of {location.where}"
 
 
-def before_all(reading: Reading, server: Server, found: list[Found]) -> None:
+def before_all(reading: ImportedFile, server: NginxServer, found: list[Found]) -> None:
     """What a server does with every request before it looks for a location."""
     for directive in server.first() if found else ():
         where = f"{directive.place}: {told(directive)}"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proxy.tools.importers.draft import UNREACHED, Draft, Reading
+from proxy.tools.importers.draft import UNREACHED, Draft, ImportedFile
 from proxy.tools.importers.nginx_server import Place
 from proxy.tools.importers.patterns import prefixes_of_pattern, unescape
 
@@ -48,7 +48,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RestrictedLocation:
     """A location that is not open to all: its prefixes, or none for a pattern."""
 
     place: Place
@@ -79,9 +79,9 @@ class Refusal:
 
 
 def settle(
-    reading: Reading,
+    reading: ImportedFile,
     found: Sequence[Found],
-    refusals: Sequence[Refusal],
+    refusals: Sequence[RestrictedLocation],
     places: Sequence[Place],
 ) -> None:
     """Leave the drafts of one server that take no more than nginx let pass."""
@@ -108,7 +108,7 @@ def patterns_first(found: Sequence[Found]) -> None:
 
 
 def kept_closed(
-    found: Found, refusals: Sequence[Refusal], places: Sequence[Place]
+    found: Found, refusals: Sequence[RestrictedLocation], places: Sequence[Place]
 ) -> str:
     """Why a route would open what is closed; "" if it would not."""
     prefix = found.draft.prefix
@@ -140,7 +140,9 @@ def one_of_each(found: Sequence[Found]) -> None:
             second.draft.inactive = second.draft.inactive or reason
 
 
-def tell_pattern(reading: Reading, found: Sequence[Found], refusal: Refusal) -> None:
+def tell_pattern(
+    reading: ImportedFile, found: Sequence[Found], refusal: RestrictedLocation
+) -> None:
     """A pattern that refuses: no prefix says it, so it has to be told."""
     head = refusal.head
     prefixes = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from proxy.tools.importers.draft import Draft, Reading
-from proxy.tools.importers.nginx_access import Found, Refusal
+from proxy.tools.importers.draft import Draft, ImportedFile
+from proxy.tools.importers.nginx_access import Found, RestrictedLocation
 from proxy.tools.importers.nginx_fields import RequestFields
 from proxy.tools.importers.nginx_lua import is_lua
 from proxy.tools.importers.nginx_options import NginxOptions, is_protection, refuses
 from proxy.tools.importers.nginx_server import (
+    NginxServer,
     Place,
-    Server,
     conditional,
     constants,
     filled,
@@ -52,8 +52,8 @@ class Location:
 
     def __init__(
         self,
-        reading: Reading,
-        server: Server,
+        reading: ImportedFile,
+        server: NginxServer,
         place: Place,
         upstreams: dict[str, Directive],
         named: dict[str, Directive],
@@ -66,7 +66,7 @@ class Location:
         self.where = f"{self.location.place}: {self.location}"
         self.notes: list[str] = []
         self.found: list[Found] = []
-        self.refusals: list[Refusal] = []  # of what is not open to all
+        self.refusals: list[RestrictedLocation] = []  # of what is not open to all
         self.sockets: list[str] = []  # targets of a pattern that is no route
         self.block = self.location.block
         self.name = ""  # of an `upstream`
@@ -128,7 +128,7 @@ class Location:
             if draft.keys.pop("held", False):
                 self.reading.notice(HELD)
         if any(each.draft.inactive for each in self.found):
-            self.refusals.append(Refusal(self.place, self.where))
+            self.refusals.append(RestrictedLocation(self.place, self.where))
 
     def refuse(self) -> None:
         """Keep closed what is no route, if not everybody was let in."""
@@ -137,7 +137,7 @@ class Location:
         if names(self.place.path):
             self.reading.opened.append(f"{self.where}: nginx protects it; {UNKNOWN}")
         else:
-            self.refusals.append(Refusal(self.place, self.where))
+            self.refusals.append(RestrictedLocation(self.place, self.where))
 
     def lets_upgrade(self) -> bool:
         """Does a location without a route pass WebSockets on?"""
@@ -167,7 +167,7 @@ class Location:
         kinds = [each.name for each in self.block if each.name != "location"]
         closed = any(is_protection(each) or refuses(each) for each in self.block)
         if closed and "stub_status" not in kinds:
-            self.refusals.append(Refusal(self.place, self.where))
+            self.refusals.append(RestrictedLocation(self.place, self.where))
             self.lose("it refuses; there is no such route")
             return
         for kind in kinds:

@@ -55,7 +55,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Server:
+class NginxServer:
     """A server block, or the bare locations of a file that is to be included."""
 
     block: list[Directive]
@@ -106,15 +106,17 @@ class Server:
         return f"{self.line}: server {names}, listen {ports}"
 
 
-def servers(top: list[Directive]) -> Iterator[Server]:
+def servers(top: list[Directive]) -> Iterator[NginxServer]:
     """Each server block; bare locations are one more."""
     bare = [each for each in top if each.name == "location"]
     if bare:
-        yield Server([], list(places(top, inherit([], top))))
+        yield NginxServer([], list(places(top, inherit([], top))))
     yield from nested(top, [])
 
 
-def nested(directives: list[Directive], above: list[Directive]) -> Iterator[Server]:
+def nested(
+    directives: list[Directive], above: list[Directive]
+) -> Iterator[NginxServer]:
     inherited = inherit(above, directives)
     for directive in directives:
         if directive.name == "http":
@@ -122,7 +124,7 @@ def nested(directives: list[Directive], above: list[Directive]) -> Iterator[Serv
         elif directive.name == "server":
             inside = inherit(inherited, directive.block)
             found = list(places(directive.block, inside))
-            yield Server(directive.block, found, directive.place)
+            yield NginxServer(directive.block, found, directive.place)
 
 
 def places(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from proxy.config.cookie_options import ANY, check_domain, check_path
 from proxy.config.header_rules import check_field_name, check_field_value
-from proxy.tools.importers.draft import Draft, Origin
+from proxy.tools.importers.draft import Draft, SourceFile
 from proxy.tools.importers.references import Reference, is_secret, variable_name
 from proxy.tools.importers.rewrite_rules import read_rewrite
 from proxy.tools.importers.targets import read_target
@@ -66,7 +66,7 @@ class Translation:
     def __init__(
         self,
         draft: Draft,
-        origin: Origin,
+        origin: SourceFile,
         path: str,
         context: str,
         mounted: bool = False,

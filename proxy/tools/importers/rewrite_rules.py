@@ -31,7 +31,7 @@ SAME = re.compile(rf"{PARAMETER}=>\s*+(?P=path)")
 
 
 @dataclass(slots=True)
-class Rules:
+class RewriteRules:
     """Rules of path_rewrite, what to remark on them, and what was lost."""
 
     rules: dict[str, str] = field(default_factory=dict)
@@ -39,10 +39,10 @@ class Rules:
     lost: str = ""
 
 
-def read_rewrite(value: object, context: str, prefix: str) -> Rules:
+def read_rewrite(value: object, context: str, prefix: str) -> RewriteRules:
     """The rules that a table or a function stands for, on the route `prefix`."""
     if value in (None, False, ""):
-        return Rules()
+        return RewriteRules()
     if is_function(value):
         found = from_function(value, context, prefix)
     else:
@@ -54,10 +54,14 @@ def read_rewrite(value: object, context: str, prefix: str) -> Rules:
     return found
 
 
-def from_table(value: object, prefix: str) -> Rules:
+def from_table(value: object, prefix: str) -> RewriteRules:
     if not table(value):
-        return Rules() if value == {} else Rules(lost=f"it is {shown(value)}")
-    found = Rules()
+        return (
+            RewriteRules()
+            if value == {}
+            else RewriteRules(lost=f"it is {shown(value)}")
+        )
+    found = RewriteRules()
     for pattern, replacement in table(value).items():
         rule = checked(to_python(pattern), replacement, prefix)
         if rule is None:
@@ -68,17 +72,19 @@ def from_table(value: object, prefix: str) -> Rules:
     return found
 
 
-def from_function(value: object, context: str, prefix: str) -> Rules:
+def from_function(value: object, context: str, prefix: str) -> RewriteRules:
     text = source(value).strip()
     if SAME.fullmatch(text):
-        return Rules()
+        return RewriteRules()
     rule = from_source(text, prefix)
     if rule is not None:
-        return Rules(rule, remark=f"was {' '.join(text.split())}")
+        return RewriteRules(rule, remark=f"was {' '.join(text.split())}")
     rule = from_trials(value, context, prefix)
     if rule is not None:
-        return Rules(rule, remark="from what the function made of some paths: check it")
-    return Rules(lost="a function that is more than one replace")
+        return RewriteRules(
+            rule, remark="from what the function made of some paths: check it"
+        )
+    return RewriteRules(lost="a function that is more than one replace")
 
 
 def from_source(text: str, prefix: str) -> dict[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxy.tools.importers.dev_server import DIALECTS, add, keep_choice, whole_choice
-from proxy.tools.importers.draft import Draft, Origin, Reading, settle_order
+from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile, settle_order
 from proxy.tools.importers.patterns import escape
 from proxy.tools.importers.values import shown, source, table
 
@@ -18,7 +18,9 @@ UNKNOWN = (
 ONE_METHOD = "{path} took one method and one path, which a route cannot say"
 
 
-def read_setup(reading: Reading, found: dict[str, object], origin: Origin) -> None:
+def read_setup(
+    reading: ImportedFile, found: dict[str, object], origin: SourceFile
+) -> None:
     """Add the drafts of all middlewares."""
     uses = found.get("uses")
     version = str(found.get("version") or "")
@@ -40,7 +42,11 @@ def read_setup(reading: Reading, found: dict[str, object], origin: Origin) -> No
 
 
 def read_use(
-    reading: Reading, use: dict[str, object], origin: Origin, path: str, strips: bool
+    reading: ImportedFile,
+    use: dict[str, object],
+    origin: SourceFile,
+    path: str,
+    strips: bool,
 ) -> None:
     """Add the drafts of one middleware; `strips`: it does not see its mount."""
     options = table(use.get("options"))

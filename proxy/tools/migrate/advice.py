@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from proxy.tools.importers.draft import Draft, Origin, Reading
+from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile
 from proxy.tools.importers.values import table
 
 SOCKET_WORDS = re.compile(
@@ -23,7 +23,7 @@ SOCKET_PATHS = {"webpack": "/ws", "vue": "/ws", "setup": "/ws", "package": "/ws"
 SOCKET_PATHS |= {"next": "/_next/webpack-hmr", "angular": "/ng-cli-ws"}
 
 
-def notice_compression(reading: Reading, found: Mapping[str, object]) -> None:
+def notice_compression(reading: ImportedFile, found: Mapping[str, object]) -> None:
     """Compression holds streams back, and is on unless it is said otherwise."""
     if reading.kind not in COMPRESSES or not reading.drafts:
         return
@@ -38,7 +38,7 @@ def notice_compression(reading: Reading, found: Mapping[str, object]) -> None:
         )
 
 
-def notice_hot_reload(reading: Reading, found: Mapping[str, object]) -> None:
+def notice_hot_reload(reading: ImportedFile, found: Mapping[str, object]) -> None:
     """A route that takes the path of the hot reload's WebSocket."""
     path = socket_path(reading.kind, found)
     for draft in reading.active:
@@ -71,7 +71,7 @@ def socket_path(kind: str, found: Mapping[str, object]) -> str:
     return path or SOCKET_PATHS[kind]
 
 
-def notice_sockets(reading: Reading) -> None:
+def notice_sockets(reading: ImportedFile) -> None:
     """Entries that look as if a WebSocket went through them, without `ws`."""
     for draft in reading.active:
         if not draft.keys.get("ws") and looks_like_sockets(draft):
@@ -92,7 +92,7 @@ def looks_like_sockets(draft: Draft) -> bool:
     )
 
 
-def notice_modules(reading: Reading) -> None:
+def notice_modules(reading: ImportedFile) -> None:
     """The configuration was read without some of its modules."""
     reading.notice(
         f"read without {', '.join(reading.missing)}, not installed here: what depends "
@@ -100,7 +100,7 @@ def notice_modules(reading: Reading) -> None:
     )
 
 
-def notice_variables(reading: Reading, origin: Origin) -> None:
+def notice_variables(reading: ImportedFile, origin: SourceFile) -> None:
     """Values of variables are those of this moment; where they came from."""
     found = set(VARIABLE.findall(origin.text))
     if "loadEnv" in origin.text:

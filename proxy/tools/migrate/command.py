@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
 
-from proxy.tools.importers.draft import Reading, Unreadable
+from proxy.tools.importers.draft import ImportedFile, Unreadable
 from proxy.tools.importers.evaluation import INSTALL
 from proxy.tools.importers.references import Reference, hide_parameters, templates
 from proxy.tools.importers.values import table
@@ -32,7 +32,7 @@ STDOUT = "-"
 Say = Callable[[str], None]
 
 
-class Refused(Exception):
+class ImportRefused(Exception):
     """It was not done; `status` is the exit code."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -106,7 +106,7 @@ def run(
     except Unreadable as fault:
         say(f"unbuffered: {fault}")
         return NOTHING
-    except Refused as fault:
+    except ImportRefused as fault:
         say(f"unbuffered: {fault}")
         return fault.status
     return OK
@@ -116,7 +116,7 @@ def import_(options: argparse.Namespace, say: Say) -> None:
     """`unbuffered import`"""
     source: Path = options.source
     if not source.exists():
-        raise Refused(f"{source}: no such file or folder", USAGE)
+        raise ImportRefused(f"{source}: no such file or folder", USAGE)
     output = options.output or CONFIG
     check_free(output, options.force)
     reading = read_folder(source, say) if source.is_dir() else read_one(source)
@@ -125,25 +125,25 @@ def import_(options: argparse.Namespace, say: Say) -> None:
         settle(draft)
     if not reading.active:
         tell(reading, STDOUT, say)
-        raise Refused(f"{reading.file}: nothing could be carried over", NOTHING)
+        raise ImportRefused(f"{reading.file}: nothing could be carried over", NOTHING)
     deliver(write(reading, TITLES[reading.kind]), output, options.force)
     tell(reading, output, say)
 
 
-def read_one(path: Path) -> Reading:
+def read_one(path: Path) -> ImportedFile:
     """The reading of a file that was named."""
     kind = kind_of(path)
     if not kind:
-        raise Refused(f"{path}: not known by its name; expected {KNOWN}", USAGE)
+        raise ImportRefused(f"{path}: not known by its name; expected {KNOWN}", USAGE)
     reading = read_file(path, kind, str(path))
     if not reading.drafts and not reading.lost:
         if reading.missing:
             raise Unreadable(without_modules(reading))
-        raise Refused(f"{path}: no proxying in it, nothing was written", NOTHING)
+        raise ImportRefused(f"{path}: no proxying in it, nothing was written", NOTHING)
     return reading
 
 
-def without_modules(reading: Reading) -> str:
+def without_modules(reading: ImportedFile) -> str:
     """Why a file that may have a proxy block seems to have none."""
     return (
         f"{reading.file}: no proxying was found without {', '.join(reading.missing)}, "
@@ -151,11 +151,11 @@ def without_modules(reading: Reading) -> str:
     )
 
 
-def read_folder(folder: Path, say: Say) -> Reading:
+def read_folder(folder: Path, say: Say) -> ImportedFile:
     """The reading of the first file of a folder that has something to carry over."""
     failures: list[str] = []
     others: list[str] = []
-    found: Reading | None = None
+    found: ImportedFile | None = None
     for kind, path in candidates(folder):
         name = str(path.relative_to(folder))
         if found is not None:
@@ -176,7 +176,7 @@ def read_folder(folder: Path, say: Say) -> Reading:
         places = ", ".join(f"unbuffered import {part}" for part in parts(folder))
         advice = f". It may be in one of its parts: {places}" if places else ""
         message = f"{folder}: no proxying found; looked for {KNOWN}{advice}"
-        raise Refused(message, NOTHING)
+        raise ImportRefused(message, NOTHING)
     for failure in failures:
         say(f"unbuffered: {failure}")
     if others:
@@ -184,7 +184,7 @@ def read_folder(folder: Path, say: Say) -> Reading:
     return found
 
 
-def tell(reading: Reading, output: str, say: Say) -> None:
+def tell(reading: ImportedFile, output: str, say: Say) -> None:
     """Tell what was written, what was not, and what to do next."""
     routes = ", ".join(draft.prefix for draft in reading.active) or "no route"
     where = "" if output == STDOUT else f" in {output}"
@@ -213,7 +213,7 @@ def tell(reading: Reading, output: str, say: Say) -> None:
             say(f"  unbuffered serve --config {output}")
 
 
-def variables(reading: Reading) -> list[str]:
+def variables(reading: ImportedFile) -> list[str]:
     """The variables that the routes refer to."""
     tables = [
         each.keys.get(key)
@@ -229,7 +229,7 @@ def init(options: argparse.Namespace, say: Say) -> None:
     """`unbuffered init`"""
     folder: Path = options.source
     if not folder.is_dir():
-        raise Refused(f"{folder}: no such folder", USAGE)
+        raise ImportRefused(f"{folder}: no such folder", USAGE)
     output = options.output or str(folder / CONFIG)
     check_free(output, options.force)
     project = survey(folder)
@@ -245,7 +245,7 @@ def init(options: argparse.Namespace, say: Say) -> None:
 def check_free(output: str, force: bool) -> None:
     """Refuse before anything is done, if the file exists."""
     if output != STDOUT and not force and os.path.lexists(output):
-        raise Refused(
+        raise ImportRefused(
             f"{output} exists: --force overwrites it, -o FILE names another", USAGE
         )
 
@@ -262,7 +262,7 @@ def deliver(text: str, output: str, force: bool) -> None:
             file.write(text)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Refused(f"{output} cannot be written: {reason}", USAGE) from error
+        raise ImportRefused(f"{output} cannot be written: {reason}", USAGE) from error
 
 
 def write_out(text: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from proxy.config.effective import as_toml
 from proxy.config.fault_text import key_name, quoted
 from proxy.config.route_reader import table_name
-from proxy.tools.importers.draft import Draft, Reading
+from proxy.tools.importers.draft import Draft, ImportedFile
 from proxy.tools.migrate.verification import literal
 
 WIDTH = 86
@@ -29,14 +29,14 @@ DEV_SERVER = """\
 # ws = true # hot reload"""
 
 
-def has_room(reading: Reading) -> bool:
+def has_room(reading: ImportedFile) -> bool:
     """Can the dev server stand behind Unbuffered, at "/"?"""
     base = reading.base.rstrip("/")
     taken = {draft.prefix for draft in reading.active}
     return bool(reading.dev_port) and not taken & {"/", base}
 
 
-def write(reading: Reading, title: str) -> str:
+def write(reading: ImportedFile, title: str) -> str:
     """The whole file."""
     blocks = [
         "\n".join(
@@ -59,7 +59,7 @@ def write(reading: Reading, title: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def warning(reading: Reading) -> list[str]:
+def warning(reading: ImportedFile) -> list[str]:
     """What is open here and was closed there, before anything else."""
     if not reading.opened:
         return []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from proxy.tools.importers.draft import Draft, Reading
+from proxy.tools.importers.draft import Draft, ImportedFile
 from proxy.tools.importers.patterns import GLOB
 from proxy.tools.migrate.config_writer import has_room
 
 
-def steps(reading: Reading, port: int) -> list[str]:
+def steps(reading: ImportedFile, port: int) -> list[str]:
     """Lines for a person, most of them to be copied."""
     # What is listened on: of localhost, Node.js 17 to 19 asks ::1 alone, and nginx
     # both in turn.
@@ -34,7 +34,7 @@ def steps(reading: Reading, port: int) -> list[str]:
     return lines
 
 
-def snippet(reading: Reading, address: str) -> Iterator[str]:
+def snippet(reading: ImportedFile, address: str) -> Iterator[str]:
     """The new proxy block."""
     match reading.kind:
         case "vite":
@@ -56,7 +56,7 @@ def snippet(reading: Reading, address: str) -> Iterator[str]:
 
 
 def table_of(
-    reading: Reading, address: str, more: str = "", *, ws: bool = True
+    reading: ImportedFile, address: str, more: str = "", *, ws: bool = True
 ) -> Iterator[str]:
     """A table by context; Vue CLI lets WebSockets through by itself."""
     yield "proxy: {"
@@ -69,7 +69,7 @@ def table_of(
     yield "}"
 
 
-def list_of(reading: Reading, address: str) -> Iterator[str]:
+def list_of(reading: ImportedFile, address: str) -> Iterator[str]:
     """A list of entries with their contexts."""
     lines = [
         (f"{{ context: [{quoted(contexts)}], target: '{address}'{ws} }}", keep)
@@ -83,7 +83,7 @@ def list_of(reading: Reading, address: str) -> Iterator[str]:
     yield "]"
 
 
-def json_of(reading: Reading, address: str) -> Iterator[str]:
+def json_of(reading: ImportedFile, address: str) -> Iterator[str]:
     """A table by context; a list, where an entry excludes something."""
     listed = any(each.choice for each in reading.active)
     lines = []
@@ -105,7 +105,7 @@ def json_of(reading: Reading, address: str) -> Iterator[str]:
     yield "]" if listed else "}"
 
 
-def middlewares(reading: Reading, address: str) -> Iterator[str]:
+def middlewares(reading: ImportedFile, address: str) -> Iterator[str]:
     """What `app.use` is given, in both forms of http-proxy-middleware."""
     for contexts, ws, keep in entries(reading):
         first = f"[{quoted(contexts)}], {{ target: '{address}'{ws} }}"
@@ -116,7 +116,7 @@ def middlewares(reading: Reading, address: str) -> Iterator[str]:
         yield f"app.use(createProxyMiddleware({only})){keep}"
 
 
-def rewrites(reading: Reading, address: str) -> Iterator[str]:
+def rewrites(reading: ImportedFile, address: str) -> Iterator[str]:
     outside = ", basePath: false" if reading.base else ""
     for draft in reading.active:
         path = draft.prefix.rstrip("/") + "/:path*"
@@ -126,7 +126,7 @@ def rewrites(reading: Reading, address: str) -> Iterator[str]:
         )
 
 
-def entries(reading: Reading) -> Iterator[tuple[list[str], str, str]]:
+def entries(reading: ImportedFile) -> Iterator[tuple[list[str], str, str]]:
     """The contexts that share an entry, its option `ws`, and what it has to keep.
 
     One entry for all would do, but one that excludes paths (`!/api/x`) or has a
@@ -173,6 +173,6 @@ def json_ws(ws: str) -> str:
     return ', "ws": true' if ws else ""
 
 
-def ours(reading: Reading) -> list[str]:
+def ours(reading: ImportedFile) -> list[str]:
     """The contexts that have become routes, as they were written."""
     return [*dict.fromkeys(each.context for each in reading.active if each.context)]

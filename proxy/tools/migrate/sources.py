@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from proxy.tools.importers.dev_server import dev_port, read_proxy
-from proxy.tools.importers.draft import Origin, Reading, Unreadable
+from proxy.tools.importers.draft import ImportedFile, SourceFile, Unreadable
 from proxy.tools.importers.evaluation import evaluate
 from proxy.tools.importers.nextjs import read_next
 from proxy.tools.importers.nginx import read_nginx
@@ -30,7 +30,7 @@ JSON_COMMENT = re.compile(JSON_STRING + r"|//[^\n]*+|/\*.*?(?:\*/|\Z)", re.DOTAL
 JSON_COMMA = re.compile(JSON_STRING + r"|,(?=\s*+[}\]])", re.DOTALL)
 
 
-def read_file(path: Path, kind: str, name: str) -> Reading:
+def read_file(path: Path, kind: str, name: str) -> ImportedFile:
     """What a file says of proxying.
 
     Raises:
@@ -43,8 +43,8 @@ def read_file(path: Path, kind: str, name: str) -> Reading:
         raise Unreadable(f"{name} cannot be read: {reason}") from error
     except UnicodeDecodeError as error:
         raise Unreadable(f"{name} is not UTF-8") from error
-    reading = Reading(kind, name)
-    origin = Origin(name, text)
+    reading = ImportedFile(kind, name)
+    origin = SourceFile(name, text)
     if kind == "nginx":
         read_nginx(reading, origin, path.resolve().parent)
         return reading
@@ -70,7 +70,9 @@ def read_file(path: Path, kind: str, name: str) -> Reading:
     return reading
 
 
-def interpret(reading: Reading, found: dict[str, object], origin: Origin) -> None:
+def interpret(
+    reading: ImportedFile, found: dict[str, object], origin: SourceFile
+) -> None:
     """Understand what node made of a configuration."""
     if reading.kind == "next":
         read_next(reading, found, origin)

@@ -10,7 +10,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 
-from proxy.tools.top.feed import Refused
+from proxy.tools.top.feed import FeedRefused
 from proxy.tools.top.terminal import top
 
 OK, FAILED = 0, 1
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> int:
     try:
         with contextlib.suppress(BrokenPipeError):  # `unbuffered top | head`
             return top(options.url, sys.stdout, once=options.once)
-    except Refused as refusal:
+    except FeedRefused as refusal:
         say(f"unbuffered: {refusal}")
         return FAILED
     return OK

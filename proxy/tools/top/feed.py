@@ -16,7 +16,7 @@ FIELDS = {"Accept": "text/event-stream", "Connection": "keep-alive"}
 PATIENCE_SECONDS = 60.0  # a feed that is well says something every 15 s
 
 
-class Refused(Exception):
+class FeedRefused(Exception):
     """Why there is no feed, and what to do; for the person who asked."""
 
 
@@ -35,13 +35,13 @@ def events(
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as fault:
             reason = getattr(fault, "strerror", None) or fault
-            raise Refused(
+            raise FeedRefused(
                 f"nothing answers at {url}: {reason}; is the proxy running there? "
                 "(unbuffered top http://HOST:PORT)"
             ) from fault
         kind = response.headers.get_content_type()
         if response.status != 200 or kind != "text/event-stream":
-            raise Refused(
+            raise FeedRefused(
                 f"{url} does not show its streams ({response.status}): it is another "
                 'server, or [inspector] enabled = "loopback" and this address is '
                 "not of its machine"
@@ -72,9 +72,9 @@ def connect(url: str, patience: float) -> http.client.HTTPConnection:
     try:
         host, port = parts.hostname, parts.port
     except ValueError as fault:
-        raise Refused(f"{url} is no address: {fault}") from None
+        raise FeedRefused(f"{url} is no address: {fault}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise Refused(f"{url} is no address: write http://127.0.0.1:8080")
+        raise FeedRefused(f"{url} is no address: write http://127.0.0.1:8080")
     if parts.scheme == "https":
         return http.client.HTTPSConnection(
             host, port, timeout=patience, context=ssl.create_default_context()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from proxy.timeline import monotonic, wall_clock
-from proxy.tools.top.feed import Known, Refused, events
+from proxy.tools.top.feed import FeedRefused, Known, events
 from proxy.tools.top.screen import SORTS, ordered, screen, table
 
 ALTERNATE, NORMAL = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
@@ -42,7 +42,7 @@ def snapshot(url: str, output: TextIO, *, color: bool) -> int:
             if told and (known.complete or monotonic() >= until):
                 break
     if not known.state:
-        raise Refused(f"the feed of {url} ended before it had begun")
+        raise FeedRefused(f"the feed of {url} ended before it had begun")
     width = shutil.get_terminal_size((160, 24)).columns if output.isatty() else 1000
     rows = ordered(list(known.rows.values()), "n", known.now)
     for warning in known.warnings:
@@ -58,7 +58,7 @@ def live(url: str, output: TextIO, *, color: bool) -> int:
     for name, data in feed:  # or it is refused, before the screen is changed
         known.take(name, data)
         break
-    reader = Reader(known, feed)
+    reader = KeyReader(known, feed)
     key = "n"
     with full_screen(output):
         reader.start()
@@ -76,10 +76,10 @@ def live(url: str, output: TextIO, *, color: bool) -> int:
                 return 0
             if pressed in SORTS:
                 key = pressed
-    raise Refused(f"the proxy at {url} has ended the feed")
+    raise FeedRefused(f"the proxy at {url} has ended the feed")
 
 
-class Reader(threading.Thread):
+class KeyReader(threading.Thread):
     """Reads the feed while the screen is drawn; ends with the program."""
 
     def __init__(self, known: Known, feed: Iterator[tuple[str, object]]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from proxy.config.effective import report, route_table
 from proxy.config.load import from_routes
-from proxy.config.model import Log, Server
+from proxy.config.model import LogOptions, ServerOptions
 from proxy.config.route import Route
 from tests.unit.config.conftest import Load
 
@@ -103,7 +103,7 @@ def test_no_key_of_the_model_is_left_out(read: Load) -> None:
     text = report(read(TEXT, ENVIRON))
     fields = [
         name
-        for table in (Server, Log, Route)
+        for table in (ServerOptions, LogOptions, Route)
         for name in table.__struct_encode_fields__
         if name != "prefix"
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import from_routes, load
-from proxy.config.model import Config, Log, Server
+from proxy.config.model import Config, LogOptions, ServerOptions
 from proxy.config.route import FieldRules, Route
 from proxy.config.target import parse_target
 from tests.unit.config.conftest import Load
@@ -88,13 +88,17 @@ def test_every_string_can_refer_to_the_environment(read: Load) -> None:
 @pytest.mark.parametrize(
     ("line", "environ", "expected"),
     [
-        pytest.param('port = "${X}"', {"X": "81"}, Server(port=81), id="integer"),
-        pytest.param('port = "${X:-82}"', {}, Server(port=82), id="default"),
-        pytest.param('port = "8${X}"', {"X": "3"}, Server(port=83), id="in part"),
+        pytest.param(
+            'port = "${X}"', {"X": "81"}, ServerOptions(port=81), id="integer"
+        ),
+        pytest.param('port = "${X:-82}"', {}, ServerOptions(port=82), id="default"),
+        pytest.param(
+            'port = "8${X}"', {"X": "3"}, ServerOptions(port=83), id="in part"
+        ),
     ],
 )
 def test_text_of_the_environment_becomes_what_the_key_expects(
-    read: Load, line: str, environ: dict[str, str], expected: Server
+    read: Load, line: str, environ: dict[str, str], expected: ServerOptions
 ) -> None:
     assert read(f"[server]\n{line}{ROUTE}", environ).server == expected
 
@@ -138,7 +142,10 @@ def test_the_command_line_wins_over_the_file(read: Load) -> None:
     text = '[server]\nhost = "a"\nport = 1\n[log]\nformat = "text"' + ROUTE
     overrides = {"server.host": "b", "server.port": "2", "log.format": "json"}
     config = read(text, {}, overrides)
-    assert (config.server, config.log) == (Server(host="b", port=2), Log(format="json"))
+    assert (config.server, config.log) == (
+        ServerOptions(host="b", port=2),
+        LogOptions(format="json"),
+    )
 
 
 def test_a_flag_that_is_not_given_changes_nothing(read: Load) -> None:
@@ -153,7 +160,7 @@ def test_a_route_without_a_file_strips_its_prefix() -> None:
         {"server.port": 9000},
     )
     target = parse_target("http://localhost:8002")
-    assert config.server == Server(port=9000)
+    assert config.server == ServerOptions(port=9000)
     assert list(config.routes) == ["/sse", "/a.b", "/"]
     assert config.routes["/sse"] == Route(
         prefix="/sse",

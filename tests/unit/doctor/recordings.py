@@ -6,20 +6,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.tools.doctor.record import Arrival, Ending, Recording, load
+from proxy.tools.doctor.record import Arrival, Ending, ProbeRecording, load
 
 TRACES = Path(__file__).parents[2] / "traces"
 MARK = re.compile(rb'"n": ?\d+, ?"of": ?\d+, ?"sent_ms": ?[\d.]+')
 EVENTS = (("Content-Type", "text/event-stream"),)
 
 
-def trace(name: str) -> Recording:
+def trace(name: str) -> ProbeRecording:
     """The recording of a real product."""
     [recording] = load((TRACES / f"{name}.json").read_text("utf-8"))
     return recording
 
 
-def unmarked(recording: Recording) -> Recording:
+def unmarked(recording: ProbeRecording) -> ProbeRecording:
     """The same as a stream of which nobody knows when its events were sent."""
     arrivals = []
     kept = b""
@@ -50,10 +50,10 @@ def recorded(
     ending: Ending = "complete",
     fault: str = "",
     status: int = 200,
-) -> Recording:
+) -> ProbeRecording:
     """A recording of these arrivals."""
     last = arrivals[-1][0] if arrivals else head
-    return Recording(
+    return ProbeRecording(
         url="http://127.0.0.1:8080/events",
         connected=0.0005,
         head=min(head, arrivals[0][0]) if arrivals else head,

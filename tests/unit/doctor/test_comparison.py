@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import judge_hops, judge_one, judge_through
 from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import event, recorded, sent, trace, unmarked
@@ -13,13 +13,13 @@ BROWSER = (("Accept", "text/event-stream"), ("Accept-Encoding", "gzip"))
 IDENTITY = (("Accept", "text/event-stream"), ("Accept-Encoding", "identity"))
 
 
-def held(**changes: object) -> Recording:
+def held(**changes: object) -> ProbeRecording:
     """Six events at once after three seconds."""
     recording = recorded((3.0, b"".join(map(event, range(6)))))
     return replace(replace(recording, request=BROWSER), **changes)  # type: ignore[arg-type]
 
 
-def free(**changes: object) -> Recording:
+def free(**changes: object) -> ProbeRecording:
     """The same six events, one every half second."""
     recording = recorded(*((n * 0.5, event(n)) for n in range(6)))
     return replace(replace(recording, request=BROWSER), **changes)  # type: ignore[arg-type]
@@ -94,12 +94,14 @@ def test_streams_that_differ_are_compared_by_their_shape() -> None:
 
 
 def test_a_hop_that_does_not_answer_is_not_called_free() -> None:
-    result = judge_hops([free(), Recording("http://gone/", fault="nothing listens")])
+    result = judge_hops(
+        [free(), ProbeRecording("http://gone/", fault="nothing listens")]
+    )
     assert result.status == 2
     assert "http://gone/" in result.verdict.line
 
 
-def direct() -> Recording:
+def direct() -> ProbeRecording:
     return recorded(*((n * 0.2, sent(n + 1, 8, n * 0.2)) for n in range(8)))
 
 
@@ -145,9 +147,9 @@ def test_of_two_hops_that_hold_the_one_nearest_the_back_end_is_named() -> None:
 # -- a stream that never ends and never comes ---------------------------------------
 
 
-def silent(**changes: object) -> Recording:
+def silent(**changes: object) -> ProbeRecording:
     """Connected, asked, and no head in all the time."""
-    recording = Recording("http://a/", request=BROWSER, connected=0.001,
+    recording = ProbeRecording("http://a/", request=BROWSER, connected=0.001,
                           ending="no head", ended=8.0)  # fmt: skip
     return replace(recording, **changes)  # type: ignore[arg-type]
 
@@ -202,7 +204,7 @@ def test_a_hop_that_gives_nothing_of_what_comes_behind_it_holds() -> None:
 
 
 def test_behind_a_hop_that_was_not_measured_nothing_is_certain() -> None:
-    gone = Recording("http://gone/", fault="nothing listens at gone:80")
+    gone = ProbeRecording("http://gone/", fault="nothing listens at gone:80")
     verdict = judge_hops([held(url="http://a/"), gone]).verdict
     assert verdict.line.startswith("The hold begins at http://a/ or behind it:")
     assert not verdict.sure

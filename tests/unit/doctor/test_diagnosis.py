@@ -8,7 +8,7 @@ import pytest
 
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
-from proxy.tools.doctor.record import Recording, dump, load
+from proxy.tools.doctor.record import ProbeRecording, dump, load
 from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import (
     TRACES,
@@ -89,11 +89,11 @@ def test_a_recording_survives_its_file() -> None:
     assert load(dump([recording])) == [recording]
 
 
-def streaming(count: int = 10, every: float = 0.2) -> Recording:
+def streaming(count: int = 10, every: float = 0.2) -> ProbeRecording:
     return recorded(*((number * every, event(number)) for number in range(count)))
 
 
-def blocks(size: int) -> Recording:
+def blocks(size: int) -> ProbeRecording:
     """Events in a buffer of that size, handed on when it is full."""
     content = b"".join(event(number, 300) for number in range(size // 40))
     starts = range(0, len(content), size)
@@ -154,13 +154,13 @@ def blocks(size: int) -> Recording:
             Kind.NO_STREAM, "redirects to http://else/", id="redirect",
         ),
         pytest.param(
-            Recording("http://x/", fault="nothing listens at x:80"),
+            ProbeRecording("http://x/", fault="nothing listens at x:80"),
             Kind.NO_ANSWER, "nothing listens at x:80", id="no answer",
         ),
         pytest.param(recorded(), Kind.NO_STREAM, "body is empty", id="empty"),
     ],
 )  # fmt: skip
-def test_a_fingerprint(recording: Recording, kind: Kind, said: str) -> None:
+def test_a_fingerprint(recording: ProbeRecording, kind: Kind, said: str) -> None:
     verdict = diagnose(recording)
     assert verdict.kind is kind, verdict
     assert said in verdict.line
@@ -215,13 +215,13 @@ def of_type(media_type: str, **more: str) -> tuple[tuple[str, str], ...]:
     return tuple((name.replace("_", "-"), value) for name, value in fields.items())
 
 
-def history(size: int) -> Recording:
+def history(size: int) -> ProbeRecording:
     """What has happened before, at once, and then what happens."""
     first = (0.001, b"".join(map(event, range(size))))
     return recorded(first, *((0.3 * n, event(n)) for n in range(1, 13)))
 
 
-def tokens(every: float) -> Recording:
+def tokens(every: float) -> ProbeRecording:
     """A model that sends one to three tokens at a time."""
     return recorded(*((n * every, event(n) * (1 + n % 3)) for n in range(60)))
 
@@ -248,7 +248,7 @@ def tokens(every: float) -> Recording:
         ),
     ],
 )  # fmt: skip
-def test_what_streams_though_it_looks_odd(recording: Recording, line: str) -> None:
+def test_what_streams_though_it_looks_odd(recording: ProbeRecording, line: str) -> None:
     verdict = diagnose(recording)
     assert verdict.line == f"It streams: {line}."
     assert not verdict.sure
@@ -302,7 +302,7 @@ def test_what_streams_though_it_looks_odd(recording: Recording, line: str) -> No
             id="no location",
         ),
         pytest.param(
-            Recording("http://x/", ending="no head", ended=20.0),
+            ProbeRecording("http://x/", ending="no head", ended=20.0),
             Kind.SILENT, "nothing came within 20.0 s, not even a response head",
             "--via", id="no head",
         ),
@@ -313,7 +313,7 @@ def test_what_streams_though_it_looks_odd(recording: Recording, line: str) -> No
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_says_what_to_do(
-    recording: Recording, kind: Kind, line: str, hint: str
+    recording: ProbeRecording, kind: Kind, line: str, hint: str
 ) -> None:
     verdict = diagnose(recording)
     assert verdict.kind is kind, verdict

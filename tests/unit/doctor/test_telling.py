@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.report.machine import as_json
 from proxy.tools.doctor.report.text import report
@@ -79,15 +79,17 @@ def test_the_words_of_a_model_are_shown_as_such() -> None:
 
 
 def test_a_report_of_nothing() -> None:
-    text = report(judge_one([Recording("http://x/", fault="nothing listens at x:80")]))
+    text = report(
+        judge_one([ProbeRecording("http://x/", fault="nothing listens at x:80")])
+    )
     assert text == "Could not measure: nothing listens at x:80.\n"
 
 
 def test_the_json_has_the_same_verdict_and_no_secret() -> None:
     recording = trace("nginx-blocks")
     secret = (("Authorization", "Bearer abc"), ("Cookie", "s=abc"))
-    held = judge_one([Recording(**{
-        **{name: getattr(recording, name) for name in Recording.__slots__},
+    held = judge_one([ProbeRecording(**{
+        **{name: getattr(recording, name) for name in ProbeRecording.__slots__},
         "request": (*recording.request, *secret)})])  # fmt: skip
     table = json.loads(as_json(held, events=True))
     assert table["state"] == "held"

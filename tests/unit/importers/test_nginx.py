@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.tools.importers.draft import Draft, Origin, Reading, Unreadable
+from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile, Unreadable
 from proxy.tools.importers.nginx import read_nginx
 from proxy.tools.importers.nginx_syntax import parse
 from proxy.tools.migrate.config_writer import write
@@ -17,8 +17,8 @@ PASS = "proxy_pass http://127.0.0.1:1;"
 
 def routes(text: str) -> set[str]:
     """The prefixes that become routes."""
-    reading = Reading("nginx", "a.conf")
-    read_nginx(reading, Origin("a.conf", text))
+    reading = ImportedFile("nginx", "a.conf")
+    read_nginx(reading, SourceFile("a.conf", text))
     return {draft.prefix for draft in reading.active}
 
 
@@ -75,9 +75,9 @@ def test_protection_is_inherited_and_can_be_lifted() -> None:
     assert routes(text) == {"/b"}
 
 
-def read(text: str, folder: Path | None = None) -> Reading:
-    reading = Reading("nginx", "a.conf")
-    read_nginx(reading, Origin("a.conf", text), folder)
+def read(text: str, folder: Path | None = None) -> ImportedFile:
+    reading = ImportedFile("nginx", "a.conf")
+    read_nginx(reading, SourceFile("a.conf", text), folder)
     return reading
 
 

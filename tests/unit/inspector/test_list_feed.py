@@ -10,7 +10,7 @@ import pytest
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.exchange_history import MOST_OPEN, Live
-from proxy.inspector.list_feed import ListFeed, Source
+from proxy.inspector.list_feed import ListFeed, ListSource
 from proxy.inspector.own_response import Answer
 from proxy.timeline import Phase, Timeline
 from proxy.transport.ticker import Ticker
@@ -30,7 +30,7 @@ class Crowd(Live):
 
 def test_those_that_have_no_room_are_counted() -> None:
     crowd = Crowd(MOST_OPEN + 234)
-    source = cast("Source", SimpleNamespace(live=crowd, worker=0))
+    source = cast("ListSource", SimpleNamespace(live=crowd, worker=0))
     feed = ListFeed(source, cast("Answer", None), own=False)
     assert len(feed.open_rows(0.0, 0.0)) == MOST_OPEN
     assert feed.more == 234

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.route import FieldRules
 from proxy.http1.grammar import Fields
-from proxy.http1.text import head_bytes
+from proxy.http1.head_text import head_bytes
 from proxy.policy.header_fields import (
     Rules,
     merge_member,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Server
+from proxy.config.model import ServerOptions
 from proxy.config.route import RouteOptions
 from proxy.errors import (
     MalformedResponse,
@@ -26,12 +26,12 @@ from proxy.policy.size_limits import (
     check_target,
 )
 
-LIMITS = Server(max_head_bytes=1024, max_target_bytes=100, max_fields=3)
-NONE = Server(max_head_bytes=1024, max_target_bytes=0, max_fields=0)
+LIMITS = ServerOptions(max_head_bytes=1024, max_target_bytes=100, max_fields=3)
+NONE = ServerOptions(max_head_bytes=1024, max_target_bytes=0, max_fields=0)
 LINE = b"GET / HTTP/1.1\r\n"
 
 
-def judged(data: bytes, limits: Server) -> type[ProxyError] | None:
+def judged(data: bytes, limits: ServerOptions) -> type[ProxyError] | None:
     try:
         check_request_head(data, data.find(END_OF_HEAD), limits)
     except ProxyError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from proxy.config.model import Server
+from proxy.config.model import ServerOptions
 from proxy.errors import ClientError, ClientStalled, ProxyError
 from proxy.transport.client_timeouts import State, TimedConnection
 from proxy.transport.ticker import Ticker
@@ -55,7 +55,7 @@ async def test_a_buffer_that_is_as_full_as_before_may_have_been_emptied(
 ) -> None:
     """Taken and filled up again between two looks: the client is not stalled."""
     ticker = Ticker(clock)
-    client = TimedConnection(ticker, Server(write_timeout_seconds=30))
+    client = TimedConnection(ticker, ServerOptions(write_timeout_seconds=30))
     client.transport = cast("asyncio.Transport", Full())
     client.state = State.EXCHANGE
     client.exchange = exchange = Waiting()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.config.model import Server as Limits
+from proxy.config.model import ServerOptions as Limits
 from proxy.errors import ProxyError, UpstreamError
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.timeline import monotonic

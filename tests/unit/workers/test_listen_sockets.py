@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.config.model import Server as Settings
+from proxy.config.model import ServerOptions as Settings
 from proxy.process.workers.listen_sockets import SharedPort
 
 pytestmark = pytest.mark.skipif(

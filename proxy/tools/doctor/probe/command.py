@@ -16,9 +16,9 @@ from typing import Any
 from proxy.line_writer import line_writer
 from proxy.tools.doctor.probe.connect import reason
 from proxy.tools.doctor.probe.curl import Command, read_curl
-from proxy.tools.doctor.probe.origin import Origin, overview
+from proxy.tools.doctor.probe.origin import OriginServer, overview
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
-from proxy.tools.doctor.probe.session import Plan, Session, with_origin
+from proxy.tools.doctor.probe.session import ProbePlan, Session, with_origin
 from proxy.tools.doctor.products import NAMES
 from proxy.tools.doctor.report.machine import as_json
 from proxy.tools.doctor.report.text import report
@@ -113,7 +113,7 @@ def run_doctor(options: argparse.Namespace, run: Run) -> int:
     return run(examine(plan, options))
 
 
-def plan_of(options: argparse.Namespace) -> Plan:
+def plan_of(options: argparse.Namespace) -> ProbePlan:
     """What the arguments ask for.
 
     Raises:
@@ -126,7 +126,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         ask = asked(options, words)
     if options.max_time <= 0 or options.silence < 0:
         raise AskError("--max-time and --silence are seconds, above 0")
-    return Plan(
+    return ProbePlan(
         ask,
         hops=tuple(check_url(url) for url in options.via),
         compare=options.compare,
@@ -166,13 +166,13 @@ def url_of(options: argparse.Namespace, words: list[str]) -> str:
     return str(given[0])
 
 
-async def examine(plan: Plan, options: argparse.Namespace) -> int:
+async def examine(plan: ProbePlan, options: argparse.Namespace) -> int:
     """Measure, judge, report."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError):  # Windows
         loop.add_signal_handler(signal.SIGINT, stop.set)
-    progress = Progress(quiet=options.quiet)
+    progress = ProgressLine(quiet=options.quiet)
     session = Session(progress.say, stop)
     ticking = loop.create_task(session.tick())
     try:
@@ -224,7 +224,7 @@ def show(result: Result, options: argparse.Namespace) -> None:
         out.flush()
 
 
-class Progress:
+class ProgressLine:
     """One line on standard error while it runs; no more than that in a pipe."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -276,7 +276,7 @@ async def serve_origin(host: str, port: int) -> int:
     def note(text: str) -> None:
         lines.write(f"{text}\n")
 
-    origin = Origin(tell=note)
+    origin = OriginServer(tell=note)
     try:
         port = await origin.start(host, port)
     except OSError as fault:

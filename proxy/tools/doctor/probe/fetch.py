@@ -21,13 +21,13 @@ from proxy.stream.content_decoder import DECODERS, ContentDecoder, DecodingError
 from proxy.timeline import Clock, monotonic
 from proxy.tools.doctor.probe.connect import connect, no_answer, unreachable
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
-from proxy.tools.doctor.record import Arrival, Ending, Recording, Redirect
+from proxy.tools.doctor.record import Arrival, Ending, ProbeRecording, Redirect
 
 MAX_HEAD = 256 * 1024  # bytes; ours is to look, not to refuse
 MAX_CONTENT = 64 * 1024 * 1024  # bytes kept of one response
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
-Watch = Callable[["Response"], bool]
+Watch = Callable[["FetchedResponse"], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Limits:
     connect: float = CONNECT_SECONDS
 
 
-class Response(asyncio.Protocol):
+class FetchedResponse(asyncio.Protocol):
     """One response as it arrives. `watch` is called at each read; True: enough."""
 
     def __init__(self, ask: Ask, watch: Watch | None, clock: Clock) -> None:
@@ -169,10 +169,10 @@ class Response(asyncio.Protocol):
 
     # -- what became of it
 
-    def recording(self, redirects: tuple[Redirect, ...] = ()) -> Recording:
+    def recording(self, redirects: tuple[Redirect, ...] = ()) -> ProbeRecording:
         head = self.head
         ended = self.over.result() if self.over.done() else self.clock() - self.began
-        return Recording(
+        return ProbeRecording(
             url=self.ask.url,
             method=self.ask.method,
             request=self.ask.fields,
@@ -200,14 +200,14 @@ async def fetch(
     watch: Watch | None = None,
     stop: asyncio.Event | None = None,
     clock: Clock = monotonic,
-) -> Recording:
+) -> ProbeRecording:
     """Ask, and record what comes until it ends, is enough, or time is up.
 
     A redirection is followed to the same host only, and noted.
     """
     redirects: list[Redirect] = []
     while True:
-        response = Response(ask, watch, clock)
+        response = FetchedResponse(ask, watch, clock)
         await run(response, limits, stop)
         recording = response.recording(tuple(redirects))
         location = recording.get("location")
@@ -233,7 +233,9 @@ def followed(ask: Ask, status: int, location: str) -> Ask | None:
     return Ask(url, ask.method, ask.fields, ask.body, ask.insecure, ask.label)
 
 
-async def run(response: Response, limits: Limits, stop: asyncio.Event | None) -> None:
+async def run(
+    response: FetchedResponse, limits: Limits, stop: asyncio.Event | None
+) -> None:
     """Connect, and wait for the end of the response, of the time, or of patience."""
     patience = asyncio.ensure_future((stop or asyncio.Event()).wait())
     try:
@@ -253,7 +255,7 @@ async def run(response: Response, limits: Limits, stop: asyncio.Event | None) ->
 
 
 async def reached(
-    response: Response, limits: Limits, patience: asyncio.Future[Literal[True]]
+    response: FetchedResponse, limits: Limits, patience: asyncio.Future[Literal[True]]
 ) -> bool:
     """Connect; False where that failed, or the person did not wait for it."""
     ask = response.ask

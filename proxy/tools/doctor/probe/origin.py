@@ -31,7 +31,7 @@ LOOK = 0.1  # seconds between two looks whether the client is still there
 Tell = Callable[[str], None]
 
 
-class Origin:
+class OriginServer:
     """A server that plays programs. `tell` hears one line per stream."""
 
     def __init__(self, tell: Tell | None = None, clock: Clock = monotonic) -> None:

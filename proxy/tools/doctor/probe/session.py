@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from proxy.timeline import monotonic
 from proxy.tools.doctor.arrival_pattern import shape_of
-from proxy.tools.doctor.probe.fetch import Limits, Response, fetch
-from proxy.tools.doctor.probe.origin import Origin
+from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
+from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import (
     SAFE,
     Ask,
@@ -22,7 +22,7 @@ from proxy.tools.doctor.probe.request import (
     complete,
     variants,
 )
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import Result, judge_hops, judge_one, judge_through
 from proxy.tools.doctor.test_streams import PROGRAMS, Program
 from proxy.tools.doctor.verdict import Kind
@@ -40,7 +40,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProbePlan:
     """What was asked for."""
 
     ask: Ask
@@ -71,7 +71,7 @@ class Session:
 
     # -- one URL
 
-    async def one(self, plan: Plan) -> Result:
+    async def one(self, plan: ProbePlan) -> Result:
         """The request, and its variants if it is held or cannot be told."""
         base = complete(plan.ask)
         recordings = [await self.measure(base, plan.max_time, watch=True)]
@@ -87,7 +87,7 @@ class Session:
         recordings[0] = await self.probed(recordings[0], plan)
         return judge_one(recordings, plan.product)
 
-    def worth_comparing(self, plan: Plan, result: Result) -> bool:
+    def worth_comparing(self, plan: ProbePlan, result: Result) -> bool:
         """Is there a question left, and may it be asked?"""
         recording = result.cases[0].recording
         if recording.status >= 300 or self.stop.is_set():
@@ -101,7 +101,7 @@ class Session:
 
     # -- several hops
 
-    async def hops(self, plan: Plan) -> Result:
+    async def hops(self, plan: ProbePlan) -> Result:
         """The same request at each hop, at the same time."""
         asks = []
         for url in plan.hops:
@@ -123,7 +123,7 @@ class Session:
     # -- through a chain, from the test origin
 
     async def through(
-        self, plan: Plan, silence: float, origin: Origin, url: str
+        self, plan: ProbePlan, silence: float, origin: OriginServer, url: str
     ) -> Result:
         """All programs of the test origin, at `url`, through the chain, at once."""
         asks = through_asks(plan.ask, silence)
@@ -135,7 +135,7 @@ class Session:
                 *(self.measure(ask, limit) for ask in asks)
             )
             played = any(each.status == 200 for each in recordings)
-            straight = await beside if played else Recording(direct.url)
+            straight = await beside if played else ProbeRecording(direct.url)
         finally:
             beside.cancel()
         missed = urlsplit(url).netloc if origin.asked <= 1 else ""  # our own
@@ -150,12 +150,12 @@ class Session:
 
     async def measure(
         self, ask: Ask, seconds: float, *, watch: bool = False
-    ) -> Recording:
+    ) -> ProbeRecording:
         """One request."""
         under = Under(ask.label or "listening", monotonic())
         self.open.append(under)
 
-        def seen(response: Response) -> bool:
+        def seen(response: FetchedResponse) -> bool:
             under.reads = len(response.arrivals)
             under.size = response.size
             return watch and enough(response)
@@ -179,7 +179,9 @@ class Session:
                 names = f"{len(self.open)} streams"
             self.progress(f"{names}: {waited:.1f} s, {reads} reads, {size} bytes")
 
-    async def probed(self, recording: Recording, plan: Plan) -> Recording:
+    async def probed(
+        self, recording: ProbeRecording, plan: ProbePlan
+    ) -> ProbeRecording:
         """Ask for the pages that give a dev server away, unless it is known."""
         powered = recording.get("x-powered-by") in (None, "Express")
         if plan.product or recording.get("server") or not powered:
@@ -204,7 +206,7 @@ def url_at(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def enough(response: Response) -> bool:
+def enough(response: FetchedResponse) -> bool:
     """So many events came one by one that it streams."""
     arrivals = response.arrivals
     if len(arrivals) < ENOUGH_EVENTS or arrivals[-1].at < ENOUGH_SECONDS:
@@ -245,10 +247,10 @@ def program_ask(ask: Ask, program: Program, silence: float) -> Ask:
 
 
 async def with_origin(
-    session: Session, plan: Plan, host: str, port: int, silence: float
+    session: Session, plan: ProbePlan, host: str, port: int, silence: float
 ) -> Result:
     """Run the test origin for as long as the measurement takes."""
-    origin = Origin()
+    origin = OriginServer()
     port = await origin.start(host, port)
     here = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     try:

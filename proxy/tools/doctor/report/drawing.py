@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from proxy.tools.doctor.events import units_of
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import seconds
 
 NOTHING = "·"
@@ -17,7 +17,7 @@ SENT = "sent by the origin"
 LEAST = 20  # columns of a track
 
 
-def scale(recordings: Sequence[Recording]) -> float:
+def scale(recordings: Sequence[ProbeRecording]) -> float:
     """How many seconds the timelines show."""
     last = [each.ended for each in recordings if each.answered]
     return max([*last, 0.001]) * 1.001
@@ -48,7 +48,7 @@ def mark(count: int, nothing: str) -> str:
 
 
 def timeline(
-    rows: Sequence[tuple[str, Recording]], width: int, *, plain: bool = False
+    rows: Sequence[tuple[str, ProbeRecording]], width: int, *, plain: bool = False
 ) -> list[str]:
     """The rows, their axis above them; where it is known, what was sent first."""
     recordings = [recording for _, recording in rows]

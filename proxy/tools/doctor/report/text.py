@@ -12,7 +12,7 @@ from proxy.tools.doctor.comparison import Case
 from proxy.tools.doctor.cure import Cure
 from proxy.tools.doctor.events import Unit
 from proxy.tools.doctor.products import NAMES
-from proxy.tools.doctor.record import Recording
+from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.result import Result
 from proxy.tools.doctor.verdict import Kind, seconds, size
@@ -170,7 +170,7 @@ def evidence(page: Page, result: Result) -> None:
         page.wrap(f"it looks like {names}", "  - ", "    ")
 
 
-def measured(recording: Recording) -> list[str]:
+def measured(recording: ProbeRecording) -> list[str]:
     """The figures and the fields of one response."""
     shape = shape_of(recording)
     found = []
@@ -205,7 +205,7 @@ def measured(recording: Recording) -> list[str]:
     return found
 
 
-def event_list(page: Page, recording: Recording) -> None:
+def event_list(page: Page, recording: ProbeRecording) -> None:
     """Every event with its time."""
     page.heading("Events")
     before = None

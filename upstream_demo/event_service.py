@@ -29,7 +29,7 @@ from upstream_demo.texts import LAST_EVENT, TEXTS, event_bytes, read_interval
 
 
 @dataclass(frozen=True)
-class Plan:
+class EventPlan:
     """What one client asked for. `after`: the id of the last event it has."""
 
     count: int
@@ -40,9 +40,9 @@ class Plan:
     after: int
 
 
-def read_plan(request: web.Request) -> Plan:
+def read_plan(request: web.Request) -> EventPlan:
     ids = flag(request, "ids")
-    return Plan(
+    return EventPlan(
         count=whole_number(request, "count", default=len(TEXTS), least=1, most=100_000),
         interval_seconds=read_interval(request),
         coding=choice(request, "compress", CODINGS, default=""),
@@ -79,7 +79,7 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
 
 
 async def send_at_once(
-    request: web.Request, plan: Plan, pause: Pause, progress: Progress
+    request: web.Request, plan: EventPlan, pause: Pause, progress: Progress
 ) -> web.StreamResponse:
     encoder = create_encoder(plan.coding)
     response = await start_stream(request, EVENT_STREAM, coding_fields(plan))
@@ -94,7 +94,7 @@ async def send_at_once(
 
 
 async def send_held(
-    request: web.Request, plan: Plan, pause: Pause
+    request: web.Request, plan: EventPlan, pause: Pause
 ) -> web.StreamResponse:
     """Write all events into a buffer, then send head and body as one."""
     body = bytearray()
@@ -112,7 +112,7 @@ async def send_held(
     return response
 
 
-def coding_fields(plan: Plan) -> dict[str, str]:
+def coding_fields(plan: EventPlan) -> dict[str, str]:
     return {"Content-Encoding": plan.coding} if plan.coding else {}
 
 

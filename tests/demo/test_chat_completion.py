@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upstream_demo.completion import MODEL, Completion, Question, read_question
+from upstream_demo.chat_completion import MODEL, Completion, Question, read_question
 from upstream_demo.error_response import Refusal
 
 USER = {"role": "user", "content": "hello"}

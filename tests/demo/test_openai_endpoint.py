@@ -15,8 +15,8 @@ from tests.demo.conftest import Connect, Serve
 from tests.demo.gate import Gate
 from upstream_demo.ai import create_ai_app
 from upstream_demo.answers import answer_to, split_tokens
-from upstream_demo.completion import MODEL
-from upstream_demo.model import read_token_seconds
+from upstream_demo.chat_completion import MODEL
+from upstream_demo.openai_endpoint import read_token_seconds
 
 AT_ONCE = {"UNBUFFERED_DEMO_TOKEN_SECONDS": "0"}
 

@@ -1,6 +1,6 @@
 """The embedded OpenAI-compatible endpoint: `/v1/chat/completions`, `/v1/models`.
 
-Tokens go out at a human pace. Prompts with a marker of `completion` fail, so
+Tokens go out at a human pace. Prompts with a marker of `chat_completion` fail, so
 that errors can be shown without a provider that has one.
 """
 
@@ -13,7 +13,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from proxy.timeline import wall_clock
-from upstream_demo.completion import (
+from upstream_demo.chat_completion import (
     BUSY,
     CUT,
     FAIL,
