@@ -12,31 +12,6 @@ from proxy.config.load import load
 from proxy.tools.migrate.project_scan import survey
 from tests.imports.conftest import Run
 
-COMPOSE = """\
-services:
-  db:
-    image: postgres
-    ports: ["5432:5432"]
-  cache:
-    ports:
-      - 6379:6379
-  search:
-    image: search
-    ports:
-      - "127.0.0.1:7700:7700" # http
-  "mail-1":
-    ports: ["8025:80", '1025:25'] # 1:1
-  long:
-    ports:
-      - target: 80
-        published: "8081"
-  variable:
-    ports:
-      - "${PORT:-3001}:3000"
-volumes:
-  data:
-"""
-
 
 def write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
@@ -87,15 +62,6 @@ def package(needs: str, **scripts: str) -> str:
             ["FastAPI on port 8123 (api/pyproject.toml)"],
         ),
         ({"manage.py": ""}, ["Django on port 8000 (manage.py)"]),
-        (
-            {"compose.yaml": COMPOSE},
-            [
-                "search on port 7700 (compose.yaml)",
-                "mail-1 on port 8025 (compose.yaml)",
-                "long on port 8081 (compose.yaml)",
-                "variable on port 3001 (compose.yaml)",
-            ],
-        ),
         (
             {"package.json": package("vite", dev="vite --port 99999")},
             ["Vite on port 5173 (package.json)"],
@@ -162,3 +128,16 @@ def test_an_existing_file_is_kept_and_a_folder_must_be_there(
     assert run("init", "absent").status == 2
     assert (tmp_path / "config.toml").read_text() == "mine"
     assert run("init", "-o", "-").out.startswith("# Unbuffered")
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "docker-compose.yml"])
+def test_a_compose_file_is_named_and_not_read(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    write(tmp_path, {name: 'services:\n  search:\n    ports: ["7700:7700"]\n'})
+    outcome = run("init")
+    assert (
+        f"{name} is not read: add a route for each service that a page calls"
+        in outcome.err
+    )
+    assert "7700" not in (tmp_path / "config.toml").read_text("utf-8")

@@ -51,7 +51,6 @@ from proxy.tools.importers.patterns import (
 )
 from proxy.tools.importers.references import is_secret
 from proxy.tools.importers.rewrite_rules import SAME, from_source
-from proxy.tools.migrate.project_scan import PUBLISHED
 from proxy.tools.migrate.sources import read_json
 from tests.support.growth import assert_linear
 from upstream_demo.answers import answer_to, split_tokens
@@ -346,8 +345,6 @@ ROWS = [
                            (b"path => path.replace(/a/", b" "), (b"a => ", b"("),
                            (b"path => path.replace('", b"\\'"), (b"(a,", b"a,"))
     ],
-    Row("ports of containers", with_text(lambda t: list(PUBLISHED.finditer(t))), b"",
-        b" "),
     Row("is it a secret", with_text(lambda t: is_secret("a", t)), b"", b"bearer "),
     *[
         Row(f"environment with {body!r}", with_text(lambda t: expand(t, {})), b"", body)

@@ -80,6 +80,8 @@ def from_function(value: object, context: str, prefix: str) -> RewriteRules:
     if rule is not None:
         return RewriteRules(rule, remark=f"was {' '.join(text.split())}")
     rule = from_trials(value, context, prefix)
+    if rule == {}:  # of others nothing is known
+        return RewriteRules(lost="a function that left the paths that were tried alone")
     if rule is not None:
         return RewriteRules(
             rule, remark="from what the function made of some paths: check it"
@@ -126,7 +128,13 @@ def checked(
 
 
 def from_trials(value: object, context: str, prefix: str) -> dict[str, str] | None:
-    """The rule that all results agree on: one text in place of the prefix."""
+    """The rule that all results agree on: one text in place of the prefix.
+
+    The paths that were tried begin with the context, less its `/**`. As a pattern it
+    is no path, and what the function made of it says nothing.
+    """
+    if context.rstrip("/*") != prefix.rstrip("/"):
+        return None
     tried = table(table_of(value).get("tried"))
     results = table(tried.get(context))
     answers = {

@@ -78,8 +78,8 @@ def add_commands(
     begin = commands.add_parser(
         "init",
         help="look at the project and write a config.toml for it",
-        description="Look at a project (its scripts, frameworks, back ends and\n"
-        "compose file) and write an annotated config.toml. Asks nothing.",
+        description="Look at a project (its scripts, frameworks and back ends)\n"
+        "and write an annotated config.toml. Asks nothing.",
         epilog=INIT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -238,6 +238,8 @@ def init(options: argparse.Namespace, say: Say) -> None:
         say(f"found: {line}")
     if output != STDOUT:
         say(f"wrote {output}; start it with: unbuffered serve --config {output}")
+    for path in project.compose:
+        say(f"{path} is not read: add a route for each service that a page calls")
     for path in project.proxies:
         say(f"{path} has a proxy block: unbuffered import {folder / path} reads it")
 

@@ -1,4 +1,4 @@
-"""What a project is made of: its dev server, its back ends, its containers.
+"""What a project is made of: its dev server and its back ends.
 
 Looks at files only; nothing is run and nothing is asked.
 """
@@ -9,7 +9,6 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,29 +41,6 @@ PYTHON_SERVERS = (
 )
 WORKSPACES = ("apps", "packages", "services")
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-NO_HTTP = {
-    22,
-    25,
-    465,
-    587,
-    1025,
-    1883,
-    5432,
-    3306,
-    6379,
-    27017,
-    5672,
-    9092,
-    11211,
-    1433,
-    2181,
-}
-SERVICE = re.compile(r"  [\"']?([\w.-]+)[\"']?:\s*(?:#.*)?$")
-# In a line of its own, in a list on one line, or in the long form.
-PUBLISHED = re.compile(
-    r"(?:(?<=\s)- *+|[\[,]\s*+)[\"']?(?:[\d.]++:)?(?:\$\{\w++:?-)?(\d{2,5})\}?:\d{2,5}"
-    r"(?:/tcp)?(?=[\"'\s,\]]|$)|(?<=\s)published:\s*+[\"']?(\d{2,5})\b"
-)
 PORTS = range(1, 65536)
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -80,11 +56,15 @@ class Service:
 
 @dataclass(slots=True)
 class Project:
-    """What was found. `seen` is in words; `proxies` have a proxy block."""
+    """What was found. `seen` is in words; `proxies` have a proxy block.
+
+    `compose` are files that are there and not read: YAML takes a parser.
+    """
 
     dev_server: Service | None = None
     back_ends: list[Service] = field(default_factory=list)
     proxies: list[str] = field(default_factory=list)
+    compose: list[str] = field(default_factory=list)
 
     @property
     def seen(self) -> list[str]:
@@ -100,8 +80,7 @@ def survey(folder: Path) -> Project:
     for part in (folder, *below(folder)):
         look_at_packages(project, folder, part)
         look_at_python(project, folder, part)
-    for service in composed(folder):
-        add(project, service)
+    project.compose = [name for name in COMPOSE if (folder / name).is_file()]
     names = [name for names in NAMES.values() for name in names]
     for name in dict.fromkeys(names):
         text = text_of(folder / name)
@@ -222,23 +201,6 @@ def command_port(part: Path) -> int:
         if found:
             return int(found[1])
     return 0
-
-
-def composed(folder: Path) -> Iterator[Service]:
-    """The services of a compose file that publish a port."""
-    for name in COMPOSE:
-        service, inside = "", False
-        for line in text_of(folder / name).splitlines():
-            if line and not line[0].isspace():
-                inside = line.startswith("services:")
-            found = SERVICE.match(line)
-            if found and inside:
-                service = found[1]
-            bare = line.partition("#")[0]
-            for port in PUBLISHED.finditer(bare) if service and inside else ():
-                number = int(port[1] or port[2])
-                if number not in NO_HTTP:
-                    yield Service(service, number, name)
 
 
 def text_of(path: Path) -> str:

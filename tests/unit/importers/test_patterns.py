@@ -126,7 +126,7 @@ def test_what_follows_a_rule_that_is_lost_is_lost_with_it() -> None:
     [
         ({"": "/v1", "/five": "/v1/five", "/x?y": "/v1/x?y"}, {"^/api": "/v1"}, False),
         ({"": "/", "/five": "/five", "/x?y": "/x?y"}, {"^/api": ""}, False),
-        ({"": "/api", "/five": "/api/five"}, {}, False),
+        ({"": "/api", "/five": "/api/five"}, {}, True),  # who knows of other paths?
         ({"": "/v1", "/five": "/v1/five", "/x?y": "/v2/x?y"}, {}, True),
         ({"": None, "/five": "/v1/five"}, {}, True),
     ],
@@ -139,3 +139,23 @@ def test_a_function_is_known_by_what_it_does(
     found = read_rewrite(value, "/api", "/api")
     assert found.rules == rules
     assert bool(found.lost) == lost
+
+
+@pytest.mark.parametrize(
+    ("context", "prefix", "known"),
+    [
+        ("/api", "/api", True),
+        ("/api/**", "/api", True),
+        ("^/api/.*", "/api", False),
+        ("/{api,auth}", "/api", False),
+    ],
+)
+def test_a_function_is_tried_with_paths_and_not_with_patterns(
+    context: str, prefix: str, known: bool
+) -> None:
+    """What it makes of `^/api/.*/five` says nothing of /api/five."""
+    tried = {"": "/v1", "/five": "/v1/five"}
+    value = {"$unbuffered": "function", "source": "?", "tried": {context: tried}}
+    found = read_rewrite(value, context, prefix)
+    assert found.rules == ({"^/api": "/v1"} if known else {})
+    assert bool(found.lost) != known
