@@ -13,6 +13,7 @@ from functools import lru_cache
 from proxy.config.model import LogFormat
 from proxy.errors import ProxyError
 from proxy.line_writer import LineStream
+from proxy.quantities import compact_seconds
 from proxy.timeline import Clock, Ending, Timeline, wall_clock
 
 Record = dict[str, object]
@@ -84,24 +85,13 @@ def as_text(timeline: Timeline, ended_at: float) -> str:
         f"{local_time(int(ended_at))} {timeline.client.decode('ascii')} "
         f'{timeline.route or "-"} "{line}" {timeline.status or "-"} '
         f"{timeline.bytes_sent} B {timeline.call.pieces} pieces "
-        f"first byte {'-' if first is None else seconds(first)} "
-        f"gap {seconds(timeline.call.longest_gap)} "
-        f"hold {seconds(timeline.longest_hold)} "
-        f"{seconds(timeline.duration)} {timeline.ending.value}"
+        f"first byte {'-' if first is None else compact_seconds(first)} "
+        f"gap {compact_seconds(timeline.call.longest_gap)} "
+        f"hold {compact_seconds(timeline.longest_hold)} "
+        f"{compact_seconds(timeline.duration)} {timeline.ending.value}"
     )
     error = fault(timeline)
     return line if error is None else f"{line}: {error}"
-
-
-def seconds(value: float) -> str:
-    """A duration at the scale a person reads: µs, ms or s."""
-    if not value:
-        return "0µs"
-    if value < 0.001:
-        return f"{value * 1e6:.0f}µs"
-    if value < 1:
-        return f"{value * 1e3:.1f}ms"
-    return f"{value:.2f}s"
 
 
 class AccessLog:

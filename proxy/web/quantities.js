@@ -15,7 +15,8 @@ export function duration(given) {
   return clock(Math.floor(value));
 }
 
-function clock(whole) {
+/** Whole seconds as 12:05 or 1:02:03. */
+export function clock(whole) {
   const two = (number) => String(number).padStart(2, "0");
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor(whole / 60) % 60;

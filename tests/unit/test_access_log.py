@@ -15,7 +15,7 @@ from proxy.errors import (
     ProxyError,
     UpstreamTruncated,
 )
-from proxy.observe.access_log import AccessLog, as_text, record, seconds
+from proxy.observe.access_log import AccessLog, as_text, record
 from proxy.timeline import Ending, Timeline
 
 ENDED_AT = 784111777.25  # wall-clock seconds
@@ -151,23 +151,6 @@ def test_no_target_forges_a_line(target: bytes, shown: str) -> None:
     assert line.isascii() or line.replace("µ", "").isascii()
     told = json.loads(logged(timeline, "json"))
     assert told["target"] == target.decode("ascii", "backslashreplace")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0µs"),
-        (0.0000004, "0µs"),
-        (0.00042, "420µs"),
-        (0.001, "1.0ms"),
-        (0.0123, "12.3ms"),
-        (1.0, "1.00s"),
-        (61.239, "61.24s"),
-        (86400.0, "86400.00s"),
-    ],
-)
-def test_a_duration_is_told_at_its_scale(value: float, text: str) -> None:
-    assert seconds(value) == text
 
 
 def test_times_are_rounded_to_the_microsecond() -> None:

@@ -4,6 +4,7 @@ import { judge } from "./arrival_verdict.js";
 import { appendMessage } from "./messages.js";
 import { LAST, readEventSource } from "./streams.js";
 import { phrase, say } from "./text.js";
+import { testid } from "./web/dom.js";
 import { seconds } from "./web/quantities.js";
 
 const OVER = ["idle", "closed", "error"];
@@ -22,10 +23,10 @@ export class Column {
     this.element.classList.toggle("live", live);
     const find = (selector) => this.element.querySelector(selector);
     this.#parts = {
-      state: find("[data-testid=state]"),
-      messages: find("[data-testid=messages]"),
+      state: testid("state", this.element),
+      messages: testid("messages", this.element),
       waiting: find(".waiting"),
-      verdict: find("[data-testid=verdict]"),
+      verdict: testid("verdict", this.element),
     };
     say(find("h2"), `${name}.title`);
     say(find(".path"), `${name}.path`);

@@ -3,6 +3,7 @@
 import { ArrivalChart } from "./arrival_chart.js";
 import { Column } from "./column.js";
 import { phrase, say } from "./text.js";
+import { testid } from "./web/dom.js";
 
 // `holding` is the origin of the hop that compresses and never flushes.
 const PATHS = [
@@ -82,8 +83,8 @@ class Comparison {
 /** `settings` is a promise of what /settings.json says. */
 export function setUpComparison(settings) {
   const find = (selector) => document.querySelector(selector);
-  const start = find("[data-testid=start]");
-  const third = find("[data-testid=third]");
+  const start = testid("start");
+  const third = testid("third");
   const grid = find(".columns");
   const comparison = new Comparison(find("#column"), find(".arrival-chart"));
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from proxy.quantities import seconds
 from proxy.tools.doctor.arrival_pattern import delays, shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.record import ProbeRecording
-from proxy.tools.doctor.verdict import Kind, Verdict, seconds
+from proxy.tools.doctor.verdict import Kind, Verdict
 
 SAME = 0.8  # of the events have to say the same at two hops
 BASE = "as a browser asks"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from proxy.quantities import counted
+from proxy.quantities import counted, seconds
 from proxy.tools.doctor.arrival_pattern import (
     HELD,
     PROMPT,
@@ -29,7 +29,7 @@ from proxy.tools.doctor.inconclusive import (
     unanswered,
 )
 from proxy.tools.doctor.record import ProbeRecording
-from proxy.tools.doctor.verdict import Kind, Verdict, seconds
+from proxy.tools.doctor.verdict import Kind, Verdict
 
 DELAYED_ACK = 0.04  # seconds; that of Linux
 SEEN = 3  # events with a mark; the quickest is the measure of the others

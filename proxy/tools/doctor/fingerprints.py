@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from proxy.quantities import counted
+from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import (
     PROMPT,
     Shape,
@@ -18,7 +18,7 @@ from proxy.tools.doctor.arrival_pattern import (
     rhythm,
 )
 from proxy.tools.doctor.inconclusive import WAIT
-from proxy.tools.doctor.verdict import Kind, Verdict, seconds, size
+from proxy.tools.doctor.verdict import Kind, Verdict
 
 
 def fingerprint(shape: Shape) -> Verdict | None:
@@ -36,7 +36,7 @@ def at_the_end(shape: Shape) -> Verdict | None:
     recording = shape.recording
     when = seconds(shape.bursts[0].at)
     evidence = [
-        f"nothing for {when}, then {size(recording.size)} in "
+        f"nothing for {when}, then {buffer_size(recording.size)} in "
         f"{counted(len(recording.arrivals), 'read')}"
     ]
     if recording.coding:
@@ -74,7 +74,7 @@ def blocks(shape: Shape) -> Verdict | None:
     came = counted(len(shape.shown), shape.noun)
     return Verdict(
         Kind.BLOCKS,
-        f"Held in blocks of {size(block)}: {came} came in "
+        f"Held in blocks of {buffer_size(block)}: {came} came in "
         f"{counted(len(shape.bursts), 'arrival')}.",
         (
             f"{inside} of {several} arrivals end in the middle of an event: it is the "
@@ -101,7 +101,7 @@ def first_bytes(shape: Shape) -> Verdict | None:
     return Verdict(
         Kind.FIRST_LATE,
         f"Held at the beginning: the first {counted(together, shape.noun)} "
-        f"({size(count)}) came together, the others one by one.",
+        f"({buffer_size(count)}) came together, the others one by one.",
         (f"the first arrival came after {seconds(shape.bursts[0].at)}",),
         size=count,
         hold=span_of(shape),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from proxy.quantities import counted
+from proxy.quantities import counted, seconds
 from proxy.tools.doctor.arrival_pattern import HELD, shape_of
 from proxy.tools.doctor.comparison import (
     DIFFERENCES,
@@ -17,7 +17,7 @@ from proxy.tools.doctor.comparison import (
     first_sentence,
     lateness,
 )
-from proxy.tools.doctor.verdict import Kind, Verdict, seconds
+from proxy.tools.doctor.verdict import Kind, Verdict
 
 # -- hops -------------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ Each says what came instead, and what to do so that it can be judged.
 
 from __future__ import annotations
 
-from proxy.quantities import counted
+from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import Shape
 from proxy.tools.doctor.record import ProbeRecording
-from proxy.tools.doctor.verdict import Kind, Verdict, seconds, size
+from proxy.tools.doctor.verdict import Kind, Verdict
 
 ENOUGH = 4  # events; fewer have no shape
 WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
@@ -131,7 +131,8 @@ def nothing_came(shape: Shape) -> Verdict:
     if recording.size:  # a compressor writes its own head at once
         nothing = "no content"
         coding = (
-            f"{size(recording.size)} of {recording.coding} came, which hold no content "
+            f"{buffer_size(recording.size)} of {recording.coding} came, "
+            "which hold no content "
             "yet: a compressor that is not told to flush does that",
         )
     return Verdict(
@@ -148,7 +149,9 @@ def nothing_came(shape: Shape) -> Verdict:
 def incomplete(shape: Shape) -> Verdict:
     """Bytes that add up to no event."""
     recording = shape.recording
-    came = f"{size(recording.size)} came in {counted(len(shape.bursts), 'arrival')}"
+    came = (
+        f"{buffer_size(recording.size)} came in {counted(len(shape.bursts), 'arrival')}"
+    )
     return Verdict(
         Kind.TOO_FEW,
         f"Could not tell: {came}, but no event was complete.",
@@ -190,7 +193,7 @@ def too_quick(shape: Shape) -> Verdict | None:
             when = f"within {seconds(last)}"
         return Verdict(
             Kind.TOO_QUICK,
-            f"Could not tell: {size(recording.size)} came {when}.",
+            f"Could not tell: {buffer_size(recording.size)} came {when}.",
             (
                 "nothing in the body says where an event ends, and a whole document "
                 "looks the same; --through tells for sure",

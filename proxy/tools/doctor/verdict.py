@@ -63,19 +63,3 @@ class Verdict:
     def told(self) -> bool:
         """Could it be told at all?"""
         return self.held or self.kind is Kind.STREAMS
-
-
-def seconds(value: float) -> str:
-    """A time for a person: 3 ms, 0.25 s, 12.0 s."""
-    if value < 0.0995:
-        return f"{value * 1000:.0f} ms"
-    return f"{value:.2f} s" if value < 2 else f"{value:.1f} s"
-
-
-def size(value: int) -> str:
-    """A size for a person: 780 bytes, 4 KiB, 15.2 KiB, 1.5 MiB."""
-    if value < 2048 and (value % 1024 or not value):
-        return f"{value} bytes"
-    if value >= 1024 * 1024:
-        return f"{value / 1024 / 1024:.1f} MiB"
-    return f"{value / 1024:.0f} KiB" if value % 1024 == 0 else f"{value / 1024:.1f} KiB"

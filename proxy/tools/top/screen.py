@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from proxy.quantities import clock, compact_seconds, traffic
+
 Row = Mapping[str, Any]
 
 RED, DIM, BOLD, REVERSE, PLAIN = (
@@ -54,7 +56,7 @@ def cells(row: Row, now: float) -> tuple[str, ...]:
         target,
         row["kind"],
         str(row["pieces"]),
-        size(row["bytes"]),
+        traffic(row["bytes"]),
         "-" if first is None else seconds(first),
         seconds(row["longest_gap"]),
         seconds(row["longest_hold"]),
@@ -122,21 +124,4 @@ def paint(text: str, code: str, color: bool) -> str:
 
 def seconds(value: float) -> str:
     """A duration as a person reads it."""
-    if value < 1:
-        return f"{value * 1000:.3g}ms" if value >= 0.001 else f"{value * 1e6:.0f}µs"
-    if value < 60:
-        return f"{value:.1f}s"
-    minutes, rest = divmod(int(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def size(value: int) -> str:
-    """Bytes as a person reads them."""
-    if value < 1000:
-        return f"{value} B"
-    for unit in ("kB", "MB", "GB"):
-        value_in = value / 1000 ** (("kB", "MB", "GB").index(unit) + 1)
-        if value_in < 1000 or unit == "GB":
-            break
-    return f"{value_in:.1f} {unit}"
+    return clock(value) if value >= 60 else compact_seconds(value)

@@ -1,5 +1,7 @@
 // Arithmetic of the waterfall: its time axis, gaps, the nearest piece. Pure.
 
+import { clock } from "../web/quantities.js";
+
 const STEPS = [1, 2, 5];
 const LEAST = 1e-4; // seconds between two ticks
 
@@ -26,9 +28,7 @@ function stepFor(wanted) {
 export function tickText(seconds, step) {
   if (step < 0.01) return `${(seconds * 1000).toFixed(step < 0.001 ? 1 : 0)} ms`;
   const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
-  if (digits === 0 && (seconds >= 120 || step >= 10)) {
-    return `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`;
-  }
+  if (digits === 0 && (seconds >= 120 || step >= 10)) return clock(Math.round(seconds));
   return `${seconds.toFixed(digits)} s`;
 }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from proxy.quantities import seconds
 from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.record import ProbeRecording
-from proxy.tools.doctor.verdict import seconds
 
 NOTHING = "·"
 ASCII_NOTHING = "."

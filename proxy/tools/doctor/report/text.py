@@ -6,7 +6,7 @@ import textwrap
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from proxy.quantities import counted
+from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import Case
 from proxy.tools.doctor.cure import Cure
@@ -15,7 +15,7 @@ from proxy.tools.doctor.products import NAMES
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.result import Result
-from proxy.tools.doctor.verdict import Kind, seconds, size
+from proxy.tools.doctor.verdict import Kind
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "32;1", "31;1", "33;1", "1", ""
 TOLD = (
@@ -187,7 +187,7 @@ def measured(recording: ProbeRecording) -> list[str]:
     merged = f" ({shape.merged} came together with another)" if shape.merged else ""
     pieces = shape.kind == "pieces"
     times.append(events if pieces else f"{events} in {arrivals}{merged}")
-    times.append(size(recording.size))
+    times.append(buffer_size(recording.size))
     found.append(", ".join(times))
     fields = [
         f"{name}: {value}"
