@@ -9,13 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 
+from proxy.config.load import PLAIN_TABLES
 from proxy.config.model import Config
+from proxy.config.reader import fields_of
 
 
 def changes(before: Config, after: Config) -> str:
     """Tables and keys that differ; routes added, removed and changed."""
     told = []
-    for name in ("server", "log", "inspector", "metrics", "tracing"):
+    for name in PLAIN_TABLES:
         keys = differing(getattr(before, name), getattr(after, name))
         if keys:
             told.append(f"[{name}] changed ({', '.join(keys)})")
@@ -38,7 +40,7 @@ def route_changes(before: Config, after: Config) -> Iterator[str]:
 def differing(one: msgspec.Struct, other: msgspec.Struct) -> list[str]:
     """The keys of a table whose values are not the same."""
     return [
-        each.encode_name
-        for each in msgspec.structs.fields(type(one))
+        key
+        for key, each in fields_of(type(one)).items()
         if getattr(one, each.name) != getattr(other, each.name)
     ]

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from proxy.config.fault_text import key_name, quoted
+from proxy.config.load import PLAIN_TABLES
 from proxy.config.model import Config
+from proxy.config.reader import fields_of
 from proxy.config.route import Route
 from proxy.config.route_reader import table_name
 
@@ -22,13 +24,7 @@ FLAGS = ("ws", "change_origin")
 
 def report(config: Config) -> str:
     """Every table, every key, its effective value and its source."""
-    tables: list[tuple[str, msgspec.Struct]] = [
-        ("server", config.server),
-        ("log", config.log),
-        ("inspector", config.inspector),
-        ("metrics", config.metrics),
-        ("tracing", config.tracing),
-    ]
+    tables = [(name, getattr(config, name)) for name in PLAIN_TABLES]
     tables += [(table_name(prefix), route) for prefix, route in config.routes.items()]
     sections = [
         (
@@ -51,11 +47,8 @@ def report(config: Config) -> str:
 
 def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:
     """Each key below a table with its value; an empty table is a value."""
-    values = {
-        each.encode_name: getattr(table, each.name)
-        for each in msgspec.structs.fields(table)
-        if each.name != "prefix"
-    }
+    fields = fields_of(type(table))
+    values = {key: getattr(table, each.name) for key, each in fields.items()}
     if isinstance(table, Route):  # what tells routes apart comes first
         own = ("target", "path_rewrite")
         values = {name: values[name] for name in own} | values

@@ -15,14 +15,7 @@ from msgspec import Struct
 
 from proxy.config.certificate import read_certificate
 from proxy.config.fault_text import key_name, unknown
-from proxy.config.model import (
-    Config,
-    InspectorOptions,
-    LogOptions,
-    MetricsOptions,
-    ServerOptions,
-    TracingOptions,
-)
+from proxy.config.model import Config, ServerOptions
 from proxy.config.packages import check_packages
 from proxy.config.reader import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
 from proxy.config.route import RouteOptions
@@ -31,11 +24,9 @@ from proxy.config.worker_count import check_workers
 from proxy.errors import ConfigError
 
 PLAIN_TABLES: dict[str, type[Struct]] = {
-    "server": ServerOptions,
-    "log": LogOptions,
-    "inspector": InspectorOptions,
-    "metrics": MetricsOptions,
-    "tracing": TracingOptions,
+    name: kind
+    for name, kind in keys_of(Config).items()
+    if isinstance(kind, type) and issubclass(kind, Struct)
 }
 TABLES = (*PLAIN_TABLES, DEFAULTS, "routes")
 NO_ROUTES = 'none: write [routes."/sse"] with target = "http://localhost:8002"'
@@ -112,12 +103,11 @@ def build(
     check_schemes(reader, routes)
     if reader.faults:
         raise ConfigError(reader.faults)
+    tables: dict[str, Any] = {
+        name: model(**values(plain[name])) for name, model in PLAIN_TABLES.items()
+    }
     return Config(
-        server=ServerOptions(**values(plain["server"])),
-        log=LogOptions(**values(plain["log"])),
-        inspector=InspectorOptions(**values(plain["inspector"])),
-        metrics=MetricsOptions(**values(plain["metrics"])),
-        tracing=TracingOptions(**values(plain["tracing"])),
+        **tables,
         routes={prefix: options.route(prefix) for prefix, options in routes.items()},
         sources=dict(sources(plain, routes)),
     )

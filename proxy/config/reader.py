@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from proxy.config.cidr import parse_network
 from proxy.config.environment import expand
@@ -39,10 +40,15 @@ Entries = dict[str, Entry]
 
 
 @functools.cache
+def fields_of(table: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    """The keys that a table may have, as its type declares them."""
+    fields = msgspec.structs.fields(table)
+    return {each.encode_name: each for each in fields if each.name != "prefix"}
+
+
 def keys_of(table: type[msgspec.Struct]) -> dict[str, Any]:
     """The keys that a table may have, with their types."""
-    fields = msgspec.structs.fields(table)
-    return {each.encode_name: each.type for each in fields if each.name != "prefix"}
+    return {key: each.type for key, each in fields_of(table).items()}
 
 
 KEYS_ELSEWHERE = {

@@ -19,7 +19,7 @@ import msgspec
 from proxy.config.cookie_options import COOKIE_TABLES
 from proxy.config.header_rules import TOKEN
 from proxy.config.load import PLAIN_TABLES
-from proxy.config.reader import DEFAULTS
+from proxy.config.reader import DEFAULTS, fields_of
 from proxy.config.route import FieldRules, HeaderRules, Route, RouteOptions
 
 Schema: TypeAlias = dict[str, Any]
@@ -77,11 +77,7 @@ def schema() -> Schema:
 
 def table(model: type[msgspec.Struct]) -> Schema:
     """The schema of one table of the model."""
-    properties = {
-        each.encode_name: key(each)
-        for each in msgspec.structs.fields(model)
-        if each.name != "prefix"
-    }
+    properties = {name: key(each) for name, each in fields_of(model).items()}
     description = (model.__doc__ or "").partition("\n")[0]
     return {
         "type": "object",
@@ -113,10 +109,9 @@ def key(each: msgspec.structs.FieldInfo) -> Schema:
 def headers() -> Schema:
     """`headers.request` and `headers.response`, each with `set` and `remove`."""
     directions = table(HeaderRules)
-    for each in msgspec.structs.fields(HeaderRules):
-        rules = table(FieldRules)
-        described = directions["properties"][each.encode_name]["description"]
-        directions["properties"][each.encode_name] = rules | {"description": described}
+    for name, described in directions["properties"].items():
+        meaning = {"description": described["description"]}
+        directions["properties"][name] = table(FieldRules) | meaning
     del directions["description"]
     return directions
 
