@@ -21,7 +21,7 @@ test: ## all tests; the browser part needs Chromium and Playwright
 	$(PYTHON) -m pytest
 
 matrix: ## unit and wire tests on each Python there is; on the oldest without uvloop
-	$(PYTHON) -m tests.support.matrix
+	$(PYTHON) -m tests.support.matrix $(MATRIX)
 
 cover: ## tests with branch coverage
 	$(PYTHON) -m pytest --cov --cov-report=term
@@ -54,7 +54,8 @@ compiled: ## the project with its core compiled, in build/compiled; needs a C co
 	ls build/compiled/proxy/exchange/forward.*.so # or nothing was compiled
 
 test-compiled: ## the tests of what is compiled, on what `make compiled` made
-	cd build/compiled && $(abspath $(PYTHON)) -m pytest tests/test_compiled.py tests/unit tests/wire
+	cd build/compiled && $(abspath $(PYTHON)) -m pytest -n 2 --dist loadfile \
+	  tests/test_compiled.py tests/unit tests/wire
 
 bench: ## Unbuffered beside its peers, on an idle machine; see bench/README.md
 	$(PYTHON) -m bench

@@ -279,7 +279,7 @@ def free_port() -> int:
         return port
 
 
-def compiled(
+def prepared(
     name: str, port: int, origin: int, lines: str, folder: Path
 ) -> tuple[list[str], BinaryIO]:
     """The product's command, its configuration written; where its output goes."""
@@ -294,7 +294,7 @@ async def started(
 ) -> AsyncIterator[int]:
     """The product as a process of ours, with these lines; its port."""
     port = free_port()
-    command, output = compiled(name, port, origin, lines, folder)
+    command, output = prepared(name, port, origin, lines, folder)
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

@@ -52,7 +52,7 @@ def found(version: str) -> str | None:
     return None
 
 
-def compiled(version: str, interpreter: str, *, uvloop: bool) -> str:
+def environment(version: str, interpreter: str, *, uvloop: bool) -> str:
     """The interpreter of an environment with the project and what tests need."""
     folder = ROOT / "build" / "matrix" / version
     subprocess.run([interpreter, "-m", "venv", "--clear", folder], check=True)
@@ -67,16 +67,24 @@ def compiled(version: str, interpreter: str, *, uvloop: bool) -> str:
 
 
 def main() -> int:
-    """Run all; the exit status is 1 if a version fails, or none is there."""
+    """Run all, or with `--ends` the oldest and the newest only.
+
+    The exit status is 1 if a version fails, or none is there.
+    """
     failed, ran = [], 0
-    for version in VERSIONS:
-        interpreter = found(version)
+    there = {version: found(version) for version in VERSIONS}
+    ends = [version for version in VERSIONS if there[version]][:1]
+    ends += [version for version in VERSIONS if there[version]][-1:]
+    for version, interpreter in there.items():
         if interpreter is None:
             say(f"Python {version}: not on this machine, skipped")
             continue
+        if "--ends" in sys.argv[1:] and version not in ends:
+            say(f"Python {version}: neither the oldest nor the newest, skipped")
+            continue
         uvloop = ran > 0
         say(f"Python {version}, {'with' if uvloop else 'without'} uvloop: {SUITES}")
-        python = compiled(version, interpreter, uvloop=uvloop)
+        python = environment(version, interpreter, uvloop=uvloop)
         ran += 1
         ended = subprocess.run([python, "-m", "pytest", *OPTIONS, *SUITES], cwd=ROOT)
         if ended.returncode:
