@@ -13,7 +13,7 @@ from proxy.config.route import Route
 from proxy.config.route_reader import table_name
 from proxy.errors import concerning
 from proxy.policy.header_fields import Rules
-from proxy.policy.load_balancing import choose
+from proxy.policy.load_balancing import pick_target
 from proxy.policy.path_rewrite import compile_rules
 from proxy.policy.response_rewrite import Publishing
 from proxy.policy.routing import Router
@@ -62,10 +62,10 @@ class CompiledRoute:
         """Where there are no other routes."""
         return self
 
-    def choose(self, upstreams: Sequence[Upstream], now: float) -> Upstream:
+    def pick_target(self, upstreams: Sequence[Upstream], now: float) -> Upstream:
         """The one of `upstreams` that shall be asked now."""
         self.turn += 1
-        return choose(upstreams, self.turn, now)
+        return pick_target(upstreams, self.turn, now)
 
 
 class CompiledRoutes:

@@ -28,7 +28,7 @@ class Caller(Protocol):
     def connect_failed(self, error: ProxyError) -> None:
         """There will be none."""
 
-    def choose(self, upstreams: Sequence[Upstream]) -> None:
+    def pick_target(self, upstreams: Sequence[Upstream]) -> None:
         """Ask one of these, by an idle connection or by `connect`."""
 
     def crashed(self, place: str, error: Exception) -> None:
@@ -97,7 +97,7 @@ class Dial:
         self.again_at = None if left else attempts.again_at(error, now)
         self.account.retries += bool(left) or self.again_at is not None
         if left:
-            self.caller.choose(left)
+            self.caller.pick_target(left)
         elif self.again_at is None:
             self.caller.connect_failed(attempts.verdict(error, now))
 
@@ -106,5 +106,5 @@ class Dial:
         if self.again_at is None or now < self.again_at:
             return False
         self.again_at = None
-        self.caller.choose(self.route.upstreams)
+        self.caller.pick_target(self.route.upstreams)
         return True

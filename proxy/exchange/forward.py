@@ -152,7 +152,7 @@ class Forward:
     def begin(self, call: UpstreamCall) -> None:
         """Choose a target, connect to it, and send the request."""
         self.exchange.compiled.ticker.add(self)
-        call.choose(call.route.upstreams)
+        call.pick_target(call.route.upstreams)
 
     def connecting(self, now: float) -> None:
         """A new connection is being opened."""

@@ -1,9 +1,9 @@
 """One request to an upstream, from the choice of its target to its response head.
 
-    1 choose     open exchanges     -> which target?
-    2 connect    an idle connection -> or a new one, or back to 1: `dial`
-    3 connected  the request's head -> written; its body is the exchange's to send
-    4 response   the response head  -> to the exchange, and the connection with it
+    1 pick_target  open exchanges     -> which target?
+    2 connect      an idle connection -> or a new one, or back to 1: `dial`
+    3 connected    the request's head -> written; its body is the exchange's to send
+    4 response     the response head  -> to the exchange, and the connection with it
 
 Its account is `timeline.call`. What becomes of the response is decided by whom it is
 made for.
@@ -117,13 +117,13 @@ class UpstreamCall:
 
     # 1. Which target?
 
-    def choose(self, upstreams: Sequence[Upstream]) -> None:
+    def pick_target(self, upstreams: Sequence[Upstream]) -> None:
         """Ask one of the targets."""
         private, upstream = self.client.private, None
         if private is not None:
             upstream = private.among(upstreams)
         if upstream is None:
-            upstream = self.route.choose(upstreams, self.clock())
+            upstream = self.route.pick_target(upstreams, self.clock())
         self.use(upstream)
         # 2. A connection.
         connection = None if private is None else private.take(upstream)

@@ -77,12 +77,12 @@ class Live:
 
     # -- who looks
 
-    def look(self) -> None:
+    def subscribe(self) -> None:
         """Somebody looks: from now on new exchanges are captured."""
         self.lookers += 1
         self.capturing = True
 
-    def look_away(self) -> None:
+    def unsubscribe(self) -> None:
         """Somebody looks no longer."""
         self.lookers -= 1
         if not self.lookers:

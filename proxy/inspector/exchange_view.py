@@ -88,7 +88,7 @@ class PieceFeed:
         answer.stream(EVENT_STREAM)
         if answer.over:
             return
-        self.live.look()
+        self.live.subscribe()
         self.recording.listeners.append(self.stirred)
         self.live.ticker.add(self)
         self.flush()
@@ -99,7 +99,7 @@ class PieceFeed:
         if self.stirred in self.recording.listeners:
             self.recording.listeners.remove(self.stirred)
         if self.answer.streams:
-            self.live.look_away()
+            self.live.unsubscribe()
 
     def stirred(self) -> None:
         """A piece has passed: tell it in a turn of its own, if one is due.

@@ -71,7 +71,7 @@ class ListFeed:
         answer.stream(EVENT_STREAM)
         if answer.over:
             return
-        self.live.look()
+        self.live.subscribe()
         self.send(b"state", self.source.state())
         self.update(self.clock(), first=True)
         self.live.ticker.add(self)
@@ -80,7 +80,7 @@ class ListFeed:
         """The client is gone, or the proxy is about to."""
         self.live.ticker.discard(self)
         if self.answer.streams:
-            self.live.look_away()
+            self.live.unsubscribe()
 
     def told_elsewhere(
         self,

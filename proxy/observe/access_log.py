@@ -21,7 +21,7 @@ Record = dict[str, object]
 CLIENT_LEFT = Ending.CLIENT_LEFT
 
 
-def record(timeline: Timeline, ended_at: float) -> Record:
+def to_dict(timeline: Timeline, ended_at: float) -> Record:
     """What the line says. Times are seconds, sizes bytes of body.
 
     `ended_at` is wall-clock time.
@@ -67,12 +67,12 @@ def fault(timeline: Timeline) -> ProxyError | None:
     return None if timeline.ending is CLIENT_LEFT else timeline.error
 
 
-def as_json(timeline: Timeline, ended_at: float) -> str:
+def render_json(timeline: Timeline, ended_at: float) -> str:
     """One object on one line, in ASCII: it is JSON in every encoding."""
-    return json.dumps(record(timeline, ended_at))
+    return json.dumps(to_dict(timeline, ended_at))
 
 
-def as_text(timeline: Timeline, ended_at: float) -> str:
+def render_text(timeline: Timeline, ended_at: float) -> str:
     """One line for a person."""
     if timeline.method:
         line = f"{text(timeline.method)} {text(timeline.target)}"
@@ -102,7 +102,7 @@ class AccessLog:
     ) -> None:
         self.stream = stream
         self.clock = clock
-        self.render = as_json if log_format == "json" else as_text
+        self.render = render_json if log_format == "json" else render_text
 
     def ended(self, timeline: Timeline) -> None:
         """Write the line of one exchange. A log that is gone stops no stream."""

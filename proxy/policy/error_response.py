@@ -45,7 +45,7 @@ class Failure:
     target: str | None = None
     routes: tuple[str, ...] = ()
 
-    def details(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """The object of the JSON body, without what is not known."""
         told: dict[str, object] = {
             "status": self.error.status,
@@ -79,7 +79,7 @@ def failure_body(failure: Failure, head: RequestHead | None) -> tuple[bytes, byt
     """Content type and body."""
     if wants_page(head):
         return b"text/html; charset=utf-8", page(failure).encode()
-    body = json.dumps({"error": failure.details()}, ensure_ascii=False, indent=2)
+    body = json.dumps({"error": failure.to_dict()}, ensure_ascii=False, indent=2)
     return b"application/json", body.encode() + b"\n"
 
 
@@ -142,7 +142,7 @@ def page(failure: Failure) -> str:
     title = f"{failure.error.status} {phrase(failure.error.status)}"
     rows = "".join(
         f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown(value))}</dd>"
-        for name, value in failure.details().items()
+        for name, value in failure.to_dict().items()
         if name not in ("status", "message", "advice")
     )
     advice = ADVICE.get(failure.error.type, "")

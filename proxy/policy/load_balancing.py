@@ -47,7 +47,7 @@ class Candidate(Protocol):
 C = TypeVar("C", bound=Candidate)
 
 
-def choose(candidates: Sequence[C], turn: int, now: float) -> C:
+def pick_target(candidates: Sequence[C], turn: int, now: float) -> C:
     """The candidate with the fewest open exchanges, of equals the one whose turn
     it is; if all rest, the one whose rest ends first.
 

@@ -218,20 +218,20 @@ class Server:
         client.send_plan(plan)
         client.send_piece(body)
         timeline.end(self.ticker.clock(), ending_of(error), error)
-        self.tell(timeline)
+        self.notify(timeline)
         client.finish()
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """An exchange is over, and its client served."""
         self.exchanges.pop(exchange, None)
-        self.tell(exchange.timeline)
+        self.notify(exchange.timeline)
 
     def served(self) -> Iterator[Draining]:
         """All that is being served, our own answers included."""
         yield from self.exchanges
         yield from self.inspector.answers
 
-    def tell(self, timeline: Timeline) -> None:
+    def notify(self, timeline: Timeline) -> None:
         """Tell all observers. The client is served; no observer changes that."""
         try:
             self.inspector.ended(timeline)

@@ -15,7 +15,7 @@ from proxy.errors import (
     ProxyError,
     UpstreamTruncated,
 )
-from proxy.observe.access_log import AccessLog, as_text, record
+from proxy.observe.access_log import AccessLog, render_text, to_dict
 from proxy.timeline import Ending, Timeline
 
 ENDED_AT = 784111777.25  # wall-clock seconds
@@ -113,7 +113,7 @@ def test_a_client_that_left_is_no_error() -> None:
 def test_without_a_body_the_head_is_the_first_byte() -> None:
     timeline = Timeline(1000.0, b"a")
     timeline.call.head_received = 1000.5
-    assert record(timeline, ENDED_AT)["first_byte_seconds"] == 0.5
+    assert to_dict(timeline, ENDED_AT)["first_byte_seconds"] == 0.5
 
 
 def test_bytes_that_were_no_request_have_a_line_too() -> None:
@@ -156,8 +156,8 @@ def test_no_target_forges_a_line(target: bytes, shown: str) -> None:
 def test_times_are_rounded_to_the_microsecond() -> None:
     timeline = Timeline(1000.0, b"a")
     timeline.end(1000.1234567, Ending.COMPLETE, None)
-    assert record(timeline, ENDED_AT)["duration_seconds"] == 0.123457
-    assert " 123.5ms complete" in as_text(timeline, ENDED_AT)
+    assert to_dict(timeline, ENDED_AT)["duration_seconds"] == 0.123457
+    assert " 123.5ms complete" in render_text(timeline, ENDED_AT)
 
 
 class Stream(io.StringIO):

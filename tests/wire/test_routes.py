@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.observe.access_log import as_json, as_text
+from proxy.observe.access_log import render_json, render_text
 from tests.conftest import StartProxy
 from tests.support.messages import OK
 from tests.support.raw import Upstream
@@ -87,9 +87,9 @@ async def test_a_key_that_the_route_sets_is_in_no_log(
     failure = await client.read_head() + await client.read_until(b"\n}\n")
     failed = await running.ended()
     for text in (
-        as_text(told, 0.0),
-        as_json(told, 0.0),
-        as_json(failed, 0.0),
+        render_text(told, 0.0),
+        render_json(told, 0.0),
+        render_json(failed, 0.0),
         failure.decode(),
     ):
         assert SECRET not in text

@@ -16,7 +16,7 @@ from proxy.config.fault_text import quoted
 from proxy.config.model import Config
 from proxy.tools.explain.dry_run import DryRun
 from proxy.tools.explain.result import Account, account
-from proxy.tools.explain.text import as_text
+from proxy.tools.explain.text import render_text
 
 TAKEN, REFUSED = 0, 1  # exit codes; wrong arguments are 2
 
@@ -79,7 +79,7 @@ def explanation(
     if options.json:
         # In ASCII: it is JSON in every encoding.
         return json.dumps(json.loads(msgspec.json.encode(told)), indent=2), status
-    return as_text(told, paint), status
+    return render_text(told, paint), status
 
 
 def explain(options: argparse.Namespace, config: Config) -> Account:

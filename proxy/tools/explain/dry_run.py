@@ -115,7 +115,7 @@ class DryRun:
         failure = Failure(
             self.error, 0.0, route=route.prefix if route else None, routes=prefixes
         )
-        told = failure.details()
+        told = failure.to_dict()
         del told["elapsed_seconds"]  # nothing has taken any time
         return told
 

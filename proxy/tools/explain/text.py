@@ -12,7 +12,7 @@ from proxy.tools.explain.result import Account, ProxyAnswer, Sent, Setting
 INDENT = "  "
 
 
-def as_text(account: Account, paint: Paint = plain) -> str:
+def render_text(account: Account, paint: Paint = plain) -> str:
     """The whole account."""
     return "\n".join(sections(account, paint))
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
-from proxy.tools.doctor.report.machine import as_json
+from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
 from proxy.tools.doctor.result import judge_one
 from tests.unit.doctor.recordings import event, recorded, trace, unmarked
@@ -91,7 +91,7 @@ def test_the_json_has_the_same_verdict_and_no_secret() -> None:
     held = judge_one([ProbeRecording(**{
         **{name: getattr(recording, name) for name in ProbeRecording.__slots__},
         "request": (*recording.request, *secret)})])  # fmt: skip
-    table = json.loads(as_json(held, events=True))
+    table = json.loads(render_json(held, events=True))
     assert table["state"] == "held"
     assert table["kind"] == "in blocks"
     assert table["block_bytes"] == 4096

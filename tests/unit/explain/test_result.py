@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.tools.explain.result import Setting
-from proxy.tools.explain.text import as_text
+from proxy.tools.explain.text import render_text
 from tests.unit.explain.conftest import Explain
 
 ROUTE = '[routes."/a"]\ntarget = "http://one:81/base"\n'
@@ -230,7 +230,9 @@ def test_options_whose_last_hop_is_here_goes_to_no_route(account: Explain) -> No
     assert told.own is not None
     assert told.own.answered
     assert (told.sent, told.routes, told.refused) == ([], [], None)
-    assert "answered by the proxy itself: OPTIONS with Max-Forwards: 0" in as_text(told)
+    assert "answered by the proxy itself: OPTIONS with Max-Forwards: 0" in render_text(
+        told
+    )
     assert account(ROUTE, "OPTIONS", "/a", "-H", "Max-Forwards: 1").sent
 
 

@@ -96,7 +96,7 @@ def test_a_path_without_a_route_is_told_the_configured_prefixes() -> None:
 
 
 def test_only_a_path_without_a_route_is_told_of_the_others() -> None:
-    assert "routes" not in failure(UpstreamRefused("x")).details()
+    assert "routes" not in failure(UpstreamRefused("x")).to_dict()
 
 
 def test_text_of_any_script_stays_readable() -> None:

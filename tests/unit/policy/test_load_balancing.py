@@ -13,7 +13,7 @@ from proxy.errors import (
     UpstreamUnreachable,
     UpstreamUnresolved,
 )
-from proxy.policy.load_balancing import Attempts, choose, longer_rest
+from proxy.policy.load_balancing import Attempts, longer_rest, pick_target
 
 NOW = 100.0
 
@@ -45,7 +45,7 @@ def test_the_fewest_open_exchanges_win_and_turns_break_ties(
         Target(name, number)
         for name, number in zip("abc", open_exchanges, strict=False)
     ]
-    assert choose(targets, turn, NOW).name == chosen
+    assert pick_target(targets, turn, NOW).name == chosen
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_fewest_open_exchanges_win_and_turns_break_ties(
 )
 def test_a_target_that_rests_is_asked_last(rests: list[float], chosen: str) -> None:
     targets = [Target("a", 0, rests[0]), Target("b", 7, rests[1])]
-    assert choose(targets, 0, NOW).name == chosen
+    assert pick_target(targets, 0, NOW).name == chosen
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_after_a_rest_one_request_asks_first(
     probed: list[bool], rests: list[float], chosen: str
 ) -> None:
     targets = [Target("a", 0, rests[0], probed[0]), Target("b", 7, rests[1], probed[1])]
-    assert choose(targets, 0, NOW).name == chosen
+    assert pick_target(targets, 0, NOW).name == chosen
 
 
 def test_a_rest_grows_up_to_half_a_minute() -> None:

@@ -20,7 +20,7 @@ from proxy.tools.doctor.probe.origin import OriginServer, overview
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
 from proxy.tools.doctor.probe.session import ProbePlan, Session, with_origin
 from proxy.tools.doctor.products import NAMES
-from proxy.tools.doctor.report.machine import as_json
+from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
 from proxy.tools.doctor.result import NOT_MEASURED, Result
 
@@ -209,7 +209,7 @@ def show(result: Result, options: argparse.Namespace) -> None:
     """Write the report."""
     out = sys.stdout
     if options.json:
-        text = as_json(result, events=options.events) + "\n"
+        text = render_json(result, events=options.events) + "\n"
     else:
         coding = (out.encoding or "ascii").lower().replace("-", "")
         text = report(

@@ -13,7 +13,7 @@ from proxy.tools.doctor.result import Result
 STATES = {0: "streams", 1: "held", 2: "not measured"}
 
 
-def as_json(result: Result, *, events: bool = False) -> str:
+def render_json(result: Result, *, events: bool = False) -> str:
     """The whole result."""
     verdict = result.verdict
     return json.dumps(
