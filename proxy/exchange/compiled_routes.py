@@ -15,7 +15,7 @@ from proxy.errors import concerning
 from proxy.policy.header_fields import Rules
 from proxy.policy.load_balancing import pick_target
 from proxy.policy.path_rewrite import compile_rules
-from proxy.policy.response_rewrite import Publishing
+from proxy.policy.response_rewrite import ResponseRewrite
 from proxy.policy.routing import Router
 from proxy.policy.trusted_proxies import TrustedProxies
 from proxy.policy.webdav_destination import Find
@@ -33,8 +33,8 @@ class CompiledRoute:
         "lenient",
         "path_rules",
         "prefix",
-        "publishing",
         "request_rules",
+        "response_rewrite",
         "response_rules",
         "route",
         "turn",
@@ -48,8 +48,8 @@ class CompiledRoute:
         self.path_rules = compile_rules(route.path_rewrite)
         self.request_rules = Rules(route.headers.request, alike=True)
         self.response_rules = Rules(route.headers.response)
-        publishing = Publishing(route)
-        self.publishing = None if publishing.idle else publishing
+        publishing = ResponseRewrite(route)
+        self.response_rewrite = None if publishing.idle else publishing
         self.upstreams = tuple(upstreams)
         self.lenient: Reading | None = None
         if route.upstream_parsing == "lenient":

@@ -54,8 +54,8 @@ class Dial:
     def connect(self, upstream: Upstream) -> None:
         """Open a connection to a target."""
         self.task = asyncio.get_running_loop().create_task(self.open(upstream))
-        if upstream.condition.down_since is not None:
-            upstream.condition.probe(self.task)
+        if upstream.health.down_since is not None:
+            upstream.health.probe(self.task)
 
     async def open(self, upstream: Upstream) -> None:
         """Open a connection; cancelled when the client leaves or time is up."""
@@ -92,7 +92,7 @@ class Dial:
             self.attempts = Attempts(route.route.connect_retry_seconds, now)
         attempts = self.attempts
         first = attempts.failed(upstream)
-        upstream.condition.failed(error, route.prefix, now, first=first)
+        upstream.health.failed(error, route.prefix, now, first=first)
         left = attempts.left(route.upstreams)
         self.again_at = None if left else attempts.again_at(error, now)
         self.account.retries += bool(left) or self.again_at is not None

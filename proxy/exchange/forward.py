@@ -209,7 +209,7 @@ class Forward:
         exchange.received = head
         if route.route.server_timing:
             head = with_timing(head, exchange.timeline)
-        publishing = route.publishing
+        publishing = route.response_rewrite
         if publishing is not None and publishing.concerns(head):
             assert call.upstream is not None
             sender = call.sender

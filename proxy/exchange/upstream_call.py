@@ -139,7 +139,7 @@ class UpstreamCall:
         if self.upstream is not None:
             self.upstream.open -= 1
         self.upstream = upstream
-        self.account.upstream = upstream.condition.name
+        self.account.upstream = upstream.health.name
         upstream.open += 1
 
     def connect(self, upstream: Upstream) -> None:

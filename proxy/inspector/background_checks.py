@@ -12,10 +12,10 @@ from itertools import islice
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.detectors import Findings
-from proxy.inspector.exchange_history import Live
+from proxy.inspector.exchange_history import ExchangeHistory
 from proxy.internal_errors import report
-from proxy.observe.burst_detector import Bursts, events_in
-from proxy.observe.capture_buffer import Recording
+from proxy.observe.burst_detector import BurstDetector, events_in
+from proxy.observe.capture_buffer import CaptureBuffer
 from proxy.observe.exchange_row import kind
 from proxy.observe.findings import Finding, RecentFindings
 from proxy.timeline import Phase
@@ -33,7 +33,7 @@ class Probe:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.bursts = Bursts()
+        self.bursts = BurstDetector()
 
     def piece(self, side: str, arrived: float, sent: float | None, data: bytes) -> None:
         if side == "response":
@@ -46,13 +46,13 @@ class Probe:
         """Of no interest."""
 
 
-class Watch:
+class BackgroundChecks:
     """Looks after the exchanges of one server."""
 
-    def __init__(self, live: Live, clients: Collection[object]) -> None:
-        self.live = live
+    def __init__(self, history: ExchangeHistory, clients: Collection[object]) -> None:
+        self.history = history
         self.clients = clients
-        self.clock = live.ticker.clock
+        self.clock = history.ticker.clock
         self.told = RecentFindings()
         self.timer: asyncio.Handle | None = None
         self.probed: dict[str, Exchange] = {}
@@ -85,7 +85,7 @@ class Watch:
     def begin(self) -> None:
         """Called by the timer."""
         try:
-            exchanges = tuple(self.live.exchanges)
+            exchanges = tuple(self.history.exchanges)
         except Exception as error:
             self.crashed(error)
         else:
@@ -152,7 +152,7 @@ class Watch:
         return [*findings.all(), *findings.crowded()]
 
 
-def bursts_of(exchange: Exchange) -> Bursts | None:
+def bursts_of(exchange: Exchange) -> BurstDetector | None:
     """What is known of the bursts of an exchange, if it is looked at."""
     record = exchange.capture.record if exchange.capture is not None else None
-    return record.bursts if isinstance(record, Probe | Recording) else None
+    return record.bursts if isinstance(record, Probe | CaptureBuffer) else None

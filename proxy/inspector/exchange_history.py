@@ -13,7 +13,7 @@ from collections.abc import Collection
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.shown_heads import size_of
 from proxy.internal_errors import report
-from proxy.observe.capture_buffer import Budget, Recording
+from proxy.observe.capture_buffer import CaptureBudget, CaptureBuffer
 from proxy.timeline import Timeline
 from proxy.transport.ticker import Ticker
 
@@ -26,7 +26,7 @@ LINGER_SECONDS = 10.0
 MOST_HEADS = 64 * 1024  # bytes of the heads of an ended exchange, to be kept
 
 
-class Live:
+class ExchangeHistory:
     """All exchanges of one server, as far as they can be shown."""
 
     def __init__(self, exchanges: Collection[Exchange], ticker: Ticker) -> None:
@@ -34,7 +34,7 @@ class Live:
         self.ticker = ticker
         self.recent: deque[Timeline] = deque()  # the newest last
         self.with_heads: deque[Timeline] = deque()
-        self.budget = Budget()
+        self.budget = CaptureBudget()
         self.count = 0
         self.lookers = 0
         self.capturing = False
@@ -121,7 +121,7 @@ class Live:
         if len(self.budget.recordings) < MOST_OPEN + MOST_RECENT:
             self.capture(exchange).whole = True
 
-    def capture(self, exchange: Exchange) -> Recording:
+    def capture(self, exchange: Exchange) -> CaptureBuffer:
         """The recording of an exchange; from now on, if it runs already."""
         recording = self.budget.record(exchange.timeline)
         if exchange.capture is not None and exchange.capture.record is not recording:

@@ -12,8 +12,8 @@ from base64 import b64encode
 import msgspec
 
 from proxy.exchange.exchange import Exchange
-from proxy.inspector.exchange_history import Live
-from proxy.inspector.own_response import EVENT_STREAM, Answer, event
+from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.shown_heads import shown_heads
 from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
 from proxy.observe.exchange_row import Row, row, signature
@@ -25,22 +25,22 @@ COMMENT_SECONDS = 15.0
 
 
 def view(
-    live: Live, worker: int, timeline: Timeline, exchange: Exchange | None
+    history: ExchangeHistory, worker: int, timeline: Timeline, exchange: Exchange | None
 ) -> bytes:
     """All that is known of an exchange but its pieces, as JSON."""
-    told: dict[str, object] = {**present_row(live, worker, timeline, exchange)}
-    recording = live.budget.recordings.get(timeline)
+    told: dict[str, object] = {**present_row(history, worker, timeline, exchange)}
+    recording = history.budget.recordings.get(timeline)
     told |= shown_heads(timeline, exchange, recording and recording.heads)
     return msgspec.json.encode(told)
 
 
 def present_row(
-    live: Live, worker: int, timeline: Timeline, exchange: Exchange | None
+    history: ExchangeHistory, worker: int, timeline: Timeline, exchange: Exchange | None
 ) -> Row:
-    now = live.ticker.clock()
+    now = history.ticker.clock()
     phase = Phase.OVER if exchange is None else exchange.phase
     told = row(timeline, phase, worker, now, wall_clock() - now)
-    recording = live.budget.recordings.get(timeline)
+    recording = history.budget.recordings.get(timeline)
     bursts = recording and recording.bursts and recording.bursts.verdict()
     whole = recording is not None and recording.whole
     return {**told, "bursts": bursts, "whole": whole}
@@ -51,25 +51,25 @@ class PieceFeed:
 
     def __init__(
         self,
-        live: Live,
+        history: ExchangeHistory,
         worker: int,
-        answer: Answer,
+        answer: OwnResponse,
         timeline: Timeline,
         exchange: Exchange | None,
         *,
         bodies: bool,
     ) -> None:
-        self.live = live
+        self.history = history
         self.worker = worker
         self.answer = answer
         self.timeline = timeline
         self.exchange = exchange
         self.bodies = bodies
-        self.clock = live.ticker.clock
+        self.clock = history.ticker.clock
         if exchange is not None:
-            self.recording = live.capture(exchange)
+            self.recording = history.capture(exchange)
         else:
-            self.recording = live.budget.record(timeline)
+            self.recording = history.budget.record(timeline)
             self.recording.ended = True
         self.count = 0  # pieces that were told, or were gone before that
         self.passed = 0  # their bytes
@@ -88,18 +88,18 @@ class PieceFeed:
         answer.stream(EVENT_STREAM)
         if answer.over:
             return
-        self.live.subscribe()
+        self.history.subscribe()
         self.recording.listeners.append(self.stirred)
-        self.live.ticker.add(self)
+        self.history.ticker.add(self)
         self.flush()
 
     def stop(self) -> None:
         """The client is gone, or the exchange has been told in full."""
-        self.live.ticker.discard(self)
+        self.history.ticker.discard(self)
         if self.stirred in self.recording.listeners:
             self.recording.listeners.remove(self.stirred)
         if self.answer.streams:
-            self.live.unsubscribe()
+            self.history.unsubscribe()
 
     def stirred(self) -> None:
         """A piece has passed: tell it in a turn of its own, if one is due.
@@ -160,7 +160,7 @@ class PieceFeed:
         return self.exchange.phase
 
     def row(self) -> Row:
-        return present_row(self.live, self.worker, self.timeline, self.exchange)
+        return present_row(self.history, self.worker, self.timeline, self.exchange)
 
     def skip_gone(self) -> None:
         """Tell of pieces that are recorded no more, and were not told."""

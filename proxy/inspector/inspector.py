@@ -24,15 +24,15 @@ from proxy.inspector.access_rule import (
     names_of,
     refusal,
 )
-from proxy.inspector.background_checks import Watch, bursts_of
+from proxy.inspector.background_checks import BackgroundChecks, bursts_of
 from proxy.inspector.browser_connections import MOST_IDS, Browser
 from proxy.inspector.detectors import Findings
-from proxy.inspector.exchange_history import Live
+from proxy.inspector.exchange_history import ExchangeHistory
 from proxy.inspector.exchange_view import PieceFeed, view
 from proxy.inspector.list_feed import ListFeed, warning
-from proxy.inspector.metrics_endpoint import Scraping
-from proxy.inspector.own_response import EVENT_STREAM, JSON, Answer, refuse
-from proxy.inspector.peer_workers import OWN, Neighbour, fetch, owned, pass_on
+from proxy.inspector.metrics_endpoint import MetricsEndpoint
+from proxy.inspector.own_response import EVENT_STREAM, JSON, OwnResponse, refuse
+from proxy.inspector.peer_workers import OWN, PeerWorker, fetch, owned, pass_on
 from proxy.inspector.state import state
 from proxy.inspector.static_files import send_asset
 from proxy.internal_errors import report
@@ -73,10 +73,10 @@ class Inspector:
 
     def __init__(self, server: InspectedServer) -> None:
         self.server = server
-        self.answers: set[Answer] = set()  # that are not complete
-        self.live = Live(server.exchanges, server.ticker)
-        self.scraping = Scraping(server, self.live)
-        self.watch = Watch(self.live, server.clients)
+        self.answers: set[OwnResponse] = set()  # that are not complete
+        self.history = ExchangeHistory(server.exchanges, server.ticker)
+        self.metrics_endpoint = MetricsEndpoint(server, self.history)
+        self.checks = BackgroundChecks(self.history, server.clients)
         self.started = wall_clock()
         self.warned: list[dict[str, object]] = []
         self.browsers: list[Browser] = []
@@ -86,12 +86,12 @@ class Inspector:
     def configure(self, config: Config) -> None:
         """Be as a configuration says; called again after a reload."""
         self.settings = config.inspector
-        self.watch.configure(on=config.log.warnings)
+        self.checks.configure(on=config.log.warnings)
         self.own_names = names_of(config)
-        self.scraping.configure(config.metrics.enabled is not False)
+        self.metrics_endpoint.configure(config.metrics.enabled is not False)
         self.end_feeds()
         if self.settings.enabled is False:
-            self.live.let_go()
+            self.history.let_go()
 
     def end_feeds(self) -> None:
         """End the feeds that would not be given now, or not with what they show."""
@@ -101,7 +101,7 @@ class Inspector:
                 if not may or (answer.bodies and not self.shows_bodies(answer)):
                     answer.end()
 
-    def gives(self, answer: Answer) -> bool:
+    def gives(self, answer: OwnResponse) -> bool:
         """Would it be given now?"""
         head, address, enabled = (
             answer.head,
@@ -117,22 +117,22 @@ class Inspector:
     def ended(self, timeline: Timeline) -> None:
         """An exchange is over."""
         try:
-            self.live.ended(timeline)
+            self.history.ended(timeline)
         except Exception as error:
             report("the list of exchanges", error)
-        self.scraping.ended(timeline)
+        self.metrics_endpoint.ended(timeline)
 
     def begun(self, exchange: Exchange) -> None:
         """An exchange begins, and somebody looks. It goes on, whatever happens here."""
         try:
-            self.live.begun(exchange)
+            self.history.begun(exchange)
         except Exception as error:
             report("the capture of an exchange", error)
 
     def close(self) -> None:
         """The server has stopped."""
-        self.watch.close()
-        self.live.close()
+        self.checks.close()
+        self.history.close()
 
     # -- what is asked
 
@@ -143,14 +143,14 @@ class Inspector:
             question.enabled, client.address, head, self.own_names
         ):
             return False
-        answer = Answer(client, head, self.answers)
+        answer = OwnResponse(client, head, self.answers)
         try:
             self.answer(answer, question)
         except Exception as error:
             answer.crashed("the inspector", error)
         return True
 
-    def answer(self, answer: Answer, question: Asked) -> None:
+    def answer(self, answer: OwnResponse, question: Asked) -> None:
         """Find what a request asks for."""
         path, query, _ = question
         status, reason = refusal(question, answer.client.address, answer.head)
@@ -161,19 +161,19 @@ class Inspector:
         elif path == "feed":
             self.feed(answer, own=OWN in query)
         elif path == "metrics":
-            self.scraping.metrics(answer, own=OWN in query)
+            self.metrics_endpoint.metrics(answer, own=OWN in query)
         elif path == "health":
-            self.scraping.health(answer)
+            self.metrics_endpoint.health(answer)
         elif found := EXCHANGE.fullmatch(path):
             worker, number, feed = found.groups()
             self.exchange(answer, int(worker), int(number), query, feed is not None)
 
-    def file(self, answer: Answer, name: str) -> None:
+    def file(self, answer: OwnResponse, name: str) -> None:
         """A file of the page."""
         if not send_asset(answer, name):
             refuse(answer, 404, "the page has no such file")
 
-    def feed(self, answer: Answer, *, own: bool) -> None:
+    def feed(self, answer: OwnResponse, *, own: bool) -> None:
         """The feed of the list; of all workers, unless only ours is asked for."""
         if not self.has_room(answer):
             return
@@ -182,11 +182,16 @@ class Inspector:
         if own or answer.over:
             return
         for path in self.server.siblings:
-            neighbour = Neighbour(path, answer, feed.told_elsewhere)
+            neighbour = PeerWorker(path, answer, feed.told_elsewhere)
             owned(answer, neighbour.run(f"/_unbuffered/feed?{OWN}"))
 
     def exchange(
-        self, answer: Answer, worker: int, number: int, query: list[str], feed: bool
+        self,
+        answer: OwnResponse,
+        worker: int,
+        number: int,
+        query: list[str],
+        feed: bool,
     ) -> None:
         """One exchange, or its feed; of another worker, if it is not ours."""
         bodies = self.shows_bodies(answer) and "bodies=0" not in query
@@ -197,23 +202,23 @@ class Inspector:
             answer.bodies = bodies
             owned(answer, self.elsewhere(answer, target, feed=feed))
             return
-        found = self.live.find(number) if worker == self.worker else None
+        found = self.history.find(number) if worker == self.worker else None
         if found is None:
             refuse(answer, 404, "this exchange is not known any more")
             return
         timeline, exchange = found
         if not feed:
-            answer.whole(200, JSON, view(self.live, worker, timeline, exchange))
+            answer.whole(200, JSON, view(self.history, worker, timeline, exchange))
         elif self.has_room(answer):
             answer.bodies = bodies
             PieceFeed(
-                self.live, worker, answer, timeline, exchange, bodies=bodies
+                self.history, worker, answer, timeline, exchange, bodies=bodies
             ).start()
 
-    async def elsewhere(self, answer: Answer, target: str, *, feed: bool) -> None:
+    async def elsewhere(self, answer: OwnResponse, target: str, *, feed: bool) -> None:
         """Have the worker answer that knows an exchange."""
 
-        def begin() -> Answer:
+        def begin() -> OwnResponse:
             answer.stream(EVENT_STREAM)
             return answer
 
@@ -227,14 +232,14 @@ class Inspector:
         if not answer.over:
             refuse(answer, 404, "this exchange is not known any more")
 
-    def has_room(self, answer: Answer) -> bool:
+    def has_room(self, answer: OwnResponse) -> bool:
         """Is there room for one more feed? If not, says so."""
-        if self.live.lookers < MOST_FEEDS:
+        if self.history.lookers < MOST_FEEDS:
             return True
         refuse(answer, 503, f"{MOST_FEEDS} feeds are open already")
         return False
 
-    def shows_bodies(self, answer: Answer) -> bool:
+    def shows_bodies(self, answer: OwnResponse) -> bool:
         """Whatever is configured, bodies do not leave this machine."""
         address, head = answer.client.address, answer.head
         here = may_look("loopback", address, head, self.own_names)
@@ -261,7 +266,7 @@ class Inspector:
 
     def find(self, now: float) -> list[dict[str, object]]:
         findings = Findings(now)
-        for exchange in self.live.exchanges:
+        for exchange in self.history.exchanges:
             findings.look((exchange,))
             bursts = bursts_of(exchange)
             verdict = bursts.verdict() if bursts is not None else None
@@ -275,5 +280,5 @@ class Inspector:
 
     def called(self, timeline: Timeline) -> str:
         """How an exchange is called, which may not have been shown yet."""
-        self.live.number(timeline)
+        self.history.number(timeline)
         return identity(self.worker, timeline)

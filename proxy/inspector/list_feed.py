@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import msgspec
 
 from proxy.inspector.browser_connections import Browser, added_up, crowded
-from proxy.inspector.exchange_history import MOST_OPEN, Live
-from proxy.inspector.own_response import EVENT_STREAM, Answer, event
+from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory
+from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.observe.exchange_row import Row, identity, row, signature
 from proxy.observe.findings import Finding
 from proxy.timeline import Phase, Timeline, wall_clock
@@ -25,7 +25,7 @@ COMMENT_SECONDS = 15.0  # of silence, after which a comment says that all is wel
 class ListSource(Protocol):
     """Who knows what the feed tells."""
 
-    live: Live
+    history: ExchangeHistory
     browsers: list[Browser]  # as counted at the last look for warnings
 
     @property
@@ -47,12 +47,12 @@ def warning(finding: Finding, ids: Iterable[str]) -> dict[str, object]:
 class ListFeed:
     """One client that looks at the list."""
 
-    def __init__(self, source: ListSource, answer: Answer, *, own: bool) -> None:
+    def __init__(self, source: ListSource, answer: OwnResponse, *, own: bool) -> None:
         self.source = source
         self.own = own  # asked for by another worker, which adds up
         self.answer = answer
-        self.live = source.live
-        self.clock = self.live.ticker.clock
+        self.history = source.history
+        self.clock = self.history.ticker.clock
         self.known: dict[Timeline, tuple[object, ...]] = {}
         self.over: set[Timeline] = set()
         self.seen: set[Timeline] = set()
@@ -71,16 +71,16 @@ class ListFeed:
         answer.stream(EVENT_STREAM)
         if answer.over:
             return
-        self.live.subscribe()
+        self.history.subscribe()
         self.send(b"state", self.source.state())
         self.update(self.clock(), first=True)
-        self.live.ticker.add(self)
+        self.history.ticker.add(self)
 
     def stop(self) -> None:
         """The client is gone, or the proxy is about to."""
-        self.live.ticker.discard(self)
+        self.history.ticker.discard(self)
         if self.answer.streams:
-            self.live.unsubscribe()
+            self.history.unsubscribe()
 
     def told_elsewhere(
         self,
@@ -151,7 +151,7 @@ class ListFeed:
         self.seen.clear()
         self.more = 0
         shown = len(self.known) - len(self.over)
-        for exchange in self.live.exchanges:
+        for exchange in self.history.exchanges:
             timeline = exchange.timeline
             before = self.known.get(timeline)
             if before is None:
@@ -169,7 +169,7 @@ class ListFeed:
     def ended_rows(self, now: float, epoch: float) -> list[Row]:
         """Those that ended since the last look, the oldest first."""
         fresh = []
-        for timeline in reversed(self.live.recent):
+        for timeline in reversed(self.history.recent):
             if timeline in self.over:
                 break
             fresh.append(timeline)
@@ -183,8 +183,8 @@ class ListFeed:
     def gone(self) -> list[str]:
         """Those of which nothing is told any more, for want of room."""
         gone: set[Timeline] = set()
-        if len(self.over) > len(self.live.recent):
-            gone = self.over.difference(self.live.recent)
+        if len(self.over) > len(self.history.recent):
+            gone = self.over.difference(self.history.recent)
         if len(self.known) - len(self.over) > len(self.seen):  # ended, and forgotten
             gone = gone.union(self.known.keys() - self.over - self.seen)
         self.over -= gone
@@ -193,7 +193,7 @@ class ListFeed:
         return [identity(self.source.worker, timeline) for timeline in gone]
 
     def row(self, timeline: Timeline, phase: Phase, now: float, epoch: float) -> Row:
-        self.live.number(timeline)
+        self.history.number(timeline)
         return row(timeline, phase, self.source.worker, now, epoch)
 
     def send(self, name: bytes, content: object) -> None:

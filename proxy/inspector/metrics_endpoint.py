@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 
 from proxy.exchange.compiled_routes import CompiledRoutes
-from proxy.inspector.exchange_history import Live
-from proxy.inspector.own_response import JSON, Answer
+from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.inspector.own_response import JSON, OwnResponse
 from proxy.inspector.peer_workers import OWN, fetch_all, owned
 from proxy.inspector.process_metrics import surroundings
 from proxy.inspector.state import loop_name
@@ -44,12 +44,12 @@ class WorkerMetrics(msgspec.Struct):
     families: list[Family]
 
 
-class Scraping:
+class MetricsEndpoint:
     """The numbers of one server, and of its siblings when they are asked for."""
 
-    def __init__(self, server: MeasuredServer, live: Live) -> None:
+    def __init__(self, server: MeasuredServer, history: ExchangeHistory) -> None:
         self.server = server
-        self.live = live
+        self.history = history
         self.counted: Metrics | None = None
 
     def configure(self, enabled: bool) -> None:
@@ -66,14 +66,14 @@ class Scraping:
         if self.counted is not None:
             self.counted.ended(timeline)
 
-    def health(self, answer: Answer) -> None:
+    def health(self, answer: OwnResponse) -> None:
         """For a load balancer: shall it send requests here?"""
         if self.server.draining or answer.client.draining:
             answer.whole(503, JSON, b'{"status":"draining"}')
         else:
             answer.whole(200, JSON, b'{"status":"ready"}')
 
-    def metrics(self, answer: Answer, *, own: bool) -> None:
+    def metrics(self, answer: OwnResponse, *, own: bool) -> None:
         """All numbers; of all workers, unless only ours are asked for."""
         ours = WorkerMetrics(self.server.number, self.families())
         if own:
@@ -83,21 +83,21 @@ class Scraping:
         else:
             self.send(answer, [ours])
 
-    async def gather(self, answer: Answer, ours: WorkerMetrics) -> None:
+    async def gather(self, answer: OwnResponse, ours: WorkerMetrics) -> None:
         """Ask the other workers for theirs."""
         target = f"/_unbuffered/metrics?{OWN}"
         told = await fetch_all(self.server.siblings, target)
         others = [msgspec.json.decode(each, type=WorkerMetrics) for each in told]
         self.send(answer, [ours, *others])
 
-    def send(self, answer: Answer, workers: list[WorkerMetrics]) -> None:
+    def send(self, answer: OwnResponse, workers: list[WorkerMetrics]) -> None:
         families = merged([(each.number, each.families) for each in workers])
         answer.whole(200, CONTENT_TYPE, exposition(families))
 
     def families(self) -> list[Family]:
         """All numbers of this worker, as they are now."""
         counted = self.counted
-        running = (exchange.timeline for exchange in self.live.exchanges)
+        running = (exchange.timeline for exchange in self.history.exchanges)
         return [
             *(counted.families(running) if counted is not None else ()),
             *surroundings(

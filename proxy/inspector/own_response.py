@@ -42,7 +42,7 @@ EVENT_STREAM: Fields = [
 JSON = b"application/json"
 
 
-class Answer:
+class OwnResponse:
     """A response of our own to one request.
 
     Stands where an exchange stands (`client.exchange`), so that a client that
@@ -50,7 +50,7 @@ class Answer:
     """
 
     def __init__(
-        self, client: ClientConnection, head: RequestHead, open: set[Answer]
+        self, client: ClientConnection, head: RequestHead, open: set[OwnResponse]
     ) -> None:
         self.open = open
         open.add(self)
@@ -195,7 +195,7 @@ class Answer:
         self.client.abort()
 
 
-def refuse(answer: Answer, status: int, message: str) -> None:
+def refuse(answer: OwnResponse, status: int, message: str) -> None:
     """Say in JSON why there is nothing."""
     body = msgspec.json.encode({"error": {"status": status, "message": message}})
     fields = [NO_STORE]

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from proxy.inspector.browser_connections import Browser
-from proxy.inspector.own_response import Answer, event
+from proxy.inspector.own_response import OwnResponse, event
 
 OWN = "own"
 PATIENCE_SECONDS = 2.0  # for a worker to answer
@@ -40,7 +40,7 @@ class PeerEvent(msgspec.Struct):
     worker: int = 0
 
 
-def owned(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
+def owned(answer: OwnResponse, coroutine: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine for an answer; it is cancelled when the answer is over."""
     task = asyncio.get_running_loop().create_task(contained(answer, coroutine))
     before = answer.on_end
@@ -54,7 +54,7 @@ def owned(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
     answer.on_end = end
 
 
-async def contained(answer: Answer, coroutine: Coroutine[Any, Any, None]) -> None:
+async def contained(answer: OwnResponse, coroutine: Coroutine[Any, Any, None]) -> None:
     """Run it; an answer does not wait for what has raised."""
     try:
         await coroutine
@@ -106,7 +106,7 @@ async def fetch_all(paths: tuple[str, ...], target: str) -> list[bytes]:
 
 
 async def pass_on(
-    paths: tuple[str, ...], target: str, begin: Callable[[], Answer]
+    paths: tuple[str, ...], target: str, begin: Callable[[], OwnResponse]
 ) -> bool:
     """Find the worker that has an event stream, and pass it on; False: none has."""
     for path in paths:
@@ -123,10 +123,12 @@ async def pass_on(
     return False
 
 
-class Neighbour:
+class PeerWorker:
     """The feed of another worker, merged into ours."""
 
-    def __init__(self, path: str, answer: Answer, tell: Callable[..., None]) -> None:
+    def __init__(
+        self, path: str, answer: OwnResponse, tell: Callable[..., None]
+    ) -> None:
         self.path = path
         self.answer = answer
         self.tell = tell

@@ -70,9 +70,9 @@ def upstream_families(upstreams: Iterable[Upstream]) -> list[Family]:
     )
     seen: dict[str, list[float]] = {}
     for upstream in upstreams:  # one target may be there twice, treated differently
-        name = upstream.condition.name
+        name = upstream.health.name
         sums = seen.setdefault(name, [1.0, 0, 0])
-        sums[0] = min(sums[0], upstream.condition.down_since is None)
+        sums[0] = min(sums[0], upstream.health.down_since is None)
         sums[1] += upstream.open
         sums[2] += len(upstream.idle)
     for name, sums in seen.items():

@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 from proxy.http1.grammar import Fields
-from proxy.inspector.own_response import Answer
+from proxy.inspector.own_response import OwnResponse
 from proxy.web.files import find_file
 
 PAGE = Path(__file__).parent / "page"
 
 
-def send_asset(answer: Answer, name: str) -> bool:
+def send_asset(answer: OwnResponse, name: str) -> bool:
     """Answer with a file; False: there is no file of that name."""
     found = find_file(PAGE, name)
     if found is None:

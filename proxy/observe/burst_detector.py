@@ -13,7 +13,7 @@ FEWEST_EVENTS = 3  # of a burst; fewer may have happened at the same time
 FEWEST_BURSTS = 2
 
 
-class Bursts:
+class BurstDetector:
     """What is known of one stream so far."""
 
     __slots__ = (

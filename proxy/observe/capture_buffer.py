@@ -1,7 +1,7 @@
 """The pieces of exchanges that somebody looks at, in bounded memory.
 
-One `Recording` holds the last pieces of one exchange, a `Budget` bounds all of
-them together: what is oldest goes first, and how much went is told.
+A `CaptureBuffer` holds the last pieces of one exchange. A `CaptureBudget` bounds all of
+them together: the oldest piece goes first, and how much went is shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from proxy.internal_errors import report
-from proxy.observe.burst_detector import Bursts, events_in
+from proxy.observe.burst_detector import BurstDetector, events_in
 from proxy.observe.exchange_row import kind
 from proxy.timeline import Ending, Timeline
 
@@ -46,7 +46,7 @@ class Piece:
         self.data = b""
 
 
-class Recording:
+class CaptureBuffer:
     """The last pieces of one exchange. `first` counts those that went."""
 
     __slots__ = (
@@ -65,13 +65,13 @@ class Recording:
         "whole",
     )
 
-    def __init__(self, timeline: Timeline, budget: Budget) -> None:
+    def __init__(self, timeline: Timeline, budget: CaptureBudget) -> None:
         self.timeline = timeline
         self.budget = budget
         self.pieces: deque[Piece] = deque()
         self.counts = {"request": 0, "response": 0}
         self.unsent: list[Piece] = []  # that wait for a slow peer
-        self.bursts: Bursts | None = None  # of streams of events
+        self.bursts: BurstDetector | None = None  # of streams of events
         self.first = 0
         self.dropped_bytes = 0
         self.weight = 0
@@ -102,7 +102,7 @@ class Recording:
         what = kind(self.timeline)
         if what in ("event-stream", "ndjson"):
             if self.bursts is None:
-                self.bursts = Bursts()
+                self.bursts = BurstDetector()
             self.bursts.piece(arrived, events_in(data, what))
 
     def sent(self, side: str, now: float) -> None:
@@ -164,26 +164,26 @@ class Recording:
         return islice(self.pieces, max(count - self.first, 0), None)
 
 
-class Budget:
+class CaptureBudget:
     """Bounds what all recordings hold; of all pieces the oldest goes first."""
 
     def __init__(self, limit: int = IN_TOTAL) -> None:
         self.limit = limit
         self.weight = 0
         self.pieces = 0
-        self.recordings: dict[Timeline, Recording] = {}
+        self.recordings: dict[Timeline, CaptureBuffer] = {}
         # A recording for each piece that was taken, in their order; some of the
         # pieces are gone meanwhile.
-        self.order: deque[tuple[Recording, int]] = deque()
+        self.order: deque[tuple[CaptureBuffer, int]] = deque()
 
-    def record(self, timeline: Timeline) -> Recording:
+    def record(self, timeline: Timeline) -> CaptureBuffer:
         """The recording of an exchange, begun if there is none."""
         known = self.recordings.get(timeline)
         if known is None:
-            known = self.recordings[timeline] = Recording(timeline, self)
+            known = self.recordings[timeline] = CaptureBuffer(timeline, self)
         return known
 
-    def take(self, recording: Recording, weight: int) -> None:
+    def take(self, recording: CaptureBuffer, weight: int) -> None:
         """Make room for the piece that was just added to `recording`."""
         self.weight += weight
         self.pieces += 1

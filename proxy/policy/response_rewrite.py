@@ -53,7 +53,7 @@ class Public:
         return named and scheme == self.scheme
 
 
-class Publishing:
+class ResponseRewrite:
     """Which fields of a route's responses are rewritten, ready to apply."""
 
     __slots__ = ("cookies", "known_as_client", "mapped", "redirects")

@@ -17,7 +17,7 @@ from weakref import WeakSet
 from proxy.config.model import ServerOptions
 from proxy.errors import Overloaded
 from proxy.transport.client_connection import ClientConnection
-from proxy.transport.fd_limit import Descriptors
+from proxy.transport.fd_limit import FdLimit
 from proxy.transport.ticker import Ticker
 
 SURPLUS = 64  # connections beyond max_connections that may wait to be told
@@ -28,8 +28,8 @@ class Admission:
 
     __slots__ = (
         "clients",
-        "descriptors",
         "exchanges",
+        "fd_limit",
         "handshakes",
         "limits",
         "surplus",
@@ -44,23 +44,23 @@ class Admission:
     ) -> None:
         self.limits = limits
         self.clients = clients
-        self.descriptors = Descriptors(ticker)
+        self.fd_limit = FdLimit(ticker)
         self.surplus: set[ClientConnection] = set()
         self.handshakes: WeakSet[object] = WeakSet()  # of TLS, not complete yet
         self.exchanges = exchanges  # that are under way, the newest included
 
     def opened(self, client: ClientConnection) -> None:
         """A connection was accepted: take it, refuse it, or put it to the test."""
-        low = self.descriptors.low
+        low = self.fd_limit.low
         if low and number_of(client) >= low:
-            self.descriptors.refuse()
-            if number_of(client) >= self.descriptors.lowest:
+            self.fd_limit.refuse()
+            if number_of(client) >= self.fd_limit.lowest:
                 client.abort()
             else:
                 client.refuse(
                     Overloaded(
                         "the proxy is at its limit of "
-                        f"{self.descriptors.limit} file descriptors (ulimit -n)"
+                        f"{self.fd_limit.limit} file descriptors (ulimit -n)"
                     )
                 )
         elif 0 < self.limits.max_connections < len(self.clients):
@@ -77,9 +77,9 @@ class Admission:
         most = self.limits.max_connections
         if most > 0 and len(self.clients) + len(self.handshakes) >= most + SURPLUS:
             return False
-        lowest = self.descriptors.lowest
-        if lowest and self.descriptors.next() > lowest:
-            self.descriptors.refuse()
+        lowest = self.fd_limit.lowest
+        if lowest and self.fd_limit.next() > lowest:
+            self.fd_limit.refuse()
             return False
         return True
 

@@ -77,7 +77,7 @@ class Server:
             CertificateFault: the certificate is not what it was at the check.
         """
         await self.listener.open(self.config.server, sockets, tls)
-        self.admission.descriptors.watch(asyncio.get_running_loop())
+        self.admission.fd_limit.watch(asyncio.get_running_loop())
 
     @property
     def port(self) -> int:
@@ -150,7 +150,7 @@ class Server:
         except Exception as error:
             report("the end of the inspector", error)
         self.ticker.stop()
-        self.admission.descriptors.leave(asyncio.get_running_loop())
+        self.admission.fd_limit.leave(asyncio.get_running_loop())
         return broken
 
     async def __aenter__(self) -> Server:
@@ -183,7 +183,7 @@ class Server:
             client.drain()
         else:
             self.admission.opened(client)
-            self.inspector.watch.stir()
+            self.inspector.checks.stir()
 
     def closed(self, client: ClientConnection) -> None:
         """A connection is gone."""
@@ -199,7 +199,7 @@ class Server:
         exchange = Exchange(self, client, head)
         client.exchange = exchange
         self.exchanges[exchange] = None
-        if self.inspector.live.capturing:
+        if self.inspector.history.capturing:
             self.inspector.begun(exchange)
         try:
             self.admission.begin(client)

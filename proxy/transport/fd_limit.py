@@ -47,7 +47,7 @@ def raise_limit() -> None:
         log.debug("the limit on descriptors stays at %d", limit())
 
 
-class Descriptors:
+class FdLimit:
     """Whether there are any left. Tells once that there are not, once that there are.
 
     Up to `low` clients are accepted; up to `lowest` they are at least told why

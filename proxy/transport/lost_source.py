@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.transport.connection import Connection
-from proxy.transport.socket_state import Remains, remains
+from proxy.transport.socket_state import UnreadBytes, remains
 
 
 class LostSource(Connection):
@@ -21,7 +21,7 @@ class LostSource(Connection):
     def __init__(self) -> None:
         super().__init__()
         self.lost: Callable[[], None] | None = None  # told when all before it is
-        self.remains: Remains | None = None  # what the kernel keeps of it
+        self.remains: UnreadBytes | None = None  # what the kernel keeps of it
 
     def outlasts(self, *, broken: bool) -> bool:
         """Is there something to hand on before the end is told? To be asked as it ends.

@@ -64,7 +64,7 @@ def taken(transport: asyncio.Transport) -> tuple[int, bool]:
     return int(acked), unacked > 0 or not_sent > 0
 
 
-class Presence:
+class SocketState:
     """Tells whether there is anything to read: a byte, a FIN or a reset.
 
     Asked of a connection that is to serve again, in the turn in which the loop
@@ -86,7 +86,7 @@ class Presence:
         return self.poll is None or not self.poll.poll(0)
 
 
-class Remains:
+class UnreadBytes:
     """What had arrived before a connection broke, to be read little by little.
 
     An upstream that refuses an upload answers and closes on unread bytes. The
@@ -116,7 +116,7 @@ class Remains:
             self.sock.close()
 
 
-def remains(transport: asyncio.Transport) -> Remains | None:
+def remains(transport: asyncio.Transport) -> UnreadBytes | None:
     """What a connection that broke has left to read; to be asked while it closes.
 
     Of TLS nothing: what is left belongs to the loop, which has thrown it away.
@@ -134,8 +134,8 @@ def remains(transport: asyncio.Transport) -> Remains | None:
         twin = socket.fromfd(sock.fileno(), sock.family, sock.type)
         twin.setblocking(False)
     except OSError:  # no descriptor for it
-        return Remains(first, None)
-    return Remains(first, twin)
+        return UnreadBytes(first, None)
+    return UnreadBytes(first, twin)
 
 
 def how_it_closed(fault: Exception | None) -> str:

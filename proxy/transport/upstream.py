@@ -33,7 +33,7 @@ log = logging.getLogger("unbuffered")
 QUIET_SECONDS = 10.0
 
 
-class Condition:
+class TargetHealth:
     """Whether a target can be reached. Says so in the log when that changes."""
 
     __slots__ = (
@@ -110,19 +110,19 @@ class Upstream:
         self.connector = connector
         self.keep_seconds = keep
         self.ticker = ticker
-        self.condition = Condition(str(target))
+        self.health = TargetHealth(str(target))
         self.open = 0  # exchanges that have chosen this target
         self.idle: deque[UpstreamConnection] = deque()  # longest idle first
 
     @property
     def rests_until(self) -> float:
         """Until then other targets are asked first."""
-        return self.condition.rests_until
+        return self.health.rests_until
 
     @property
     def probed(self) -> bool:
         """A request finds out right now whether it can be reached again."""
-        return self.condition.probes > 0
+        return self.health.probes > 0
 
     def pop_idle(self) -> UpstreamConnection | None:
         """The connection used last, if one is idle: it is the least stale."""
@@ -145,7 +145,7 @@ class Upstream:
                 "the upstream closed the connection before a request was sent"
             )
         try:
-            self.condition.reached(self.ticker.clock())
+            self.health.reached(self.ticker.clock())
         except Exception:
             connection.abort()
             raise

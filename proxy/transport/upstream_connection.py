@@ -34,7 +34,7 @@ from proxy.transport.lenient_reading import (
 )
 from proxy.transport.lost_source import LostSource
 from proxy.transport.relay import ChunkRelay
-from proxy.transport.socket_state import Presence, how_it_closed
+from proxy.transport.socket_state import SocketState, how_it_closed
 
 INTERIM_A_TURN = 64  # 1xx responses that go on in one turn of the loop; 20 µs each
 
@@ -78,11 +78,11 @@ class UpstreamConnection(LostSource):
         "owner",
         "planner",
         "pool",
-        "presence",
         "requester",
         "reusable",
         "reused",
         "seen",
+        "socket_state",
         "tunnelled",
         "whole",
     )
@@ -92,7 +92,7 @@ class UpstreamConnection(LostSource):
         self.pool = pool
         self.planner = ResponsePlanner()
         self.owner: Pool | None = None  # the one client that may use it, if only one
-        self.presence: Presence | None = None  # once it has been kept
+        self.socket_state: SocketState | None = None  # once it has been kept
         self.requester: Requester | None = None
         # Of a response head that is not complete; see `joined`.
         self.ahead: bytes | bytearray = b""
@@ -351,14 +351,14 @@ class UpstreamConnection(LostSource):
 
     def wait(self) -> None:
         """Be ready to tell, when a request comes, whether it is still of use."""
-        if self.presence is None:
-            self.presence = Presence(self.transport)
+        if self.socket_state is None:
+            self.socket_state = SocketState(self.transport)
 
     def fresh(self) -> bool:
         """May it serve a request after it was idle? Closes if not."""
         if self.closed or self.transport.is_closing():
             return False
-        presence = self.presence
+        presence = self.socket_state
         if presence is not None and not presence.quiet:  # closed, or out of step
             self.abort()
             return False

@@ -17,7 +17,7 @@ from unittest import mock
 STUCK = "stuck.example"
 RESOLVE = socket.getaddrinfo
 
-Answer = list[tuple[Any, ...]]
+OwnResponse = list[tuple[Any, ...]]
 
 
 class NameServer:
@@ -43,7 +43,7 @@ class NameServer:
         for event in self.free.values():
             event.set()
 
-    def resolve(self, host: Any, port: Any, *rest: Any, **options: Any) -> Answer:
+    def resolve(self, host: Any, port: Any, *rest: Any, **options: Any) -> OwnResponse:
         """In place of `socket.getaddrinfo`."""
         if host not in self.free:
             return list(RESOLVE(host, port, *rest, **options))
@@ -61,7 +61,7 @@ class NameServer:
 class TellingNameServer(NameServer):
     """Says on standard error what it is asked."""
 
-    def resolve(self, host: Any, port: Any, *rest: Any, **options: Any) -> Answer:
+    def resolve(self, host: Any, port: Any, *rest: Any, **options: Any) -> OwnResponse:
         sys.stderr.write(f"asked for {host}\n")
         return super().resolve(host, port, *rest, **options)
 

@@ -36,7 +36,7 @@ from proxy.policy.forwarded import public_address
 from proxy.policy.header_fields import Rules, request_fields, strip_hop_by_hop
 from proxy.policy.loop_detection import passes
 from proxy.policy.path_rewrite import compile_rules, rewrite_path
-from proxy.policy.response_rewrite import Public, Publishing
+from proxy.policy.response_rewrite import Public, ResponseRewrite
 from proxy.policy.routing import Router, destination
 from proxy.policy.set_cookie import CookieRules
 from proxy.stream.event_stream import Boundary, EventReader
@@ -156,7 +156,7 @@ def faulty_toml(data: bytes) -> None:
 
 ROUTER = Router({"/": 1, "/p": 2, "/p/q": 3})
 RULES = compile_rules({"^/p/(?<all>.*)$".replace("?<", "?P<"): "/$1", "^/x": ""})
-PUBLISHING = Publishing(ROUTE)
+PUBLISHING = ResponseRewrite(ROUTE)
 COOKIES = CookieRules(ROUTE)
 OWN = Public(b"https", b"front")
 

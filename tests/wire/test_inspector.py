@@ -105,7 +105,7 @@ async def test_an_exchange_that_is_forgotten_is_told_to_be_gone(
         (row,) = (await feed.rows()).values()
         await server.send(b"0\r\n\r\n")
         await client.read_chunk()
-        running.server.inspector.live.recent.clear()
+        running.server.inspector.history.recent.clear()
         running.tick()
         told = await feed.next("exchanges")
         assert (told["open"], told["ended"], told["gone"]) == ([], [], [row["id"]])
@@ -297,7 +297,9 @@ async def test_what_waited_for_a_slow_client_is_let_go_of_once_it_is_out(
         await server.send(EVENT_STREAM)
         await client.read_head()
         exchange = await running.exchange()
-        recording = running.server.inspector.live.budget.recordings[exchange.timeline]
+        recording = running.server.inspector.history.budget.recordings[
+            exchange.timeline
+        ]
         for _ in range(3):
             await became(lambda: stuffed(server, exchange))
             assert recording.unsent
@@ -392,7 +394,7 @@ async def test_nothing_is_captured_while_nobody_looks(
     exchange = await running.exchange()
     async with looking(running) as feed:
         await feed.next("warnings")
-        live = running.server.inspector.live
+        live = running.server.inspector.history
         live.capture(exchange)
         assert is_captured(exchange)
         feed.peer.close()

@@ -110,8 +110,8 @@ async def idle(
     # Accounts know the heads, and the last ones are kept for the inspector.
     while not running.exchanges.empty():
         running.exchanges.get_nowait()
-    running.server.inspector.live.recent.clear()
-    running.server.inspector.live.with_heads.clear()
+    running.server.inspector.history.recent.clear()
+    running.server.inspector.history.with_heads.clear()
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     for client, _ in pairs:

@@ -111,7 +111,7 @@ async def test_every_metric_of_the_dashboard_exists(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    counted = running.server.inspector.scraping
+    counted = running.server.inspector.metrics_endpoint
     names = {family.name for family in counted.families()}
     names |= {f"{name}_bucket" for name in names}
     expressions = re.findall(r'"(?:expr|query)": "(.*)"', DASHBOARD.read_text("utf-8"))

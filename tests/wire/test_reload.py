@@ -322,7 +322,7 @@ async def test_what_may_be_looked_at_no_longer_is_not_shown_on(
     client, server = await running.begin(upstream, GET)
     await server.send(STREAM)
     await client.read_head()
-    live = running.server.inspector.live
+    live = running.server.inspector.history
     async with looking(running) as first, looking(running, path) as feed:
         await first.next("warnings")
         assert await file.reload(routes, inspector=inspector)

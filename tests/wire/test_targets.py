@@ -102,7 +102,7 @@ async def test_after_its_rest_a_target_gets_one_request_to_find_out(
         clock.advance(11)
         running.tick()
         await good.request()
-        assert swallows.condition.down_since is not None
+        assert swallows.health.down_since is not None
         for _ in range(2):  # after each rest
             clock.advance(60)
             probing = await running.client()

@@ -29,7 +29,7 @@ async def stream(
 
 def look(running: RunningProxy) -> None:
     """What the timer does every few seconds."""
-    watch = running.server.inspector.watch
+    watch = running.server.inspector.checks
     findings = Findings(watch.clock())
     watch.look(list(running.server.exchanges), findings)
     watch.told.tell(watch.conclude(findings), findings.now)

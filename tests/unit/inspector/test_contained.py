@@ -8,11 +8,11 @@ from typing import cast
 
 from proxy.exchange.exchange import Exchange
 from proxy.http1.grammar import Fields
-from proxy.inspector.background_checks import Watch
-from proxy.inspector.exchange_history import Live
-from proxy.inspector.own_response import Answer
+from proxy.inspector.background_checks import BackgroundChecks
+from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.inspector.own_response import OwnResponse
 from proxy.inspector.peer_workers import owned
-from proxy.observe.capture_buffer import Budget
+from proxy.observe.capture_buffer import CaptureBudget
 from proxy.server.drain import Drain
 from proxy.timeline import Timeline
 from proxy.transport.capture import Capture, Side
@@ -80,7 +80,7 @@ def test_a_listener_that_raises_hears_no_more_and_the_others_do(
         heard.append("bad")
         raise RuntimeError
 
-    recording = Budget().record(Timeline(0.0, b"a"))
+    recording = CaptureBudget().record(Timeline(0.0, b"a"))
     recording.listeners += [bad, lambda: heard.append("good")]
     for _ in range(2):
         recording.piece("response", 0.0, 0.0, b"x")
@@ -102,7 +102,7 @@ async def test_a_watch_whose_look_failed_looks_again(
     internal_errors: InternalErrorLog,
 ) -> None:
     broken = Broken()
-    watch = Watch(Live(broken, Ticker(lambda: 0.0)), [object()])
+    watch = BackgroundChecks(ExchangeHistory(broken, Ticker(lambda: 0.0)), [object()])
     for looks in (1, 2):
         watch.stir()
         assert watch.timer is not None
@@ -130,7 +130,7 @@ async def test_an_answer_does_not_wait_for_a_task_that_raised() -> None:
         raise ValueError("no JSON")
 
     asked = Asked()
-    owned(cast("Answer", asked), ask())
+    owned(cast("OwnResponse", asked), ask())
     await turns(3)
     assert asked.crashes == ["ValueError('no JSON')"]
 

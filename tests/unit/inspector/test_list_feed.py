@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from proxy.exchange.exchange import Exchange
-from proxy.inspector.exchange_history import MOST_OPEN, Live
+from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory
 from proxy.inspector.list_feed import ListFeed, ListSource
-from proxy.inspector.own_response import Answer
+from proxy.inspector.own_response import OwnResponse
 from proxy.timeline import Phase, Timeline
 from proxy.transport.ticker import Ticker
 
 
-class Crowd(Live):
+class Crowd(ExchangeHistory):
     """So many exchanges, without their clients."""
 
     def __init__(self, count: int) -> None:
@@ -31,7 +31,7 @@ class Crowd(Live):
 def test_those_that_have_no_room_are_counted() -> None:
     crowd = Crowd(MOST_OPEN + 234)
     source = cast("ListSource", SimpleNamespace(live=crowd, worker=0))
-    feed = ListFeed(source, cast("Answer", None), own=False)
+    feed = ListFeed(source, cast("OwnResponse", None), own=False)
     assert len(feed.open_rows(0.0, 0.0)) == MOST_OPEN
     assert feed.more == 234
     assert feed.open_rows(0.0, 0.0) == []
@@ -64,7 +64,7 @@ def begun(crowd: Crowd) -> tuple[ListFeed, Written]:
         live=crowd, worker=0, browsers=[], state=dict, warnings=lambda now: []
     )
     answer = Written()
-    feed = ListFeed(source, cast("Answer", answer), own=False)
+    feed = ListFeed(source, cast("OwnResponse", answer), own=False)
     feed.start()
     return feed, answer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.observe.burst_detector import Bursts, events_in
+from proxy.observe.burst_detector import BurstDetector, events_in
 
 HELD = "14 events in 2 bursts 5.0 s apart"
 
@@ -36,7 +36,7 @@ HELD = "14 events in 2 bursts 5.0 s apart"
     ],
 )
 def test_verdicts(arrivals: list[tuple[float, int]], verdict: str | None) -> None:
-    bursts = Bursts()
+    bursts = BurstDetector()
     for time, events in arrivals:
         bursts.piece(1000 + time, events)
     assert bursts.verdict() == verdict

@@ -8,18 +8,18 @@ from proxy.observe.capture_buffer import (
     OVERHEAD,
     PER_EXCHANGE,
     SLACK,
-    Budget,
-    Recording,
+    CaptureBudget,
+    CaptureBuffer,
 )
 from proxy.timeline import Ending, Timeline
 
 
-def recording(budget: Budget) -> Recording:
+def recording(budget: CaptureBudget) -> CaptureBuffer:
     return budget.record(Timeline(0.0, b"192.0.2.7"))
 
 
 def test_the_pieces_of_an_exchange_are_bounded_and_the_newest_stay() -> None:
-    budget = Budget()
+    budget = CaptureBudget()
     one = recording(budget)
     for number in range(1000):
         one.piece("response", number, number, b"x" * 1024)
@@ -34,13 +34,13 @@ def test_the_pieces_of_an_exchange_are_bounded_and_the_newest_stay() -> None:
 
 
 def test_a_single_piece_that_is_too_large_stays() -> None:
-    one = recording(Budget())
+    one = recording(CaptureBudget())
     one.piece("response", 0, 0, bytes(2 * PER_EXCHANGE))
     assert len(one.pieces) == 1
 
 
 def test_of_all_recordings_the_oldest_piece_goes_first() -> None:
-    budget = Budget(limit=10 * (OVERHEAD + 100))
+    budget = CaptureBudget(limit=10 * (OVERHEAD + 100))
     idle, busy = recording(budget), recording(budget)
     for number in range(5):
         idle.piece("response", number, number, bytes(100))
@@ -56,7 +56,7 @@ def test_of_all_recordings_the_oldest_piece_goes_first() -> None:
 
 
 def test_what_is_kept_of_pieces_that_are_gone_is_bounded_too() -> None:
-    budget = Budget()
+    budget = CaptureBudget()
     idle, busy = recording(budget), recording(budget)
     idle.piece("response", 0, 0, b"x")
     for number in range(50_000):
@@ -65,7 +65,7 @@ def test_what_is_kept_of_pieces_that_are_gone_is_bounded_too() -> None:
 
 
 def test_a_forgotten_recording_gives_back_its_room() -> None:
-    budget = Budget()
+    budget = CaptureBudget()
     one = recording(budget)
     one.piece("request", 0, 0, b"hello")
     budget.forget(one.timeline)
@@ -75,7 +75,7 @@ def test_a_forgotten_recording_gives_back_its_room() -> None:
 
 
 def test_a_piece_that_waits_for_its_peer_is_marked_when_it_is_out() -> None:
-    one = recording(Budget())
+    one = recording(CaptureBudget())
     one.piece("response", 1.0, None, b"x")
     one.piece("request", 1.0, None, b"y")
     one.sent("response", 3.0)
@@ -84,7 +84,7 @@ def test_a_piece_that_waits_for_its_peer_is_marked_when_it_is_out() -> None:
 
 
 def test_what_waits_for_a_peer_holds_no_bytes_beyond_the_room() -> None:
-    one = recording(Budget())
+    one = recording(CaptureBudget())
     for _ in range(4):
         one.piece("response", 1.0, None, b"x" * (PER_EXCHANGE // 2))
     kept = sum(len(piece.data) for piece in {*one.pieces, *one.unsent})
@@ -99,7 +99,7 @@ def test_what_waits_for_a_peer_holds_no_bytes_beyond_the_room() -> None:
 def test_what_waits_at_the_end_went_out_if_the_end_was_a_good_one(
     ending: Ending, sent: float | None
 ) -> None:
-    one = recording(Budget())
+    one = recording(CaptureBudget())
     one.piece("response", 1.0, None, b"x")
     one.timeline.end(3.0, ending, None)
     one.over(3.0)

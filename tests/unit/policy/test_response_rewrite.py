@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.route import Route
 from proxy.config.target import parse_target
-from proxy.policy.response_rewrite import Mapped, Public, Publishing, reversible
+from proxy.policy.response_rewrite import Mapped, Public, ResponseRewrite, reversible
 from tests.unit.http1.heads import response
 
 PUBLIC = Public(b"http", b"public:8080")
@@ -36,7 +36,7 @@ def route(
 def published(value: bytes, of: Route, public: Public = PUBLIC) -> bytes:
     """A Location of the route's first target, as the client sees it."""
     head = response(b"Location: " + value)
-    seen = Publishing(of).publish(head, public, of.targets[0]).get(b"location")
+    seen = ResponseRewrite(of).publish(head, public, of.targets[0]).get(b"location")
     assert seen is not None
     return seen
 
@@ -234,7 +234,7 @@ def test_redirects_are_rewritten_as_change_origin_unless_said(
     change_origin: bool, redirect_rewrite: bool | None, idle: bool
 ) -> None:
     of = route(change_origin=change_origin, redirect_rewrite=redirect_rewrite)
-    assert Publishing(of).idle == idle
+    assert ResponseRewrite(of).idle == idle
 
 
 def test_fields_keep_their_order_and_case_and_all_others_their_bytes() -> None:
@@ -249,7 +249,7 @@ def test_fields_keep_their_order_and_case_and_all_others_their_bytes() -> None:
         b"Link: <http://up:9000/>",
         start=b"HTTP/1.1 201 Very much Created",
     )
-    seen = Publishing(of).publish(head, PUBLIC, of.targets[0])
+    seen = ResponseRewrite(of).publish(head, PUBLIC, of.targets[0])
     assert seen.fields == [
         (b"x-A", b"http://up:9000/"),
         (b"LOCATION", b"/api/x"),
@@ -276,8 +276,10 @@ def test_a_response_without_such_a_field_is_not_looked_at(
     line: bytes, redirects: bool, cookies: bool
 ) -> None:
     head = response(line)
-    assert Publishing(route()).concerns(head) == redirects
+    assert ResponseRewrite(route()).concerns(head) == redirects
     only_cookies = route(redirect_rewrite=False, cookie_secure="strip")
-    assert Publishing(only_cookies).concerns(head) == cookies
-    untouched = Publishing(only_cookies).publish(head, PUBLIC, only_cookies.targets[0])
+    assert ResponseRewrite(only_cookies).concerns(head) == cookies
+    untouched = ResponseRewrite(only_cookies).publish(
+        head, PUBLIC, only_cookies.targets[0]
+    )
     assert untouched.fields == head.fields

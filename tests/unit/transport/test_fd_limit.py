@@ -9,7 +9,7 @@ import resource
 
 import pytest
 
-from proxy.transport.fd_limit import QUIET_SECONDS, Descriptors, limit, raise_limit
+from proxy.transport.fd_limit import QUIET_SECONDS, FdLimit, limit, raise_limit
 from proxy.transport.ticker import Ticker
 from tests.conftest import ManualClock
 
@@ -17,11 +17,11 @@ Context = dict[str, object]
 
 
 @pytest.fixture
-async def descriptors(clock: ManualClock) -> Descriptors:
-    return Descriptors(Ticker(clock))
+async def descriptors(clock: ManualClock) -> FdLimit:
+    return FdLimit(Ticker(clock))
 
 
-async def test_a_part_is_kept_for_what_is_served(descriptors: Descriptors) -> None:
+async def test_a_part_is_kept_for_what_is_served(descriptors: FdLimit) -> None:
     loop = asyncio.get_running_loop()
     descriptors.watch(loop)
     assert 0 < descriptors.low < descriptors.lowest < descriptors.limit == limit()
@@ -30,7 +30,7 @@ async def test_a_part_is_kept_for_what_is_served(descriptors: Descriptors) -> No
 
 
 async def test_it_is_told_once_and_once_that_it_is_over(
-    descriptors: Descriptors, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    descriptors: FdLimit, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     descriptors.limit, descriptors.low = 1024, 1000
@@ -54,7 +54,7 @@ async def test_it_is_told_once_and_once_that_it_is_over(
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 async def test_it_hears_of_what_asyncio_could_not_accept(
-    descriptors: Descriptors, number: int
+    descriptors: FdLimit, number: int
 ) -> None:
     heard: list[Context] = []
     loop = asyncio.get_running_loop()
@@ -72,7 +72,7 @@ async def test_it_hears_of_what_asyncio_could_not_accept(
 
 
 async def test_without_a_handler_the_loop_tells_as_ever(
-    descriptors: Descriptors, caplog: pytest.LogCaptureFixture
+    descriptors: FdLimit, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop = asyncio.get_running_loop()
     descriptors.watch(loop)
