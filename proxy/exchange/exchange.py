@@ -153,7 +153,17 @@ class Exchange:
         """Leave nothing open towards the source."""
         source, self.source = self.source, None
         if source is not None:
-            source.abort()
+            try:
+                source.abort()
+            except Exception as fault:
+                report("the end of a call to an upstream", fault)
+
+    def abort_client(self) -> None:
+        """Let go of the client at once."""
+        try:
+            self.client.abort()
+        except Exception as fault:
+            report("the end of a client's connection", fault)
 
     def notify(self) -> None:
         """Give the observers the account, now that the client is served."""
@@ -192,7 +202,7 @@ class Exchange:
                 self.answer(error)
         except Exception as fault:
             report("the answer to a failure", fault)
-            client.abort()
+            self.abort_client()
         self.notify()
         if last_event or not head_sent:
             client.finish()
@@ -239,7 +249,7 @@ class Exchange:
             client.flush_head()
         except Exception as fault:
             report("our own answer to a request", fault)
-            client.abort()
+            self.abort_client()
 
     def client_left(self, error: ClientError | InternalError) -> None:
         """The client is gone: so is its upstream connection, in every phase."""
@@ -252,7 +262,7 @@ class Exchange:
             ending = Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT
         self.end(ending, error)
         self.abort_source()
-        self.client.abort()
+        self.abort_client()
         self.notify()
 
     def crashed(self, place: str, error: Exception) -> None:
@@ -302,7 +312,7 @@ class Exchange:
             client.send_end([])
         except Exception as fault:
             report("the end of a stream at an event", fault)
-            client.abort()
+            self.abort_client()
         self.notify()
         client.finish()
 

@@ -106,8 +106,8 @@ class Capture:
 
     def over(self) -> None:
         """The exchange has ended."""
-        self.remove()
         try:
+            self.remove()
             self.record.over(self.clock())
         except Exception as error:
             self.failed(error)

@@ -18,6 +18,7 @@ from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.timeline import Ending
 from tests.conftest import InternalErrorLog
 from tests.support.faulty import (
+    Fault,
     FaultyClock,
     Unspeakable,
     ask,
@@ -25,6 +26,7 @@ from tests.support.faulty import (
     outcome,
     start_origin,
 )
+from tests.support.memory import MemoryProxy, MemoryTransport
 from tests.support.raw import Upstream, became, connect
 from tests.support.running import RunningProxy, Table, start_proxy
 
@@ -192,3 +194,27 @@ async def test_a_list_that_cannot_be_shown_stops_no_clock(
     assert (await client.read_head()).startswith(b"HTTP/1.1 204 ")
     await running.stop()
     await asyncio.sleep(0)
+
+
+def stuck() -> None:
+    raise Fault("it cannot be closed")
+
+
+@pytest.mark.parametrize("peer", ["client", "upstream"])
+async def test_a_connection_that_cannot_be_closed_does_not_keep_its_exchange(
+    peer: str, internal_errors: InternalErrorLog
+) -> None:
+    """The client leaves; then nothing is under way, and the observers know."""
+    memory = MemoryProxy()
+    server, client = memory.server, memory.client
+    client.receive(REQUESTS["plain"])
+    (upstream,) = memory.open_upstreams
+    faulty: MemoryTransport = client if peer == "client" else upstream
+    faulty.abort = stuck  # type: ignore[method-assign]  # the fault
+    client.end(None)
+    assert not server.exchanges
+    assert [timeline.ending for timeline in memory.timelines] == [Ending.CLIENT_LEFT]
+    assert all(target.open == 0 for target in server.compiled.upstreams)
+    assert len(internal_errors.told) == 1
+    del faulty.abort
+    memory.stop()
