@@ -40,8 +40,8 @@ BACKLOG = 4096
 ACCEPTED_AT_ONCE = 1
 HANDSHAKE_SECONDS = 10.0  # for TLS with a client
 # For the loop to close TLS. It counts from our close, however much the client still
-# takes of the last response: so the limit is ours (proxy.transport.patience), and
-# this one beyond all.
+# takes of the last response: so the limit is ours (proxy.transport.client_timeouts),
+# and this one beyond all.
 TLS_CLOSE_SECONDS = 24 * 3600.0
 
 REASONS = {

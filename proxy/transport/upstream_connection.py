@@ -1,8 +1,8 @@
 """The upstream's side: one connection to it, from request to request.
 
 Owns the reading of response heads and the end of a connection, whoever
-brought it about. Which connections there are is `pool`'s business, and how
-one is made is `connecting`'s.
+brought it about. Which connections there are is the business of `upstream`, and
+how one is made is that of `connector`.
 """
 
 from __future__ import annotations
