@@ -200,9 +200,9 @@ class TimedConnection(Connection):
             self.unsent = mark
             self.deadline = now + limit
         elif now >= self.deadline and self.exchange is not None:
-            exchange, self.exchange = self.exchange, None
             unsent = self.transport.get_write_buffer_size()
             self.reset_on_close()  # nor does the kernel keep what it does not take
+            exchange, self.exchange = self.exchange, None  # what raises is told to it
             exchange.client_left(
                 ClientStalled(
                     f"the client took none of {unsent} bytes for {limit:g} s "

@@ -8,14 +8,17 @@ callbacks of a slow client, at the end.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from proxy.config.model import Config
+from proxy.config.model import Server as Limits
 from proxy.internal_errors import INTERNAL_ERRORS
-from proxy.timeline import Ending
+from proxy.timeline import Ending, monotonic
 from tests.conftest import InternalErrorLog
 from tests.support.faulty import (
     Fault,
@@ -26,7 +29,7 @@ from tests.support.faulty import (
     outcome,
     start_origin,
 )
-from tests.support.memory import MemoryProxy, MemoryTransport
+from tests.support.memory import CONFIG, MemoryProxy, MemoryTransport
 from tests.support.raw import Upstream, became, connect
 from tests.support.running import RunningProxy, Table, start_proxy
 
@@ -217,4 +220,32 @@ async def test_a_connection_that_cannot_be_closed_does_not_keep_its_exchange(
     assert all(target.open == 0 for target in server.compiled.upstreams)
     assert len(internal_errors.told) == 1
     del faulty.abort
+    memory.stop()
+
+
+class NoSocket:
+    """Takes no option, as one that was reset takes none on macOS."""
+
+    family = socket.AF_INET
+
+    def setsockopt(self, *_: object) -> None:
+        raise Fault("no option")
+
+
+async def test_a_stalled_client_that_cannot_be_reset_does_not_keep_its_exchange(
+    monkeypatch: pytest.MonkeyPatch, internal_errors: InternalErrorLog
+) -> None:
+    limits = Limits(write_timeout_seconds=1)
+    memory = MemoryProxy(Config(routes=CONFIG.routes, server=limits))
+    server, client = memory.server, memory.client
+    client.receive(REQUESTS["plain"])
+    (upstream,) = memory.open_upstreams
+    upstream.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nping")
+    memory.client_connection.pause_writing()
+    monkeypatch.setattr(client, "get_extra_info", lambda _: NoSocket())  # the fault
+    monkeypatch.setattr(server.ticker, "clock", lambda: monotonic() + 3600)
+    server.ticker.tick()
+    assert not server.exchanges
+    assert [timeline.ending for timeline in memory.timelines] == [Ending.INTERNAL_ERROR]
+    assert len(internal_errors.told) == 1
     memory.stop()
