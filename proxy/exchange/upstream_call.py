@@ -302,8 +302,9 @@ class UpstreamCall:
     def abort(self) -> None:
         """Close whatever there is towards the upstream."""
         self.leave()
-        if self.dial is not None:
-            self.dial.cancel()
+        dial, self.dial = self.dial, None
+        if dial is not None:
+            dial.cancel()
         if self.connection is not None:
             self.connection.drop()
 

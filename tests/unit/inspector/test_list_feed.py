@@ -30,7 +30,7 @@ class Crowd(ExchangeHistory):
 
 def test_those_that_have_no_room_are_counted() -> None:
     crowd = Crowd(MOST_OPEN + 234)
-    source = cast("ListSource", SimpleNamespace(live=crowd, worker=0))
+    source = cast("ListSource", SimpleNamespace(history=crowd, worker=0))
     feed = ListFeed(source, cast("OwnResponse", None), own=False)
     assert len(feed.open_rows(0.0, 0.0)) == MOST_OPEN
     assert feed.more == 234
@@ -61,7 +61,7 @@ class Written:
 def begun(crowd: Crowd) -> tuple[ListFeed, Written]:
     """A feed that has told all there is."""
     source: Any = SimpleNamespace(
-        live=crowd, worker=0, browsers=[], state=dict, warnings=lambda now: []
+        history=crowd, worker=0, browsers=[], state=dict, warnings=lambda now: []
     )
     answer = Written()
     feed = ListFeed(source, cast("OwnResponse", answer), own=False)
