@@ -35,7 +35,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import Pipeline
 
 
-class Host(Protocol):
+class ExchangeOwner(Protocol):
     """Who serves: the configuration as it is now, and whom the end concerns."""
 
     compiled: CompiledRoutes
@@ -65,22 +65,24 @@ class Exchange:
         "event_stream",
         "graceful_end",
         "head",
-        "host",
+        "owner",
         "phase",
         "phase_began",
-        "plan",
-        "received",
         "request_pipeline",
         "request_plan",
+        "response_head",
         "response_pipeline",
+        "response_plan",
         "route",
         "source",
         "timeline",
     )
 
-    def __init__(self, host: Host, client: ClientStream, head: RequestHead) -> None:
-        self.host = host
-        self.compiled = compiled = host.compiled
+    def __init__(
+        self, owner: ExchangeOwner, client: ClientStream, head: RequestHead
+    ) -> None:
+        self.owner = owner
+        self.compiled = compiled = owner.compiled
         self.client = client
         self.head = head
         self.phase = ROUTING
@@ -90,8 +92,10 @@ class Exchange:
         self.route: CompiledRoute | None = None
         self.source: ResponseSource | None = None
         self.request_plan: RequestPlan | None = None  # as it was sent
-        self.received: ResponseHead | None = None
-        self.plan: ResponsePlan | None = None  # of the response, as it was sent
+        self.response_head: ResponseHead | None = None
+        self.response_plan: ResponsePlan | None = (
+            None  # of the response, as it was sent
+        )
         self.event_stream = False  # it is one, and where it ends is ours to say
         self.graceful_end: GracefulEnd | None = None
         self.request_pipeline: Pipeline | None = None
@@ -112,7 +116,7 @@ class Exchange:
 
     def respond(self, plan: ResponsePlan) -> None:
         """Send the head of the response."""
-        self.plan = plan
+        self.response_plan = plan
         self.client.send_plan(plan)
         self.timeline.status = plan.status
 
@@ -170,15 +174,15 @@ class Exchange:
         self.timeline.heads = (
             self.head,
             self.request_plan,
-            self.received,
-            self.plan,
+            self.response_head,
+            self.response_plan,
         )
         if self.capture is not None:
             self.capture.over()
         # What is over refers to nothing that refers to it: it is freed at once.
         self.source = self.graceful_end = None
         self.request_pipeline = self.response_pipeline = None
-        self.host.exchange_ended(self)
+        self.owner.exchange_ended(self)
 
     def fail(self, error: ProxyError) -> None:
         """Tell the client: by a status, or once the head is out by an abort."""

@@ -206,7 +206,7 @@ class Forward:
     ) -> None:
         """Judge the upstream's response head."""
         exchange, route = self.exchange, call.route
-        exchange.received = head
+        exchange.response_head = head
         if route.route.server_timing:
             head = with_timing(head, exchange.timeline)
         publishing = route.response_rewrite

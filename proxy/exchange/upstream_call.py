@@ -1,9 +1,11 @@
 """One request to an upstream, from the choice of its target to its response head.
 
-    1 pick_target  open exchanges     -> which target?
-    2 connect      an idle connection -> or a new one, or back to 1: `dial`
-    3 connected    the request's head -> written; its body is the exchange's to send
-    4 response     the response head  -> to the exchange, and the connection with it
+    2a pick_target  open exchanges     -> which target?
+    2b connect      an idle connection -> or a new one, or back to 2a: `dial`
+    2c connected    the request's head -> written; step 3 sends the body
+    4  response     the response head  -> to the exchange, and the connection with it
+
+The numbers are those of `forward`.
 
 Its account is `timeline.call`. What becomes of the response is decided by whom it is
 made for.
@@ -115,7 +117,7 @@ class UpstreamCall:
         # Of an upload, as of the last look: bytes that wait, and that did not.
         self.untaken = self.taken = 0
 
-    # 1. Which target?
+    # 2a. Which target?
 
     def pick_target(self, upstreams: Sequence[Upstream]) -> None:
         """Ask one of the targets."""
@@ -125,7 +127,7 @@ class UpstreamCall:
         if upstream is None:
             upstream = self.route.pick_target(upstreams, self.clock())
         self.use(upstream)
-        # 2. A connection.
+        # 2b. A connection.
         connection = None if private is None else private.take(upstream)
         if connection is None:
             connection = upstream.pop_idle()
@@ -167,7 +169,7 @@ class UpstreamCall:
         """Does it wait until it asks all targets again?"""
         return self.dial is not None and self.dial.again_at is not None
 
-    # 3. The request.
+    # 2c. The request.
 
     def plan_for(self, upstream: Upstream) -> RequestPlan:
         """The request as this target gets it."""
@@ -284,7 +286,7 @@ class UpstreamCall:
 
     def release(self, *, tunnel: bool) -> None:
         """All went well: the connection may serve again, if it can."""
-        self.leave()
+        self.release_target()
         connection = self.connection
         if connection is None:
             return
@@ -301,14 +303,14 @@ class UpstreamCall:
 
     def abort(self) -> None:
         """Close whatever there is towards the upstream."""
-        self.leave()
+        self.release_target()
         dial, self.dial = self.dial, None
         if dial is not None:
             dial.cancel()
         if self.connection is not None:
             self.connection.drop()
 
-    def leave(self) -> None:
+    def release_target(self) -> None:
         """Be no open exchange of the target any more."""
         upstream, self.upstream = self.upstream, None
         if upstream is not None:

@@ -74,6 +74,7 @@ class PieceFeed:
         self.count = 0  # pieces that were told, or were gone before that
         self.passed = 0  # their bytes
         self.unread = 0  # weight of those that were not told
+        self.heard_of = self.recording.count  # pieces, the last time one passed
         self.dropped = [0, 0]
         self.told: tuple[object, ...] = ()
         self.late: list[Piece] = []  # told before they were out
@@ -102,11 +103,12 @@ class PieceFeed:
             self.history.unsubscribe()
 
     def stirred(self) -> None:
-        """A piece has passed: tell it in a turn of its own, if one is due.
+        """A piece has passed, or gone out: tell it in a turn of its own, if one is due.
 
         Or if there is much to tell: what has no room any more is told to nobody.
         """
-        if self.recording.pieces:
+        if self.recording.count > self.heard_of:
+            self.heard_of = self.recording.count
             self.unread += self.recording.pieces[-1].weight
         early = self.clock() - self.flushed < BATCH_SECONDS
         if self.soon or (early and self.unread < PER_EXCHANGE // 2):

@@ -1,6 +1,6 @@
 """What the proxy answers itself: a message to a client, whole or as a stream.
 
-These exchanges are no `Exchange`: they reach no upstream, are in no log and in
+These answers are not an `Exchange`: they reach no upstream, are in no log and in
 no metric. Each is bounded: what a client does not take is not made.
 """
 

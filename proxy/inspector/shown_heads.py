@@ -23,7 +23,12 @@ def shown_heads(
     """All four heads, as far as they are known; `kept` is from its end."""
     if exchange is not None and not exchange.is_over:
         return shown(
-            (exchange.head, exchange.request_plan, exchange.received, exchange.plan)
+            (
+                exchange.head,
+                exchange.request_plan,
+                exchange.response_head,
+                exchange.response_plan,
+            )
         )
     return shown(timeline.heads if kept is None else kept)
 

@@ -91,14 +91,22 @@ class RequestPlanner:
     other, and most of the work is theirs.
     """
 
-    __slots__ = ("authority", "came", "fields", "route", "section", "target", "terms")
+    __slots__ = (
+        "authority",
+        "conditions",
+        "fields",
+        "known_fields",
+        "route",
+        "section",
+        "target",
+    )
 
     def __init__(self) -> None:
-        self.came: Fields | None = None  # the fields of the client, by identity
+        self.known_fields: Fields | None = None  # the fields of the client, by identity
         self.route: RouteRules | None = None
         self.target: Target | None = None
         self.authority: bytes | None = None
-        self.terms: tuple[object, ...] = ()
+        self.conditions: tuple[object, ...] = ()
         self.fields: Fields = []
         self.section = b""
 
@@ -119,24 +127,24 @@ class RequestPlanner:
         special = b"destination" in head.index or (
             b"max-forwards" in head.index and method in COUNTED
         )
-        terms = (upgrade, sender)
+        conditions = (upgrade, sender)
         if (
             special
-            or head.fields is not self.came
+            or head.fields is not self.known_fields
             or route is not self.route
             or target is not self.target
             or authority != self.authority
-            or terms != self.terms
+            or conditions != self.conditions
         ):
             fields = upstream_fields(
                 head, body, sender, route, target, authority, upgrade=upgrade
             )
             section = head_bytes(b"", fields)
             if special or len(section) > REMEMBERED_BYTES:
-                self.came, self.fields, self.section = None, [], b""
+                self.known_fields, self.fields, self.section = None, [], b""
             else:
-                self.came, self.route, self.target = head.fields, route, target
-                self.authority, self.terms = authority, terms
+                self.known_fields, self.route, self.target = head.fields, route, target
+                self.authority, self.conditions = authority, conditions
                 self.fields, self.section = fields, section
         else:
             fields, section = self.fields, self.section

@@ -64,7 +64,8 @@ class CaptureSlot(Slot):
         arrived = capture.clock() if came is None else came
         self.next.send_piece(piece)
         try:
-            sent = None if pipeline.sink.blocked else capture.clock()
+            pipeline.sent_at = now = capture.clock()
+            sent = None if pipeline.sink.blocked else now
             capture.record.piece(self.side, arrived, sent, piece)
         except Exception as error:
             capture.failed(error)

@@ -14,9 +14,7 @@ from proxy.transport.connection import Feeder, Sink, Source
 
 # Ranks: a slot stands behind those of a lower rank, nearer to the sink.
 BOUNDARY = 1  # knows where an event ends
-HEARTBEAT = 2  # adds comments between two events
-LOG = 3  # keeps what a client may ask for again
-CAPTURE = 4  # shows what goes out
+CAPTURE = 9  # shows what goes out, whatever stands before it
 
 Next: TypeAlias = "Slot | Sink"
 
@@ -43,14 +41,19 @@ class Slot:
 
 
 class Pipeline:
-    """One direction. `first` gets each piece: a slot, or the sink itself."""
+    """One direction. `first` gets each piece: a slot, or the sink itself.
 
-    __slots__ = ("first", "sink", "source")
+    `sent_at`: when a slot that looks at the clock has passed the last piece on; what
+    it does afterwards holds no piece up.
+    """
+
+    __slots__ = ("first", "sent_at", "sink", "source")
 
     def __init__(self, source: Source, sink: Sink) -> None:
         self.source = source
         self.sink = sink
         self.first: Next = sink
+        self.sent_at = 0.0
 
     def arrival(self) -> float | None:
         """When the piece came that is being sent, on the clock; None: just now."""
@@ -92,7 +95,7 @@ class Pipeline:
         """Feed the sink no longer; bytes already written still go out."""
         if self.sink.feeder is self:
             waits = self.first is not self.sink and self.sink.blocked
-            self.sink.feeder = Rest(self) if waits else None
+            self.sink.feeder = Remainder(self) if waits else None
 
     def sink_blocked(self) -> None:
         """More bytes wait for the peer than may."""
@@ -104,7 +107,7 @@ class Pipeline:
         self.source.resume_reading()
 
 
-class Rest:
+class Remainder:
     """Waits for the last bytes of a direction that is over, for its slots."""
 
     __slots__ = ("pipeline",)

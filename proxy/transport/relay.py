@@ -146,8 +146,12 @@ class ResponseRelay(Relay):
         now = self.clock()
         self.call.piece_read(now)
         timeline.bytes_sent += len(data)
-        self.first.send_piece(data)
-        hold = self.clock() - now  # as `piece_written`, without a call
+        first = self.first
+        first.send_piece(data)
+        sent = self.sent_at
+        if first is self.sink or sent < now:
+            sent = self.clock()
+        hold = sent - now  # as `piece_written`, without a call
         if hold > timeline.longest_hold:
             timeline.longest_hold = hold
 
@@ -255,7 +259,8 @@ class DecodingRelay(ResponseRelay):
         self.steps.append((now, self.decoder.decode(data)))
         if not self.sink.blocked and not self.resting:
             self.pump(now)
-        self.timeline.piece_written(now, self.clock())
+        sent = self.sent_at if self.sent_at >= now else self.clock()
+        self.timeline.piece_written(now, sent)
 
     def end(self, trailers: Fields) -> None:
         if self.done is None:  # broken by the piece that came with the end

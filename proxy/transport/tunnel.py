@@ -71,7 +71,7 @@ class ToClient(Direction):
         tunnel.call.piece_read(now)
         timeline.bytes_sent += len(data)
         self.first.send_piece(data)
-        timeline.piece_written(now, clock())
+        timeline.piece_written(now, self.sent_at if self.sent_at >= now else clock())
 
     def sink_blocked(self) -> None:
         tunnel = self.tunnel

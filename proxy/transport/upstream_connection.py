@@ -32,7 +32,7 @@ from proxy.transport.lenient_reading import (
     is_of_old_servers,
     is_whole,
 )
-from proxy.transport.lost_source import LostSource
+from proxy.transport.outlasting_source import OutlastingSource
 from proxy.transport.relay import ChunkRelay
 from proxy.transport.socket_state import SocketState, how_it_closed
 
@@ -65,7 +65,7 @@ class Pool(Protocol):
         """A connection is gone."""
 
 
-class UpstreamConnection(LostSource):
+class UpstreamConnection(OutlastingSource):
     """One connection to an upstream."""
 
     __slots__ = (

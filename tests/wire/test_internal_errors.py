@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 
 from proxy.config.model import Config
-from proxy.config.model import Server as Limits
+from proxy.config.model import ServerOptions as Limits
 from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.timeline import Ending, monotonic
 from tests.conftest import InternalErrorLog

@@ -19,8 +19,9 @@ from proxy.transport.capture import Capture, Side
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import Feeder, Source
 from proxy.transport.pipeline import Pipeline
+from proxy.transport.relay import ResponseRelay
 from proxy.transport.ticker import Ticker
-from tests.conftest import InternalErrorLog
+from tests.conftest import InternalErrorLog, ManualClock
 from tests.support.raw import turns
 
 
@@ -69,6 +70,29 @@ def test_a_record_that_raises_is_left_alone_and_the_pieces_pass(
     pipeline.first.send_piece(b"b")
     assert (taker.taken, record.asked) == ([b"a", b"b"], 1)
     assert len(internal_errors.told) == 1
+
+
+class Slow(Full):
+    """A record that takes its time to note a piece."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+
+    def piece(
+        self, side: Side, arrived: float, sent: float | None, data: bytes
+    ) -> None:
+        self.clock.advance(1.0)
+
+
+def test_what_a_record_takes_is_no_hold_of_the_piece(clock: ManualClock) -> None:
+    timeline, taker = Timeline(clock(), b"a"), Taker()
+    relay = ResponseRelay(
+        cast("Source", None), taker, lambda error: None, timeline, clock
+    )
+    Capture(Slow(clock), clock).attach(relay, "response")
+    relay.piece(b"a")
+    assert taker.taken == [b"a"]
+    assert timeline.longest_hold == 0.0
 
 
 def test_a_listener_that_raises_hears_no_more_and_the_others_do(

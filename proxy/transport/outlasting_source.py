@@ -13,7 +13,7 @@ from proxy.transport.connection import Connection
 from proxy.transport.socket_state import UnreadBytes, remains
 
 
-class LostSource(Connection):
+class OutlastingSource(Connection):
     """A source that is read to its end after it was lost."""
 
     __slots__ = ("lost", "remains")
