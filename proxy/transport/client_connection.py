@@ -9,13 +9,12 @@ with is the handler's business.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from proxy.config.model import ServerOptions as Limits
-from proxy.errors import MalformedRequest, ProxyError
+from proxy.errors import ProxyError
 from proxy.http1.framing import (
     Body,
-    LengthBody,
     UntilCloseBody,
     check_begun,
     request_body,
@@ -30,7 +29,6 @@ from proxy.policy.size_limits import check_request_head, check_target
 from proxy.transport.client_timeouts import (
     EXCHANGE,
     HEAD,
-    LINGER,
     TUNNEL,
     TimedConnection,
 )
@@ -39,10 +37,9 @@ from proxy.transport.connection import (
     HEADS_A_TURN,
     HIGH_WATER,
     KEPT_HEAD_BYTES,
-    ChunkedSink,
-    Receiver,
     joined,
 )
+from proxy.transport.flow import ChunkedSink, Receiver
 from proxy.transport.private_connections import PrivateConnections
 from proxy.transport.ticker import Ticker
 
@@ -66,10 +63,10 @@ class Handler(Protocol):
 class ClientConnection(TimedConnection):
     """One accepted connection."""
 
+    side: ClassVar[str] = "request"
+
     __slots__ = (
         "address",
-        "ahead",
-        "close_is_end",
         "draining",
         "handler",
         "keep_alive",
@@ -78,7 +75,6 @@ class ClientConnection(TimedConnection):
         "planner",
         "private",
         "request",
-        "scheme",
         "seen",
     )
 
@@ -86,15 +82,10 @@ class ClientConnection(TimedConnection):
         super().__init__(ticker, limits)
         self.handler = handler
         self.address = b""
-        self.scheme = b"http"
-        # Bytes read but not yet used. Of a head that is not complete a bytearray: what
-        # comes byte by byte is appended, not copied together once for each.
-        self.ahead: bytes | bytearray = b""
         self.last_head: RequestHead | None = None  # parsed; the next is often the same
         self.request: RequestHead | None = None  # that is being served
         self.planner = RequestPlanner()
         self.keep_alive = True
-        self.close_is_end = False  # of the response body: to an HTTP/1.0 client
         self.draining = False  # this request is the last one
         self.parsing = False
         self.private: PrivateConnections | None = None  # to upstreams, if any is
@@ -209,10 +200,6 @@ class ClientConnection(TimedConnection):
             self.resume_reading()
 
     @property
-    def is_asked(self) -> bool:
-        return self.ahead != b""
-
-    @property
     def reads_heads(self) -> bool:
         """May the next exchange begin? Not while responses wait to be read.
 
@@ -316,35 +303,6 @@ class ClientConnection(TimedConnection):
         self.body = UntilCloseBody()
         self.read_body(receiver)
 
-    def after_body(self, excess: bytes) -> None:
-        self.ahead = excess
-
-    def framing_error(self, reason: str) -> ProxyError:
-        return MalformedRequest(f"malformed request body: {reason}")
-
-    @property
-    def waiting_for(self) -> str:
-        """What has to happen next.
-
-        `response` is the exchange's; `request`, `tunnel`, `reading` of the last
-        response and `close` are the client's.
-        """
-        if self.closed or self.served:
-            return "close"
-        if self.state is LINGER:
-            return "reading"
-        return {HEAD: "request", EXCHANGE: "response", TUNNEL: "tunnel"}[self.state]
-
-    @property
-    def served(self) -> bool:
-        """Has it got its last response, so that only its FIN has yet to come?"""
-        return self.state is LINGER and not self.waiting()[0]
-
-    @property
-    def request_complete(self) -> bool:
-        """Has the whole request body been read?"""
-        return self.body is not None and self.body.complete
-
     # -- responses out
 
     @property
@@ -398,52 +356,6 @@ class ClientConnection(TimedConnection):
             return
         if self.ahead or self.paused:
             self.read_heads()
-
-    def close_after_response(self) -> None:
-        """Close so that the client can read all that was written to it."""
-        self.feeder = None
-        self.hang_up(ended=self.state is TUNNEL)
-
-    def hang_up(self, *, ended: bool = False) -> None:
-        """Send FIN after all that was written; `ended`: do not read on.
-
-        TLS has no half-close: there the end can only wait, where the client is
-        known to send on.
-        """
-        sends_on = not self.request_complete or self.ahead != b""
-        self.body = LengthBody(0)
-        self.ahead = b""
-        self.linger()
-        if ended:
-            self.transport.close()
-        elif self.transport.can_write_eof():
-            self.send_fin()
-            self.resume_reading()
-        elif sends_on:
-            self.resume_reading()
-        else:
-            self.transport.close()
-
-    def break_off(self) -> None:
-        """End a response that will never be complete so that the client can tell.
-
-        Bytes already written still go out. Then the missing last chunk, or the
-        bytes missing of Content-Length, tell the rest; where the close itself
-        is the end of the body, it has to be a reset, without the alert by which
-        TLS says that all was sent (RFC 9112 §9.8).
-        """
-        self.exchange = None
-        self.receiver = None
-        self.feeder = None
-        if self.closed:
-            return
-        self.flush_head()
-        if self.close_is_end:
-            self.reset_on_close()
-            if self.scheme == b"https":
-                self.transport.abort()
-                return
-        self.hang_up(ended=self.close_is_end or self.state is TUNNEL)
 
 
 def address_of(host: str) -> bytes:

@@ -12,7 +12,7 @@ from proxy.errors import ClientError, ProxyError
 from proxy.http1.framing import Body
 from proxy.policy.request_plan import RequestPlanner
 from proxy.policy.response_plan import ResponsePlan, Terms
-from proxy.transport.connection import ChunkedSink, Receiver, TunnelEnd
+from proxy.transport.flow import ChunkedSink, Receiver, TunnelEnd
 from proxy.transport.private_connections import PrivateConnections
 
 

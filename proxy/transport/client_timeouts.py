@@ -8,6 +8,7 @@ a slow upstream is not late at all. What it is told is decided elsewhere.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from enum import Enum
 
 from proxy.config.model import ServerOptions as Limits
@@ -18,6 +19,7 @@ from proxy.errors import (
     ProxyError,
     RequestTimeout,
 )
+from proxy.http1.framing import LengthBody
 from proxy.internal_errors import report
 from proxy.transport.client_stream import Served
 from proxy.transport.connection import Connection
@@ -54,12 +56,14 @@ class TimedConnection(Connection):
 
     __slots__ = (
         "body_deadline",
+        "close_is_end",
         "deadline",
         "exchange",
         "head_begun",
         "heard",
         "limits",
         "lingers_until",
+        "scheme",
         "state",
         "ticker",
         "unsent",
@@ -70,6 +74,8 @@ class TimedConnection(Connection):
         self.ticker = ticker
         self.limits = limits
         self.state = HEAD
+        self.scheme = b"http"
+        self.close_is_end = False  # of the response body: to an HTTP/1.0 client
         self.exchange: Served | None = None
         self.head_begun = False
         self.deadline = 0.0  # for a head, for the next request, for taking bytes
@@ -78,14 +84,37 @@ class TimedConnection(Connection):
         self.lingers_until = 0.0
         self.unsent = 0  # what waited for the client at the last look: see `waiting`
 
+    @abstractmethod
     def refuse(self, error: ProxyError) -> None:
         """Answer bytes that are no request, for the last time."""
-        raise NotImplementedError
 
     @property
     def is_asked(self) -> bool:
         """Have bytes of a request come that is not answered?"""
-        raise NotImplementedError
+        return self.ahead != b""
+
+    @property
+    def request_complete(self) -> bool:
+        """Has the whole request body been read?"""
+        return self.body is not None and self.body.complete
+
+    @property
+    def waiting_for(self) -> str:
+        """What has to happen next.
+
+        `response` is the exchange's; `request`, `tunnel`, `reading` of the last
+        response and `close` are the client's.
+        """
+        if self.closed or self.served:
+            return "close"
+        if self.state is LINGER:
+            return "reading"
+        return {HEAD: "request", EXCHANGE: "response", TUNNEL: "tunnel"}[self.state]
+
+    @property
+    def served(self) -> bool:
+        """Has it got its last response, so that only its FIN has yet to come?"""
+        return self.state is LINGER and not self.waiting()[0]
 
     def leave(self, reason: str) -> None:
         """Tell the exchange, if there is one, that its client is gone."""
@@ -238,3 +267,51 @@ class TimedConnection(Connection):
         if self.limits.write_timeout_seconds:
             self.unsent = 0
             self.ticker.add(self)
+
+    # -- the end
+
+    def close_after_response(self) -> None:
+        """Close so that the client can read all that was written to it."""
+        self.feeder = None
+        self.hang_up(ended=self.state is TUNNEL)
+
+    def hang_up(self, *, ended: bool = False) -> None:
+        """Send FIN after all that was written; `ended`: do not read on.
+
+        TLS has no half-close: there the end can only wait, where the client is
+        known to send on.
+        """
+        sends_on = not self.request_complete or self.ahead != b""
+        self.body = LengthBody(0)
+        self.ahead = b""
+        self.linger()
+        if ended:
+            self.transport.close()
+        elif self.transport.can_write_eof():
+            self.send_fin()
+            self.resume_reading()
+        elif sends_on:
+            self.resume_reading()
+        else:
+            self.transport.close()
+
+    def break_off(self) -> None:
+        """End a response that will never be complete so that the client can tell.
+
+        Bytes already written still go out. Then the missing last chunk, or the
+        bytes missing of Content-Length, tell the rest; where the close itself
+        is the end of the body, it has to be a reset, without the alert by which
+        TLS says that all was sent (RFC 9112 §9.8).
+        """
+        self.exchange = None
+        self.receiver = None
+        self.feeder = None
+        if self.closed:
+            return
+        self.flush_head()
+        if self.close_is_end:
+            self.reset_on_close()
+            if self.scheme == b"https":
+                self.transport.abort()
+                return
+        self.hang_up(ended=self.close_is_end or self.state is TUNNEL)

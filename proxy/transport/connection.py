@@ -16,12 +16,14 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import Protocol, cast
+from abc import abstractmethod
+from typing import ClassVar, cast
 
-from proxy.errors import ProxyError
+from proxy.errors import MalformedRequest, MalformedResponse, ProxyError
 from proxy.http1.chunked import CHUNKS_AT_ONCE, ChunkedBody, chunk, last_chunk
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
+from proxy.transport.flow import Feeder, Receiver
 
 # Bytes that may wait in the proxy for a peer that reads slowly, before the
 # other side is no longer read. asyncio's own default, made explicit; a route
@@ -46,85 +48,14 @@ KEPT_HEAD_BYTES = 4096
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
-class Receiver(Protocol):
-    """Takes a body from a source, piece by piece."""
-
-    @property
-    def blocked(self) -> bool:
-        """Should the source not be read for now?"""
-
-    def piece(self, data: bytes) -> None:
-        """The next piece; never empty."""
-
-    def end(self, trailers: Fields) -> None:
-        """The body is complete."""
-
-    def broken(self, error: ProxyError) -> None:
-        """The body will never be complete."""
-
-
-class Feeder(Protocol):
-    """Writes to a sink and wants to know whether its peer keeps up."""
-
-    def sink_blocked(self) -> None:
-        """More bytes wait than may."""
-
-    def sink_ready(self) -> None:
-        """The peer has read on."""
-
-
-class Sink(Protocol):
-    """Where pieces go: it frames them, and says whether its peer keeps up."""
-
-    feeder: Feeder | None  # told when it does not, and when it does again
-    blocked: bool
-
-    def send_piece(self, piece: bytes) -> None:
-        """Write one piece of the body, framed; never empty."""
-
-    def send_end(self, trailers: Fields) -> None:
-        """End the body."""
-
-
-class ChunkedSink(Sink, Protocol):
-    """A sink whose bodies are in the chunked coding of HTTP/1.1."""
-
-    transport: asyncio.Transport
-
-
-class Source(Protocol):
-    """Where pieces come from: it can be told to wait."""
-
-    def pause_reading(self) -> None:
-        """Take no more bytes from the peer for now."""
-
-    def resume_reading(self) -> None:
-        """Take bytes again."""
-
-
-class TunnelEnd(Source, Sink, Protocol):
-    """One end of a tunnel."""
-
-    closed: bool
-
-    @property
-    def is_closing(self) -> bool:
-        """Is it closed, or about to be?"""
-
-    @property
-    def half_closes(self) -> bool:
-        """Can it end one direction alone? TLS cannot."""
-
-    def send_fin(self) -> None:
-        """End the direction to this peer, after all that was written."""
-
-
 class Connection(asyncio.Protocol):
     """One TCP connection (or Unix socket), to a client or to an upstream."""
 
     __slots__ = (
+        "ahead",
         "blocked",
         "body",
+        "body_hint",
         "buffer_bytes",
         "chunked",
         "closed",
@@ -139,11 +70,17 @@ class Connection(asyncio.Protocol):
         "transport",
     )
 
+    side: ClassVar[str] = ""  # of whose body it is the source: request, response
+
     def __init__(self) -> None:
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set in connection_made
         self.closed = False
         # source
         self.body: Body | None = None
+        self.body_hint = ""  # what to do about a body that cannot be read
+        # Bytes read but not yet used. Of a head that is not complete a bytearray: what
+        # comes byte by byte is appended, not copied together once for each.
+        self.ahead: bytes | bytearray = b""
         self.receiver: Receiver | None = None
         self.paused = False
         self.resting = False  # until the next turn of the loop
@@ -181,11 +118,11 @@ class Connection(asyncio.Protocol):
             receiver.piece(payload)
         if body.error is not None:
             self.receiver = None
-            receiver.broken(self.framing_error(body.error))
+            receiver.broken(self.body_fault(body.error))
         elif body.complete:
             # Both before the end is told: it may hand this connection on.
             self.receiver = None
-            self.after_body(body.excess)
+            self.ahead = body.excess
             receiver.end(body.trailers)
 
     def feed_long(self, body: Body, data: bytes) -> bytes:
@@ -242,13 +179,10 @@ class Connection(asyncio.Protocol):
         if data and self.receiver is not None:
             self.feed_body(data)
 
-    def after_body(self, excess: bytes) -> None:
-        """Take what came after the body in the same read; often nothing."""
-        raise NotImplementedError
-
-    def framing_error(self, reason: str) -> ProxyError:
+    def body_fault(self, reason: str) -> ProxyError:
         """The failure that a fault in the framing is on this side."""
-        raise NotImplementedError
+        error = MalformedRequest if self.side == "request" else MalformedResponse
+        return error(f"malformed {self.side} body: {reason}{self.body_hint}")
 
     def pause_reading(self) -> None:
         """Take no more bytes from the peer for now."""
@@ -366,9 +300,9 @@ class Connection(asyncio.Protocol):
 
     # -- what nobody expected
 
+    @abstractmethod
     def crashed(self, place: str, error: Exception) -> None:
         """Code that ran for this connection raised: report it, end its exchange."""
-        raise NotImplementedError
 
     # -- closing
 

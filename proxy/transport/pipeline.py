@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, TypeAlias
 
 from proxy.http1.grammar import Fields
-from proxy.transport.connection import Feeder, Sink, Source
+from proxy.transport.flow import Feeder, Sink, Source
 
 # Ranks: a slot stands behind those of a lower rank, nearer to the sink.
 BOUNDARY = 1  # knows where an event ends

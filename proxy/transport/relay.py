@@ -19,7 +19,7 @@ from proxy.internal_errors import report
 from proxy.policy.size_limits import body_too_large
 from proxy.stream.content_decoder import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
-from proxy.transport.connection import ChunkedSink, Sink, Source
+from proxy.transport.flow import ChunkedSink, Sink, Source
 from proxy.transport.pipeline import Pipeline
 
 # Events are short; to read and write what is longer costs more than the way between.

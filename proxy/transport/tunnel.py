@@ -12,7 +12,7 @@ from collections.abc import Callable
 from proxy.errors import ProxyError
 from proxy.http1.grammar import Fields
 from proxy.timeline import Clock, Timeline
-from proxy.transport.connection import TunnelEnd
+from proxy.transport.flow import TunnelEnd
 from proxy.transport.pipeline import Pipeline
 
 

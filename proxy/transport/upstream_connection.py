@@ -8,11 +8,10 @@ how one is made is that of `connector`.
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from proxy.errors import (
     MalformedResponse,
-    ProxyError,
     UpstreamDisconnected,
     UpstreamError,
     UpstreamTruncated,
@@ -23,7 +22,8 @@ from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.internal_errors import report
 from proxy.policy.response_plan import ResponsePlanner
 from proxy.policy.size_limits import check_response_head
-from proxy.transport.connection import KEPT_HEAD_BYTES, Receiver, joined
+from proxy.transport.connection import KEPT_HEAD_BYTES, joined
+from proxy.transport.flow import Receiver
 from proxy.transport.lenient_reading import (
     MAY_BE_TAKEN,
     NO_CLOSE_NOTIFY,
@@ -36,6 +36,7 @@ from proxy.transport.outlasting_source import OutlastingSource
 from proxy.transport.relay import ChunkRelay
 from proxy.transport.socket_state import SocketState, how_it_closed
 
+STRICT_HINT = f"; {MAY_BE_TAKEN}"
 INTERIM_A_TURN = 64  # 1xx responses that go on in one turn of the loop; 20 µs each
 
 
@@ -68,8 +69,9 @@ class Pool(Protocol):
 class UpstreamConnection(OutlastingSource):
     """One connection to an upstream."""
 
+    side: ClassVar[str] = "response"
+
     __slots__ = (
-        "ahead",
         "idle_since",
         "informational",
         "last_head",
@@ -94,8 +96,6 @@ class UpstreamConnection(OutlastingSource):
         self.owner: Pool | None = None  # the one client that may use it, if only one
         self.socket_state: SocketState | None = None  # once it has been kept
         self.requester: Requester | None = None
-        # Of a response head that is not complete; see `joined`.
-        self.ahead: bytes | bytearray = b""
         self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
@@ -115,6 +115,8 @@ class UpstreamConnection(OutlastingSource):
         """Work for an exchange from now on; its request head comes next."""
         self.requester = requester
         self.lenient = lenient
+        # What it is of, the strict reader cannot tell.
+        self.body_hint = STRICT_HINT if lenient is None else ""
         self.max_head_bytes = max_head_bytes
         self.reusable = False
         self.informational = 0
@@ -226,7 +228,7 @@ class UpstreamConnection(OutlastingSource):
         self.reusable = keep_alive and not isinstance(body, UntilCloseBody)
         data, self.ahead = bytes(self.ahead), b""
         if body.complete:
-            self.after_body(data)
+            self.ahead = data  # which desynchronises: see `release`
             receiver.end([])
             return
         self.receiver = receiver
@@ -238,16 +240,6 @@ class UpstreamConnection(OutlastingSource):
         self.tunnelled = True
         self.chunked = False
         self.read_body(UntilCloseBody(), receiver, keep_alive=False)
-
-    def after_body(self, excess: bytes) -> None:
-        """Bytes after the end of a response desynchronise: never reuse."""
-        if excess:
-            self.reusable = False
-
-    def framing_error(self, reason: str) -> ProxyError:
-        if self.lenient is None:  # what it is of, the strict reader cannot tell
-            reason = f"{reason}; {MAY_BE_TAKEN}"
-        return MalformedResponse(f"malformed response body: {reason}")
 
     # -- the end
 

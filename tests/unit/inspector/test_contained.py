@@ -17,7 +17,7 @@ from proxy.server.drain import Drain
 from proxy.timeline import Timeline
 from proxy.transport.capture import Capture, Side
 from proxy.transport.client_connection import ClientConnection
-from proxy.transport.connection import Feeder, Source
+from proxy.transport.flow import Feeder, Source
 from proxy.transport.pipeline import Pipeline
 from proxy.transport.relay import ResponseRelay
 from proxy.transport.ticker import Ticker
