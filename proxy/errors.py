@@ -24,7 +24,7 @@ class InternalError(ProxyError):
     """Code of the proxy raised what nobody expected; the log has the traceback."""
 
     def __init__(self) -> None:
-        super().__init__("internal error; the proxy's log has more")
+        super().__init__("internal error; see the proxy's log for details")
 
 
 class ConfigError(ProxyError):

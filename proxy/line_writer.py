@@ -98,15 +98,15 @@ class LineWriter:
             self.full = True
             if self.tell is not None:
                 self.tell(
-                    f"{self.name} is not read as fast as it is written: lines are "
-                    "dropped until its reader has caught up"
+                    f"{self.name} is read more slowly than it is written: lines are "
+                    "dropped until the reader catches up"
                 )
 
     def caught_up(self) -> None:
         """There is room again: tell what is missing, where it is."""
         self.full = False
         lines, self.missing = self.missing, 0
-        told = f"{lines} lines of {self.name} were dropped: its reader is slow"
+        told = f"{lines} lines of {self.name} were dropped: the reader is too slow"
         if self.tell is not None:
             self.tell(told)
         else:
@@ -187,14 +187,14 @@ class LineWriter:
         if self.tell is not None:
             reason = error.strerror
             self.tell(
-                f"{self.name} cannot be written any more: {reason}; its lines are "
+                f"{self.name} can no longer be written: {reason}; further lines are "
                 "dropped"
             )
 
     def fails(self, error: OSError) -> None:
         """It cannot be written at the moment."""
         if not self.failing and self.tell is not None:
-            self.tell(f"{self.name} cannot be written: {error.strerror}; trying again")
+            self.tell(f"{self.name} cannot be written: {error.strerror}; retrying")
         self.failing = True
 
 
@@ -232,6 +232,6 @@ def finish(seconds: float) -> None:
     for writer in sorted(WRITERS.values(), key=lambda each: each.tell is None):
         if not writer.finish(seconds) and writer.tell is not None:
             writer.tell(
-                f"{writer.left} lines of {writer.name} were dropped at the end: its "
-                "reader is slow"
+                f"{writer.left} lines of {writer.name} were dropped at exit: the "
+                "reader is too slow"
             )

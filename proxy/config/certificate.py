@@ -32,7 +32,7 @@ def read_certificate(reader: Reader, server: Entries) -> None:
         except CertificateFault as fault:
             reader.fault(TABLE, fault.key, str(fault))
     elif private_key:
-        reader.fault(TABLE, KEY, "of no use alone: write tls_certificate too")
+        reader.fault(TABLE, KEY, "has no effect without tls_certificate: set both")
 
 
 class CertificateFault(Exception):
@@ -61,7 +61,7 @@ def certificate_context(certificate: str, private_key: str) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key_file, password=refuse_password)
     except EncryptedKey:
         raise CertificateFault(
-            KEY, f"{key_file} is encrypted: take its password off (openssl pkey)"
+            KEY, f"{key_file} is encrypted: remove its password (openssl pkey)"
         ) from None
     except ssl.SSLError as error:
         raise pair_fault(error, certificate, key_file) from error
@@ -77,27 +77,27 @@ def check_readable(key: str, path: str) -> None:
         reason = (error.strerror or str(error)).lower()
         raise CertificateFault(key, f"{path} cannot be read: {reason}") from error
     except ValueError as error:  # a NUL in the path
-        raise CertificateFault(key, f"{path!r} is no path: {error}") from error
+        raise CertificateFault(key, f"{path!r} is not a valid path: {error}") from error
 
 
 def pair_fault(error: ssl.SSLError, certificate: str, key: str) -> CertificateFault:
     """Which of the two files OpenSSL complains of."""
     if error.reason == "KEY_VALUES_MISMATCH":
         return CertificateFault(
-            KEY, f"{key} does not belong to the certificate in {certificate}"
+            KEY, f"{key} does not match the certificate in {certificate}"
         )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
     except ssl.SSLError:
         return CertificateFault(
             CERTIFICATE,
-            f"{certificate} holds no certificate: "
-            "expected PEM, -----BEGIN CERTIFICATE-----",
+            f"{certificate} contains no certificate: expected PEM, -----BEGIN "
+            "CERTIFICATE-----",
         )
     if error.reason is not None and "KEY_TOO_SMALL" in error.reason:
-        return CertificateFault(CERTIFICATE, f"{certificate}: its key is too small")
+        return CertificateFault(CERTIFICATE, f"{certificate}: the key is too small")
     return CertificateFault(
-        KEY, f"{key} holds no private key: expected PEM, -----BEGIN PRIVATE KEY-----"
+        KEY, f"{key} contains no private key: expected PEM, -----BEGIN PRIVATE KEY-----"
     )
 
 

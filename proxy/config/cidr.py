@@ -24,9 +24,10 @@ def parse_network(text: str) -> Network:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(
-            f'expected an address or a network such as "10.0.0.0/8", got {quoted(text)}'
+            'expected an IP address or a network such as "10.0.0.0/8", got '
+            f"{quoted(text)}"
         ) from None
     raise ValueError(
-        f"{quoted(text)} is an address within a network: "
-        f"write {quoted(str(network))} for all of it"
+        f"{quoted(text)} has host bits set: write {quoted(str(network))} for the "
+        "whole network"
     )

@@ -52,7 +52,7 @@ def check_domain(text: str) -> None:
     """
     if DOMAIN.fullmatch(text) is None:
         raise ValueError(
-            f"expected a domain without scheme and port, got {quoted(text)}"
+            f"expected a domain without a scheme or port, got {quoted(text)}"
         )
 
 

@@ -85,7 +85,7 @@ def without_query(path: str) -> str:
 def as_toml(value: object) -> str:
     match value:
         case None:
-            return "as change_origin"  # redirect_rewrite, unless it is said
+            return "same as change_origin"  # redirect_rewrite, unless it is said
         case bool():
             return str(value).lower()
         case int():

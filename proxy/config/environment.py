@@ -41,8 +41,9 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
         if found["broken"]:
             # What follows is not shown: it may be a key pasted in by mistake.
             faults.append(
-                f"the ${{ at character {found.start() + 1} begins no reference: "
-                "write ${NAME}, ${NAME:-default}, or $${ for a literal ${"
+                f"the ${{ at character {found.start() + 1} does not start a "
+                "variable reference: write ${NAME}, ${NAME:-default}, or $${ "
+                "for a literal ${"
             )
             return ""
         name, default = found["name"], found["default"]

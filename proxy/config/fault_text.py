@@ -44,13 +44,13 @@ def unknown(
     if better is not None:
         return f"unknown {kind}: {better}"
     if name in elsewhere:
-        return f"unknown {kind} here: {name} belongs into {elsewhere[name]}"
+        return f"unknown {kind} here: {name} belongs in {elsewhere[name]}"
     for close in difflib.get_close_matches(name, known, n=1):
         return f"unknown {kind}: did you mean {close}?"
     for close in difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
         return (
-            f"unknown {kind}: did you mean {close}, "
-            f"which belongs into {elsewhere[close]}?"
+            f"unknown {kind}: did you mean {close}, which belongs in "
+            f"{elsewhere[close]}?"
         )
     return f"unknown {kind}: expected {choice(sorted(known))}"
 

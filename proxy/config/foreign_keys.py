@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import re
 
-PREFIX = 'the prefix is the name of the table: [routes."/prefix"]'
+PREFIX = 'the prefix is the name of the route table: [routes."/prefix"]'
 ROUTES = 'write one table [routes."/prefix"] for each target'
 REDIRECTS = (
-    "write redirect_rewrite = true: redirects get the scheme and host that the "
-    "client asked for"
+    "write redirect_rewrite = true: redirects get the scheme and host of the "
+    "client's request"
 )
-OWN_TLS = "write tls_certificate and tls_key, under [server]"
-NOT_COMPRESSED = "leave it out: nothing is ever compressed here"
-NOT_HELD = "leave it out: nothing is ever held here"
-NO_FUNCTIONS = "leave it out: a configuration has no functions; see headers and "
-SEE_LOG = "leave it out: see [log]"
+OWN_TLS = "write tls_certificate and tls_key under [server]"
+NOT_COMPRESSED = "remove it: responses are never compressed here"
+NOT_HELD = "remove it: nothing is ever buffered here"
+NO_FUNCTIONS = "remove it: a configuration cannot contain functions; see headers and "
+SEE_LOG = "remove it: see [log]"
 REWRITE = 'write path_rewrite = { "^/prefix" = "" }'
 HOST = "write change_origin = true to send the target's host, false for the client's"
-UNCHECKED = "write verify = false, or name the authority in ca_file"
+UNCHECKED = "write verify = false, or set ca_file to the CA certificate"
 SET = 'write headers.request.set = { Name = "value" }'
 ANSWER_SET = 'write headers.response.set = { Name = "value" }'
 TARGETS = 'write target = ["http://one", "http://two"]'
-LISTEN = "write host and port, under [server]"
+LISTEN = "write host and port under [server]"
 
 # webpack-dev-server, http-proxy-middleware, http-proxy and Vite
 DEV_SERVER_KEYS = {
-    "xfwd": "leave it out: X-Forwarded-* are always sent (see trust_forwarded)",
+    "xfwd": "remove it: X-Forwarded-* fields are always sent (see trust_forwarded)",
     "secure": UNCHECKED,
     "compress": NOT_COMPRESSED,
     "compression": NOT_COMPRESSED,
@@ -41,17 +41,19 @@ DEV_SERVER_KEYS = {
     "path": PREFIX,
     "router": ROUTES,
     "bypass": ROUTES,
-    "auth": "set headers.request.set.Authorization",
-    "follow_redirects": "leave it out: redirects go to the client; what points at "
-    "the target is put right by redirect_rewrite",
+    "auth": "write headers.request.set.Authorization",
+    "follow_redirects": (
+        "remove it: redirects go to the client; redirect_rewrite "
+        "corrects those that point to the target"
+    ),
     "auto_rewrite": "write redirect_rewrite = true",
     "host_rewrite": REDIRECTS,
     "protocol_rewrite": REDIRECTS,
     "rewrite_ws_origin": "write rewrite_origin = true",
     "web_socket": "write ws = true",
     "websocket": "write ws = true",
-    "preserve_header_key_case": "leave it out: field names keep their case",
-    "prepend_path": "leave it out: the target's path is always put first",
+    "preserve_header_key_case": "remove it: field names keep their case",
+    "prepend_path": "remove it: the path of the target always comes first",
     "ignore_path": 'write path_rewrite = { "^.*" = "" }',
     "self_handle_response": NO_FUNCTIONS + "path_rewrite",
     "configure": NO_FUNCTIONS + "path_rewrite",
@@ -66,7 +68,7 @@ DEV_SERVER_KEYS = {
     "tls": OWN_TLS,
     "cert": OWN_TLS,
     "proxy": 'write one table [routes."/prefix"] for each entry',
-    "dev_server": 'its proxy entries become tables: [routes."/prefix"]',
+    "dev_server": 'write each of its proxy entries as a table [routes."/prefix"]',
 }
 # nginx, Caddy and Traefik
 PROXY_KEYS = {
@@ -85,15 +87,17 @@ PROXY_KEYS = {
     "handle_path": PREFIX,
     "proxy_buffering": NOT_HELD,
     "proxy_request_buffering": NOT_HELD,
-    "proxy_cache": "leave it out: nothing is ever cached here",
+    "proxy_cache": "remove it: nothing is ever cached here",
     "buffering": NOT_HELD,
-    "flush_interval": "leave it out: every piece is sent at once",
+    "flush_interval": "remove it: every piece is sent immediately",
     "proxy_buffer_size": "write max_response_head_bytes",
     "proxy_buffers": "write max_buffer_bytes",
     "gzip": NOT_COMPRESSED,
     "encode": NOT_COMPRESSED,
-    "chunked_transfer_encoding": "leave it out: streams are chunked as they have to be",
-    "proxy_http_version": "leave it out: upstreams are asked by HTTP/1.1",
+    "chunked_transfer_encoding": (
+        "remove it: chunked encoding is used where it is needed"
+    ),
+    "proxy_http_version": "remove it: upstream requests always use HTTP/1.1",
     "proxy_set_header": SET,
     "header_up": SET,
     "custom_request_headers": SET,
@@ -114,18 +118,18 @@ PROXY_KEYS = {
     "tls_insecure_skip_verify": UNCHECKED,
     "proxy_ssl_trusted_certificate": "write ca_file",
     "root_cas": "write ca_file",
-    "ssl_certificate": "write tls_certificate, under [server]",
-    "ssl_certificate_key": "write tls_key, under [server]",
-    "set_real_ip_from": 'write trusted_proxies = ["10.0.0.0/8"], under [server]',
-    "client_max_body_size": "write max_body_bytes, a number of bytes",
-    "large_client_header_buffers": "write max_head_bytes, under [server]",
-    "worker_connections": "write max_connections, under [server]",
-    "access_log": "write access = true or access = false, under [log]",
+    "ssl_certificate": "write tls_certificate under [server]",
+    "ssl_certificate_key": "write tls_key under [server]",
+    "set_real_ip_from": 'write trusted_proxies = ["10.0.0.0/8"] under [server]',
+    "client_max_body_size": "write max_body_bytes (a number of bytes)",
+    "large_client_header_buffers": "write max_head_bytes under [server]",
+    "worker_connections": "write max_connections under [server]",
+    "access_log": "write access = true or access = false under [log]",
     "listen": LISTEN,
     "address": LISTEN,
     "entry_points": LISTEN,
-    "server_name": "leave it out: routes are chosen by path alone",
-    "hosts": "leave it out: routes are chosen by path alone",
+    "server_name": "remove it: routes match the path only, not the host",
+    "hosts": "remove it: routes match the path only, not the host",
 }
 # Time limits: the keys that take their place, and how many of their units a
 # second has where they are numbers.

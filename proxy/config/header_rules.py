@@ -19,7 +19,7 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 FRAMING = "the proxy frames every message itself (RFC 9112 §6)"
-HOP_BY_HOP = "it is for one connection only (RFC 9110 §7.6.1)"
+HOP_BY_HOP = "it is a hop-by-hop field (RFC 9110 §7.6.1)"
 OWNED_FIELDS = {
     "connection": HOP_BY_HOP,
     "content-length": FRAMING,
@@ -28,7 +28,7 @@ OWNED_FIELDS = {
     "te": HOP_BY_HOP,
     "trailer": FRAMING,
     "transfer-encoding": FRAMING,
-    "upgrade": f"{HOP_BY_HOP}; ws = true lets upgrades pass",
+    "upgrade": f"{HOP_BY_HOP}; to pass upgrades, write ws = true",
 }
 
 
@@ -104,7 +104,9 @@ def read_fields(reader: Reader, table: str, path: str, raw: object) -> FieldChan
     for name in changes.set.keys() & changes.remove.keys():
         written = key_name(changes.set[name].name)
         reader.fault(
-            table, f"{path}.remove", f"{written} is set as well: do one of the two"
+            table,
+            f"{path}.remove",
+            f"{written} is in both set and remove: use only one of them",
         )
     return changes
 
@@ -117,7 +119,12 @@ def read_set(reader: Reader, table: str, path: str, raw: object) -> Entries:
             continue
         if name.lower() in entries:
             twin = key_name(entries[name.lower()].name)
-            reader.fault(table, key, f"the same field as {twin}: set it once")
+            reader.fault(
+                table,
+                key,
+                f"the same field as {twin}: names are "
+                "case-insensitive, set it only once",
+            )
             continue
         entry = reader.value(table, key, content, str, secret=True)
         if entry and reader.passes(table, key, check_field_value, entry.value):
@@ -152,10 +159,10 @@ def check_field_name(name: str) -> None:
         ValueError: says what is wrong with it.
     """
     if TOKEN.fullmatch(name) is None:
-        raise ValueError("this is no name of a field (RFC 9110 §5.1)")
+        raise ValueError("not a valid field name (RFC 9110 §5.1)")
     reason = OWNED_FIELDS.get(name.lower())
     if reason:
-        raise ValueError(f"this field is not yours to change: {reason}")
+        raise ValueError(f"this field cannot be changed: {reason}")
 
 
 def check_field_value(value: str) -> None:
@@ -166,9 +173,9 @@ def check_field_value(value: str) -> None:
     """
     found = CONTROL.search(value)
     if found:
-        advice = "; a value read from a file often ends in one"
+        advice = "; values read from a file often end with one"
         raise ValueError(
-            f"the value holds a control character (U+{ord(found[0]):04X})"
+            f"the value contains a control character (U+{ord(found[0]):04X})"
             + (advice if found[0] in "\r\n" else "")
         )
 
@@ -178,4 +185,4 @@ def misplaced(key: str, known: Collection[str], path: str) -> str:
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f"unknown key: did you mean {close[0]}?"
-    return f"unknown key: a field to send is {path}.set.{key_name(key)}"
+    return f"unknown key: to send a field, write {path}.set.{key_name(key)}"

@@ -29,7 +29,9 @@ PLAIN_TABLES: dict[str, type[Struct]] = {
     if isinstance(kind, type) and issubclass(kind, Struct)
 }
 TABLES = (*PLAIN_TABLES, DEFAULTS, "routes")
-NO_ROUTES = 'none: write [routes."/sse"] with target = "http://localhost:8002"'
+NO_ROUTES = (
+    'there are no routes: write [routes."/sse"] with target = "http://localhost:8002"'
+)
 
 SYNTAX_FAULT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
 UNQUOTED_PREFIX = re.compile(r"\s*\[\s*routes\s*\.\s*(/[^\]\s]*)")
@@ -37,12 +39,15 @@ TABLE = re.compile(r"\s*+\[++([^#]*)\]\s*+(?:#.*)?$")
 KEY = re.compile(r"([^=#]*+)=")
 # What the parser says in its own terms, in those of a person with an editor.
 SYNTAX_WORDS = {
-    r"Cannot overwrite a value": "this key is set a second time",
-    r"Duplicate inline table key .*": "this key is set a second time",
-    r"Cannot declare .* twice": "this table is declared a second time",
-    r"Cannot (?:mutate immutable|redefine) namespace .*": "this is a value already, "
-    "set further up; it cannot be a table as well",
-    r"Invalid value": "no value: text stands in quotes, true and false do not",
+    r"Cannot overwrite a value": "this key is set twice",
+    r"Duplicate inline table key .*": "this key is set twice",
+    r"Cannot declare .* twice": "this table is declared twice",
+    r"Cannot (?:mutate immutable|redefine) namespace .*": (
+        "this key already has a value, set further up; it cannot also be a table"
+    ),
+    r"Invalid value": (
+        "not a valid value: write text in quotes, true and false without"
+    ),
 }
 
 
@@ -165,7 +170,7 @@ def check_loops(
         entry = options.values.get("target")
         for target in entry.value if entry else ():
             if (target.host, target.port) == own:
-                message = f"{target} is the proxy itself (see [server])"
+                message = f"{target} is the address of the proxy (see [server])"
                 reader.fault(table_name(prefix), "target", message)
 
 
@@ -176,7 +181,7 @@ def check_schemes(reader: Reader, routes: Mapping[str, Options]) -> None:
         for target in targets.value if targets and not (ws and ws.value) else ():
             if target.text.lower().startswith(("ws:", "wss:")):
                 message = (
-                    f"{target} is for WebSocket, and ws is "
+                    f"{target} is a WebSocket URL, but ws is "
                     f"{'false' if ws else 'not set'}: write ws = true"
                 )
                 reader.fault(table_name(prefix), "target", message)
@@ -192,7 +197,9 @@ def read_document(path: Path) -> dict[str, object]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        advice = "name one with --config FILE, or give --route /prefix=http://host:port"
+        advice = (
+            "name a file with --config FILE, or use --route /prefix=http://host:port"
+        )
         raise ConfigError([f"{path}: no such file: {advice}"]) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -202,7 +209,7 @@ def read_document(path: Path) -> dict[str, object]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = f"{path}: line {line}: not UTF-8: save the file in that encoding"
+        message = f"{path}: line {line}: not valid UTF-8: save the file in UTF-8"
         raise ConfigError([message]) from None
     try:
         return tomllib.loads(text)
@@ -214,19 +221,17 @@ def syntax_fault(text: str, error: Exception) -> str:
     """What the parser met, and where. The line itself may hold a secret."""
     found = SYNTAX_FAULT.fullmatch(str(error))
     if found is None:
-        return f"no TOML: {str(error).partition(';')[0]}"
+        return f"not valid TOML: {str(error).partition(';')[0]}"
     message, line, column = found.groups()
     lines = text.split("\n")
     if line is None:
         line, column = str(len(lines)), str(len(lines[-1]) + 1)
     unquoted = UNQUOTED_PREFIX.match(lines[int(line) - 1])
     if unquoted:
-        message = f"a prefix stands in quotes: [{table_name(unquoted[1])}]"
+        message = f"write the prefix in quotes: [{table_name(unquoted[1])}]"
     for words, better in SYNTAX_WORDS.items():
         message = re.sub(words, better, message)
-    place = (
-        place_of(lines[: int(line)], int(column)) if "second time" in message else ""
-    )
+    place = place_of(lines[: int(line)], int(column)) if "twice" in message else ""
     return f"line {line}, column {column}: {place}{message[:1].lower()}{message[1:]}"
 
 

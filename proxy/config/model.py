@@ -27,93 +27,104 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     host: Annotated[
         str,
         Meta(
-            description="Address to listen on. :: for all networks, 0.0.0.0 for all of "
-            "IPv4."
+            description="Address to listen on. 0.0.0.0: all IPv4 interfaces; :: all "
+            "interfaces."
         ),
     ] = "127.0.0.1"
     port: Annotated[
         int,
-        Meta(description="Port to listen on. 0: any free one.", ge=0, le=65535),
+        Meta(description="Port to listen on. 0: any free port.", ge=0, le=65535),
     ] = 8080
     workers: Annotated[
         Workers,
         Meta(
-            description="Processes that share the port, one event loop each. auto: "
-            "as many as there are processors to use."
+            description="Number of processes that share the port, with one event loop "
+            "each. auto: one per available CPU."
         ),
     ] = 1
     trusted_proxies: Annotated[
         list[str],
         Meta(
-            description="Addresses and networks of proxies in front of this one: "
-            "what they send is treated as with trust_forwarded."
+            description="IP addresses and networks of the proxies in front of this "
+            "one. Their forwarding headers are trusted, as with trust_forwarded."
         ),
     ] = []
     head_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="For a whole request head, from its first byte (408). A "
-            "connection that sends nothing for so long is closed."
+            description="Time limit for a complete request head, counted from its "
+            "first byte (408). A new connection that sends nothing for this long is "
+            "closed."
         ),
     ] = 30.0
     body_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="Silence of the client inside a request body (408). Time in "
-            "which the upstream is slow to take it does not count."
+            description="How long the client may send nothing inside a request body "
+            "(408). Time spent waiting for a slow upstream does not count."
         ),
     ] = 60.0
     keepalive_timeout_seconds: Annotated[
         Seconds,
-        Meta(description="How long a connection may wait for its next request."),
+        Meta(
+            description="How long an idle client connection is kept open for its next "
+            "request."
+        ),
     ] = 75.0
     write_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long a client may take none of the bytes that wait "
-            "for it before it is cut off. 0: while a response goes on, for ever."
+            description="How long a client may read nothing while data waits for it, "
+            "before its connection is closed. 0: no limit while a response is in "
+            "progress."
         ),
     ] = 0.0
     max_head_bytes: Annotated[
         int,
-        Meta(description="Request line and fields of one request (431).", ge=1024),
+        Meta(
+            description="Maximum size of the request line and header fields of one "
+            "request (431).",
+            ge=1024,
+        ),
     ] = 64 * 1024
     max_target_bytes: Annotated[
-        Bytes, Meta(description="Path and query of one request (414).")
+        Bytes,
+        Meta(description="Maximum length of the path and query of one request (414)."),
     ] = 16 * 1024
     max_fields: Annotated[
-        Bytes, Meta(description="How many fields one request may have (431).")
+        Bytes, Meta(description="Maximum number of header fields in one request (431).")
     ] = 200
     max_connections: Annotated[
         Bytes,
         Meta(
-            description="Open connections of clients. A request on one beyond them "
-            "is answered with 503. The limit on descriptors holds in any case."
+            description="Maximum number of open client connections. Requests on "
+            "further connections are answered with 503. The file descriptor limit "
+            "applies in any case."
         ),
     ] = 0
     max_exchanges: Annotated[
         Bytes,
-        Meta(description="Requests that are served at the same time (503)."),
+        Meta(description="Maximum number of requests served at the same time (503)."),
     ] = 0
     drain_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long open exchanges may go on after SIGTERM or SIGINT. "
-            "0: they are cut at once."
+            description="How long open exchanges may continue after SIGTERM or "
+            "SIGINT. 0: they are cut immediately."
         ),
     ] = 10.0
     tls_certificate: Annotated[
         str,
         Meta(
-            description="PEM file with the certificate for clients and the chain "
-            "behind it, relative to this file. Empty: plain HTTP."
+            description="PEM file with the certificate chain shown to clients, "
+            "relative to this file. Empty: plain HTTP."
         ),
     ] = ""
     tls_key: Annotated[
         str,
         Meta(
-            description="PEM file with the private key, relative to this file. "
-            "Empty: it is in the file of tls_certificate."
+            description="PEM file with the private key, relative to this file. Empty: "
+            "the key is in the tls_certificate file."
         ),
     ] = ""
 
@@ -123,16 +134,16 @@ class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     format: Annotated[
         LogFormat,
-        Meta(description="text for people, json: one object per line."),
+        Meta(description="text: for people; json: one JSON object per line."),
     ] = "text"
-    access: Annotated[bool, Meta(description="One line per exchange, at its end.")] = (
-        True
-    )
+    access: Annotated[
+        bool, Meta(description="Log one line per exchange, when it ends.")
+    ] = True
     warnings: Annotated[
         bool,
         Meta(
-            description="Say when a stream stalls (stall_warning_seconds) or comes in "
-            "bursts, when a client is slow to read, and when a browser has no "
+            description="Warn when a stream stalls (stall_warning_seconds) or arrives "
+            "in bursts, when a client reads slowly, and when a browser has no "
             "connection left."
         ),
     ] = True
@@ -144,15 +155,16 @@ class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     enabled: Annotated[
         Enabled,
         Meta(
-            description="Who may look. loopback: programs on this machine that "
-            "name it as Host. true: whoever reaches the listener. false: nobody."
+            description="Who may use the inspector. loopback: programs on this "
+            "machine whose Host header names it. true: everyone who can reach the "
+            "listener. false: no one."
         ),
     ] = "loopback"
     bodies: Annotated[
         bool,
         Meta(
-            description="Show what passes, not only when and how much. Never to "
-            "clients of other machines."
+            description="Show the content of streams, not only their timing and "
+            "sizes. Clients on other machines never see content."
         ),
     ] = True
 
@@ -163,9 +175,9 @@ class MetricsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     enabled: Annotated[
         Enabled,
         Meta(
-            description="Who may read them. loopback: programs on this machine that "
-            "name it as Host. true: whoever reaches the listener. false: nobody, "
-            "and nothing is counted."
+            description="Who may read the metrics. loopback: programs on this machine "
+            "whose Host header names it. true: everyone who can reach the listener. "
+            "false: no one, and nothing is counted."
         ),
     ] = "loopback"
 
@@ -176,8 +188,9 @@ class TracingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     enabled: Annotated[
         bool,
         Meta(
-            description="Send a span for each exchange. Takes the extra otel and the "
-            "variables of OpenTelemetry (OTEL_EXPORTER_OTLP_ENDPOINT)."
+            description="Send an OpenTelemetry span for each exchange. Needs the otel "
+            "extra and the OpenTelemetry environment variables "
+            "(OTEL_EXPORTER_OTLP_ENDPOINT)."
         ),
     ] = False
 

@@ -175,7 +175,7 @@ def in_other_words(key: str, raw: object, kind: Any) -> str:
     except msgspec.ValidationError:
         seconds = in_seconds(raw, 1) if key.endswith("_seconds") else None
         return "" if seconds is None else f": write {seconds:.15g}"
-    return ": leave the quotes out"
+    return ": remove the quotes"
 
 
 def check_host(host: str) -> None:
@@ -185,16 +185,19 @@ def check_host(host: str) -> None:
         ValueError: says what is wrong with it.
     """
     if not host:
-        raise ValueError('expected an address: "127.0.0.1" for this machine only')
+        raise ValueError(
+            'expected an address, such as "127.0.0.1" for this machine only'
+        )
     if re.search(r"[\s/\[\]]", host):
         raise ValueError(
-            f"expected a bare name or IP address, got {quoted(host)}: "
-            "no scheme, no brackets, no path"
+            "expected a plain host name or IP address without scheme, brackets or "
+            f"path, got {quoted(host)}"
         )
     if ":" in host:
         try:
             ipaddress.IPv6Address(host)
         except ValueError:
             raise ValueError(
-                f"{quoted(host)} is no IP address; a port goes into the key port"
+                f"{quoted(host)} is not a valid IP address; write the port in the "
+                "key port"
             ) from None

@@ -24,9 +24,11 @@ class FieldRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     set: Annotated[
         dict[str, str],
-        Meta(description="Fields to set; a field of that name is replaced."),
+        Meta(
+            description="Fields to set; existing fields of the same name are replaced."
+        ),
     ] = {}
-    remove: Annotated[list[str], Meta(description="Names of fields to leave out.")] = []
+    remove: Annotated[list[str], Meta(description="Names of fields to remove.")] = []
 
     def __repr__(self) -> str:
         """Without the values: a representation may end up in a log."""
@@ -38,10 +40,10 @@ class HeaderRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Field changes of a route, in both directions."""
 
     request: Annotated[
-        FieldRules, Meta(description="Changes to fields sent to the upstream.")
+        FieldRules, Meta(description="Changes to header fields sent to the upstream.")
     ] = FieldRules()
     response: Annotated[
-        FieldRules, Meta(description="Changes to fields sent to the client.")
+        FieldRules, Meta(description="Changes to header fields sent to the client.")
     ] = FieldRules()
 
 
@@ -50,199 +52,208 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     ws: Annotated[
         bool,
-        Meta(description="Tunnel requests that ask for an Upgrade (WebSocket)."),
+        Meta(description="Tunnel Upgrade requests (WebSocket)."),
     ] = False
     change_origin: Annotated[
         bool,
         Meta(
-            description="Send the target's host as Host, and its origin in the "
-            "Destination of WebDAV. false: what the client sent goes on."
+            description="Send the target's host as Host, and its origin in the WebDAV "
+            "Destination header. false: pass on what the client sent."
         ),
     ] = False
     decode: Annotated[
         Decode,
         Meta(
             description="Which compressed responses are decoded, piece by piece. "
-            "streams: those in which a stream can be hidden: no Content-Length, and "
-            "a stream type, or neither Accept-Ranges nor the type of a compressed "
-            "file. unless-no-transform: all. Both leave alone what says "
-            "Cache-Control: no-transform (RFC 9110 §7.7)."
+            "streams: responses that may hide a stream: without Content-Length, and "
+            "either of a streaming type, or without Accept-Ranges and not a "
+            "compressed file. unless-no-transform: all responses. Neither decodes a "
+            "response with Cache-Control: no-transform (RFC 9110 §7.7)."
         ),
     ] = "streams"
     accept_encoding: Annotated[
         AcceptEncoding,
         Meta(
-            description="The Accept-Encoding sent to the upstream. identity: none of "
-            "its responses should be compressed. client: the client's own, as it "
-            "came, where a signature covers it (AWS SigV4); a client that sends none "
-            "has identity sent."
+            description="Which Accept-Encoding is sent to the upstream. identity: ask "
+            "for uncompressed responses. client: pass on the value of the client "
+            "unchanged, for requests whose signature covers it (AWS SigV4); if the "
+            "client sends none, send identity."
         ),
     ] = "identity"
     trust_forwarded: Annotated[
         bool,
         Meta(
-            description="Append to the client's X-Forwarded-For and keep its "
-            "X-Forwarded-Proto and X-Forwarded-Host, instead of replacing them. "
-            "Only for clients that are proxies of your own."
+            description="Append to the X-Forwarded-For of the client and keep its "
+            "X-Forwarded-Proto and X-Forwarded-Host, instead of replacing them. Only "
+            "for clients that are your own proxies."
         ),
     ] = False
     rewrite_origin: Annotated[
         bool,
         Meta(
             description="Send the target's origin as Origin, in place of the "
-            "client's. It defeats the check against forged requests that the "
-            "upstream makes of it."
+            "client's. This disables any CSRF check that the upstream bases on "
+            "Origin."
         ),
     ] = False
     redirect_rewrite: Annotated[
         bool | None,
         Meta(
-            description="Rewrite Location and Content-Location that point at the "
-            "target: they get the public scheme and host, and the prefix back "
-            "that path_rewrite took off."
+            description="Rewrite Location and Content-Location when they point to the "
+            "target: insert the public scheme and host, and restore the prefix that "
+            "path_rewrite removed."
         ),
     ] = None
     cookie_domain_rewrite: Annotated[
         dict[str, str],
         Meta(
-            description='Domain of Set-Cookie: old = new, "*" for any; "" takes it '
-            'out. A string alone is meant for any: { "*" = string }.'
+            description='Rewrite the Domain of Set-Cookie: old = new; "*" matches any '
+            'domain, and "" as the new value removes the attribute. A plain string '
+            'stands for { "*" = string }.'
         ),
     ] = {}
     cookie_path_rewrite: Annotated[
         dict[str, str],
         Meta(
-            description='Path of Set-Cookie: old = new, "*" for any; "" takes it '
-            'out. A string alone is meant for any: { "*" = string }.'
+            description='Rewrite the Path of Set-Cookie: old = new; "*" matches any '
+            'path, and "" as the new value removes the attribute. A plain string '
+            'stands for { "*" = string }.'
         ),
     ] = {}
     cookie_secure: Annotated[
         CookieSecure,
         Meta(
-            description="strip: take Secure out of Set-Cookie, and with it "
-            "Partitioned and SameSite=None, which need it. For clients that "
-            "come by plain HTTP."
+            description="strip: remove Secure from Set-Cookie, together with "
+            "Partitioned and SameSite=None, which require it. For clients that use "
+            "plain HTTP."
         ),
     ] = "keep"
     headers: Annotated[
-        HeaderRules, Meta(description="Fields to set and to remove.")
+        HeaderRules, Meta(description="Header fields to set and remove.")
     ] = HeaderRules()
     verify: Annotated[
         bool,
         Meta(
-            description="Check the certificate of an https target: who signed it, "
-            "its dates, its host. false: for tests only."
+            description="Verify the certificate of an https target: issuer, validity "
+            "dates and host name. false: for tests only."
         ),
     ] = True
     ca_file: Annotated[
         str,
         Meta(
-            description="PEM file with the authorities that may sign the "
-            "certificate of an https target, relative to this file. "
-            "Empty: those of the system."
+            description="PEM file with the CA certificates that may sign the "
+            "certificate of an https target, relative to this file. Empty: the CAs of "
+            "the system."
         ),
     ] = ""
     connect_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="To reach the upstream: name look-up, TCP and TLS together; "
-            "of each attempt."
+            description="Time limit for each attempt to connect to the upstream: DNS "
+            "lookup, TCP and TLS together."
         ),
     ] = 10.0
     connect_retry_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long a request waits for an upstream that refuses "
-            "connections (it is restarting) before it is answered with 503. "
-            "0: 502 at once."
+            description="How long to retry an upstream that refuses connections "
+            "(because it is restarting) before the request is answered with 503. 0: "
+            "answer 502 immediately."
         ),
     ] = 0.0
     first_byte_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="From the end of the request to the response head; or as "
-            "long as the upstream takes none of the request body that waits for it."
+            description="Time limit from the end of the request to the response head. "
+            "Also limits how long the upstream may read nothing of a waiting request "
+            "body."
         ),
     ] = 600.0
     idle_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="Silence of the upstream inside a response or a tunnel. "
-            "0: a stream may be silent for ever."
+            description="How long the upstream may send nothing inside a response or "
+            "a tunnel. 0: no limit."
         ),
     ] = 0.0
     stall_warning_seconds: Annotated[
         Seconds,
         Meta(
-            description="Silence of the upstream inside a stream after which the log "
-            "and the inspector say so. Nothing is cut. 0: never."
+            description="After how long a silence of the upstream inside a stream the "
+            "log and the inspector warn. Nothing is cut. 0: never."
         ),
     ] = 0.0
     server_timing: Annotated[
         bool,
         Meta(
-            description="Send Server-Timing with each response: how long the proxy "
+            description="Add Server-Timing to each response: how long the proxy "
             "itself took, and how long it waited for the upstream."
         ),
     ] = False
     max_duration_seconds: Annotated[
-        Seconds, Meta(description="The whole exchange, from its first byte.")
+        Seconds,
+        Meta(description="Time limit for the whole exchange, from its first byte."),
     ] = 0.0
     on_upstream_failure: Annotated[
         OnUpstreamFailure,
         Meta(
-            description="How an event stream ends whose upstream fails after the "
-            "head. abort: the connection breaks. event: an event of type error, "
-            "then the end; inside an event, abort all the same."
+            description="How an event stream ends when its upstream fails after the "
+            "head. abort: the connection is aborted. event: send an event of type "
+            "error, then end the response; in the middle of an event, abort."
         ),
     ] = "abort"
     upstream_keepalive_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long an unused upstream connection is kept. Below the "
-            "5 s after which Node and uvicorn close theirs. 0: none is kept."
+            description="How long an idle upstream connection is kept. The default is "
+            "below the 5 s after which Node and uvicorn close theirs. 0: do not keep "
+            "connections."
         ),
     ] = 4.0
     max_body_bytes: Annotated[
         Bytes,
         Meta(
-            description="Body of one request (413). One whose Content-Length says "
-            "more never reaches the upstream."
+            description="Maximum size of one request body (413). A request with a "
+            "larger Content-Length is never sent to the upstream."
         ),
     ] = 0
     max_buffer_bytes: Annotated[
         int,
         Meta(
-            description="Bytes of one body that may wait for a slow peer, in either "
-            "direction, before the other side is read no more.",
+            description="How many bytes of one body may wait for a slow peer, in "
+            "either direction, before the proxy stops reading from the other side.",
             ge=1024,
         ),
     ] = 64 * 1024
     max_decoding_ratio: Annotated[
         Bytes,
         Meta(
-            description="How many times its size a piece of a compressed response "
-            "may have when decoded, beyond the first MiB."
+            description="How many times larger than its compressed size a piece of a "
+            "response may be after decoding. Applies after the first MiB."
         ),
     ] = 1000
     max_response_head_bytes: Annotated[
-        Bytes, Meta(description="Status line and fields of one response (502).")
+        Bytes,
+        Meta(
+            description="Maximum size of the status line and header fields of one "
+            "response (502)."
+        ),
     ] = 256 * 1024
 
     upstream_parsing: Annotated[
         UpstreamParsing,
         Meta(
-            description="strict: a response that two readers could read in two ways "
-            "is refused. lenient, for old upstreams that nobody else speaks through: "
-            "a bare LF, space before a colon, padded chunk sizes, ICY 200 OK and an "
-            "end of TLS without close_notify are taken."
+            description="strict: refuse any response that can be parsed in two ways. "
+            "lenient: for old upstreams that only this proxy talks to; accept a bare "
+            "LF, a space before a colon, padded chunk sizes, ICY 200 OK, and the end "
+            "of TLS without close_notify."
         ),
     ] = "strict"
     max_interim_per_second: Annotated[
         Bytes,
         Meta(
-            description="1xx responses before the final one, such as the progress of "
-            "a long upload: so many a second on average, after the first 32 (502)."
+            description="Maximum average rate of 1xx responses before the final one, "
+            "such as the progress of a long upload, after the first 32 (502)."
         ),
     ] = 20
 
@@ -261,15 +272,15 @@ class Route(RouteOptions, frozen=True, kw_only=True, forbid_unknown_fields=True)
     targets: Annotated[
         tuple[Target, ...],
         Meta(
-            description="Address of the upstream: http, https, ws, wss, "
-            "or unix:/path/to.sock. Several: the one with the fewest open "
-            "exchanges is asked."
+            description="URL of the upstream: http, https, ws, wss, or "
+            "unix:/path/to.sock. With several, each request goes to the one with the "
+            "fewest open exchanges."
         ),
     ] = field(name="target")
     path_rewrite: Annotated[
         dict[str, str],
         Meta(
-            description="Regular expression = replacement, tried in order on path "
-            "and query; the first that matches applies. None: the path goes unchanged."
+            description="Regular expression = replacement, tried in order on path and "
+            "query; the first match applies. Empty: the path is not changed."
         ),
     ] = {}

@@ -150,24 +150,26 @@ def check_prefix(prefix: str) -> None:
     if not prefix.startswith("/"):
         better = quoted(re.sub(r"^\^?/*", "/", prefix))
         raise ValueError(
-            f'expected a path that begins with "/", no pattern: write {better}'
+            f'expected a path that begins with "/", not a pattern: write {better}'
         )
     if prefix != "/" and prefix.endswith("/"):
         better = quoted(prefix.rstrip("/") or "/")
-        raise ValueError(f'a prefix does not end in "/": write {better}')
+        raise ValueError(f'a prefix must not end with "/": write {better}')
     if "*" in prefix:
-        raise ValueError("a prefix has no wildcards: it matches every path below it")
+        raise ValueError(
+            "a prefix cannot contain wildcards: it already matches every path below it"
+        )
     if "?" in prefix or "#" in prefix:
-        raise ValueError("a prefix has no query and no fragment: leave ? and # out")
+        raise ValueError("a prefix cannot contain a query or fragment: remove ? and #")
     if re.search(r"[\x00-\x20\x7f]", prefix):
-        raise ValueError("a prefix holds no spaces and no control characters")
+        raise ValueError("a prefix cannot contain spaces or control characters")
     if PATH.fullmatch(prefix) is None:
         sent = quote(STRAY_PERCENT.sub("%25", prefix), safe="/%!$&'()+,;=:@~")
         raise ValueError(
-            f"a prefix is written as it is sent, percent-encoded: {quoted(sent)}"
+            f"a prefix must be percent-encoded, as it is sent: {quoted(sent)}"
         )
     if {".", ".."} & set(normal_prefix(prefix).split("/")):
-        raise ValueError("a prefix has no dot segments: leave /./ and /../ out")
+        raise ValueError("a prefix cannot contain dot segments: remove /./ and /../")
 
 
 def normal_prefix(prefix: str) -> str:
@@ -210,9 +212,9 @@ def compiled(pattern: str) -> re.Pattern[str]:
             warnings.simplefilter("error", FutureWarning)
             return re.compile(pattern)
     except (re.error, OverflowError, RecursionError, FutureWarning) as error:
-        advice = "; a named group is (?P<name>…)" if "(?<" in pattern else ""
+        advice = "; write a named group as (?P<name>…)" if "(?<" in pattern else ""
         raise ValueError(
-            f"the regular expression does not compile: {error}{advice}"
+            f"the regular expression is not valid: {error}{advice}"
         ) from error
 
 
@@ -222,4 +224,4 @@ def groups_in_words(expression: re.Pattern[str]) -> str:
     groups = [
         names.get(number, f"${number}") for number in range(1, expression.groups + 1)
     ]
-    return f"only {', '.join(groups)}" if groups else "no group"
+    return f"only {', '.join(groups)}" if groups else "no groups"

@@ -32,7 +32,7 @@ DEFINITIONS: Schema = {
     "reference": {
         "type": "string",
         "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^{}]*)?\}",
-        "description": "A variable of the environment: ${NAME} or ${NAME:-default}.",
+        "description": "An environment variable: ${NAME} or ${NAME:-default}.",
     }
 }
 # Any scheme: which ones there are is told better by a fault.
@@ -51,10 +51,10 @@ def schema() -> Schema:
     """The schema of a whole file."""
     tables = {name: table(model) for name, model in PLAIN_TABLES.items()}
     tables[DEFAULTS] = table(RouteOptions)
-    tables[DEFAULTS]["description"] = "What every route starts from."
+    tables[DEFAULTS]["description"] = "Default options for every route."
     route = table(Route)
     route["required"] = ["target"]
-    route["description"] = "A route. Its name is the prefix that it takes."
+    route["description"] = "A route. The table name is its path prefix."
     return {
         "$schema": DIALECT,
         "title": TITLE,
@@ -65,7 +65,8 @@ def schema() -> Schema:
         "properties": {
             **tables,
             "routes": {
-                "description": 'Each [routes."/prefix"]; the longest prefix wins.',
+                "description": 'One table for each route, [routes."/prefix"]; the '
+                "longest matching prefix wins.",
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": PREFIX},
@@ -100,7 +101,7 @@ def key(each: msgspec.structs.FieldInfo) -> Schema:
     described |= make() if make else plain(each.type)
     default = default_of(each)
     if default is None:
-        described["description"] += " Default: as change_origin."
+        described["description"] += " Default: the value of change_origin."
     elif default is not msgspec.NODEFAULT:
         described["default"] = default
     return described

@@ -68,7 +68,7 @@ def parse_target(text: str) -> Target:
     """
     shown = repr(CREDENTIALS.sub("//****@", text))
     if CONTROL.search(text) or (" " in text and not text.startswith(UNIX)):
-        raise ValueError(f"{shown} holds a space or a control character")
+        raise ValueError(f"{shown} contains a space or a control character")
     if text.startswith(UNIX):
         socket_path = text[len(UNIX) :]
         if not socket_path.startswith("/"):
@@ -78,15 +78,18 @@ def parse_target(text: str) -> Target:
         url = URL(text)
     except ValueError as error:
         reason = str(error).removeprefix("Invalid URL: ").rstrip(".")
-        raise ValueError(f"{shown} is no address ({reason}): {ACCEPTED}") from error
+        raise ValueError(
+            f"{shown} is not a valid address ({reason}): {ACCEPTED}"
+        ) from error
     if url.scheme not in SCHEMES or not url.raw_host:
-        raise ValueError(f"{shown} is no address of an upstream: {ACCEPTED}")
+        raise ValueError(f"{shown} is not a valid upstream address: {ACCEPTED}")
     if url.user is not None or url.password is not None:
         raise ValueError(
-            "credentials in the address: set headers.request.set.Authorization instead"
+            "credentials are not allowed in the address: set "
+            "headers.request.set.Authorization instead"
         )
     if "?" in text or "#" in text:
-        raise ValueError(f"{shown}: a target has no query and no fragment")
+        raise ValueError(f"{shown}: a target cannot have a query or fragment")
     return from_url(url, text)
 
 
@@ -96,13 +99,13 @@ def from_url(url: URL, text: str) -> Target:
     default_port = DEFAULT_PORTS[scheme]
     port = default_port if url.explicit_port is None else url.explicit_port
     if port == 0:
-        raise ValueError(f"{text!r}: a port from 1 to 65535 is expected, got 0")
+        raise ValueError(f"{text!r}: expected a port from 1 to 65535, got 0")
     # An interface name (fe80::1%eth0) is for this machine only: never in Host.
     host = (url.raw_host or "").replace("%25", "%")
     bare, _, _ = host.partition("%")
     authority = f"[{bare}]" if is_ipv6(bare) else host
     if authority == host and HOST_NAME.fullmatch(host) is None:
-        raise ValueError(f"{text!r}: {host!r} is no host name and no IP address")
+        raise ValueError(f"{text!r}: {host!r} is not a valid host name or IP address")
     if port != default_port:
         authority = f"{authority}:{port}"
     return Target(

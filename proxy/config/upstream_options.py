@@ -21,7 +21,9 @@ def read_targets(reader: Reader, table: str, raw: object) -> Entries:
         found = read_target(reader, table, "target", raw)
         return {"target": replace(found, value=(found.value,))} if found else {}
     if not raw:
-        reader.fault(table, "target", "expected at least one address, got none")
+        reader.fault(
+            table, "target", "expected at least one address, got an empty list"
+        )
         return {}
     entries = []
     for position, content in enumerate(raw, start=1):
@@ -34,7 +36,11 @@ def read_targets(reader: Reader, table: str, raw: object) -> Entries:
             entries.append(entry)
             twin = same_place(entry.value, [each.value for each in entries[:-1]])
             if twin is not None:
-                reader.fault(table, key, f"the same address as {twin}: name it once")
+                reader.fault(
+                    table,
+                    key,
+                    f"the same address as {twin}: list each address only once",
+                )
     if len(entries) < len(raw):
         return {}
     origins = dict.fromkeys(entry.source for entry in entries)
@@ -87,10 +93,10 @@ def check_ca_file(path: str) -> None:
         context.load_verify_locations(path)
     except ssl.SSLError:
         raise ValueError(
-            f"{path} holds no certificate: expected PEM, -----BEGIN CERTIFICATE-----"
+            f"{path} contains no certificate: expected PEM, -----BEGIN CERTIFICATE-----"
         ) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ValueError(f"{path} cannot be read: {reason}") from error
     except ValueError as error:  # a NUL in the path
-        raise ValueError(f"{path!r} is no path: {error}") from error
+        raise ValueError(f"{path!r} is not a valid path: {error}") from error

@@ -38,5 +38,5 @@ def check_workers(
             "server",
             "workers",
             f"{entry.value} workers cannot share a port on this system "
-            f"({sys.platform} has no SO_REUSEPORT, or no fork): leave it at 1",
+            f"({sys.platform} has no SO_REUSEPORT or no fork): set it to 1",
         )

@@ -77,7 +77,7 @@ class Dial:
         except Exception as error:
             if self.task is asyncio.current_task():
                 self.task = None
-            self.caller.crashed("a connection to an upstream", error)
+            self.caller.crashed("connecting to an upstream", error)
 
     def cancel(self) -> None:
         """Give up the attempt that runs."""

@@ -148,7 +148,7 @@ class Exchange:
         try:
             now = self.compiled.clock()
         except Exception as fault:  # nothing may be in the way of an end
-            report("the clock", fault)
+            report("the timer of an exchange", fault)
             now = self.phase_began
         self.timeline.end(now, ending, error)
         self.client.detach()
@@ -205,7 +205,7 @@ class Exchange:
             else:
                 self.answer(error)
         except Exception as fault:
-            report("the answer to a failure", fault)
+            report("sending an error response", fault)
             self.abort_client()
         self.notify()
         if last_event or not head_sent:
@@ -252,7 +252,7 @@ class Exchange:
                 client.send_piece(body)
             client.flush_head()
         except Exception as fault:
-            report("our own answer to a request", fault)
+            report("sending a response of the proxy itself", fault)
             self.abort_client()
 
     def client_left(self, error: ClientError | InternalError) -> None:
@@ -275,7 +275,7 @@ class Exchange:
         try:
             self.fail(InternalError())
         except Exception as again:
-            report("the end of an exchange", again)
+            report("ending an exchange", again)
             self.client_left(InternalError())
 
     # -- the process ends: see `server.drain`
@@ -305,7 +305,9 @@ class Exchange:
 
     def cut(self) -> None:
         """End it as it is: a clean end would say that the response is complete."""
-        self.fail(ShuttingDown("the proxy is shutting down, drain_seconds are over"))
+        self.fail(
+            ShuttingDown("the proxy is shutting down and drain_seconds have passed")
+        )
 
     def end_stream(self, error: ShuttingDown) -> None:
         """End the response as if it were complete."""
@@ -315,7 +317,7 @@ class Exchange:
         try:
             client.send_end([])
         except Exception as fault:
-            report("the end of a stream at an event", fault)
+            report("ending a stream at an event boundary", fault)
             self.abort_client()
         self.notify()
         client.finish()

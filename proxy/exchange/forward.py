@@ -84,7 +84,10 @@ class Forward:
         head, client, compiled = exchange.head, exchange.client, exchange.compiled
         try:
             if head.method == b"CONNECT":
-                raise MethodNotSupported("CONNECT: this proxy is not a forward proxy")
+                raise MethodNotSupported(
+                    "CONNECT is not supported: this is a reverse proxy, not a "
+                    "forward proxy"
+                )
             where = destination(head)
             body = client.open_body()
         except ClientError as error:
@@ -122,7 +125,9 @@ class Forward:
         exchange = self.exchange
         client = exchange.client
         if exchange.head.method == b"TRACE":
-            raise MethodNotAllowed("TRACE with Max-Forwards: 0 is not answered here")
+            raise MethodNotAllowed(
+                "TRACE with Max-Forwards: 0 is not supported by this proxy"
+            )
         if not client.request_complete:
             client.end_after_response()
         exchange.send_own(plan_options(client.terms, http_date()), b"")
@@ -139,7 +144,7 @@ class Forward:
         if upgrade and not route.route.ws:
             upgrade = False
             log.info(
-                "route %s: the client asked for an upgrade to %s, sent on as "
+                "route %s: the client asked for an upgrade to %s, forwarded as "
                 "plain HTTP; set ws = true on this route to tunnel it",
                 route.prefix,
                 shown(exchange.head.get(b"upgrade") or b""),
@@ -284,10 +289,13 @@ class Forward:
         exchange = self.exchange
         client, clock = exchange.client, exchange.compiled.clock
         if not call.upgrade or not is_agreed(exchange.head, head):
-            raise MalformedResponse("the upstream switched protocols unasked")
+            raise MalformedResponse(
+                "the upstream switched protocols without being asked"
+            )
         if not client.request_complete:  # its rest would become raw bytes
             raise MalformedResponse(
-                "the upstream switched protocols within the request (RFC 9110 §7.8)"
+                "the upstream switched protocols before the request was complete "
+                "(RFC 9110 §7.8)"
             )
         exchange.phase, exchange.phase_began = TUNNEL, clock()
         exchange.timeline.stream = True

@@ -56,9 +56,11 @@ class GracefulEnd:
                 return
             if self.slot.reached:
                 exchange.end_stream(
-                    ShuttingDown("drain_seconds are over: ended at an event")
+                    ShuttingDown(
+                        "drain_seconds have passed: ended at an event boundary"
+                    )
                 )
             else:  # more came in the same turn
                 self.begin()
         except Exception as error:
-            exchange.crashed("the end of a stream at an event", error)
+            exchange.crashed("ending a stream at an event boundary", error)

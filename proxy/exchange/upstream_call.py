@@ -298,7 +298,7 @@ class UpstreamCall:
             else:
                 connection.drop()
         except Exception as error:
-            report("the return of an upstream's connection", error)
+            report("returning an upstream connection to the pool", error)
             connection.abort()
 
     def abort(self) -> None:

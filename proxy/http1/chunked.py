@@ -49,8 +49,8 @@ MAX_EXTENSIONS = 16 * 1024  # bytes, over one body
 CHUNKS_AT_ONCE = 2048
 MAX_TRAILERS = 16 * 1024  # bytes, the empty line included
 
-LINE_TOO_LONG = "chunk-size line beyond the bound"
-TRAILERS_TOO_LONG = "trailers beyond the bound"
+LINE_TOO_LONG = "chunk-size line exceeds the limit"
+TRAILERS_TOO_LONG = "trailers exceed the limit"
 
 SIZE, DATA, DATA_END, TRAILERS = range(4)
 
@@ -163,7 +163,7 @@ class ChunkedBody:
             if len(line[0]) > MAX_CHUNK_LINE:
                 self.error = LINE_TOO_LONG
             elif self.extensions > MAX_EXTENSIONS:
-                self.error = "chunk extensions beyond the bound"
+                self.error = "chunk extensions exceed the limit"
         self.remaining = size = int(digits, 16)
         if self.error is None:
             self.state = DATA if size else TRAILERS
@@ -254,7 +254,7 @@ def short_chunks(
 def chunk(piece: bytes) -> bytes:
     """One piece as one chunk. An empty piece would be the last chunk: refused."""
     if not piece:
-        raise ValueError("an empty piece has no chunk")
+        raise ValueError("an empty piece cannot be sent as a chunk")
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 

@@ -114,9 +114,9 @@ def field_fault(section: bytes) -> str:
         if not colon:
             return f"field line without a colon: {shown(line)}"
         if name != name.rstrip(b" \t"):
-            return f"white space before the colon of field {shown(name.rstrip())}"
+            return f"whitespace before the colon of field {shown(name.rstrip())}"
         return f"invalid field name {shown(name)}"
-    return "the last field line has no CRLF"
+    return "the last field line does not end with CRLF"
 
 
 def shown(data: bytes | bytearray, limit: int = 40) -> str:

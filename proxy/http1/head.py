@@ -173,7 +173,7 @@ def check_incomplete_request(data: bytes | bytearray, seen: int) -> None:
         MalformedRequest, VersionNotSupported.
     """
     if data.startswith(TLS_HANDSHAKE):
-        raise MalformedRequest("TLS on the plain HTTP port: write http:// there")
+        raise MalformedRequest("TLS on the plain HTTP port: use http:// in the URL")
     # The line first, as in a whole head: the verdict is the same at any cut.
     end_of_line = data.find(b"\r\n")
     if end_of_line >= 0 and end_of_line + 2 > seen:
@@ -197,7 +197,7 @@ def request_line_fault(data: bytes | bytearray) -> str:
     if not re.fullmatch(TOKEN + rb"+", method):
         return f"invalid method {shown(method)}"
     if b"#" in target:
-        return "a fragment (#) does not belong in a request"
+        return "a fragment (#) is not allowed in a request target"
     if b"\t" in target:
         return f"a tab in the request target {shown(target)}"
     return f"invalid version {shown(version)}"

@@ -171,7 +171,7 @@ class OwnResponse:
             return
         try:
             if not self.begun:
-                refuse(self, 500, "internal error; the proxy's log has more")
+                refuse(self, 500, "internal error; see the proxy's log for details")
                 return
             self.close()
         except Exception as again:

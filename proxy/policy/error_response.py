@@ -19,19 +19,22 @@ from proxy.policy.header_fields import ALLOW, PSEUDONYM
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
 
 ADVICE = {
-    "connection_refused": "Start the upstream, or correct the route's target.",
-    "dns_error": "Check the host name in the route's target.",
+    "connection_refused": "Start the upstream, or correct the target of the route.",
+    "dns_error": "Check the host name in the target of the route.",
     "connection_timeout": "Check that the target is reachable, "
     "or raise connect_timeout_seconds.",
-    "http_response_timeout": "See why the upstream is silent, "
-    "or raise the limit that is named.",
-    "destination_unavailable": "Try again soon; start the upstream, "
-    "or raise connect_retry_seconds.",
-    "tls_protocol_error": "Check the scheme and the port of the target.",
-    "tls_certificate_error": "Check the target's certificate and its https address.",
-    "proxy_loop_detected": "Give this path a route of its own, "
-    "or take it out of the target's proxy settings.",
-    "destination_not_found": "Add a route for this path, or correct the address.",
+    "http_response_timeout": (
+        "Find out why the upstream is silent, or raise the limit named above."
+    ),
+    "destination_unavailable": (
+        "Try again shortly; start the upstream, or raise connect_retry_seconds."
+    ),
+    "tls_protocol_error": "Check the scheme and port of the target.",
+    "tls_certificate_error": "Check the certificate of the target and its https URL.",
+    "proxy_loop_detected": (
+        "Add a route for this path, or remove it from the proxy settings of the target."
+    ),
+    "destination_not_found": "Add a route for this path, or correct the URL.",
 }
 
 

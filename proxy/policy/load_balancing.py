@@ -115,5 +115,5 @@ class Attempts(Generic[C]):
                 "(connect_retry_seconds)"
             )
         if len(self.tried) > 1:
-            return type(error)(f"{error}; the last of {len(self.tried)} targets tried")
+            return type(error)(f"{error}; {len(self.tried)} targets were tried")
         return error

@@ -40,6 +40,6 @@ def check_loop(head: Head, route: Route) -> None:
     if passes(head) >= MOST_PASSES:
         targets = ", ".join(map(str, route.targets))
         raise LoopDetected(
-            f"route {route.prefix}: {targets} sends requests back here; this one "
-            f"has come through {MOST_PASSES} times (Via)"
+            f"route {route.prefix}: {targets} sends requests back to this proxy; "
+            f"this one has passed through {MOST_PASSES} times (Via)"
         )

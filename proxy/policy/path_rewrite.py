@@ -79,4 +79,4 @@ def check_rewritten(rules: Rules, path: bytes) -> None:
     """
     if rules and (b"." in path or b"%" in path):
         rest = rewrite_path(rules, path).partition(b"?")[0]
-        check_path(path, rest, "the target once path_rewrite is applied")
+        check_path(path, rest, "the request target after path_rewrite")

@@ -55,7 +55,7 @@ class Router(Generic[T]):
             if bare.startswith(prefix):
                 rest = bare[len(prefix) :]
                 if rest[:1] in (b"", b"/"):
-                    check_path(bare, rest, "the route's prefix")
+                    check_path(bare, rest, "the prefix of the route")
                     return route
         raise NoRoute(
             f"no route for {shown(bare, 200)}; configured: {', '.join(self.prefixes)}"
@@ -70,7 +70,7 @@ def destination(head: RequestHead) -> Destination:
     """
     host = head.index.get(b"host")
     if host is None and head.version != "1.0":
-        raise MalformedRequest("the Host field is missing (RFC 9112 §3.2)")
+        raise MalformedRequest("the Host header is missing (RFC 9112 §3.2)")
     if host is not None and not is_authority(host):
         raise MalformedRequest(f"invalid or repeated Host {shown(host)}")
     target = head.target

@@ -109,6 +109,6 @@ def check_interim(count: int, seconds: float, rate: int) -> None:
     """
     if rate and count > INTERIM_BURST + rate * seconds:
         raise MalformedResponse(
-            f"{count} responses of 1xx within {seconds:.1f} s: more than {rate} a "
+            f"{count} 1xx responses within {seconds:.1f} s: more than {rate} a "
             "second (max_interim_per_second)"
         )

@@ -51,7 +51,7 @@ def exceeded(
         if 0 < limits.first_byte_timeout_seconds <= waited:
             if untaken:
                 return UploadStalled(
-                    f"the upstream took none of {untaken} bytes of the request body "
+                    f"the upstream read none of {untaken} bytes of the request body "
                     f"for {waited:.1f} s (first_byte_timeout_seconds)"
                 )
             return FirstByteTimeout(

@@ -104,7 +104,9 @@ class GzipDecoder:
         elif self.members:
             self.over = True  # a line end of a script, say: as browsers have it
         else:
-            raise DecodingError("gzip: no gzip header where a member begins")
+            raise DecodingError(
+                "gzip: the gzip header at the start of a member is missing"
+            )
         return self.member
 
 
@@ -243,7 +245,7 @@ def decode_each(
             allowed -= len(step)
             if allowed < 0 and max_ratio:
                 raise DecodingError(
-                    f"a piece of {size} bytes has more than {max_ratio} times "
+                    f"a piece of {size} bytes decodes to more than {max_ratio} times "
                     "its size (max_decoding_ratio)"
                 )
             yield step

@@ -103,7 +103,7 @@ class Capture:
     def failed(self, error: Exception) -> None:
         """The record has raised: it is told nothing more."""
         self.record = NoRecord()
-        report("the capture of a piece", error)
+        report("capturing a piece", error)
 
     def over(self) -> None:
         """The exchange has ended."""

@@ -104,7 +104,7 @@ class ClientConnection(TimedConnection):
             self.wait(self.limits.head_timeout_seconds)
             self.handler.opened(self)
         except Exception as error:
-            self.crashed("the start of a client's connection", error)
+            self.crashed("opening a client connection", error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -115,11 +115,11 @@ class ClientConnection(TimedConnection):
         try:
             self.leave("the client closed the connection")
         except Exception as error:
-            report("the end of a client's connection", error)
+            report("closing a client connection", error)
         try:
             self.handler.closed(self)
         except Exception as error:
-            report("the account of a client's connection", error)
+            report("accounting for a client connection", error)
 
     def eof_received(self) -> bool:
         """The client sent FIN: it has left, unless it is in a tunnel.
@@ -135,7 +135,7 @@ class ClientConnection(TimedConnection):
             if not self.closed and not self.transport.can_write_eof():
                 self.linger()  # the loop sends what waits, and closes TLS
         except Exception as error:
-            self.crashed("the end of what a client sends", error)
+            self.crashed("handling the end of a client's data", error)
         return False
 
     def drain(self) -> None:
@@ -166,7 +166,7 @@ class ClientConnection(TimedConnection):
                 self.heard = True
                 self.count_read(data)
         except Exception as error:
-            self.crashed("the reading of a client", error)
+            self.crashed("reading from a client", error)
 
     def read_heads(self) -> None:
         """Begin exchanges from the bytes at hand, one after the other.
@@ -188,7 +188,7 @@ class ClientConnection(TimedConnection):
                     self.rest()
                     break
         except Exception as error:
-            self.crashed("the begin of a request", error)
+            self.crashed("starting a request", error)
         finally:
             self.parsing = False
         # Of requests that have to wait, no more than a bounded heap is read.
@@ -351,7 +351,7 @@ class ClientConnection(TimedConnection):
             self.state = HEAD
             self.wait(self.limits.keepalive_timeout_seconds)
         except Exception as error:  # none of the exchange that is over
-            report("the way to a client's next request", error)
+            report("moving on to a client's next request", error)
             self.hang_up(ended=True)  # after the response, which is complete
             return
         if self.ahead or self.paused:

@@ -134,7 +134,7 @@ class TimedConnection(Connection):
             try:
                 self.refuse(InternalError())
             except Exception as again:
-                report("the answer to an internal error", again)
+                report("answering an internal error", again)
                 self.abort()
         else:
             self.abort()
@@ -234,7 +234,7 @@ class TimedConnection(Connection):
             exchange, self.exchange = self.exchange, None  # what raises is told to it
             exchange.client_left(
                 ClientStalled(
-                    f"the client took none of {unsent} bytes for {limit:g} s "
+                    f"the client read none of {unsent} bytes for {limit:g} s "
                     "(write_timeout_seconds)"
                 )
             )
@@ -252,7 +252,7 @@ class TimedConnection(Connection):
         elif now >= self.body_deadline and self.exchange is not None:
             self.exchange.fail(
                 RequestTimeout(
-                    f"the client sent nothing of its request body for {limit:g} s "
+                    f"the client sent no part of its request body for {limit:g} s "
                     "(body_timeout_seconds)"
                 )
             )

@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
             ):
                 self.transport.resume_reading()
         except Exception as error:
-            self.crashed("what was left for the next turn", error)
+            self.crashed("work deferred to the next turn of the event loop", error)
 
     def go_on(self) -> None:
         """Do what was left for this turn; what nobody wants any more is dropped."""
@@ -266,7 +266,7 @@ class Connection(asyncio.Protocol):
             self.peer_blocked()
         except Exception as error:
             # In a turn of its own: a piece is being written at the moment.
-            place = "a pause in writing"
+            place = "pausing writes"
             asyncio.get_running_loop().call_soon(self.crashed, place, error)
 
     def resume_writing(self) -> None:
@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
         try:
             self.peer_ready()
         except Exception as error:
-            self.crashed("a resumption of writing", error)
+            self.crashed("resuming writes", error)
 
     def peer_blocked(self) -> None:
         """The peer does not read what waits for it."""

@@ -188,15 +188,15 @@ def unreachable(
     number = getattr(fault, "errno", None)
     if number in EXHAUSTED:
         return DescriptorsExhausted(
-            "the proxy has no file descriptor left to connect with: its limit is "
+            "the proxy has no free file descriptor for a connection: its limit is "
             f"{limit()} (ulimit -n)"
         )
     if number == errno.ENOENT:
-        return UpstreamRefused(f"nothing listens at {tried}: no such socket")
+        return UpstreamRefused(f"nothing listens at {tried}: the socket does not exist")
     if number == errno.EACCES and tried.startswith("unix:"):
         return UpstreamUnreachable(
-            f"{tried} is closed to the proxy: permission denied; a client of a "
-            "socket needs the right to write to it"
+            f"{tried}: permission denied: the proxy needs write permission on the "
+            "socket to connect"
         )
     # Where addresses failed for different reasons (::1 is off, 127.0.0.1
     # refuses) the library names all and has no number: one refusal decides.

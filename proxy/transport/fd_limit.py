@@ -44,7 +44,7 @@ def raise_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError):  # macOS has a bound of its own besides
-        log.debug("the limit on descriptors stays at %d", limit())
+        log.debug("the file descriptor limit stays at %d", limit())
 
 
 class FdLimit:
@@ -100,8 +100,9 @@ class FdLimit:
         self.refused += 1
         if self.refused == 1:
             log.warning(
-                "file descriptors run short: of %d (RLIMIT_NOFILE, ulimit -n) the "
-                "last are kept for connections that are open; new ones are refused",
+                "file descriptors are running out: the limit is %d (RLIMIT_NOFILE, "
+                "ulimit -n); the last ones are kept for open connections, and new "
+                "connections are refused",
                 self.limit,
             )
             self.ticker.add(self)
@@ -113,7 +114,7 @@ class FdLimit:
         self.ticker.discard(self)
         refused, self.refused = self.refused, 0
         log.info(
-            "file descriptors are free again; %d %s refused meanwhile",
+            "file descriptors are available again; %d %s refused in the meantime",
             refused,
             "connection was" if refused == 1 else "connections were",
         )

@@ -14,11 +14,11 @@ from typing import Protocol
 from proxy.http1.framing import Body
 from proxy.http1.grammar import END_OF_HEAD
 
-WOULD_BE_TAKEN = 'upstream_parsing = "lenient" takes it'
-MAY_BE_TAKEN = 'upstream_parsing = "lenient" may take it'
+WOULD_BE_TAKEN = 'upstream_parsing = "lenient" accepts it'
+MAY_BE_TAKEN = 'upstream_parsing = "lenient" may accept it'
 NO_CLOSE_NOTIFY = (
-    "the upstream closed early: without close_notify of TLS, anybody may have cut "
-    f"the body off; {WOULD_BE_TAKEN}"
+    "the upstream closed early: there was no TLS close_notify, so the body may have "
+    f"been truncated by anyone on the network; {WOULD_BE_TAKEN}"
 )
 # What `http1.lenient` takes of a head.
 OLD = re.compile(rb"\AICY |(?<!\r)\n|\n[^\s:]++[ \t]++:")

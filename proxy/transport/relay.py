@@ -292,7 +292,7 @@ class DecodingRelay(ResponseRelay):
             if self.sink.feeder is self and not self.sink.blocked:
                 self.go_on()
         except Exception as error:
-            report("the decoding of a body", error)
+            report("decoding a body", error)
             self.finish(InternalError())
 
     def go_on(self) -> None:

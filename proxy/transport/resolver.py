@@ -79,7 +79,7 @@ class Resolver:
         """On its thread: ask, and have the loop told."""
         outcome: Outcome
         try:
-            outcome = found(host) or OSError("it has no address")
+            outcome = found(host) or OSError("it has no IP address")
         except Exception as fault:
             outcome = fault
         with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -118,10 +118,10 @@ def found(host: str) -> list[Address]:
         return [(each["family"], each["host"]) for each in end.value]
     finally:
         resolving.close()
-    raise RuntimeError("the resolver waits for something")
+    raise RuntimeError("the resolver waits although it must not")
 
 
 def unresolved(host: str, fault: Exception) -> UpstreamUnresolved:
     """Say in our words why a name has no address."""
     reason = getattr(fault, "strerror", None) or str(fault)
-    return UpstreamUnresolved(f"the name {host!r} cannot be resolved: {reason}")
+    return UpstreamUnresolved(f"the host name {host!r} cannot be resolved: {reason}")

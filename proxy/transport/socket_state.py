@@ -145,7 +145,7 @@ def how_it_closed(fault: Exception | None) -> str:
     if isinstance(fault, ConnectionResetError | BrokenPipeError):
         return "reset the connection"
     if isinstance(fault, TimeoutError):  # of the kernel's probes
-        return "vanished (no answer from its machine)"
+        return "stopped responding (TCP keepalive timed out)"
     if isinstance(fault, OSError):
-        return f"broke off ({fault.strerror or fault})"
-    return f"broke off ({fault})"
+        return f"closed the connection with an error ({fault.strerror or fault})"
+    return f"closed the connection with an error ({fault})"

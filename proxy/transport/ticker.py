@@ -59,11 +59,11 @@ class Ticker:
             if self.lagged is not None:
                 self.lagged(max(0.0, self.clock() - self.due))
         except Exception as error:
-            report("the measurement of the clock's lag", error)
+            report("measuring event loop lag", error)
         try:
             self.tick()
-        except Exception as error:  # of the clock itself; the next tick is due
-            report("the clock", error)
+        except Exception as error:  # of the timer itself; the next tick is due
+            report("the timer", error)
 
     def tick(self) -> None:
         """Check all; called by tests with a clock of their own, too."""
@@ -88,7 +88,7 @@ class Ticker:
         try:
             item.crashed("a time limit", error)
         except Exception as again:
-            report("the end of what a time limit was for", again)
+            report("ending the subject of a time limit", again)
 
     def stop(self) -> None:
         """Forget all."""

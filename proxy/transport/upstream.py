@@ -87,8 +87,8 @@ class TargetHealth:
             return
         if self.told:
             log.info(
-                "upstream %s is back after %.1f s; %d %s failed, waited or went "
-                "elsewhere meanwhile",
+                "upstream %s is back after %.1f s; meanwhile %d %s failed, waited "
+                "or went to another target",
                 self.name,
                 now - self.down_since,
                 self.met,
@@ -208,8 +208,8 @@ class Upstreams:
         if unchecked and not route.verify:
             log.warning(
                 "route %s: verify = false: the certificate of %s is not checked, so "
-                "anyone on the way there can read and change what passes; name its "
-                "authority in ca_file instead",
+                "anyone on the network path can read and change the traffic; set "
+                "ca_file to its CA instead",
                 route.prefix,
                 ", ".join(unchecked),
             )

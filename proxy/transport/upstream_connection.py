@@ -140,7 +140,7 @@ class UpstreamConnection(OutlastingSource):
                     self.forget()
                     self.abort()
         except Exception as error:
-            self.crashed("the reading of an upstream", error)
+            self.crashed("reading from an upstream", error)
 
     def read_heads(self) -> None:
         """Read 1xx responses and then the final head, if they are here."""
@@ -255,7 +255,7 @@ class UpstreamConnection(OutlastingSource):
             elif self.ahead:  # the head of that body may be among it
                 self.whole = is_whole(self.transport)
         except Exception as error:
-            self.crashed("the end of what an upstream sends", error)
+            self.crashed("handling the end of an upstream's data", error)
         # No answer can come any more. A mere close would wait until all of an
         # upload has been taken, and perhaps nobody reads it.
         self.abort()
@@ -288,14 +288,14 @@ class UpstreamConnection(OutlastingSource):
             else:
                 self.tell_lost(exc)
         except Exception as error:
-            self.crashed("the end of an upstream's connection", error)
+            self.crashed("closing an upstream connection", error)
 
     def tell_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so is what came before its end."""
         try:
             self.broke_off(exc)
         except Exception as error:
-            self.crashed("the end of an upstream's connection", error)
+            self.crashed("closing an upstream connection", error)
         self.requester = None
 
     def broke_off(self, fault: Exception | None) -> None:
@@ -310,7 +310,11 @@ class UpstreamConnection(OutlastingSource):
             missing = body.end() or "the connection broke"
             receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
         elif requester is not None and body is None:
-            what = "inside its response head" if self.ahead else "without a response"
+            what = (
+                "in the middle of the response head"
+                if self.ahead
+                else "without a response"
+            )
             requester.upstream_failed(
                 UpstreamDisconnected(f"the upstream {how} {what}")
             )

@@ -38,11 +38,12 @@ def handshake_failed(fault: OSError, target: Target) -> UpstreamTLSFailed:
     reason = getattr(fault, "reason", None) or ""
     if reason in NO_TLS:
         return UpstreamTLSFailed(
-            f"{target} does not speak TLS; if it speaks plain HTTP, write http://"
+            f"{target} does not speak TLS; if it speaks plain HTTP, write http:// in "
+            "the target"
         )
     if isinstance(fault, ssl.SSLEOFError | ConnectionError | TimeoutError):
         return UpstreamTLSFailed(
-            f"{target} broke off the TLS handshake: {fault.strerror or fault}"
+            f"{target} aborted the TLS handshake: {fault.strerror or fault}"
         )
     what = str(reason).replace("_", " ").lower() or fault.strerror or str(fault)
     return UpstreamTLSFailed(f"TLS with {target} failed: {what}")
@@ -54,19 +55,26 @@ def untrusted(fault: ssl.SSLCertVerificationError, target: Target) -> str:
     if code == EXPIRED:
         return f"the certificate of {target} has expired: renew it"
     if code == NOT_YET_VALID:
-        return f"the certificate of {target} is not valid yet: check both clocks"
+        return (
+            f"the certificate of {target} is not valid yet: check the clocks of both "
+            "machines"
+        )
     if code == REVOKED:
         return f"the certificate of {target} has been revoked"
     if code in OTHER_HOST:
         return (
-            f"the certificate of {target} is for another host than "
-            f"{target.server_name}: let target name a host that is in it"
+            f"the certificate of {target} does not cover the host "
+            f"{target.server_name}: use a host name in target that the certificate "
+            "lists"
         )
     if code in SELF_SIGNED:
-        return f"the certificate of {target} is self-signed: name it in ca_file"
+        return (
+            f"the certificate of {target} is self-signed: set ca_file to that "
+            "certificate"
+        )
     if code in UNKNOWN_AUTHORITY:
         return (
-            f"the certificate of {target} is signed by nobody that is trusted "
-            "here: name its authority in ca_file"
+            f"the certificate of {target} is signed by an unknown certificate "
+            "authority: set ca_file to that CA"
         )
-    return f"the certificate of {target} does not verify: {fault.verify_message}"
+    return f"the certificate of {target} failed verification: {fault.verify_message}"

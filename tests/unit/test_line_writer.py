@@ -79,8 +79,8 @@ def test_what_nobody_reads_is_dropped_counted_and_told(pipe: Pipe) -> None:
     for number in range(500):
         writer.write(f"{number:09}\n")
     assert told == [
-        "the access log is not read as fast as it is written: lines are dropped until "
-        "its reader has caught up"
+        "the access log is read more slowly than it is written: lines are dropped "
+        "until the reader catches up"
     ]
     dropped = writer.dropped
     assert 300 < dropped < 500
@@ -88,7 +88,7 @@ def test_what_nobody_reads_is_dropped_counted_and_told(pipe: Pipe) -> None:
     ended(writer)  # all that had room is out, so there is room again
     writer.write("more\n")
     assert told[1:] == [
-        f"{dropped} lines of the access log were dropped: its reader is slow"
+        f"{dropped} lines of the access log were dropped: the reader is too slow"
     ]
     assert first + pipe.read_to(b"more\n") == (
         "".join(f"{number:09}\n" for number in range(500 - dropped)) + "more\n"
@@ -107,7 +107,7 @@ def test_a_log_that_can_tell_nobody_tells_it_in_its_place(pipe: Pipe) -> None:
     writer.write("more\n")
     assert before.count("\n") == 50 - dropped
     assert pipe.read_to(b"more\n") == (
-        f"{dropped} lines of this log were dropped: its reader is slow\nmore\n"
+        f"{dropped} lines of this log were dropped: the reader is too slow\nmore\n"
     )
     ended(writer)
 
@@ -121,7 +121,8 @@ def test_a_reader_that_has_gone_stops_nothing_and_is_told_once(pipe: Pipe) -> No
         ended(writer)
     assert writer.dropped == 3
     assert told == [
-        "the access log cannot be written any more: Broken pipe; its lines are dropped"
+        "the access log can no longer be written: Broken pipe; further lines are "
+        "dropped"
     ]
 
 
@@ -139,7 +140,7 @@ def test_a_full_disk_is_told_and_tried_again() -> None:
     writer.write("line\n")
     assert heard.wait(GUARD)
     assert told == [
-        "the access log cannot be written: No space left on device; trying again"
+        "the access log cannot be written: No space left on device; retrying"
     ]
     assert not writer.finish(0)
     assert writer.left == 1
@@ -194,7 +195,7 @@ def test_the_end_waits_for_what_is_read_and_tells_what_is_not(pipe: Pipe) -> Non
             writer.write("line\n")
         finish(0)
         assert told == [
-            "3 lines of the access log were dropped at the end: its reader is slow"
+            "3 lines of the access log were dropped at exit: the reader is too slow"
         ]
     finally:
         del WRITERS["test"]

@@ -207,7 +207,7 @@ async def test_an_event_stream_is_cut_if_its_client_does_not_reconnect(
     assert await draining.cut() == 1
     timeline = await running.ended()
     assert timeline.ending is Ending.SHUT_DOWN
-    assert str(timeline.error).endswith("drain_seconds are over")
+    assert str(timeline.error).endswith("drain_seconds have passed")
 
 
 async def test_an_event_that_has_begun_is_waited_for(
@@ -315,7 +315,7 @@ async def test_any_other_body_is_cut(
     assert await draining.cut() == 1
     timeline = await running.ended()
     assert timeline.ending is Ending.SHUT_DOWN
-    assert str(timeline.error).endswith("drain_seconds are over")
+    assert str(timeline.error).endswith("drain_seconds have passed")
 
 
 async def test_who_still_waits_for_a_head_gets_503(

@@ -128,7 +128,7 @@ async def test_the_answer_to_head_is_a_head(proxy: StartProxy) -> None:
         pytest.param(
             b"HTTP/1.1 200 OK\r\nX: ",
             "connection_terminated",
-            "closed inside its response head",
+            "closed in the middle of the response head",
             id="inside the head",
         ),
         pytest.param(

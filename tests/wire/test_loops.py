@@ -52,11 +52,11 @@ async def test_a_target_that_leads_back_here_is_told_of(proxy: StartProxy) -> No
             told = await refusal(client)
             assert (told["status"], told["type"]) == (508, "proxy_loop_detected")
             assert told["message"] == (
-                f"route /: {dev.url} sends requests back here; this one "
-                f"has come through {MOST_PASSES} times (Via)"
+                f"route /: {dev.url} sends requests back to this proxy; this one has "
+                f"passed through {MOST_PASSES} times (Via)"
             )
             assert told["route"] == "/"
-            assert "a route of its own" in told["advice"]
+            assert "Add a route for this path" in told["advice"]
             innermost = await running.ended()
             assert innermost.ending is Ending.REFUSED
             for _ in range(MOST_PASSES):  # the others were answered as it was

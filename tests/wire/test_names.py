@@ -138,7 +138,7 @@ async def test_a_look_up_that_fails_is_told_to_all_and_tried_again(
             error = json.loads(await client.read_until(b"\n}\n"))["error"]
             assert error["type"] == "dns_error"
             assert error["message"] == (
-                f"the name 'slow.example' cannot be resolved: {words}"
+                f"the host name 'slow.example' cannot be resolved: {words}"
             )
         names.fault = None
         await served(upstream, await ask(running, b""))

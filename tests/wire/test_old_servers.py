@@ -63,7 +63,7 @@ async def test_elsewhere_it_is_a_502_that_names_the_key(
     await server.send(sent)
     assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
     told = json.loads(await client.read_until(b"\n}\n"))["error"]
-    assert told["message"].endswith(f"; {KEY} takes it")
+    assert told["message"].endswith(f"; {KEY} accepts it")
 
 
 @pytest.mark.parametrize("lenient", [True, False])
@@ -78,7 +78,7 @@ async def test_a_radio_stream(
     if not lenient:
         assert head.startswith(b"HTTP/1.1 502 ")
         told = json.loads(await client.read_until(b"\n}\n"))["error"]
-        assert told["message"].endswith(f"; {KEY} takes it")
+        assert told["message"].endswith(f"; {KEY} accepts it")
         return
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     for number in range(3):
@@ -104,7 +104,7 @@ async def test_padded_chunk_sizes(
         assert await client.read_chunk() == b"event %d" % number
     if not lenient:
         assert await client.read_to_close() == (b"", "fin")  # without a last chunk
-        assert f"; {KEY} may take it" in str((await running.ended()).error)
+        assert f"; {KEY} may accept it" in str((await running.ended()).error)
         return
     await server.send(b"2\r\nok\r\n")  # strict, and passed on at once
     assert await client.read_chunk() == b"ok"

@@ -167,7 +167,7 @@ class ScarceProxy:
 
     async def fill(self) -> Peer:
         """Connect clients until it is too much; the one that was."""
-        while not self.told("run short"):
+        while not self.told("running out"):
             assert len(self.clients) < LIMIT
             await self.client()
             await self.pass_time(0)
@@ -242,7 +242,7 @@ async def test_without_descriptors_what_is_open_goes_on(
     assert await client.read_chunk() == b"one"
 
     idle = [await scarce.client() for _ in range(100)]
-    await became(lambda: bool(scarce.told("file descriptors run short")))
+    await became(lambda: bool(scarce.told("file descriptors are running out")))
     # The stream goes on; and a client that was accepted is served, since the
     # last descriptors are kept for upstreams.
     await peer.send(chunk(b"two"))
@@ -263,11 +263,11 @@ async def test_without_descriptors_what_is_open_goes_on(
     await other.send(OK)
     assert (await again.read_head()).startswith(b"HTTP/1.1 200 ")
     await scarce.pass_time(1)
-    assert not scarce.told("free again")
+    assert not scarce.told("available again")
     await scarce.pass_time(6)
-    await became(lambda: bool(scarce.told("free again")))
-    assert len(scarce.told("run short")) == len(scarce.told("free again")) == 1
-    assert f" {LIMIT} " in scarce.told("run short")[0]
+    await became(lambda: bool(scarce.told("available again")))
+    assert len(scarce.told("running out")) == len(scarce.told("available again")) == 1
+    assert f" {LIMIT} " in scarce.told("running out")[0]
 
 
 async def test_near_the_limit_a_new_client_is_told(scarce: ScarceProxy) -> None:
@@ -340,7 +340,7 @@ async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
         await peer.send(STREAM)
         await client.read_head()
         silent = [await scarce.client() for _ in range(2 * LIMIT)]
-        await became(lambda: bool(scarce.told("file descriptors run short")))
+        await became(lambda: bool(scarce.told("file descriptors are running out")))
         for _ in range(3):  # those beyond the bound are gone
             await scarce.pass_time(0)
         await other.send(GET_NUMBER % 1)  # its upstream's connection is a new one
@@ -351,7 +351,7 @@ async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
         scarce.leave(silent)
         await scarce.pass_time(6)
         async with asyncio.timeout(GUARD):
-            while not scarce.told("free again"):
+            while not scarce.told("available again"):
                 await scarce.pass_time(6)
         third = await authority.client(scarce.port)
         scarce.clients.append(third)

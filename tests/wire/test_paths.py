@@ -51,7 +51,7 @@ async def test_a_path_that_leaves_its_prefix_never_reaches_the_upstream(
     running = await proxy({"/": options, "/sse": stripped})
     client = await running.client()
     await client.send(get(target, fields) + get(b"/sse/next"))
-    assert "leave the route's prefix" in await refusal(client)
+    assert "leave the prefix of the route" in await refusal(client)
     assert b"Connection: close\r\n" in client.head
     await client.closed()
     timeline = await running.ended()
@@ -78,7 +78,7 @@ async def test_a_rule_that_lays_dot_segments_bare_is_refused_too(
     )
     client = await running.client()
     await client.send(get(b"/api/v1/../admin"))
-    assert "once path_rewrite is applied" in await refusal(client)
+    assert "after path_rewrite" in await refusal(client)
     timeline = await running.ended()
     assert (timeline.route, timeline.status) == ("/api", 400)
     assert upstream.unexpected == 0
@@ -94,7 +94,7 @@ async def test_a_refused_upload_closes_its_connection(
         b"POST /sse/../x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         + chunk(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     )
-    assert "leave the route's prefix" in await refusal(client)
+    assert "leave the prefix of the route" in await refusal(client)
     assert b"Connection: close\r\n" in client.head
     await client.closed()
     assert (await running.ended()).ending is Ending.REFUSED

@@ -279,7 +279,7 @@ async def test_the_log_says_once_that_an_upstream_is_down_and_once_that_it_is_ba
         assert lines(caplog) == [
             down,
             f"upstream {port.url} is back after 21.5 s; "
-            "4 requests failed, waited or went elsewhere meanwhile",
+            "meanwhile 4 requests failed, waited or went to another target",
         ]
         # Both routes have the same connections.
         await running.ended()
@@ -402,4 +402,4 @@ async def test_a_name_that_nobody_knows_is_told_as_that(proxy: StartProxy) -> No
     head, error = await told(client)
     assert head.startswith(b"HTTP/1.1 502 ")
     assert error["type"] == "dns_error"
-    assert "the name 'nothing.invalid' cannot be resolved" in str(error["message"])
+    assert "the host name 'nothing.invalid' cannot be resolved" in str(error["message"])

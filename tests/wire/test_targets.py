@@ -219,7 +219,7 @@ async def test_when_all_refuse_the_last_one_is_named(
         assert head.startswith(b"HTTP/1.1 502 ")
         assert error["type"] == "connection_refused"
         assert error["target"] in urls(first, second)
-        assert error["message"].endswith("; the last of 2 targets tried")
+        assert error["message"].endswith("; 2 targets were tried")
         assert error["target"].removeprefix("http://") in error["message"]
         timeline = await running.ended()
         assert isinstance(timeline.error, UpstreamRefused)
@@ -363,7 +363,7 @@ async def test_how_an_upstream_went_is_said(
     assert timeline.ending is Ending.UPSTREAM_BROKE
     expected = {
         "before": f"the upstream {words} without a response",
-        "within the head": f"the upstream {words} inside its response head",
+        "within the head": f"the upstream {words} in the middle of the response head",
         "within the body": f"the upstream {words} early: ",
     }[where]
     assert str(timeline.error).startswith(expected)
@@ -402,7 +402,9 @@ async def test_a_unix_socket_that_is_not_there_is_waited_for(
     head, error = await error_of(client)
     assert head.startswith(b"HTTP/1.1 502 ")
     assert error["type"] == "connection_refused"
-    assert error["message"] == f"nothing listens at unix:{path}: no such socket"
+    assert (
+        error["message"] == f"nothing listens at unix:{path}: the socket does not exist"
+    )
     await running.ended()
     await client.send(GET_NUMBER % 0)
     await running.waiting_for("retry")

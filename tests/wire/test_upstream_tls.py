@@ -159,13 +159,13 @@ def expired(authority: trustme.CA) -> trustme.LeafCert:
         pytest.param(
             lambda authority: authority.issue_cert("other.example"),
             True,
-            "is for another host than localhost: let target name a host",
+            "does not cover the host localhost: use a host name in target",
             id="other host",
         ),
         pytest.param(
             lambda authority: authority.issue_cert("localhost"),
             False,
-            "is signed by nobody that is trusted here: name its authority in ca_file",
+            "is signed by an unknown certificate authority: set ca_file to that CA",
             id="unknown authority",
         ),
     ],
@@ -215,11 +215,12 @@ async def test_a_self_signed_certificate_is_good_once_ca_file_names_it(
         await client.send(GET)
         error = await refusal(client)
         assert error["message"] == (
-            f"the certificate of {target} is self-signed: name it in ca_file"
+            f"the certificate of {target} is self-signed: set ca_file to that "
+            "certificate"
         )
         # It is trusted now, and found to be of another host (of none).
         await client.send(GET.replace(b"GET /", b"GET /named"))
-        assert "is for another host" in (await refusal(client))["message"]
+        assert "does not cover the host" in (await refusal(client))["message"]
 
 
 async def test_verify_false_takes_any_certificate_and_warns_at_start(
@@ -265,7 +266,8 @@ async def test_an_upstream_without_tls_is_told_as_that(
     error = await refusal(client)
     assert error["type"] == "tls_protocol_error"
     assert error["message"] == (
-        f"{target} does not speak TLS; if it speaks plain HTTP, write http://"
+        f"{target} does not speak TLS; if it speaks plain HTTP, write http:// in the "
+        "target"
     )
     timeline = await running.ended()
     assert isinstance(timeline.error, UpstreamTLSFailed)
@@ -285,7 +287,7 @@ async def test_an_upstream_that_goes_within_the_handshake_is_told_as_that(
     getattr(server, how)()
     error = await refusal(client)
     assert error["type"] == "tls_protocol_error"
-    assert error["message"].startswith(f"{target} broke off the TLS handshake")
+    assert error["message"].startswith(f"{target} aborted the TLS handshake")
     await running.ended()
 
 
@@ -357,7 +359,7 @@ async def test_events_pass_at_once_through_tls_and_a_cut_is_no_end(
         assert (timeline.ending is Ending.COMPLETE) is whole
         assert isinstance(timeline.error, UpstreamTruncated) is not whole
         if not whole:
-            assert 'upstream_parsing = "lenient" takes it' in str(timeline.error)
+            assert 'upstream_parsing = "lenient" accepts it' in str(timeline.error)
 
 
 @pytest.mark.parametrize(

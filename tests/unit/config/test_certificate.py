@@ -99,40 +99,40 @@ def test_paths_begin_where_the_file_is(folder: Path) -> None:
         pytest.param(
             "cert.pem",
             "other.pem",
-            "tls_key: other.pem does not belong to the certificate in cert.pem",
+            "tls_key: other.pem does not match the certificate in cert.pem",
             id="the key of another",
         ),
         pytest.param(
             "text.pem",
             "key.pem",
-            "tls_certificate: text.pem holds no certificate: expected PEM, "
+            "tls_certificate: text.pem contains no certificate: expected PEM, "
             "-----BEGIN CERTIFICATE-----",
             id="no PEM",
         ),
         pytest.param(
             "cert.pem",
             "text.pem",
-            "tls_key: text.pem holds no private key: expected PEM, "
-            "-----BEGIN PRIVATE KEY-----",
+            "tls_key: text.pem contains no private key: expected PEM, -----BEGIN "
+            "PRIVATE KEY-----",
             id="no PEM of a key",
         ),
         pytest.param(
             "cert.pem",
             "",
-            "tls_key: cert.pem holds no private key: expected PEM, "
-            "-----BEGIN PRIVATE KEY-----",
+            "tls_key: cert.pem contains no private key: expected PEM, -----BEGIN "
+            "PRIVATE KEY-----",
             id="one file without the key",
         ),
         pytest.param(
             "cert.pem",
             "encrypted.pem",
-            "tls_key: encrypted.pem is encrypted: take its password off (openssl pkey)",
+            "tls_key: encrypted.pem is encrypted: remove its password (openssl pkey)",
             id="a password",
         ),
         pytest.param(
             "",
             "key.pem",
-            "tls_key: of no use alone: write tls_certificate too",
+            "tls_key: has no effect without tls_certificate: set both",
             id="a key alone",
         ),
     ],

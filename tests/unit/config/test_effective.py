@@ -67,7 +67,7 @@ REPORT = """\
   accept_encoding                    "identity"                    default
   trust_forwarded                    false                         default
   rewrite_origin                     false                         default
-  redirect_rewrite                   as change_origin              default
+  redirect_rewrite                   same as change_origin         default
   cookie_domain_rewrite              {}                            default
   cookie_path_rewrite                {}                            default
   cookie_secure                      "keep"                        default

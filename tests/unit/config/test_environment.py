@@ -54,7 +54,9 @@ def test_a_wrong_reference_is_named(text: str, named: list[str]) -> None:
 
 
 def test_a_key_pasted_into_the_braces_is_not_shown() -> None:
-    with pytest.raises(ValueError, match="begins no reference") as caught:
+    with pytest.raises(
+        ValueError, match="does not start a variable reference"
+    ) as caught:
         expand("Bearer ${sk-live-123}", {})
     assert "sk-live" not in str(caught.value)
 

@@ -17,36 +17,38 @@ ADDRESS = "write http://host:port, https://…, ws://…, wss://… or unix:/pat
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        pytest.param("a = ", "line 1, column 5: no value: text stands in quotes, "
-                     "true and false do not", id="value missing"),
+        pytest.param("a = ", "line 1, column 5: not a valid value: write text in "
+                             "quotes, true and false without", id="value missing"),
         pytest.param("\na = yes\n",
-                     "line 2, column 5: no value: text stands in quotes, true and "
-                     "false do not", id="value without quotes"),
+                     "line 2, column 5: not a valid value: write text in quotes, "
+                     "true and false without", id="value without quotes"),
         pytest.param("[a]\n[a]\n", "line 2, column 3: [a] (first in line 1): this "
-                     "table is declared a second time", id="table twice"),
+                                   "table is declared twice", id="table twice"),
         pytest.param('[log]\n[routes."/a"]\nws = true\n\n[routes."/b"]\n'
                      '[ routes."/a" ]  # again\n',
-                     'line 6, column 15: [routes."/a"] (first in line 2): this table '
-                     "is declared a second time", id="route twice"),
+                     'line 6, column 15: [routes."/a"] (first in line 2): this '
+                     "table is declared twice", id="route twice"),
         pytest.param('[routes."/a".headers]\n[log]\n[routes."/a".headers]\n',
-                     'line 3, column 21: [routes."/a".headers] (first in line 1): this '
-                     "table is declared a second time", id="table of a route twice"),
-        pytest.param("[a]\nb = 1\nb = 2\n", "line 3, column 6: [a] b: this key is set "
-                     "a second time", id="key twice"),
+                     'line 3, column 21: [routes."/a".headers] (first in line 1): '
+                     "this table is declared twice", id="table of a route twice"),
+        pytest.param("[a]\nb = 1\nb = 2\n", "line 3, column 6: [a] b: this key is "
+                                            "set twice", id="key twice"),
         pytest.param('[routes."/a"]\nheaders.request.set = { A = "x", A = "y" }\n',
-                     'line 2, column 41: [routes."/a"] headers.request.set: this key '
-                     "is set a second time", id="key twice within a value"),
-        pytest.param("b = 1\nb = 2\n", "line 2, column 6: b: this key is set a second "
-                     "time", id="key twice before all tables"),
-        pytest.param("a = [1]\n[[a]]\n", "line 2, column 4: this is a value already, "
-                     "set further up; it cannot be a table as well",
+                     'line 2, column 41: [routes."/a"] headers.request.set: this '
+                     "key is set twice", id="key twice within a value"),
+        pytest.param("b = 1\nb = 2\n", "line 2, column 6: b: this key is set twice",
+                     id="key twice before all tables"),
+        pytest.param("a = [1]\n[[a]]\n", "line 2, column 4: this key already has a "
+                                         "value, set further up; it cannot also be "
+                                         "a table",
                      id="value and table"),
         pytest.param("a = 1\nb = 'x", "line 2, column 7: expected \"'\"",
                      id="ends inside a string"),
-        pytest.param("[routes./sse]\n", "line 1, column 9: a prefix stands in quotes: "
-                     '[routes."/sse"]', id="prefix without quotes"),
-        pytest.param(b"a = 1\nb = '\xff'\n", "line 2: not UTF-8: save the file in that "
-                     "encoding", id="not UTF-8"),
+        pytest.param("[routes./sse]\n", "line 1, column 9: write the prefix in "
+                                        'quotes: [routes."/sse"]',
+                     id="prefix without quotes"),
+        pytest.param(b"a = 1\nb = '\xff'\n", "line 2: not valid UTF-8: save the "
+                                             "file in UTF-8", id="not UTF-8"),
     ],
 )  # fmt: skip
 def test_syntax_faults_tell_line_and_column(
@@ -64,7 +66,7 @@ def test_syntax_faults_tell_line_and_column(
 )
 def test_what_overwhelms_the_parser_is_a_fault(refuse: Refuse, text: str) -> None:
     [fault] = refuse(text)
-    assert fault.startswith("config.toml: no TOML: ")
+    assert fault.startswith("config.toml: not valid TOML: ")
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
@@ -72,8 +74,8 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path, {})
     assert caught.value.faults == [
-        f"{path}: no such file: name one with --config FILE, "
-        "or give --route /prefix=http://host:port"
+        f"{path}: no such file: name a file with --config FILE, or use --route "
+        "/prefix=http://host:port"
     ]
 
 
@@ -110,18 +112,20 @@ def test_unknown_tables(refuse: Refuse, text: str, fault: str) -> None:
         pytest.param('[routes."/a"]', '[routes."/a"] target: missing: write target = '
                      '"http://host:port"', id="target missing"),
         pytest.param('[routes."/a"]\ntarget = "a:80"',
-                     "[routes.\"/a\"] target: 'a:80' is no address of an upstream: "
-                     f"{ADDRESS}", id="target without scheme"),
+                     "[routes.\"/a\"] target: 'a:80' is not a valid upstream "
+                     f"address: {ADDRESS}", id="target without scheme"),
         pytest.param('[routes."/a"]\ntarget = 80', '[routes."/a"] target: expected a '
                      "string, got the integer 80", id="integer for a target"),
         pytest.param('[routes."/a"]\ntarget = "http://127.0.0.1:8080"',
-                     '[routes."/a"] target: http://127.0.0.1:8080 is the proxy itself '
-                     "(see [server])", id="target is the proxy itself"),
+                     '[routes."/a"] target: http://127.0.0.1:8080 is the address of '
+                     "the proxy (see [server])",
+                     id="target is the address of the proxy"),
         pytest.param('[routes."a"]\ntarget = "http://a"',
-                     '[routes."a"] prefix: expected a path that begins with "/", no '
-                     'pattern: write "/a"', id="prefix without slash"),
+                     '[routes."a"] prefix: expected a path that begins with "/", '
+                     'not a pattern: write "/a"', id="prefix without slash"),
         pytest.param('[routes."/a/"]\ntarget = "http://a"',
-                     '[routes."/a/"] prefix: a prefix does not end in "/": write "/a"',
+                     '[routes."/a/"] prefix: a prefix must not end with "/": write '
+                     '"/a"',
                      id="prefix ends in slash"),
         pytest.param('[routes."/%73se"]\ntarget = "http://a"',
                      '[routes."/%73se"] prefix: the same path as [routes."/sse"]',
@@ -140,8 +144,8 @@ def test_routes(refuse: Refuse, table: str, fault: str) -> None:
 @pytest.mark.parametrize("text", ["", "[routes]", "[defaults]\nws = true"])
 def test_no_routes_at_all(refuse: Refuse, text: str) -> None:
     assert refuse(text) == [
-        'config.toml: [routes]: none: write [routes."/sse"] '
-        'with target = "http://localhost:8002"'
+        'config.toml: [routes]: there are no routes: write [routes."/sse"] with '
+        'target = "http://localhost:8002"'
     ]
 
 
@@ -184,8 +188,9 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_tables(
     [
         pytest.param("server.port", 70000, "--port: [server] port: expected an integer "
                      "from 0 to 65535, got the integer 70000", id="port"),
-        pytest.param("server.host", "", "--host: [server] host: expected an address: "
-                     '"127.0.0.1" for this machine only', id="host"),
+        pytest.param("server.host", "", "--host: [server] host: expected an "
+                                        'address, such as "127.0.0.1" for this '
+                                        "machine only", id="host"),
         pytest.param("log.format", "xml", "--log-format: [log] format: expected "
                      '"json" or "text", got the string "xml"', id="log format"),
     ],
@@ -203,12 +208,12 @@ def test_faults_of_routes_without_a_file_name_the_flag() -> None:
     with pytest.raises(ConfigError) as caught:
         from_routes({"sse": "localhost:8002", "/a": "http://${HOST}"})
     assert caught.value.faults == [
-        '--route: [routes."sse"] prefix: expected a path that begins with "/", '
-        'no pattern: write "/sse"',
-        "--route: [routes.\"sse\"] target: 'localhost:8002' is no address of an "
-        f"upstream: {ADDRESS}",
-        "--route: [routes.\"/a\"] target: 'http://${HOST}': '${host}' is no host name "
-        "and no IP address",
+        '--route: [routes."sse"] prefix: expected a path that begins with "/", not '
+        'a pattern: write "/sse"',
+        "--route: [routes.\"sse\"] target: 'localhost:8002' is not a valid upstream "
+        f"address: {ADDRESS}",
+        "--route: [routes.\"/a\"] target: 'http://${HOST}': '${host}' is not a valid "
+        "host name or IP address",
     ]
 
 
@@ -226,7 +231,7 @@ def test_a_target_for_websocket_wants_ws(
 ) -> None:
     [fault] = refuse(f'[routes."/a"]\ntarget = "{scheme}://h:1"\n{options}\n')
     assert fault.startswith('config.toml: [routes."/a"] target: ')
-    assert fault.endswith(f" is for WebSocket, and ws is {told}: write ws = true")
+    assert fault.endswith(f" is a WebSocket URL, but ws is {told}: write ws = true")
 
 
 def test_a_target_for_websocket_is_content_with_ws_for_all_routes(read: Load) -> None:

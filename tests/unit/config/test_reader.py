@@ -13,7 +13,7 @@ NUMBER = "expected a finite number of 0 or more, got"
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        pytest.param("port = 80", "port: unknown key here: port belongs into [server]",
+        pytest.param("port = 80", "port: unknown key here: port belongs in [server]",
                      id="key at the top"),
         pytest.param("[server]\nprot = 80", "[server] prot: unknown key: did you mean "
                      "port?", id="misspelt"),
@@ -21,12 +21,16 @@ NUMBER = "expected a finite number of 0 or more, got"
                      "format or warnings", id="like no other"),
         pytest.param('[log]\n"a\\nb" = 80', '[log] "a\\nb": unknown key: expected '
                      "access, format or warnings", id="with a line break"),
-        pytest.param("[server]\nws = true", "[server] ws: unknown key here: ws belongs "
-                     'into [routes."/prefix"]', id="of another table"),
-        pytest.param('[defaults]\ntarget = "x"', "[defaults] target: unknown key here: "
-                     'target belongs into [routes."/prefix"]', id="of a route only"),
+        pytest.param("[server]\nws = true", "[server] ws: unknown key here: ws "
+                                            'belongs in [routes."/prefix"]',
+                     id="of another table"),
+        pytest.param('[defaults]\ntarget = "x"', "[defaults] target: unknown key "
+                                                 "here: target belongs in "
+                                                 '[routes."/prefix"]',
+                     id="of a route only"),
         pytest.param("[server]\nhttps = true", "[server] https: unknown key: write "
-                     "tls_certificate and tls_key, under [server]",
+                                               "tls_certificate and tls_key under "
+                                               "[server]",
                      id="of a dev server"),
     ],
 )  # fmt: skip
@@ -44,11 +48,11 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
         pytest.param("change-origin = true", "change-origin: unknown key: write "
                      "change_origin", id="kebab case"),
         pytest.param("xfwd = true",
-                     "xfwd: unknown key: leave it out: X-Forwarded-* are always sent "
-                     "(see trust_forwarded)", id="xfwd"),
+                     "xfwd: unknown key: remove it: X-Forwarded-* fields are always "
+                     "sent (see trust_forwarded)", id="xfwd"),
         pytest.param("secure = false",
-                     "secure: unknown key: write verify = false, or name the "
-                     "authority in ca_file", id="secure"),
+                     "secure: unknown key: write verify = false, or set ca_file to "
+                     "the CA certificate", id="secure"),
         pytest.param("proxyTimeout = 30000", "proxyTimeout: unknown key: write "
                      "first_byte_timeout_seconds = 30 or idle_timeout_seconds = 30 (in "
                      "seconds, 0: no limit)", id="proxyTimeout"),
@@ -59,19 +63,24 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
                      "(in seconds, 0: no limit)", id="timeout without a number"),
         pytest.param('proxy_pass = "http://a"', "proxy_pass: unknown key: write target "
                      '= "http://host:port"', id="proxy_pass"),
-        pytest.param("proxy_buffering = false", "proxy_buffering: unknown key: leave "
-                     "it out: nothing is ever held here", id="proxy_buffering"),
-        pytest.param("flushInterval = -1", "flushInterval: unknown key: leave it out: "
-                     "every piece is sent at once", id="flushInterval"),
-        pytest.param("compress = false", "compress: unknown key: leave it out: nothing "
-                     "is ever compressed here", id="compress"),
-        pytest.param("trusted_proxy = []", "trusted_proxy: unknown key: did you mean "
-                     "trusted_proxies, which belongs into [server]?",
+        pytest.param("proxy_buffering = false", "proxy_buffering: unknown key: "
+                                                "remove it: nothing is ever "
+                                                "buffered here", id="proxy_buffering"),
+        pytest.param("flushInterval = -1", "flushInterval: unknown key: remove it: "
+                                           "every piece is sent immediately",
+                     id="flushInterval"),
+        pytest.param("compress = false", "compress: unknown key: remove it: "
+                                         "responses are never compressed here",
+                     id="compress"),
+        pytest.param("trusted_proxy = []", "trusted_proxy: unknown key: did you "
+                                           "mean trusted_proxies, which belongs in "
+                                           "[server]?",
                      id="nearest in another table"),
         pytest.param("idleTimeout = 5", "idleTimeout: unknown key: did you mean "
                      "idle_timeout_seconds?", id="unit left out"),
-        pytest.param('prefix = "/x"', "prefix: unknown key: the prefix is the name of "
-                     'the table: [routes."/prefix"]', id="prefix"),
+        pytest.param('prefix = "/x"', "prefix: unknown key: the prefix is the name "
+                                      'of the route table: [routes."/prefix"]',
+                     id="prefix"),
         pytest.param('change_origin = "yes"', "change_origin: expected true or false, "
                      'got the string "yes"', id="string for a boolean"),
         pytest.param("ws = 1", "ws: expected true or false, got the integer 1",
@@ -87,11 +96,13 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
                      f'{NUMBER} the string "5 m": write 300', id="minutes"),
         pytest.param('idle_timeout_seconds = "soon"', "idle_timeout_seconds: "
                      f'{NUMBER} the string "soon"', id="string for a number"),
-        pytest.param('max_body_bytes = "80"', "max_body_bytes: expected an integer of "
-                     '0 or more, got the string "80": leave the quotes out',
+        pytest.param('max_body_bytes = "80"', "max_body_bytes: expected an integer "
+                                              'of 0 or more, got the string "80": '
+                                              "remove the quotes",
                      id="a number in quotes"),
         pytest.param('ws = "true"', "ws: expected true or false, got the string "
-                     '"true": leave the quotes out', id="a boolean in quotes"),
+                                    '"true": remove the quotes',
+                     id="a boolean in quotes"),
         pytest.param("idle_timeout_seconds = -0.5", "idle_timeout_seconds: "
                      f"{NUMBER} the number -0.5", id="negative"),
         pytest.param("idle_timeout_seconds = nan", "idle_timeout_seconds: "
@@ -107,10 +118,11 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
         pytest.param("path_rewrite = { '^/a' = 5 }", 'path_rewrite."^/a": expected a '
                      "string, got the integer 5", id="integer for a replacement"),
         pytest.param("path_rewrite = { '^/(a' = '' }",
-                     'path_rewrite."^/(a": the regular expression does not compile: '
+                     'path_rewrite."^/(a": the regular expression is not valid: '
                      "missing ), unterminated subpattern at position 2", id="pattern"),
         pytest.param("path_rewrite = { a = '$1' }", "path_rewrite.a: $1 in the "
-                     "replacement: the pattern has no group", id="group"),
+                                                    "replacement: the pattern has "
+                                                    "no groups", id="group"),
         pytest.param("path_rewrite = { a = '${NO}' }",
                      "path_rewrite.a: the environment variable NO is not set: set it, "
                      "or write ${NO:-default}", id="variable"),
@@ -140,15 +152,17 @@ def test_keys_of_a_route(refuse: Refuse, line: str, fault: str) -> None:
         pytest.param("max_head_bytes = 1",
                      "max_head_bytes: expected an integer of 1024 or more, got the "
                      "integer 1", id="size too small"),
-        pytest.param('host = ""', 'host: expected an address: "127.0.0.1" for this '
-                     "machine only", id="host empty"),
+        pytest.param('host = ""', 'host: expected an address, such as "127.0.0.1" '
+                                  "for this machine only", id="host empty"),
         pytest.param('host = "http://a"',
-                     'host: expected a bare name or IP address, got "http://a": no '
-                     "scheme, no brackets, no path", id="host with scheme"),
-        pytest.param('host = "[::1]"', "host: expected a bare name or IP address, got "
-                     '"[::1]": no scheme, no brackets, no path', id="host in brackets"),
-        pytest.param('host = "a:80"', 'host: "a:80" is no IP address; a port goes into '
-                     "the key port", id="host with port"),
+                     "host: expected a plain host name or IP address without "
+                     'scheme, brackets or path, got "http://a"', id="host with scheme"),
+        pytest.param('host = "[::1]"', "host: expected a plain host name or IP "
+                                       "address without scheme, brackets or path, "
+                                       'got "[::1]"', id="host in brackets"),
+        pytest.param('host = "a:80"', 'host: "a:80" is not a valid IP address; '
+                                      "write the port in the key port",
+                     id="host with port"),
         pytest.param("host = 5", "host: expected a string, got the integer 5",
                      id="integer for a host"),
     ],

@@ -64,7 +64,7 @@ def test_each_entry_is_reported_with_its_source(read: Load) -> None:
     text = '[defaults]\ncookie_domain_rewrite = "${ME}"' + ROUTE
     lines = [" ".join(line.split()) for line in report(read(text, ME)).splitlines()]
     assert 'cookie_domain_rewrite."*" "me" config.toml [defaults], ${ME}' in lines
-    assert "redirect_rewrite as change_origin default" in lines
+    assert "redirect_rewrite same as change_origin default" in lines
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,15 @@ def test_each_entry_is_reported_with_its_source(read: Load) -> None:
          "table of strings, got the integer 5"),
         ("cookie_domain_rewrite = { a = 5 }", "cookie_domain_rewrite.a: expected a "
          "string, got the integer 5"),
-        ('cookie_domain_rewrite = "http://a"', 'cookie_domain_rewrite."*": expected a '
-         'domain without scheme and port, got "http://a"'),
+        ('cookie_domain_rewrite = "http://a"', 'cookie_domain_rewrite."*": expected '
+                                               "a domain without a scheme or port, "
+                                               'got "http://a"'),
         ('cookie_domain_rewrite = { "a:80" = "b" }', 'cookie_domain_rewrite."a:80": '
-         'expected a domain without scheme and port, got "a:80"'),
-        ('cookie_domain_rewrite = { a = "b;c" }', "cookie_domain_rewrite.a: expected a "
-         'domain without scheme and port, got "b;c"'),
+                                                     "expected a domain without a "
+                                                     'scheme or port, got "a:80"'),
+        ('cookie_domain_rewrite = { a = "b;c" }', "cookie_domain_rewrite.a: "
+                                                  "expected a domain without a "
+                                                  'scheme or port, got "b;c"'),
         ('cookie_path_rewrite = "a"', 'cookie_path_rewrite."*": expected a path that '
          'begins with "/", got "a"'),
         ('cookie_path_rewrite = { "/" = "/;Secure" }', 'cookie_path_rewrite."/": '
@@ -97,14 +100,15 @@ def test_each_entry_is_reported_with_its_source(read: Load) -> None:
         ("cookiePathRewrite = ''", "cookiePathRewrite: unknown key: write "
          "cookie_path_rewrite"),
         ("hostRewrite = 'a'", "hostRewrite: unknown key: write redirect_rewrite = "
-         "true: redirects get the scheme and host that the client asked for"),
+                              "true: redirects get the scheme and host of the "
+                              "client's request"),
         ("protocolRewrite = 'https'", "protocolRewrite: unknown key: write "
-         "redirect_rewrite = true: redirects get the scheme and host that the client "
-         "asked for"),
+                                      "redirect_rewrite = true: redirects get the "
+                                      "scheme and host of the client's request"),
         ("rewriteWsOrigin = true", "rewriteWsOrigin: unknown key: write "
          "rewrite_origin = true"),
-        ("trusted_proxies = []", "trusted_proxies: unknown key here: trusted_proxies "
-         "belongs into [server]"),
+        ("trusted_proxies = []", "trusted_proxies: unknown key here: "
+                                 "trusted_proxies belongs in [server]"),
     ],
 )  # fmt: skip
 def test_faults_of_a_route(refuse: Refuse, line: str, fault: str) -> None:
@@ -132,14 +136,16 @@ def test_addresses_and_networks_are_read(read: Load) -> None:
         ('"10.0.0.1"', ['trusted_proxies: expected a list of strings, got the string '
                         '"10.0.0.1"']),
         ("[5]", ["trusted_proxies, item 1: expected a string, got the integer 5"]),
-        ('["::1", "lb.example"]', ["trusted_proxies, item 2: expected an address or a "
-                                   'network such as "10.0.0.0/8", got "lb.example"']),
-        ('["10.1.0.0/8"]', ['trusted_proxies, item 1: "10.1.0.0/8" is an address '
-                            'within a network: write "10.0.0.0/8" for all of it']),
-        ('["", "10.0.0.0/33"]', ["trusted_proxies, item 1: expected an address or a "
-                                 'network such as "10.0.0.0/8", got ""',
-                                 "trusted_proxies, item 2: expected an address or a "
-                                 'network such as "10.0.0.0/8", got "10.0.0.0/33"']),
+        ('["::1", "lb.example"]', ["trusted_proxies, item 2: expected an IP address "
+                                   'or a network such as "10.0.0.0/8", got '
+                                   '"lb.example"']),
+        ('["10.1.0.0/8"]', ['trusted_proxies, item 1: "10.1.0.0/8" has host bits '
+                            'set: write "10.0.0.0/8" for the whole network']),
+        ('["", "10.0.0.0/33"]', ["trusted_proxies, item 1: expected an IP address "
+                                 'or a network such as "10.0.0.0/8", got ""',
+                                 "trusted_proxies, item 2: expected an IP address "
+                                 'or a network such as "10.0.0.0/8", got '
+                                 '"10.0.0.0/33"']),
     ],
 )  # fmt: skip
 def test_what_is_no_network_is_a_fault(

@@ -23,7 +23,8 @@ def test_one_target_or_several(read: Load) -> None:
 @pytest.mark.parametrize(
     ("target", "faults"),
     [
-        pytest.param("[]", ["target: expected at least one address, got none"],
+        pytest.param("[]", ["target: expected at least one address, got an empty "
+                            "list"],
                      id="none"),
         pytest.param(
             '["http://a", 3, ["http://b"]]',
@@ -35,17 +36,18 @@ def test_one_target_or_several(read: Load) -> None:
         ),
         pytest.param(
             '["http://a", "a:1"]',
-            ["target, item 2: 'a:1' is no address of an upstream: write http://"],
+            ["target, item 2: 'a:1' is not a valid upstream address: write http://"],
             id="no address",
         ),
         pytest.param(
             '["http://a", "http://A:80/"]',
-            ["target, item 2: the same address as http://a: name it once"],
+            ["target, item 2: the same address as http://a: list each address only "
+             "once"],
             id="twice",
         ),
         pytest.param(
             '["http://a", "http://127.0.0.1:8080"]',
-            ["target: http://127.0.0.1:8080 is the proxy itself"],
+            ["target: http://127.0.0.1:8080 is the address of the proxy"],
             id="the proxy itself",
         ),
     ],
@@ -76,8 +78,8 @@ def test_ca_file_is_found_from_where_the_configuration_is(
     [
         pytest.param("none.pem", "cannot be read: no such file", id="no file"),
         pytest.param(".", "cannot be read: ", id="a folder"),
-        pytest.param("empty.pem", "holds no certificate: expected PEM", id="empty"),
-        pytest.param("key.pem", "holds no certificate: expected PEM", id="a key"),
+        pytest.param("empty.pem", "contains no certificate: expected PEM", id="empty"),
+        pytest.param("key.pem", "contains no certificate: expected PEM", id="a key"),
     ],
 )
 def test_a_ca_file_without_a_certificate_is_refused(

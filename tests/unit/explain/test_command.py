@@ -60,7 +60,7 @@ def test_wrong_arguments_are_exit_status_2(
 def test_a_wrong_configuration_is_exit_status_2(run: Run) -> None:
     status, output, errors = run("[routes]", "GET", "/a")
     assert (status, output) == (2, "")
-    assert errors.startswith("unbuffered: config.toml: [routes]: none: ")
+    assert errors.startswith("unbuffered: config.toml: [routes]: there are no routes: ")
 
 
 @pytest.mark.parametrize(

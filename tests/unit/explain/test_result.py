@@ -190,9 +190,11 @@ def test_an_address_that_is_trusted_counts(account: Explain) -> None:
     [
         pytest.param(["GET", "/b"], 404, "no route for '/b'; configured: /a", id="404"),
         pytest.param(["GET", "/a/../b"], 400,
-                     "dot segments of '/a/../b' leave the route's prefix", id="dots"),
+                     "dot segments of '/a/../b' leave the prefix of the route",
+                     id="dots"),
         pytest.param(["CONNECT", "/a"], 501,
-                     "CONNECT: this proxy is not a forward proxy",
+                     "CONNECT is not supported: this is a reverse proxy, not a "
+                     "forward proxy",
                      id="CONNECT"),
         pytest.param(["POST", "/a", "-HContent-Length: 11"], 413,
                      "request body of more than 10 bytes (max_body_bytes)", id="413"),

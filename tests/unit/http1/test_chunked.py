@@ -148,12 +148,12 @@ BAD = {
     "NUL in an extension": (b"5;\0\r\nhello\r\n", b"", "'5;"),
     "CR in an extension": (b"5;a\rb\r\nhello\r\n", b"", "'5;a"),
     "line beyond the bound": (line_of(MAX_CHUNK_LINE + 1) + b"a\r\n", b"",
-                              "chunk-size line beyond the bound"),
+                              "chunk-size line exceeds the limit"),
     "line without an end": (b"1;" + b"x" * 5000, b"",
-                            "chunk-size line beyond the bound"),
+                            "chunk-size line exceeds the limit"),
     "many extensions, Go CVE-2023-39326": (
         long_lines(33, MAX_EXTENSIONS // 32), b"a" * 32,
-        "chunk extensions beyond the bound"),
+        "chunk extensions exceed the limit"),
     "no CRLF after the data": (b"5\r\nhelloX", b"hello", "not followed by CRLF"),
     "LF after the data": (b"5\r\nhello\n0\r\n\r\n", b"hello", "not followed by CRLF"),
     "CR without LF after the data": (b"5\r\nhello\rX", b"hello", "not followed"),
@@ -169,10 +169,10 @@ BAD = {
     "trailer without a colon": (b"0\r\nA\r\n\r\n", b"", "without a colon: 'A'"),
     "folded trailer": (b"0\r\nA: b\r\n c\r\n\r\n", b"", "obsolete line folding"),
     "NUL in a trailer": (b"0\r\nA: \0\r\n\r\n", b"", "control byte 0x00"),
-    "trailers beyond the bound": (b"0\r\n" + trailers_of(MAX_TRAILERS + 1), b"",
-                                  "trailers beyond the bound"),
+    "trailers exceed the limit": (b"0\r\n" + trailers_of(MAX_TRAILERS + 1), b"",
+                                  "trailers exceed the limit"),
     "trailers without end, aiohttp CVE-2026-22815": (
-        b"0\r\n" + b"X: y\r\n" * 5000, b"", "trailers beyond the bound"),
+        b"0\r\n" + b"X: y\r\n" * 5000, b"", "trailers exceed the limit"),
 }  # fmt: skip
 
 WIRES = [case[0] for case in GOOD.values()] + [case[0] for case in BAD.values()]
@@ -317,7 +317,7 @@ def test_an_early_end_says_what_is_missing(wire: bytes, missing: str | None) -> 
 
 def test_an_empty_piece_is_no_chunk() -> None:
     """It would read as the last chunk and end the body."""
-    with pytest.raises(ValueError, match="an empty piece has no chunk"):
+    with pytest.raises(ValueError, match="an empty piece cannot be sent as a chunk"):
         chunk(b"")
 
 

@@ -25,8 +25,8 @@ FIELD_FAULTS = [
     pytest.param(b" A: b", "obsolete line folding", id="space first, RFC 9112 2.2"),
     pytest.param(b"\tA: b", "obsolete line folding", id="tab first"),
     pytest.param(b"A: b\r\n c", "obsolete line folding", id="folding, RFC 9112 5.2"),
-    pytest.param(b"A : b", "white space before the colon of field 'A'", id="A :"),
-    pytest.param(b"A\t: b", "white space before the colon of field 'A'", id="A\\t:"),
+    pytest.param(b"A : b", "whitespace before the colon of field 'A'", id="A :"),
+    pytest.param(b"A\t: b", "whitespace before the colon of field 'A'", id="A\\t:"),
     pytest.param(b"A", "field line without a colon: 'A'", id="no colon"),
     pytest.param(b": b", "invalid field name ''", id="empty name"),
     pytest.param(b"A b: c", "invalid field name 'A b'", id="space in a name"),
@@ -68,7 +68,9 @@ def test_a_stray_byte_is_counted_from_the_start_of_the_head() -> None:
 @pytest.mark.parametrize(
     ("section", "words"),
     [
-        pytest.param(b"A: b", "the last field line has no CRLF", id="no CRLF"),
+        pytest.param(
+            b"A: b", "the last field line does not end with CRLF", id="no CRLF"
+        ),
         pytest.param(b"A: b\r\n\r\n", "without a colon: ''", id="empty line"),
     ],
 )

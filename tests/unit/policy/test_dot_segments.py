@@ -100,7 +100,7 @@ STAYS = [
 def test_a_path_that_leaves_its_prefix_is_refused(rest: bytes) -> None:
     assert leaves_prefix(rest)
     for router, prefix in ((ROUTER, b"/sse"), (ROUTER, b"/sse/deep"), (ROOT, b"")):
-        with pytest.raises(MalformedRequest, match="leave the route's prefix"):
+        with pytest.raises(MalformedRequest, match="leave the prefix of the route"):
             router.match(prefix + rest + b"?a=b")
 
 
@@ -136,7 +136,7 @@ def test_a_rule_lays_no_dot_segments_bare(
 ) -> None:
     compiled = compile_rules(rules)
     if refused:
-        with pytest.raises(MalformedRequest, match="once path_rewrite is applied"):
+        with pytest.raises(MalformedRequest, match="after path_rewrite"):
             check_rewritten(compiled, path)
     else:
         check_rewritten(compiled, path)
@@ -144,9 +144,9 @@ def test_a_rule_lays_no_dot_segments_bare(
 
 def test_a_refusal_names_the_path() -> None:
     with pytest.raises(MalformedRequest) as caught:
-        check_path(b"/sse/..;\xff", b"/..;\xff/..", "the route's prefix")
+        check_path(b"/sse/..;\xff", b"/..;\xff/..", "the prefix of the route")
     assert str(caught.value) == (
-        r"dot segments of '/sse/..;\\xff' leave the route's prefix"
+        r"dot segments of '/sse/..;\\xff' leave the prefix of the route"
     )
     assert caught.value.status == 400
 

@@ -75,7 +75,7 @@ def test_a_program_is_told_in_json_what_went_wrong_where_and_after_how_long() ->
             "route": "/sse",
             "target": "http://up:8002",
             "elapsed_seconds": 1.235,
-            "advice": "Start the upstream, or correct the route's target.",
+            "advice": "Start the upstream, or correct the target of the route.",
         }
     }
 
@@ -187,7 +187,7 @@ def test_a_person_gets_a_page_that_says_the_same() -> None:
     for words in (
         "504 Gateway Timeout",
         "no head in time",
-        "See why the upstream is silent",
+        "Find out why the upstream is silent",
         "/sse",
         "http://up:8002",
         "elapsed seconds",

@@ -142,4 +142,4 @@ def test_of_several_targets_the_last_one_tried_is_told() -> None:
     attempts.failed(Target("b"))
     verdict = attempts.verdict(ConnectTimeout("no connection"), NOW)
     assert isinstance(verdict, ConnectTimeout)
-    assert str(verdict) == "no connection; the last of 2 targets tried"
+    assert str(verdict) == "no connection; 2 targets were tried"

@@ -161,7 +161,7 @@ def test_an_odd_target_is_refused(target: bytes) -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        pytest.param([], "the Host field is missing", id="none, RFC 9112 3.2"),
+        pytest.param([], "the Host header is missing", id="none, RFC 9112 3.2"),
         pytest.param([b"Host: a", b"Host: b"], "'a, b'", id="two, CVE-2026-34525"),
         pytest.param([b"Host: a", b"host: a"], "'a, a'", id="two equal ones"),
         pytest.param([b"Host:", b"Host:"], "', '", id="two empty ones"),

@@ -58,7 +58,7 @@ def test_bytes_that_are_not_taken_are_told_as_that() -> None:
     )
     assert isinstance(error, UploadStalled)
     assert str(error) == (
-        "the upstream took none of 7 bytes of the request body for 30.0 s "
+        "the upstream read none of 7 bytes of the request body for 30.0 s "
         "(first_byte_timeout_seconds)"
     )
 

@@ -181,8 +181,8 @@ def test_bytes_that_are_not_coded_are_refused(name: str, coded: bytes) -> None:
 @pytest.mark.parametrize(
     ("coding", "body", "words"),
     [
-        pytest.param("gzip", BODIES["br"], "no gzip header", id="br as gzip"),
-        pytest.param("gzip", b"\0\0\0\0", "no gzip header", id="nothing but padding"),
+        pytest.param("gzip", BODIES["br"], "gzip header", id="br as gzip"),
+        pytest.param("gzip", b"\0\0\0\0", "the gzip header", id="nothing but padding"),
         pytest.param(
             "gzip", MEMBERS[:-8] + bytes(4) + MEMBERS[-4:], "data check", id="checksum"
         ),

@@ -49,15 +49,15 @@ TARGET = parse_target("https://a.example:8443")
             FileNotFoundError(errno.ENOENT, "x"),
             "unix:/run/a.sock",
             UpstreamRefused,
-            "nothing listens at unix:/run/a.sock: no such socket",
+            "nothing listens at unix:/run/a.sock: the socket does not exist",
             id="no socket",
         ),
         pytest.param(
             PermissionError(errno.EACCES, "x"),
             "unix:/run/a.sock",
             UpstreamUnreachable,
-            "unix:/run/a.sock is closed to the proxy: permission denied; a client "
-            "of a socket needs the right to write to it",
+            "unix:/run/a.sock: permission denied: the proxy needs write permission "
+            "on the socket to connect",
             id="no permission",
         ),
         pytest.param(
@@ -78,7 +78,7 @@ TARGET = parse_target("https://a.example:8443")
             OSError(errno.EMFILE, "x"),
             "192.0.2.1:80",
             DescriptorsExhausted,
-            "the proxy has no file descriptor left to connect with: its limit is "
+            "the proxy has no free file descriptor for a connection: its limit is "
             f"{limit()} (ulimit -n)",
             id="our own limit is no fault of the upstream",
         ),
@@ -109,15 +109,19 @@ def alert(reason: str) -> ssl.SSLError:
         pytest.param(unverified(9), UpstreamUntrusted, "not valid yet", id="too soon"),
         pytest.param(unverified(10), UpstreamUntrusted, "has expired", id="expired"),
         pytest.param(unverified(18), UpstreamUntrusted, "self-signed", id="own"),
-        pytest.param(unverified(19), UpstreamUntrusted, "in ca_file", id="own root"),
-        pytest.param(unverified(20), UpstreamUntrusted, "in ca_file", id="no issuer"),
+        pytest.param(unverified(19), UpstreamUntrusted, "set ca_file", id="own root"),
+        pytest.param(unverified(20), UpstreamUntrusted, "set ca_file", id="no issuer"),
         pytest.param(unverified(23), UpstreamUntrusted, "revoked", id="revoked"),
-        pytest.param(unverified(62), UpstreamUntrusted, "another host", id="host"),
-        pytest.param(unverified(64), UpstreamUntrusted, "another host", id="address"),
+        pytest.param(
+            unverified(62), UpstreamUntrusted, "does not cover the host", id="host"
+        ),
+        pytest.param(
+            unverified(64), UpstreamUntrusted, "does not cover the host", id="address"
+        ),
         pytest.param(
             unverified(7, "bad signature"),
             UpstreamUntrusted,
-            "does not verify: bad signature",
+            "failed verification: bad signature",
             id="anything else",
         ),
         pytest.param(
@@ -127,7 +131,10 @@ def alert(reason: str) -> ssl.SSLError:
             id="alert",
         ),
         pytest.param(
-            ConnectionResetError(), UpstreamTLSFailed, "broke off", id="reset"
+            ConnectionResetError(),
+            UpstreamTLSFailed,
+            "aborted the TLS handshake",
+            id="reset",
         ),
     ],
 )
@@ -148,15 +155,19 @@ def test_why_there_is_no_tls(
         pytest.param(BrokenPipeError(), "reset the connection", id="broken pipe"),
         pytest.param(
             TimeoutError(),
-            "vanished (no answer from its machine)",
+            "stopped responding (TCP keepalive timed out)",
             id="keep-alive probes",
         ),
         pytest.param(
             OSError(errno.EHOSTUNREACH, "No route to host"),
-            "broke off (No route to host)",
+            "closed the connection with an error (No route to host)",
             id="network",
         ),
-        pytest.param(RuntimeError("odd"), "broke off (odd)", id="anything else"),
+        pytest.param(
+            RuntimeError("odd"),
+            "closed the connection with an error (odd)",
+            id="anything else",
+        ),
     ],
 )
 def test_how_a_connection_ended(fault: Exception | None, words: str) -> None:

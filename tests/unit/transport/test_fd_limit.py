@@ -47,7 +47,8 @@ async def test_it_is_told_once_and_once_that_it_is_over(
     descriptors.check(clock.now)
     descriptors.ticker.tick()
     assert caplog.messages[1:] == [
-        "file descriptors are free again; 3 connections were refused meanwhile"
+        "file descriptors are available again; 3 connections were refused in the "
+        "meantime"
     ]
     assert not descriptors.ticker.waiting
 
