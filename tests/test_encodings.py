@@ -203,7 +203,7 @@ def test_output_that_finds_no_room_is_one_clear_line(
             stderr=subprocess.PIPE,
             check=False,
         )
-    line = b"unbuffered: the output cannot be written: No space left on device\n"
+    line = b"unbuffered: cannot write the output: No space left on device\n"
     assert (process.returncode, process.stderr) == (1, line)
 
 

@@ -16,8 +16,8 @@ examples:
   unbuffered serve --route /api=http://localhost:3000 --port 9000 --log-format json
 
 signals: SIGTERM and SIGINT drain, SIGHUP reloads
-exit status: 0 all ended as it should, 1 it could not listen, 2 wrong arguments or
-configuration, 3 exchanges were cut, 130 or 143 a second signal was sent
+exit status: 0 clean shutdown, 1 cannot listen, 2 wrong arguments or
+configuration, 3 open exchanges were cut, 130 or 143 a second signal forced the exit
 """
 CHECK_EXAMPLES = """\
 examples:
@@ -34,7 +34,7 @@ SCHEMA_EXAMPLES = """\
 example:
   unbuffered schema > config.schema.json
 
-Then let the configuration begin with this line, for Taplo, Even Better TOML and
+Then put this line at the top of the configuration, for Taplo, Even Better TOML and
 other editors:
 
   #:schema ./config.schema.json

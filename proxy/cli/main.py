@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in UNWRITABLE:
             raise
         let_go(sys.stdout)
-        process.print_error(f"the output cannot be written: {error.strerror}")
+        process.print_error(f"cannot write the output: {error.strerror}")
         return process.FAILED
     finally:
         process.finish_output()
@@ -74,8 +74,9 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
         prog="unbuffered",
-        description="The reverse proxy that never holds a piece of a stream.",
-        epilog="unbuffered COMMAND --help tells more of a command, with examples.",
+        description="A streaming reverse proxy that never buffers a response.",
+        epilog="Run 'unbuffered COMMAND --help' for the options and examples of a "
+        "command.",
     )
     top.add_argument("--version", action="version", version=f"unbuffered {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -97,8 +98,8 @@ def add_check(commands: Commands) -> None:
         "check",
         run_check,
         brief="check a configuration and print every effective value",
-        description="Check a configuration. Prints every effective value and where\n"
-        "it came from, or every fault (exit status 2).",
+        description="Check a configuration. Prints every effective value and its "
+        "source,\nor every error (exit status 2).",
         epilog=help.CHECK_EXAMPLES,
     )
     add_config_arguments(check)
@@ -109,9 +110,10 @@ def add_explain(commands: Commands) -> None:
         commands,
         "explain",
         run_explain,
-        brief="tell what would become of a request, without sending it",
-        description="Tell which route takes a request and why no other does, what\n"
-        "its upstream would get, and which limits apply. Sends nothing.",
+        brief="show how a request would be handled, without sending it",
+        description="Show which route matches a request and why the others do not, "
+        "what\nthe upstream would receive, and which limits apply. "
+        "Sends nothing.",
         epilog=explaining.EXAMPLES,
     )
     explaining.add_arguments(explain)
@@ -124,8 +126,9 @@ def add_demo(commands: Commands) -> None:
         "demo",
         run_demo,
         brief="run the demo: upstreams, proxy and page",
-        description="Run the demo upstreams, the proxy before them and the page\n"
-        "that shows the difference. Needs no key and no network.",
+        description="Run the demo upstreams, a proxy in front of them and a "
+        "page\nthat shows the difference. Needs no API key and no "
+        "network.",
         epilog=help.DEMO_EXAMPLES,
     )
     demo.add_argument("--port", type=int, help="port of the proxy (default 8080)")
@@ -141,8 +144,8 @@ def add_schema(commands: Commands) -> None:
         "schema",
         run_schema,
         brief="print the JSON Schema of configuration files",
-        description="Print the JSON Schema of configuration files, with which an\n"
-        "editor completes and checks them.",
+        description="Print the JSON Schema of configuration files, which editors "
+        "use\nfor completion and validation.",
         epilog=help.SCHEMA_EXAMPLES,
     )
 
@@ -152,8 +155,8 @@ def add_completion(commands: Commands) -> None:
         commands,
         "completion",
         run_completion,
-        brief="print what makes a shell complete this command",
-        description="Print what makes a shell complete this command.",
+        brief="print a shell completion script",
+        description="Print a completion script for a shell.",
         epilog=help.COMPLETION_EXAMPLES,
     )
     completion.add_argument("shell", choices=SHELLS)

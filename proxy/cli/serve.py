@@ -29,7 +29,8 @@ def add_serve(commands: Commands) -> None:
         "serve",
         run_serve,
         brief="run the proxy",
-        description="Run the proxy: by a configuration file, or by --route alone.",
+        description="Run the proxy with a configuration file, or with --route "
+        "options only.",
         epilog=help.SERVE_EXAMPLES,
     )
     add_config_arguments(serve)
@@ -41,8 +42,8 @@ def add_serve(commands: Commands) -> None:
     serve.add_argument(
         "--tls",
         choices=["dev"],
-        help="dev: HTTPS with a certificate for this machine, made if need be; "
-        "prints how to trust it",
+        help="dev: serve HTTPS with a development certificate, created on first "
+        "use; prints how to trust it",
     )
 
 
@@ -59,15 +60,19 @@ def add_config_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="/PREFIX=TARGET",
-        help="a route without any file; the prefix is taken off the path, the "
-        "target's host is sent, WebSocket is tunnelled. May be repeated",
+        help="a route without a configuration file; removes the prefix from the "
+        "path, sends the target's host, and tunnels WebSocket. Can be repeated",
     )
     command.add_argument("--host", help="address to listen on")
     command.add_argument("--port", type=int, help="port to listen on")
     command.add_argument(
-        "--workers", metavar="N|auto", help="processes that share the port (default 1)"
+        "--workers",
+        metavar="N|auto",
+        help="number of processes that share the port (default 1)",
     )
-    command.add_argument("--log-format", choices=["text", "json"], help="access log")
+    command.add_argument(
+        "--log-format", choices=["text", "json"], help="access log format"
+    )
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -90,12 +95,16 @@ def configuration(options: argparse.Namespace) -> Config:
         path = options.config or Path(DEFAULT_CONFIG)
         return load(path, os.environ, overrides)
     if options.config is not None:
-        raise ConfigError(["--config and --route exclude each other; use one of them"])
+        raise ConfigError(["--config and --route cannot be combined: use one of them"])
     routes: dict[str, str] = {}
     for text in options.route:
         prefix, equals, target = text.partition("=")
         if not equals or prefix in routes:
-            fault = "given twice" if equals else "write /prefix=http://host:port"
+            fault = (
+                "the prefix is given twice"
+                if equals
+                else "write /prefix=http://host:port"
+            )
             raise ConfigError([f"--route {text}: {fault}"])
         routes[prefix] = target
     return from_routes(routes, overrides)
@@ -112,7 +121,7 @@ def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]
         return config, None
     if config.server.tls_certificate:
         raise ConfigError(
-            ["--tls dev: [server] tls_certificate is set as well; use one of the two"]
+            ["--tls dev: [server] tls_certificate is also set: use only one of them"]
         )
     made = dev_certificate(config.server.host, os.environ)
     server = replace(
@@ -126,7 +135,9 @@ def run_serve(options: argparse.Namespace) -> int:
     process.set_up_logging()
     config, made = serving(options)
     if options.route and options.watch:
-        raise ConfigError(["--watch: with --route there is no file to watch"])
+        raise ConfigError(
+            ["--watch needs a configuration file: there is none with --route"]
+        )
 
     def ready(port: int) -> None:
         if made is not None:

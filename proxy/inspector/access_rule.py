@@ -19,8 +19,8 @@ PATH = b"/_unbuffered/"
 FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
 EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
 UNCERTAIN = (
-    "this may come from another machine through a proxy on this one that does not say "
-    "so: a program that asks for itself sends Connection: keep-alive"
+    "this request may come from another machine through a local proxy that does not "
+    "identify itself; to show that it is local, send Connection: keep-alive"
 )
 
 # The address of a peer on a Unix socket. Only other workers come that way: a
@@ -77,14 +77,14 @@ def refusal(question: Asked, address: bytes, head: RequestHead) -> tuple[int, st
     """
     certain = question.enabled is True or question.machine or is_direct(address, head)
     if head.method not in (b"GET", b"HEAD"):
-        return 405, "this is read only: GET or HEAD"
+        return 405, "this is read-only: use GET or HEAD"
     if not question.page and is_foreign(head):
-        return 403, "a page of another origin may not read this"
+        return 403, "a page of another origin cannot read this"
     if not certain:
         return 403, UNCERTAIN
     known = question.machine or question.page or question.path == "feed"
     if not known and EXCHANGE.fullmatch(question.path) is None:
-        return 404, "nothing of that name; the page is at /_unbuffered/"
+        return 404, "not found; the inspector is at /_unbuffered/"
     return 0, ""
 
 

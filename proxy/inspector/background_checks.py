@@ -100,7 +100,7 @@ class BackgroundChecks:
 
     def crashed(self, error: Exception) -> None:
         """Look again later."""
-        report("the watch over exchanges", error)
+        report("the background checks of exchanges", error)
         self.timer = None
         if self.clients:
             self.stir()

@@ -61,14 +61,14 @@ def crowded(browsers: Iterable[Browser]) -> list[tuple[Finding, Browser]]:
 
 def connections(found: Browser) -> Finding:
     if found.count >= BROWSERS_LIMIT:
-        left, follows = "none", "so its next request waits until one ends"
+        left, follows = "none", "so the next request waits until one of them ends"
     else:
-        left, follows = "one", "so it has one left, and what comes then waits"
+        left, follows = "one", "so only one is left, and later requests will wait"
     return Finding(
         "connections",
         (*found.key, left),
-        f"a browser at {found.client} has {found.count} requests open to {found.host}: "
-        f"browsers open no more than {BROWSERS_LIMIT} connections to one host, "
-        f"{follows}; close streams that are not needed, share one between tabs, or "
-        "spread them over several host names",
+        f"a browser at {found.client} has {found.count} requests open to "
+        f"{found.host}: browsers open at most {BROWSERS_LIMIT} HTTP/1.1 connections "
+        f"per host, {follows}; close unused streams, share one between tabs, or use "
+        "several host names",
     )

@@ -50,8 +50,8 @@ class Findings:
             Finding(
                 "slow client",
                 (client, exchange.timeline.route or ""),
-                f"client {client} is slow to read {shown_route(exchange)}: bytes have "
-                f"waited for it for more than {SLOW_SECONDS:g} s",
+                f"client {client} is slow to read {shown_route(exchange)}: data has "
+                f"been waiting for it for more than {SLOW_SECONDS:g} s",
             ),
             exchange,
         )
@@ -61,7 +61,7 @@ class Findings:
             Finding(
                 "stall",
                 (prefix, exchange.timeline.call.upstream or ""),
-                f"stall: {shown_route(exchange)} has been silent for more than "
+                f"stall: {shown_route(exchange)} has sent nothing for more than "
                 f"{limit:g} s inside a stream (stall_warning_seconds)",
             ),
             exchange,
@@ -73,7 +73,8 @@ class Findings:
             Finding(
                 "bursts",
                 (exchange.timeline.route or "", exchange.timeline.call.upstream or ""),
-                f"{shown_route(exchange)}: the upstream itself holds: {verdict}",
+                f"{shown_route(exchange)}: the upstream itself sends in bursts: "
+                f"{verdict}",
             ),
             exchange,
         )

@@ -171,7 +171,7 @@ class Inspector:
     def file(self, answer: OwnResponse, name: str) -> None:
         """A file of the page."""
         if not send_asset(answer, name):
-            refuse(answer, 404, "the page has no such file")
+            refuse(answer, 404, "the inspector has no such file")
 
     def feed(self, answer: OwnResponse, *, own: bool) -> None:
         """The feed of the list; of all workers, unless only ours is asked for."""
@@ -204,7 +204,7 @@ class Inspector:
             return
         found = self.history.find(number) if worker == self.worker else None
         if found is None:
-            refuse(answer, 404, "this exchange is not known any more")
+            refuse(answer, 404, "this exchange is no longer known")
             return
         timeline, exchange = found
         if not feed:
@@ -230,13 +230,13 @@ class Inspector:
                 answer.whole(200, JSON, found[1])
                 return
         if not answer.over:
-            refuse(answer, 404, "this exchange is not known any more")
+            refuse(answer, 404, "this exchange is no longer known")
 
     def has_room(self, answer: OwnResponse) -> bool:
         """Is there room for one more feed? If not, says so."""
         if self.history.lookers < MOST_FEEDS:
             return True
-        refuse(answer, 503, f"{MOST_FEEDS} feeds are open already")
+        refuse(answer, 503, f"{MOST_FEEDS} feeds are already open")
         return False
 
     def shows_bodies(self, answer: OwnResponse) -> bool:

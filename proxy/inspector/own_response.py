@@ -177,7 +177,7 @@ class OwnResponse:
         except Exception as again:
             self.over = True
             self.open.discard(self)
-            report("the end of an answer of the inspector", again)
+            report("ending a response of the inspector", again)
         self.client.abort()
 
     def drain(self) -> None:

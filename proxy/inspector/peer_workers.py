@@ -59,7 +59,7 @@ async def contained(answer: OwnResponse, coroutine: Coroutine[Any, Any, None]) -
     try:
         await coroutine
     except Exception as error:
-        answer.crashed("a question to another worker", error)
+        answer.crashed("a request to another worker", error)
 
 
 @contextlib.asynccontextmanager

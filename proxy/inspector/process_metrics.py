@@ -20,13 +20,13 @@ def surroundings(
     """Gauges of one worker."""
     told = upstream_families(upstreams)
     for name, text, value in (
-        ("client_connections", "Open connections of clients.", clients),
-        ("draining", "1 while open exchanges end and no new ones begin.", draining),
+        ("client_connections", "Open client connections.", clients),
+        ("draining", "1 while the proxy is draining.", draining),
     ):
         family = Family(f"unbuffered_{name}", "gauge", text, [])
         family.add(float(value))
         told.append(family)
-    info = Family("unbuffered_info", "gauge", "What runs here; always 1.", [])
+    info = Family("unbuffered_info", "gauge", "Version information; always 1.", [])
     info.add(
         1,
         ("version", __version__),
@@ -41,7 +41,7 @@ def fault_families() -> list[Family]:
     dropped = Family(
         "unbuffered_log_lines_dropped_total",
         "counter",
-        "Lines that were not written, since their reader was slow or gone.",
+        "Log lines dropped because the reader was slow or gone.",
         [],
     )
     for key in ("access", "events"):
@@ -50,7 +50,7 @@ def fault_families() -> list[Family]:
     errors = Family(
         "unbuffered_internal_errors_total",
         "counter",
-        "Exceptions that nobody expected; the log has them.",
+        "Unexpected exceptions; see the log.",
         [],
     )
     errors.add(float(INTERNAL_ERRORS.counts.total()))
@@ -60,13 +60,16 @@ def fault_families() -> list[Family]:
 def upstream_families(upstreams: Iterable[Upstream]) -> list[Family]:
     """Whether each target can be reached, and what is open to it."""
     up = Family(
-        "unbuffered_upstream_up", "gauge", "0 while the target cannot be reached.", []
+        "unbuffered_upstream_up", "gauge", "1 if the target is reachable, 0 if not.", []
     )
     opened = Family(
-        "unbuffered_upstream_exchanges_open", "gauge", "Exchanges of a target.", []
+        "unbuffered_upstream_exchanges_open", "gauge", "Open exchanges of a target.", []
     )
     idle = Family(
-        "unbuffered_upstream_connections_idle", "gauge", "Kept for later use.", []
+        "unbuffered_upstream_connections_idle",
+        "gauge",
+        "Idle upstream connections kept for reuse.",
+        [],
     )
     seen: dict[str, list[float]] = {}
     for upstream in upstreams:  # one target may be there twice, treated differently
@@ -86,9 +89,9 @@ def process_families() -> list[Family]:
     told = []
     for name, kind, text, value in (
         ("cpu_seconds", "counter", "CPU time of the process.", sum(os.times()[:2])),
-        ("resident_memory_bytes", "gauge", "Memory in use.", resident_bytes()),
+        ("resident_memory_bytes", "gauge", "Resident memory.", resident_bytes()),
         ("open_fds", "gauge", "Open file descriptors.", open_descriptors()),
-        ("max_fds", "gauge", "Limit on file descriptors.", most_descriptors()),
+        ("max_fds", "gauge", "File descriptor limit.", most_descriptors()),
     ):
         if value is not None:
             suffix = "_total" if kind == "counter" else ""

@@ -152,7 +152,7 @@ class CaptureBuffer:
                 listener()
             except Exception as error:
                 self.listeners.remove(listener)
-                report("a listener to a recording", error)
+                report("a subscriber to a recording", error)
 
     @property
     def count(self) -> int:

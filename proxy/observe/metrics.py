@@ -22,22 +22,34 @@ from proxy.observe.prometheus_text import Family, Kind
 from proxy.timeline import Timeline
 
 FAMILIES: tuple[tuple[str, Kind, str], ...] = (
-    ("exchanges_open", "gauge", "Exchanges under way."),
-    ("exchanges_started_total", "counter", "Exchanges that have begun."),
+    ("exchanges_open", "gauge", "Exchanges currently in progress."),
+    ("exchanges_started_total", "counter", "Exchanges started."),
     (
         "exchanges_ended_total",
         "counter",
-        "Exchanges that are over, and how.",
+        "Exchanges ended, by outcome.",
     ),
-    ("first_byte_seconds", "histogram", "From the request to the first body byte."),
-    ("longest_gap_seconds", "histogram", "Longest silence between two pieces."),
-    ("longest_hold_seconds", "histogram", "Longest time a piece was in the proxy."),
-    ("duration_seconds", "histogram", "From the request to the end."),
-    ("body_bytes_total", "counter", "Bytes of bodies, of open exchanges included."),
-    ("pieces_total", "counter", "Pieces of responses, of open exchanges included."),
-    ("decoded_total", "counter", "Responses that came compressed and were decoded."),
-    ("retries_total", "counter", "Attempts to reach an upstream that were repeated."),
-    ("loop_lag_seconds", "histogram", "How late the event loop's own timer was."),
+    (
+        "first_byte_seconds",
+        "histogram",
+        "Time from the request to the first body byte.",
+    ),
+    (
+        "longest_gap_seconds",
+        "histogram",
+        "Longest gap between two pieces of a response.",
+    ),
+    ("longest_hold_seconds", "histogram", "Longest time the proxy held a piece."),
+    (
+        "duration_seconds",
+        "histogram",
+        "Time from the request to the end of the exchange.",
+    ),
+    ("body_bytes_total", "counter", "Body bytes, including those of open exchanges."),
+    ("pieces_total", "counter", "Response pieces, including those of open exchanges."),
+    ("decoded_total", "counter", "Compressed responses that were decoded."),
+    ("retries_total", "counter", "Repeated attempts to reach an upstream."),
+    ("loop_lag_seconds", "histogram", "Event loop lag: how late its timer fired."),
 )
 NO_ROUTE = "-"  # what came was no request, or no route took it
 

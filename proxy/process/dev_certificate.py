@@ -32,7 +32,7 @@ NO_TRUSTME = (
     "(or pip install trustme)"
 )
 TRUST = """\
-Browsers trust it once its authority is known to them, {ca}:
+Browsers trust it after you install its certificate authority (CA), {ca}:
   macOS           sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain "{ca}"
   Windows         certutil -addstore -user Root "{ca}"
   Debian, Ubuntu  sudo cp "{ca}" /usr/local/share/ca-certificates/unbuffered-dev.crt && sudo update-ca-certificates
@@ -41,7 +41,7 @@ Browsers trust it once its authority is known to them, {ca}:
   Firefox         Settings, Privacy & Security, View Certificates, Authorities, Import
   Node.js         export NODE_EXTRA_CA_CERTS="{ca}"
   curl            curl --cacert "{ca}" {url}
-Keep its key to yourself: who has it can pass for any site to who trusts it."""  # noqa: E501
+Keep its key private: anyone who has it can impersonate any site to everyone who trusts this CA."""  # noqa: E501
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,15 @@ class DevCertificate:
         """How to trust it; at length only when the authority is new."""
         if self.by_mkcert:
             return (
-                f"TLS by mkcert's authority, {self.authority} (trusted where "
-                "mkcert -install was run)"
+                f"TLS certificate from the mkcert CA, {self.authority} (trusted "
+                "where mkcert -install was run)"
             )
         url = f"https://localhost:{port}/"
         text = TRUST.format(ca=self.authority, url=url)
         if self.made:
             return text
         file = self.authority.with_name("trust.txt")
-        return f"TLS by {self.authority}; how to trust it: {file}"
+        return f"TLS certificate from the CA {self.authority}; how to trust it: {file}"
 
 
 def dev_certificate(host: str, environ: Mapping[str, str]) -> DevCertificate:
@@ -179,7 +179,7 @@ def loaded(authority: Path) -> Any:
             raise ValueError
         return ca
     except (ValueError, TypeError) as error:
-        advice = "delete both to have a new authority made"
+        advice = "delete both to create a new CA"
         message = f"--tls dev: {files[0]} and {files[1].name} cannot be used: {advice}"
         raise ConfigError([message]) from error
 

@@ -191,8 +191,8 @@ def say_draining(under_way: int, seconds: float) -> None:
     """What is waited for now, if anything is."""
     if under_way and seconds:
         say(
-            f"draining {counted(under_way, 'exchange')} for up to "
-            f"{seconds:g} s; once more to stop at once"
+            f"draining {counted(under_way, 'exchange')} for up to {seconds:g} s; "
+            "send the signal again to stop immediately"
         )
 
 
@@ -201,7 +201,7 @@ def say_ended(cut: int, again: int | None) -> int:
     if again is not None:
         return BY_SIGNAL + again
     if cut:
-        say(f"{counted(cut, 'exchange')} cut before the end")
+        say(f"{counted(cut, 'exchange')} cut before their end")
     return CUT if cut else OK
 
 
@@ -215,7 +215,7 @@ async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
         except asyncio.CancelledError:
             pass
         except Exception:  # the end goes on all the same
-            log.exception("internal error in a task of the process")
+            log.exception("internal error in a background task")
 
 
 def print_error(message: str) -> None:

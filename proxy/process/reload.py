@@ -143,7 +143,7 @@ def refuse(faults: Sequence[str]) -> bool:
     """Tell all faults; returns False."""
     for fault in faults:
         log.error("%s", fault)
-    log.error("configuration refused; the one before stays in force")
+    log.error("configuration rejected; the previous one remains active")
     return False
 
 
@@ -154,7 +154,7 @@ def asks_for_restart(before: Config, after: Config) -> str:
     )
     if one == other:
         return ""
-    return f"[server] workers: {other} instead of {one} takes a restart"
+    return f"[server] workers: {other} instead of {one} requires a restart"
 
 
 class Watched:
@@ -210,8 +210,8 @@ def cannot_listen(
         before = None
     if before is not None and fault.errno == errno.EADDRINUSE and not can_share:
         return (
-            f"cannot listen on {config.server.host}:{port}: this proxy itself listens "
-            f"on {before.server.host}:{port}, or another program does; on this system "
-            "another host on the same port needs a restart"
+            f"cannot listen on {config.server.host}:{port}: the port is in use by "
+            f"this proxy ({before.server.host}:{port}) or another program; on this "
+            "system, changing the host on the same port needs a restart"
         )
     return f"cannot listen on {listening_fault(config.server, fault)}"

@@ -97,12 +97,14 @@ class Admission:
             most = self.limits.max_connections
             if 0 < most < len(self.clients):
                 raise Overloaded(
-                    f"{most} connections are open already (max_connections)"
+                    f"{most} connections are already open (max_connections)"
                 )
             self.surplus.discard(client)
         most = self.limits.max_exchanges
         if 0 < most < len(self.exchanges):
-            raise Overloaded(f"{most} requests are being served (max_exchanges)")
+            raise Overloaded(
+                f"{most} requests are already being served (max_exchanges)"
+            )
 
 
 def number_of(client: ClientConnection) -> int:

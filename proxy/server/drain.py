@@ -57,12 +57,12 @@ class Drain:
             try:
                 client.drain()
             except Exception as error:
-                client.crashed("the begin of a drain", error)
+                client.crashed("starting a drain", error)
         for exchange in tuple(self.exchanges()):
             try:
                 exchange.drain()
             except Exception as error:
-                exchange.crashed("the begin of a drain", error)
+                exchange.crashed("starting a drain", error)
         if not seconds:
             return await self.cut()
         await self.wait(seconds)
@@ -78,7 +78,7 @@ class Drain:
                 broken += exchange.shut_down()
             except Exception as error:
                 broken += 1
-                exchange.crashed("the end of a drain", error)
+                exchange.crashed("ending a drain", error)
         return broken
 
     async def cut(self) -> int:
@@ -89,7 +89,7 @@ class Drain:
             try:
                 exchange.cut()
             except Exception as error:
-                exchange.crashed("the end of a drain", error)
+                exchange.crashed("ending a drain", error)
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
         await asyncio.sleep(0)
         for client in tuple(self.clients):

@@ -45,12 +45,14 @@ HANDSHAKE_SECONDS = 10.0  # for TLS with a client
 TLS_CLOSE_SECONDS = 24 * 3600.0
 
 REASONS = {
-    errno.EADDRINUSE: "another program has this port; end it, or choose another "
-    "with --port",
-    errno.EADDRNOTAVAIL: "no address of this machine",
-    errno.EAFNOSUPPORT: "this machine has no IPv6; write 0.0.0.0 for all of IPv4",
-    errno.EACCES: "permission denied; most systems keep ports below 1024 for programs "
-    "with a privilege",
+    errno.EADDRINUSE: "another program is using this port; stop it, or choose "
+    "another port with --port",
+    errno.EADDRNOTAVAIL: "not an address of this machine",
+    errno.EAFNOSUPPORT: (
+        "this machine has no IPv6; use 0.0.0.0 for all IPv4 interfaces"
+    ),
+    errno.EACCES: "permission denied; ports below 1024 usually require root "
+    "privileges or CAP_NET_BIND_SERVICE",
 }
 
 Factory = Callable[[], asyncio.Protocol]
@@ -92,7 +94,7 @@ class Handshake(ssl.SSLObject):
         if not self.begun:
             self.begun = True
             if not self.door.admits_handshake():
-                raise ssl.SSLError("the proxy takes no more connections")
+                raise ssl.SSLError("the proxy accepts no more connections")
             self.door.handshakes.add(self)
             if self.accepting is not None:
                 self.accepting.add_done_callback(self.ended)
@@ -102,7 +104,7 @@ class Handshake(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as fault:
-            log.info("a client was turned away: %s", handshake_fault(fault))
+            log.info("a client was rejected: %s", handshake_fault(fault))
             self.door.handshakes.discard(self)
             raise
         self.door.handshakes.discard(self)
@@ -115,7 +117,7 @@ class Handshake(ssl.SSLObject):
 def handshake_fault(fault: ssl.SSLError) -> str:
     """What went wrong, for the person who has to change an address."""
     if fault.reason == "HTTP_REQUEST":
-        return "it spoke plain HTTP to the TLS listener; write https:// there"
+        return "plain HTTP on the TLS port: use https:// in the URL"
     words = (fault.reason or str(fault)).replace("_", " ").lower()
     return f"the TLS handshake failed: {words}"
 

@@ -122,7 +122,7 @@ class Server:
         try:
             known.close(compiled)
         except Exception as error:  # it serves by the other one already
-            report("the close of connections of the configuration before", error)
+            report("closing upstream connections of the previous configuration", error)
         if not sockets:
             await self.listener.retire()
 
@@ -148,7 +148,7 @@ class Server:
         try:
             self.inspector.close()
         except Exception as error:
-            report("the end of the inspector", error)
+            report("stopping the inspector", error)
         self.ticker.stop()
         self.admission.fd_limit.leave(asyncio.get_running_loop())
         return broken
@@ -207,7 +207,7 @@ class Server:
         except Overloaded as error:
             exchange.fail(error)
         except Exception as error:
-            exchange.crashed("the forwarding of a request", error)
+            exchange.crashed("forwarding a request", error)
 
     def reject(self, client: ClientConnection, error: ProxyError) -> None:
         """Answer bytes that are no request."""
@@ -236,7 +236,7 @@ class Server:
         try:
             self.inspector.ended(timeline)
         except Exception as error:
-            report("the inspector's account of an exchange", error)
+            report("the inspector's record of an exchange", error)
         for observer in self.observers:
             try:
                 observer(timeline)

@@ -328,7 +328,7 @@ async def test_columns_sort_both_ways_and_back(page: Page, feed: FeedServer) -> 
 
 async def test_warning_leads_to_its_streams(page: Page, feed: FeedServer) -> None:
     feed.rows = [row(1), row(2), row(3)]
-    text = "the upstream itself holds: 14 events in 2 bursts 5.0 s apart"
+    text = "the upstream itself sends in bursts: 14 events in 2 bursts 5.0 s apart"
     feed.warnings = [{"kind": "bursts", "text": text, "ids": ["1-2"]}]
     await page.goto(feed.url)
     banner = page.get_by_test_id("warnings")
@@ -346,10 +346,10 @@ async def test_refused_feed_tells_the_reason_and_comes_again(
     page: Page, feed: FeedServer
 ) -> None:
     feed.rows = [row(1)]
-    feed.refusal = "8 feeds are open already"
+    feed.refusal = "8 feeds are already open"
     await page.goto(feed.url)
     state = page.get_by_test_id("feed")
-    await expect(state).to_have_text("8 feeds are open already; retrying")
+    await expect(state).to_have_text("8 feeds are already open; retrying")
     feed.refusal = ""
     await expect(state).to_have_text("live")
     await expect(page.locator("#row-1-1")).to_be_visible()

@@ -226,8 +226,7 @@ async def test_plain_http_on_the_tls_port_is_one_line_in_the_log(
     await peer.send(GET_X)
     await peer.read_to_close()
     assert [each.getMessage() for each in caplog.records] == [
-        "a client was turned away: it spoke plain HTTP to the TLS listener; "
-        "write https:// there"
+        "a client was rejected: plain HTTP on the TLS port: use https:// in the URL"
     ]
     assert upstream.unexpected == 0
 
@@ -240,7 +239,7 @@ async def test_garbage_on_the_tls_port_is_one_line_in_the_log(
     await peer.send(b"\0" * 100)
     await peer.read_to_close()
     [line] = [each.getMessage() for each in caplog.records]
-    assert line.startswith("a client was turned away: the TLS handshake failed: ")
+    assert line.startswith("a client was rejected: the TLS handshake failed: ")
 
 
 async def test_a_tls_hello_on_the_plain_port_is_told_in_our_words(

@@ -217,7 +217,7 @@ def test_a_port_in_use_is_one_clear_line(run: Run, upstream: Upstream) -> None:
     process.read_errors("--port\n")
     (line,) = process.errors.splitlines()
     assert line.startswith(f"unbuffered: cannot listen on 127.0.0.1:{port}: ")
-    assert "another program has this port" in line
+    assert "another program is using this port" in line
 
 
 def test_every_fault_of_a_configuration_is_told(run: Run, tmp_path: Path) -> None:

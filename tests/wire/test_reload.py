@@ -147,7 +147,7 @@ async def test_a_faulty_configuration_is_refused_with_all_its_faults(
         '[routes."c"] prefix',
         '[routes."c"] target',
     ]
-    assert lines[-1] == "configuration refused; the one before stays in force"
+    assert lines[-1] == "configuration rejected; the previous one remains active"
     client, server = await running.begin(upstream, GET)
     await server.send(OK)
     assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
@@ -224,9 +224,9 @@ async def test_a_port_that_is_taken_is_refused(
     assert not await file.reload({"/b": {"target": "http://h:1"}}, server=taken)
     assert running.port == before
     assert complaints.heard == [
-        f"cannot listen on 127.0.0.1:{upstream.port}: another program has this port; "
-        "end it, or choose another with --port",
-        "configuration refused; the one before stays in force",
+        f"cannot listen on 127.0.0.1:{upstream.port}: another program is using this "
+        "port; stop it, or choose another port with --port",
+        "configuration rejected; the previous one remains active",
     ]
     complaints.heard.clear()
     client, server = await running.begin(upstream, GET)  # by the route of before
@@ -240,13 +240,14 @@ async def test_a_port_that_is_taken_is_refused(
         pytest.param(
             "0.0.0.0",
             OSError(errno.EADDRINUSE, "error while attempting to bind"),
-            "another program has this port; end it, or choose another with --port",
+            "another program is using this port; stop it, or choose another port "
+            "with --port",
             id="not our own socket, which is no longer in the way",
         ),
         pytest.param(
             "203.0.113.7",
             OSError(errno.EADDRNOTAVAIL, "error while attempting to bind"),
-            "no address of this machine",
+            "not an address of this machine",
             id="an address of another machine",
         ),
         pytest.param(
@@ -275,9 +276,9 @@ def test_where_a_port_cannot_be_shared_the_proxy_itself_may_have_it() -> None:
     )
     fault = OSError(errno.EADDRINUSE, "error while attempting to bind")
     assert cannot_listen(after, before, fault, can_share=False) == (
-        "cannot listen on 0.0.0.0:8080: this proxy itself listens on 127.0.0.1:8080, "
-        "or another program does; on this system another host on the same port needs "
-        "a restart"
+        "cannot listen on 0.0.0.0:8080: the port is in use by this proxy "
+        "(127.0.0.1:8080) or another program; on this system, changing the host on "
+        "the same port needs a restart"
     )
 
 

@@ -36,7 +36,7 @@ from tests.support.raw import Upstream, became, chunk
 from tests.support.running import Table, document
 
 GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\n\r\n"
-REFUSED = "configuration refused; the one before stays in force"
+REFUSED = "configuration rejected; the previous one remains active"
 NO_OTEL = "[tracing] enabled: OpenTelemetry is not installed: pip install"
 BROKEN_OTEL = (
     "[tracing] enabled: OpenTelemetry cannot be set up: RuntimeError: built for "

@@ -144,9 +144,9 @@ async def test_another_program_is_another_program(
         other.listen()
         assert not await mover.to("0.0.0.0")
         assert complaints.heard == [
-            f"cannot listen on 0.0.0.0:{port}: another program has this port; end it, "
-            "or choose another with --port",
-            "configuration refused; the one before stays in force",
+            f"cannot listen on 0.0.0.0:{port}: another program is using this port; "
+            "stop it, or choose another port with --port",
+            "configuration rejected; the previous one remains active",
         ]
         complaints.heard.clear()
         await mover.serves()

@@ -388,7 +388,7 @@ async def changed_and_back(world: World, case: Case) -> None:
             line = await world.reload(tables, "ERROR")
             assert f"[{table}] {key}: " in line
             assert "restart" in line
-            await world.proxy.line("configuration refused")
+            await world.proxy.line("configuration rejected")
         else:
             line = await world.reload(tables, "configuration re")
             assert f"[{table}] changed (" in line

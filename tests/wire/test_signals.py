@@ -103,7 +103,7 @@ async def test_exchanges_that_were_cut_are_an_end_with_3(
     process = await start(routes=routes(upstream), drain_seconds=0.2)
     client, server = await process.begin(upstream, OTHER)
     process.process.send_signal(signal.SIGTERM)
-    await process.line("1 exchange cut before the end")
+    await process.line("1 exchange cut before its end")
     assert await client.read_rest() == b""
     assert await process.ended() == 3
     await server.closed()
@@ -135,7 +135,7 @@ async def test_a_hangup_reloads(start: Start, upstream: Upstream) -> None:
     process.write({"/b": {"target": "no"}})
     process.process.send_signal(signal.SIGHUP)
     assert '[routes."/b"] target: ' in await process.line("ERROR")
-    await process.line("configuration refused; the one before stays in force")
+    await process.line("configuration rejected; the previous one remains active")
     await server.send(chunk(b"still here"))
     assert await client.read_chunk() == b"still here"
     await server.send(b"0\r\n\r\n")

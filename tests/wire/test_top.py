@@ -59,4 +59,4 @@ def test_what_is_no_address_is_refused_in_words(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["top", url]) == 1
-    assert capsys.readouterr().err.startswith(f"unbuffered: {url} is no address")
+    assert capsys.readouterr().err.startswith(f"unbuffered: {url} is not a valid URL")

@@ -70,7 +70,7 @@ async def test_bursts_of_the_upstream_are_told_in_the_log_and_in_the_banner(
     clock.advance(5)
     await send_burst(client, server)
     look(running)
-    verdict = "the upstream itself holds: 14 events in 2 bursts 5.0 s apart"
+    verdict = "the upstream itself sends in bursts: 14 events in 2 bursts 5.0 s apart"
     assert said(heard) == [f"route / ({upstream.url}): {verdict}"]
     exchange = await running.exchange()
     assert exchange.capture is None  # nothing is counted any more
@@ -123,8 +123,8 @@ async def test_a_stall_is_told_once_by_the_key_that_asks_for_it(
         look(running)
         clock.advance(5)
     assert said(heard) == [
-        f"stall: route / ({upstream.url}) has been silent for more than 30 s inside a "
-        "stream (stall_warning_seconds)"
+        f"stall: route / ({upstream.url}) has sent nothing for more than 30 s "
+        "inside a stream (stall_warning_seconds)"
     ]
 
 
@@ -192,9 +192,9 @@ async def test_a_browser_without_a_connection_left_is_told(
         look(running)
     five, six = said(heard)
     assert five.startswith("a browser at 127.0.0.1 has 5 requests open to a: browsers")
-    assert "so it has one left" in five
+    assert "so only one is left" in five
     assert six.startswith("a browser at 127.0.0.1 has 6 requests open to a: browsers")
-    assert "waits until one ends" in six
+    assert "waits until one of them ends" in six
     async with looking(running) as feed:
         (warning,) = await feed.next("warnings")
         assert (warning["kind"], len(warning["ids"])) == ("connections", 6)

@@ -49,8 +49,8 @@ class Workers(Process):
 
     async def replaced(self) -> tuple[int, int]:
         """Wait until a worker has been replaced; its number and its process."""
-        line = await self.line("serves as process")
-        found = re.search(r"worker (\d+) serves as process (\d+)", line)
+        line = await self.line("is running as process")
+        found = re.search(r"worker (\d+) is running as process (\d+)", line)
         assert found
         assert int(found[2]) in self.workers
         return int(found[1]), int(found[2])
@@ -169,7 +169,7 @@ async def test_a_second_proxy_on_the_port_is_refused(
     other = await start("--port", str(workers.port), "--workers", number)
     line = await other.line("cannot listen on")
     assert line.startswith(f"unbuffered: cannot listen on 127.0.0.1:{workers.port}: ")
-    assert "another program has this port" in line
+    assert "another program is using this port" in line
     assert await other.ended() == 1
 
 
@@ -198,7 +198,7 @@ async def test_a_program_that_shares_the_port_is_another_program(
         other.listen()
         port = str(other.getsockname()[1])
         process = await start("--port", port, "--workers", number, host=host)
-        line = await process.line("another program has this port")
+        line = await process.line("another program is using this port")
         where = f"[{host}]" if ":" in host else host
         assert f"cannot listen on {where}:{port}: " in line
         assert await process.ended() == 1
@@ -215,7 +215,7 @@ async def test_a_killed_worker_is_replaced_and_the_others_streams_go_on(
     line = await workers.line("was killed by SIGKILL")
     number, _ = await workers.replaced()
     assert f"ERROR worker {number} (process " in line
-    assert line.endswith("; another one takes its place now\n")
+    assert line.endswith("; a replacement starts now\n")
     (client, server) = streams.pop(number)
     assert await client.read_rest() == b""
     await server.closed()
@@ -244,7 +244,7 @@ async def test_a_worker_that_dies_again_and_again_is_replaced_more_slowly(
     for delay in ("now", "in 0.25 s", "in 0.5 s"):
         os.kill(worker, signal.SIGKILL)
         line = await workers.line(f"process {worker}) was killed by SIGKILL")
-        assert line.endswith(f"; another one takes its place {delay}\n")
+        assert line.endswith(f"; a replacement starts {delay}\n")
         _, worker = await workers.replaced()
 
 
@@ -257,7 +257,7 @@ async def test_workers_end_when_their_supervisor_is_killed(
     processes = [os.pidfd_open(pid) for pid in workers.workers]
     os.kill(workers.process.pid, signal.SIGKILL)
     for _ in processes:
-        await workers.line("the supervisor is gone; this worker drains and ends")
+        await workers.line("the supervisor is gone; this worker drains and exits")
     await dead(supervisor)  # they may hear of it while it still lets go of things
     with socket.socket() as successor:  # the port is free at once
         successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -282,7 +282,9 @@ async def test_what_keeps_workers_from_starting_ends_the_whole(
     deep = tmp_path / "long" / ("x" * 100)
     deep.mkdir()
     process = await start(temporary=str(deep))
-    await process.line("unbuffered: no place for the workers' sockets (see TMPDIR): ")
+    await process.line(
+        "unbuffered: cannot create a directory for the worker sockets (see TMPDIR): "
+    )
     assert await process.ended() == 1
     assert not list(deep.iterdir())
 
@@ -295,7 +297,9 @@ async def test_a_signal_drains_all_workers(
 ) -> None:
     streams = await workers.begin_all(upstream, OTHER)
     workers.process.send_signal(signal.SIGTERM)
-    await workers.line("draining 2 exchanges for up to 10 s; once more to stop")
+    await workers.line(
+        "draining 2 exchanges for up to 10 s; send the signal again to stop"
+    )
     with pytest.raises(ConnectionRefusedError):
         await workers.client()
     for client, server in streams:
@@ -316,7 +320,7 @@ async def test_the_worst_end_of_a_worker_is_that_of_the_whole(
     await process.line("draining 2 exchanges")
     await streams[0][1].send(b"0\r\n\r\n")
     assert await streams[0][0].read_chunk() == b""
-    await process.line("1 exchange cut before the end")
+    await process.line("1 exchange cut before its end")
     assert await streams[1][0].read_rest() == b""
     assert await process.ended() == 3
 
@@ -368,7 +372,7 @@ async def test_a_hangup_reloads_all_workers_and_is_told_once(
     workers.write(routes, workers=3)
     workers.process.send_signal(signal.SIGHUP)
     line = await workers.line("ERROR")
-    assert line.endswith("[server] workers: 3 instead of 2 takes a restart\n")
+    assert line.endswith("[server] workers: 3 instead of 2 requires a restart\n")
     for client, server in streams:
         await server.send(b"0\r\n\r\n")
         assert await client.read_chunk() == b""
@@ -468,8 +472,10 @@ async def test_a_program_in_the_way_of_another_host_is_told_and_all_is_as_it_was
     with socket.create_server(("127.0.0.2", port)):
         workers.write(routes, workers=2, port=port, host="0.0.0.0")
         workers.process.send_signal(signal.SIGHUP)
-        assert "another program has this port" in await workers.line("cannot listen")
-        await workers.line("configuration refused")
+        assert "another program is using this port" in await workers.line(
+            "cannot listen"
+        )
+        await workers.line("configuration rejected")
         for client in [await workers.client() for _ in range(10)]:
             await client.send(UNKNOWN)
             assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
@@ -483,8 +489,8 @@ async def test_one_worker_becomes_no_two_by_a_reload(start: Start) -> None:
     process.write({"/a": {"target": "http://127.0.0.1:1"}}, workers=2)
     process.process.send_signal(signal.SIGHUP)
     line = await process.line("ERROR")
-    assert line.endswith("[server] workers: 2 instead of 1 takes a restart\n")
-    await process.line("configuration refused; the one before stays in force")
+    assert line.endswith("[server] workers: 2 instead of 1 requires a restart\n")
+    await process.line("configuration rejected; the previous one remains active")
 
 
 async def test_a_worker_is_replaced_whatever_has_become_of_the_certificate(

@@ -107,7 +107,7 @@ class Shutdown:
         if now >= self.limit:
             self.give_up_after(0)
             for child in self.workers.living:
-                log.error("worker %d does not end and is killed", child.number)
+                log.error("worker %d does not exit and is killed", child.number)
                 child.kill()
 
     def status(self) -> int:

@@ -75,7 +75,9 @@ def supervise(
     try:
         private = PrivateSockets(number)
     except OSError as fault:
-        print_error(f"no place for the workers' sockets (see TMPDIR): {fault}")
+        print_error(
+            f"cannot create a directory for the worker sockets (see TMPDIR): {fault}"
+        )
         return FAILED
     try:
         supervisor = Supervisor(config, port, tls, private, signals, ready)
@@ -226,7 +228,7 @@ class Supervisor:
         if self.shutdown.begun:
             return
         if self.announced:
-            log.info("worker %d serves as process %d", child.number, child.pid)
+            log.info("worker %d is running as process %d", child.number, child.pid)
         elif all(each.serving for each in self.children):
             self.announced = True
             say(banner(self.config, self.port.port, len(self.children)))
@@ -264,7 +266,7 @@ class Supervisor:
             delay = child.replace_later(monotonic())
             if child.told:
                 then = f"in {delay:g} s" if delay else "now"
-                log.error("%s; another one takes its place %s", words, then)
+                log.error("%s; a replacement starts %s", words, then)
 
     def signalled(self, number: int) -> None:
         """A signal has come."""

@@ -165,7 +165,7 @@ class Worker:
         """The drain has begun."""
         self.tell(DrainStarted(exchanges))
         if self.alone:
-            log.warning("the supervisor is gone; this worker drains and ends")
+            log.warning("the supervisor is gone; this worker drains and exits")
 
     async def hurried(self) -> None:
         """Wait until it shall end at once."""

@@ -83,7 +83,9 @@ class WorkerProcess:
         try:
             self.channel.send(order, sockets)
         except TimeoutError:
-            log.error("worker %d takes no orders and is killed", self.number)
+            log.error(
+                "worker %d does not respond to commands and is killed", self.number
+            )
             self.kill()
         except OSError:  # it is about to be buried
             pass
@@ -155,7 +157,7 @@ def live(number: int, begin: Callable[[], Worker]) -> None:
         worker = begin()  # before there is a loop, which would keep what is inherited
         code = run(worker.run())
     except BaseException:
-        log.exception("a worker ends by an internal error")
+        log.exception("a worker exits because of an internal error")
     finally:
         finish_output()
         for stream in (sys.stdout, sys.stderr):
@@ -173,7 +175,7 @@ def cause(status: int) -> str:
         except ValueError:
             name = f"signal {-code}"
         return f"was killed by {name}"
-    return f"ended with exit status {code}"
+    return f"exited with status {code}"
 
 
 @contextlib.contextmanager

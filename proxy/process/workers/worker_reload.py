@@ -161,15 +161,19 @@ class WorkerReload:
             self.conclude()
         else:
             for fault in faults:
-                log.error("worker %d keeps what it had: %s", child.number, fault)
+                log.error(
+                    "worker %d keeps its previous configuration: %s",
+                    child.number,
+                    fault,
+                )
 
     def give_up(self) -> None:
         """Workers that have not answered may do so later, or be stuck for good."""
         for child in self.workers.living:
             if child.number in self.waiting:
                 log.error(
-                    "worker %d (process %d) has not reloaded within %g s; if it does "
-                    "nothing at all, kill it, and another one takes its place",
+                    "worker %d (process %d) has not reloaded within %g s; if it "
+                    "does not respond at all, kill it, and a replacement starts",
                     child.number,
                     child.pid,
                     ANSWER_SECONDS,

@@ -35,7 +35,8 @@ examples:
   unbuffered explain GET /ws -H 'Upgrade: websocket'
   unbuffered explain GET /x --route /x=http://localhost:8002 --client 10.1.2.3
 
-exit status: 0 a route takes it, 1 it is refused, 2 wrong arguments or configuration
+exit status: 0 a route matches, 1 the request is refused, 2 wrong arguments or
+configuration
 """
 
 
@@ -46,7 +47,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "path",
         metavar="PATH",
         type=path_or_url,
-        help="path and query as a client sends them, or a whole URL",
+        help="path and query as a client sends them, or a full URL",
     )
     command.add_argument(
         "-H",
@@ -55,18 +56,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=[],
         type=field,
         metavar="'NAME: VALUE'",
-        help="a field of the request; Upgrade brings its Connection along. "
-        "May be repeated",
+        help="a request header field; Upgrade adds Connection: Upgrade. Can be "
+        "repeated",
     )
     command.add_argument(
         "--client",
         default="127.0.0.1",
         type=address,
         metavar="ADDRESS",
-        help="address that the request comes from (default 127.0.0.1)",
+        help="client address of the request (default 127.0.0.1)",
     )
     command.add_argument(
-        "--json", action="store_true", help="one JSON object, for programs"
+        "--json", action="store_true", help="print one JSON object, for programs"
     )
 
 
@@ -127,7 +128,9 @@ def request_bytes(
 def method(text: str) -> str:
     """A method. Those that everybody knows may be written small."""
     if METHOD.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no method: write GET")
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not a valid method: write GET"
+        )
     known = ("get", "head", "post", "put", "delete", "patch", "options")
     return text.upper() if text in known else text
 
@@ -146,7 +149,8 @@ def path_or_url(text: str) -> tuple[str, str, str]:
         target = target if target.startswith("/") else "/" + target
     elif not target.startswith("/") and target != "*":
         raise argparse.ArgumentTypeError(
-            f"{quoted(text)} is no path: it begins with /, or is a whole URL"
+            f"{quoted(text)} is not a valid path: write a path that begins with /, "
+            "or a full URL"
         )
     return scheme, authority, quote(target, safe=VISIBLE, errors="surrogateescape")
 
@@ -164,6 +168,8 @@ def address(text: str) -> str:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no IP address") from None
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not a valid IP address"
+        ) from None
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return str(mapped or found)

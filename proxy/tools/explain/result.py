@@ -98,7 +98,7 @@ def account(dry_run: DryRun) -> Account:
         if dry_run.error is None and forward.call is not None:
             told |= of_route(dry_run.config, forward, forward.call)
         elif dry_run.error is None:  # neither refused nor for any route
-            what = "OPTIONS with Max-Forwards: 0, with the methods that pass"
+            what = "OPTIONS with Max-Forwards: 0, answered with the allowed methods"
             told |= {"own": ProxyAnswer(what, True, None, "every client"), "routes": []}
     return Account(**told)
 
@@ -122,21 +122,18 @@ def of_own(dry_run: DryRun, own: Asked, head: RequestHead) -> dict[str, Any]:
     if own.page:
         what = "a file of the inspector's page"
     elif own.path == "health":
-        what = "whether it takes requests"
+        what = "whether the proxy accepts requests"
     else:
-        what = "the metrics" if own.machine else "what passes through it"
-    whom = "whoever reaches the listener"
+        what = "the metrics" if own.machine else "the exchanges of the proxy"
+    whom = "everyone who can reach the listener"
     if not own.enabled:
-        whom = "nobody"
+        whom = "no one"
     elif own.enabled == "loopback":
-        whom = (
-            "clients of this machine that name it in Host and came through no other "
-            "proxy"
-        )
+        whom = "clients on this machine that name it in Host and use no other proxy"
         if not own.machine:
-            whom += ", and that say so themselves by Connection: keep-alive"
+            whom += ", and that send Connection: keep-alive"
     if own.enabled and not own.page:
-        whom += "; never a page of another origin"
+        whom += "; never pages of another origin"
     enabled = Setting(table, "enabled", own.enabled, source)
     told: dict[str, Any] = {"own": ProxyAnswer(what, dry_run.answered, enabled, whom)}
     if dry_run.answered:
@@ -211,17 +208,19 @@ def upgrade(config: Config, call: UpstreamCall) -> Upgrade:
     field = head.get(b"upgrade")
     asked = text(field) if field else None
     if call.upgrade:
-        reason = f"tunnelled, once the upstream has agreed ({ws})"
+        reason = f"tunnelled if the upstream accepts ({ws})"
     elif is_upgrade(head):
-        reason = f"sent on as plain HTTP ({ws}); ws = true would tunnel it"
+        reason = f"forwarded as plain HTTP ({ws}); ws = true would tunnel it"
     elif asked is not None and b"upgrade" in head.members(b"connection"):
-        reason = "left out: HTTP/2 is not tunnelled (RFC 9113 has no upgrade to it)"
+        reason = "removed: h2c is not supported (RFC 9113 has no upgrade to it)"
     elif asked is not None:
-        reason = "left out: Connection does not name it, so it asks for nothing"
+        reason = (
+            "removed: Connection does not list Upgrade, so it is not an upgrade request"
+        )
     elif options.ws:
-        reason = f"none is asked for; one would be tunnelled ({ws})"
+        reason = f"not requested; an upgrade would be tunnelled ({ws})"
     else:
-        reason = f"none is asked for; one would be sent on as plain HTTP ({ws})"
+        reason = f"not requested; an upgrade would be forwarded as plain HTTP ({ws})"
     return Upgrade(asked, call.upgrade, reason)
 
 

@@ -14,14 +14,16 @@ from proxy.errors import MalformedRequest, NoRoute
 from proxy.http1.grammar import shown
 from proxy.policy.routing import Router
 
-TAKEN = "the longest prefix that matches"
-ALONE = "the only prefix that matches"
-SHORTER = "matches too, but is shorter"
-INSIDE = "ends inside a segment: the path goes on with "
-CASE = "differs in case, and case counts"
-ENCODED = "the path is percent-encoded there, and is compared byte for byte"
+TAKEN = "the longest matching prefix"
+ALONE = "the only matching prefix"
+SHORTER = "also matches, but is shorter"
+INSIDE = "ends inside a path segment: the path continues with "
+CASE = "differs in case; paths are case-sensitive"
+ENCODED = (
+    "the path is percent-encoded at this point, and paths are compared byte for byte"
+)
 BELOW = "is longer than the path"
-OTHER = "the path does not begin with it"
+OTHER = "the path does not start with it"
 
 
 class Matching(Struct, frozen=True):

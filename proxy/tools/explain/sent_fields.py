@@ -65,11 +65,11 @@ class Fields:
         if key == b"host" and options.change_origin:
             return self.source("change_origin")
         if (name, value) in self.head.fields:
-            return "as it came"
+            return "unchanged"
         if key == b"origin" and options.rewrite_origin:
             return self.source("rewrite_origin")
         if key == b"destination" and moves(self.head):
-            return "in terms of the target (change_origin, path_rewrite)"
+            return "rewritten for the target (change_origin, path_rewrite)"
         return "replaced" if key in self.head.index else "added"
 
     def set_source(self, name: str) -> str:
@@ -110,13 +110,13 @@ class Fields:
             if key in sent:
                 continue
             if key in HOP_BY_HOP:
-                reason = "for one connection only"
+                reason = "hop-by-hop field"
             elif key in named:
-                reason = "named in Connection"
+                reason = "listed in Connection"
             elif key.translate(ALIKE) in {each.translate(ALIKE) for each in removed}:
                 reason = self.source("headers.request.remove")
             else:
-                reason = "never passed on"
+                reason = "never forwarded"
             yield LeftOut(text(name), reason)
 
 

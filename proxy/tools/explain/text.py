@@ -50,7 +50,7 @@ def answered(own: ProxyAnswer, paint: Paint) -> Iterator[str]:
     """What goes to no upstream."""
     claim = "answered by the proxy itself"
     if not own.answered:
-        claim = f"not {claim}: this client may not look, so a route has to take it"
+        claim = f"not {claim}: this client has no access, so it needs a route"
     yield "\n" + paint(claim, "bold") + (f": {own.what}" if own.answered else "")
     key = own.enabled
     if key is not None:
@@ -60,7 +60,7 @@ def answered(own: ProxyAnswer, paint: Paint) -> Iterator[str]:
 
 def routes(account: Account, paint: Paint) -> Iterator[str]:
     """One line for each prefix."""
-    takes = "would take it: " if account.refused else "takes it: "
+    takes = "would match: " if account.refused else "matches: "
     rows = [
         (each.prefix, (takes if each.taken else "no: ") + each.reason)
         for each in account.routes
@@ -83,7 +83,7 @@ def refused(answer: dict[str, object], paint: Paint) -> Iterator[str]:
 def sending(sent: Sent, account: Account, paint: Paint) -> Iterator[str]:
     """The request to one target."""
     targets = len(account.sent)
-    choice = f", one of {targets}: the one with the fewest open exchanges is asked"
+    choice = f", one of {targets}: the one with the fewest open exchanges is used"
     yield (
         "\n" + paint(f"sent to {sent.target}", "bold") + (choice if targets > 1 else "")
     )
@@ -93,11 +93,11 @@ def sending(sent: Sent, account: Account, paint: Paint) -> Iterator[str]:
         [(pattern, replacement)] = rule.value.items()
         yield f"{INDENT}path_rewrite {pattern} = {quoted(replacement)}, {rule.source}"
     else:
-        yield f"{INDENT}no rule of path_rewrite applies: path and query as they came"
+        yield f"{INDENT}no path_rewrite rule applies: path and query are unchanged"
     yield ""
     yield f"{INDENT}{sent.line}"
     rows = [(f"{each.name}: {each.value}", each.origin) for each in sent.fields]
-    rows += [(f"- {each.name}", f"left out: {each.reason}") for each in sent.left_out]
+    rows += [(f"- {each.name}", f"removed: {each.reason}") for each in sent.left_out]
     widths = column_widths(rows)
     for row in rows:
         yield INDENT + aligned(row, widths)

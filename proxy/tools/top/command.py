@@ -22,7 +22,7 @@ examples:
   unbuffered top --once | grep event-stream
 
 keys: q quits; a, p, b, g, h, n sort by age, pieces, bytes, gap, hold, newest
-exit status: 0 it was shown, 1 there is no proxy that shows it
+exit status: 0 success, 1 no proxy answers, or it does not allow access
 """
 
 
@@ -33,9 +33,10 @@ def add_commands(
     """Add the command to a command line; `say` tells a person something."""
     command = commands.add_parser(
         "top",
-        help="show what runs, live, in the terminal",
-        description="Show the exchanges of a proxy that runs, live: the list of its\n"
-        "inspector. Into a pipe, or with --once, what there is now.",
+        help="show the live exchanges of a proxy in the terminal",
+        description="Show the exchanges of a running proxy live, as in its "
+        "inspector.\nIn a pipe, or with --once, prints the current "
+        "state and exits.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,7 +47,7 @@ def add_commands(
         metavar="URL",
         help=f"address of the proxy (default {DEFAULT_URL})",
     )
-    command.add_argument("--once", action="store_true", help="print once and end")
+    command.add_argument("--once", action="store_true", help="print once and exit")
     command.set_defaults(run=lambda options: run(options, say))
 
 

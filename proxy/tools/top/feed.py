@@ -42,9 +42,9 @@ def events(
         kind = response.headers.get_content_type()
         if response.status != 200 or kind != "text/event-stream":
             raise FeedRefused(
-                f"{url} does not show its streams ({response.status}): it is another "
-                'server, or [inspector] enabled = "loopback" and this address is '
-                "not of its machine"
+                f"{url} does not show its streams ({response.status}): it is not "
+                'Unbuffered, or its [inspector] enabled = "loopback" and this '
+                "request comes from another machine"
             )
         try:
             yield from parsed(response)
@@ -72,9 +72,9 @@ def connect(url: str, patience: float) -> http.client.HTTPConnection:
     try:
         host, port = parts.hostname, parts.port
     except ValueError as fault:
-        raise FeedRefused(f"{url} is no address: {fault}") from None
+        raise FeedRefused(f"{url} is not a valid URL: {fault}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise FeedRefused(f"{url} is no address: write http://127.0.0.1:8080")
+        raise FeedRefused(f"{url} is not a valid URL: write http://127.0.0.1:8080")
     if parts.scheme == "https":
         return http.client.HTTPSConnection(
             host, port, timeout=patience, context=ssl.create_default_context()

@@ -42,7 +42,7 @@ def snapshot(url: str, output: TextIO, *, color: bool) -> int:
             if told and (known.complete or monotonic() >= until):
                 break
     if not known.state:
-        raise FeedRefused(f"the feed of {url} ended before it had begun")
+        raise FeedRefused(f"the feed of {url} ended before it started")
     width = shutil.get_terminal_size((160, 24)).columns if output.isatty() else 1000
     rows = ordered(list(known.rows.values()), "n", known.now)
     for warning in known.warnings:
@@ -76,7 +76,7 @@ def live(url: str, output: TextIO, *, color: bool) -> int:
                 return 0
             if pressed in SORTS:
                 key = pressed
-    raise FeedRefused(f"the proxy at {url} has ended the feed")
+    raise FeedRefused(f"the proxy at {url} ended the feed")
 
 
 class KeyReader(threading.Thread):

@@ -13,7 +13,7 @@ ROUTE = '[routes."/a"]\ntarget = "http://one"\n'
 def test_a_route_that_takes_it_is_exit_status_0(run: Run) -> None:
     status, output, errors = run(ROUTE, "GET", "/a")
     assert (status, errors) == (0, "")
-    assert "takes it: the only prefix that matches" in output
+    assert "matches: the only matching prefix" in output
     assert output.endswith("\nNothing was sent.\n")
     assert "\x1b" not in output  # it is no terminal
 
@@ -31,7 +31,7 @@ def test_a_program_gets_one_object(run: Run) -> None:
     assert told["sent"][0]["fields"][0] == {
         "name": "Host",
         "value": "127.0.0.1:8080",
-        "origin": "as it came",
+        "origin": "unchanged",
     }
 
 
@@ -40,11 +40,12 @@ def test_a_program_gets_one_object(run: Run) -> None:
     [
         pytest.param(["GET", "a"], "begins with /", id="no path"),
         pytest.param(["GET", "ftp://a/b"], "begins with /", id="no URL of HTTP"),
-        pytest.param(["G T", "/a"], "is no method", id="no method"),
+        pytest.param(["G T", "/a"], "is not a valid method", id="no method"),
         pytest.param(["GET", "/a", "-H", "s3cret"], "write 'Name: value'", id="field"),
         pytest.param(["GET", "/a", "-H", "A: b\r\nC: d"], "write 'Name: value'",
                      id="two fields in one"),
-        pytest.param(["GET", "/a", "--client", "me"], "no IP address", id="client"),
+        pytest.param(["GET", "/a", "--client", "me"], "not a valid IP address",
+                     id="client"),
         pytest.param(["GET"], "required: PATH", id="no path at all"),
     ],
 )  # fmt: skip
@@ -98,23 +99,21 @@ def test_a_url_says_by_which_scheme_and_for_which_host(account: Explain) -> None
         pytest.param(
             ["/_unbuffered/feed", "-H", "Connection: keep-alive"],
             0,
-            "answered by the proxy itself: what passes through it\n"
-            '  [inspector] enabled = "loopback", default\n'
-            "  to clients of this machine",
+            "answered by the proxy itself: the exchanges of the proxy\n  "
+            '[inspector] enabled = "loopback", default\n  to clients on this machine',
             id="answered",
         ),
         pytest.param(
             ["/_unbuffered/feed"],
             1,
-            "refused with 403\n  this may come from another machine",
+            "refused with 403\n  this request may come from another machine",
             id="refused",
         ),
         pytest.param(
             ["/_unbuffered/metrics", "--client", "192.0.2.1"],
             1,
-            "not answered by the proxy itself: this client may not look, so a route "
-            "has to take it\n"
-            '  [metrics] enabled = "loopback", default\n',
+            "not answered by the proxy itself: this client has no access, so it "
+            'needs a route\n  [metrics] enabled = "loopback", default\n',
             id="the way of all requests",
         ),
     ],

@@ -53,7 +53,7 @@ def test_the_destination_of_a_move_is_told_without_a_secret(account: Explain) ->
     told = account(ROUTE + options, "MOVE", "/a/b", *given)
     value, origin = fields(told)["Destination"]
     assert value == "http://one:81/base/b/c"
-    assert origin.startswith("in terms of the target")
+    assert origin.startswith("rewritten for the target")
     rule = 'path_rewrite = { "^/a" = "/${KEY}" }\n'
     for text in (ROUTE + rule, ROUTE.replace("base", "${KEY}")):
         told = account(text, "MOVE", "/a/b", *given, KEY="hidden")
@@ -72,7 +72,7 @@ def test_each_field_says_where_it_is_from(account: Explain) -> None:
     origins = {name: origin.split(",")[0] for name, (_, origin) in fields(told).items()}
     assert origins == {
         "Host": "change_origin",
-        "Accept": "as it came",
+        "Accept": "unchanged",
         "Origin": "rewrite_origin",
         "Accept-Encoding": "added",
         "X-Forwarded-For": "replaced",
@@ -85,10 +85,10 @@ def test_each_field_says_where_it_is_from(account: Explain) -> None:
     left_out = {each.name: each.reason for each in told.sent[0].left_out}
     assert left_out.pop("X_Gone").startswith("headers.request.remove, ")
     assert left_out == {
-        "TE": "for one connection only",
-        "Connection": "for one connection only",
-        "X-Mine": "named in Connection",
-        "Forwarded": "never passed on",
+        "TE": "hop-by-hop field",
+        "Connection": "hop-by-hop field",
+        "X-Mine": "listed in Connection",
+        "Forwarded": "never forwarded",
     }
 
 
@@ -108,7 +108,7 @@ def test_secrets_of_the_client_are_masked(
     account: Explain, name: str, value: str, shown: str
 ) -> None:
     told = account(ROUTE, "GET", "/a", "-H", f"{name}: {value}")
-    assert fields(told)[name] == (shown, "as it came")
+    assert fields(told)[name] == (shown, "unchanged")
     assert "s3cret" not in repr(told)
 
 
@@ -153,16 +153,17 @@ def test_limits_are_told_with_their_sources(account: Explain) -> None:
 @pytest.mark.parametrize(
     ("ws", "header", "tunnelled", "reason"),
     [
-        pytest.param("true", ["Upgrade: websocket"], True, "tunnelled, once",
+        pytest.param("true", ["Upgrade: websocket"], True, "tunnelled if",
                      id="tunnelled"),
-        pytest.param("false", ["Upgrade: websocket"], False, "sent on as plain HTTP",
+        pytest.param("false", ["Upgrade: websocket"], False, "forwarded as plain HTTP",
                      id="not on this route"),
-        pytest.param("true", ["Upgrade: h2c"], False, "left out: HTTP/2", id="h2c"),
+        pytest.param("true", ["Upgrade: h2c"], False, "removed: h2c", id="h2c"),
         pytest.param("true", ["Upgrade: websocket", "Connection: close"], False,
-                     "left out: Connection does not name it", id="not named"),
-        pytest.param("true", [], False, "none is asked for; one would be tunnelled",
+                     "removed: Connection does not list Upgrade", id="not named"),
+        pytest.param("true", [], False, "not requested; an upgrade would be "
+                                        "tunnelled",
                      id="none, tunnels"),
-        pytest.param("false", [], False, "none is asked for; one would be sent on",
+        pytest.param("false", [], False, "not requested; an upgrade would be forwarded",
                      id="none"),
     ],
 )  # fmt: skip

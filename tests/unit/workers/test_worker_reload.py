@@ -112,8 +112,8 @@ def test_a_worker_that_is_stuck_is_told_and_delays_no_later_reload_for_ever(
     clock.advance(ANSWER_SECONDS)
     reloader.on_time(clock.now)
     assert log.messages == [
-        "worker 1 (process 1001) has not reloaded within 10 s; if it does nothing at "
-        "all, kill it, and another one takes its place",
+        "worker 1 (process 1001) has not reloaded within 10 s; if it does not "
+        "respond at all, kill it, and a replacement starts",
         "configuration reloaded: route /a removed; route /b added",
     ]
     assert workers.ordered() == [["/c"], ["/c"]]
@@ -148,7 +148,7 @@ def test_what_one_worker_cannot_serve_by_no_worker_does(
     reloader.answered(workers.children[1], ())
     assert log.messages == [
         "[x] y: broken",
-        "configuration refused; the one before stays in force",
+        "configuration rejected; the previous one remains active",
     ]
     assert [*workers.config.routes] == ["/a"]  # by which the next to start serves
     ((order, _),) = workers.ends[1].receive()
@@ -209,7 +209,7 @@ def test_a_fault_of_ours_leaves_the_workers_as_they_were(
     assert log.messages == [
         "internal error in a reload",
         "the configuration cannot be read: RuntimeError: never seen before",
-        "configuration refused; the one before stays in force",
+        "configuration rejected; the previous one remains active",
     ]
     assert [*workers.config.routes] == ["/a"]
 
