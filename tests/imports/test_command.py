@@ -58,10 +58,14 @@ def test_a_dash_prints_and_writes_nothing(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "status", "told"),
     [
-        pytest.param("x.txt", "", 2, "not known by its name", id="unknown"),
+        pytest.param("x.txt", "", 2, "unknown file type", id="unknown"),
         pytest.param("absent.js", None, 2, "no such file", id="absent"),
-        pytest.param("proxy.conf.json", "{}", 1, "no proxying in it", id="empty"),
-        pytest.param("proxy.conf.json", "{ nonsense", 1, "is no JSON", id="no JSON"),
+        pytest.param(
+            "proxy.conf.json", "{}", 1, "contains no proxy settings", id="empty"
+        ),
+        pytest.param(
+            "proxy.conf.json", "{ nonsense", 1, "is not valid JSON", id="no JSON"
+        ),
         pytest.param(
             "a.conf", "location / {", 1, "a.conf:1: the file ends", id="nginx"
         ),
@@ -289,7 +293,7 @@ def test_what_is_open_now_and_was_closed_is_the_first_thing_that_is_told(
     outcome = run("import", "site.conf")
     assert outcome.status == 0
     for text in (outcome.err, (tmp_path / "config.toml").read_text()):
-        warning, rest = text.split("WARNING, OPEN HERE AND CLOSED THERE:")
+        warning, rest = text.split("WARNING: PROTECTED BEFORE, BUT OPEN HERE:")
         assert len(warning.splitlines()) <= 3
         assert r"site.conf:4: location ~ /\.git" in rest
 
@@ -332,7 +336,7 @@ def test_a_module_that_is_missing_is_named_where_no_proxying_is_found(
     outcome = run("import", source)
     assert outcome.status == 1
     assert "@acme/x, not installed here" in outcome.err
-    assert "no proxying in it" not in outcome.err
+    assert "contains no proxy settings" not in outcome.err
 
 
 @needs_node
@@ -487,7 +491,7 @@ def test_an_entry_whose_variable_is_not_set_is_told(run: Run, tmp_path: Path) ->
         " '/b': 'http://localhost:2' } } }"
     )
     outcome = run("import", "vite.config.js")
-    assert "server.proxy['/a']: nothing (a variable" in outcome.err
+    assert "server.proxy['/a']: nothing (is an environment variable" in outcome.err
 
 
 def test_a_file_of_nginx_is_known_by_its_text(run: Run, tmp_path: Path) -> None:

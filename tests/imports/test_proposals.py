@@ -85,8 +85,8 @@ def test_an_exclusion_alone_takes_all_other_paths(run: Run, tmp_path: Path) -> N
     (tmp_path / "proxy.conf.json").write_text(text)
     outcome = run("import", "proxy.conf.json", "-o", "-")
     assert '[routes."/"]' in outcome.out
-    assert "OPEN HERE AND CLOSED THERE" in outcome.out
-    assert "the context !/static/** kept paths from the target" in outcome.err
+    assert "PROTECTED BEFORE, BUT OPEN HERE" in outcome.out
+    assert "the context !/static/** excluded paths from the target" in outcome.err
 
 
 def test_an_exclusion_before_what_it_excludes_from_is_told_of(
@@ -96,7 +96,7 @@ def test_an_exclusion_before_what_it_excludes_from_is_told_of(
     text = '[{ "context": ["!/api/x", "/api/**"], "target": "http://a" }]'
     (tmp_path / "proxy.conf.json").write_text(text)
     outcome = run("import", "proxy.conf.json", "-o", "-")
-    assert "counts only behind what it excludes from" in outcome.err
+    assert "only works after the pattern it excludes from" in outcome.err
     assert "OPEN HERE" not in outcome.out
 
 

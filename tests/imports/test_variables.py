@@ -100,7 +100,7 @@ def test_the_file_that_gave_a_value_is_named(
     assert outcome.status == 0, outcome.err
     told = next(line for line in outcome.err.splitlines() if " reads API " in line)
     assert f"reads API from {came_from}. " in told
-    assert ("reads no .env file" in told) == (came_from != "the environment")
+    assert ("does not read .env files" in told) == (came_from != "the environment")
     if came_from != "the environment":
         port = 4000 + files.index(came_from)
         assert f'target = "http://localhost:{port}"' in outcome.out

@@ -23,23 +23,23 @@ from proxy.tools.importers.targets import CREDENTIALS, UNSET, local_port
 from proxy.tools.importers.values import mark, number, shown, source, table
 
 TEXT_PREFIX = (
-    "a context there is the beginning of a text: '/api' took /apis and /api-docs as "
-    "well. Here /api takes /api, /api/… and /api?… only"
+    "the dev server matches a context as a text prefix: '/api' also matched /apis "
+    "and /api-docs. Here /api matches only /api, /api/… and /api?…"
 )
 ANYWHERE = (
-    "Vue CLI looks for a context anywhere in the path: '/api' took /v1/api as well. "
-    "Here a prefix is where the path begins"
+    "Vue CLI looks for a context anywhere in the path: '/api' also matched /v1/api. "
+    "Here a prefix matches only the beginning of the path"
 )
 
 EXCEPT = (
-    "{place}: the context {context} kept paths from the target; the routes of its "
-    "entry take them too. A dev server that stands before Unbuffered goes on keeping "
-    "them, if the context stays in its list"
+    "{place}: the context {context} excluded paths from the target; the routes of "
+    "its entry include them. A dev server in front of Unbuffered still excludes "
+    "them if the context stays in its list"
 )
 # micromatch, which they all ask, has the last one that matches win.
 NO_EXCEPTION = (
-    "an exclusion counts only behind what it excludes from, in the same list; there it "
-    "excluded nothing"
+    "an exclusion only works after the pattern it excludes from, in the same list; "
+    "this one excluded nothing"
 )
 
 
@@ -136,8 +136,9 @@ def everything(
     for draft in reading.drafts:
         draft.context = ""
     reading.notice(
-        f"{dialect.name} proxies what is no file and no page; it goes on "
-        "choosing, and the route / takes what it sends. So leave Unbuffered behind it"
+        f"{dialect.name} proxies every request that is not for a file or page; it "
+        "keeps making this choice, and the route / takes what it sends. So keep "
+        "Unbuffered behind it"
     )
 
 
@@ -166,7 +167,7 @@ def add(
         note = NO_EXCEPTION
     if not prefixes:
         if text.strip("/^").lower() in UNSET:
-            note = "is a variable of the environment not set?"
+            note = "is an environment variable not set?"
         what = f"the context {text!r}" if text else f"the context is {shown(context)}"
         target = CREDENTIALS.sub("", shown(options.get("target")).partition("?")[0])
         reading.lost.append(f"{place}: {what}: {note}; its target is {target}")
@@ -187,7 +188,7 @@ def add(
                 draft.remarks["ws"] = "the target is for WebSocket; ws was not set"
         if dialect.rewrites_origin:
             draft.keys["rewrite_origin"] = True
-            draft.remarks["rewrite_origin"] = f"as {dialect.name} does"
+            draft.remarks["rewrite_origin"] = f"as in {dialect.name}"
         if not draft.inactive:
             reading.ports.add(local_port(str(draft.keys["target"])))
 
@@ -201,26 +202,29 @@ def prefixes_of(dialect: Dialect, context: str) -> tuple[list[str], str]:
     found: list[str] | None = [context]
     note = ""
     if not context:
-        return [], "only a function knows what it takes; write one route for each path"
+        return [], "a function decides what matches; write one route for each path"
     if dialect.patterns and context.startswith("^"):
         found = prefixes_of_pattern(context)
         if is_choosy(context):
-            note = f"the pattern {context} took one path; here also what is below it"
+            note = (
+                f"the pattern {context} matched one path; here it also matches "
+                "everything below it"
+            )
     elif dialect.globs and GLOB.search(context):
         found = prefixes_of_glob("**" if context == "*" else context)
         if context.endswith("/*") and context != "/*":
-            note = f"the glob {context} was narrower than this prefix"
+            note = f"the glob {context} matched less than this prefix"
     elif dialect.anywhere and context.endswith("/*"):  # slashes, any number of
         found = [context.removesuffix("/*")]
     if found is None:
-        return [], "a pattern that is more than a prefix"
+        return [], "a pattern that is not just a prefix"
     if not all(each.startswith("/") for each in found):
-        return [], 'it does not begin with "/", so nothing came here there'
+        return [], 'it does not start with "/", so it never matched'
     usables = [usable(each) for each in found]
     if not all(usables):
-        return [], "no prefix of a path"
+        return [], "not a path prefix"
     if context.endswith(("-", "_", ".")):
-        note = f"there it took whatever begins with {context}; write each path"
+        note = f"it matched everything that starts with {context}; write each path"
     return usables, note
 
 

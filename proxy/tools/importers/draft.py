@@ -43,19 +43,19 @@ class Draft:
         return prefix == self.prefix or (below and self.reach == "segment")
 
 
-UNREACHED = "never asked there: {prefix} stands before it and takes its paths"
+UNREACHED = "never used there: {prefix} comes before it and takes its paths"
 SOCKETS = (
-    "there this entry got only the WebSockets of its paths; other requests went to "
-    "{prefix}, which stands before it without ws. Here this route takes all of them"
+    "this entry received only WebSocket requests; other requests went to {prefix}, "
+    "which comes before it and has no ws. Here this route takes all of them"
 )
 SAME_PREFIX = (
-    "there this entry got the WebSockets of {prefix}, and the entry before it got all "
-    "other requests; here a prefix has one route"
+    "this entry received the WebSockets of {prefix}, and the entry before it all "
+    "other requests; here a prefix can have only one route"
 )
-LET_THROUGH = "there {prefix} took the WebSockets of these paths to the same target"
+LET_THROUGH = "{prefix} sent the WebSockets of these paths to the same target"
 OTHERS_SOCKETS = (
-    "there the WebSockets of these paths went to {prefix}; write ws = true if this "
-    "target serves them"
+    "the WebSockets of these paths went to {prefix}; write ws = true if this target "
+    "serves them"
 )
 
 

@@ -22,15 +22,16 @@ from proxy.tools.importers.draft import Unreadable
 SECONDS = 30.0
 SCRIPT = Path(__file__).parent / "node" / "evaluate.mjs"
 NO_NODE = (
-    "node is not on the PATH, and only node can evaluate {name}: install Node.js "
+    "node is not on the PATH, but is needed to evaluate {name}: install Node.js "
     "(18.19 or newer), or write the routes by hand (docs/migrating.md)"
 )
 NO_TYPESCRIPT = (
-    "{name} is TypeScript, and nothing here can read it: install the project's "
-    "packages (vite, esbuild or typescript is enough), or use Node.js 22.18 or newer"
+    "{name} is TypeScript, and no compiler for it was found: install the packages "
+    "of the project (vite, esbuild or typescript is enough), or use Node.js 22.18 "
+    "or newer"
 )
 
-INSTALL = "; install the project's packages and try again"
+INSTALL = "; install the packages of the project and try again"
 NOT_FOUND = "MODULE_NOT_FOUND"
 
 
@@ -64,7 +65,7 @@ def evaluate(kind: str, path: Path, seconds: float = SECONDS) -> Evaluated:
             raise Unreadable(f"{path.name} was not evaluated within {seconds:g} s")
         if not result.exists():
             last = errors.read_text("utf-8", "replace").strip().splitlines()[-1:]
-            reason = "".join(last) or "node ended without a word"
+            reason = "".join(last) or "node exited without an error message"
             raise Unreadable(f"{path.name} cannot be evaluated: {reason}")
         answer = json.loads(result.read_text("utf-8"))
     if answer.get("code") == "NO_TYPESCRIPT":

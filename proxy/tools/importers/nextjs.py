@@ -20,13 +20,12 @@ PARAMETER = re.compile(r":\w|[(){}*+?]")
 CONDITIONS = ("has", "missing")
 QUERY = "its destination has a query; write the route by hand"
 UNSET = (
-    "its destination is neither a path nor an address: is a variable of the "
-    "environment not set?"
+    "its destination is neither a path nor a URL: is an environment variable not set?"
 )
-LEFT_OUT = "the credentials in the address were left out"
+LEFT_OUT = "the credentials in the URL were removed"
 FALLBACK = (
-    "fallback was asked after pages and files. Where Unbuffered stands before Next.js, "
-    "a route comes first: keep it behind"
+    "fallback applies after pages and files. In front of Next.js, a route of "
+    "Unbuffered would come first: keep Unbuffered behind Next.js"
 )
 
 
@@ -54,7 +53,7 @@ def read_next(
             reading.drafts[
                 -1
             ].inactive = (
-                f"it depends on {' and '.join(conditions)}, which a route cannot"
+                f"it depends on {' and '.join(conditions)}, which a route cannot check"
             )
     reading.base = base
     merge_twins(reading.drafts)
@@ -69,7 +68,7 @@ def merge_twins(drafts: list[Draft]) -> None:
     for draft in [each for each in drafts if each.reach == "exact"]:
         twin = wide.get(draft.prefix)
         if twin is not None and twin.keys["target"] == draft.keys["target"]:
-            twin.notes.append(f"takes {draft.prefix} itself as well ({draft.place})")
+            twin.notes.append(f"also takes {draft.prefix} itself ({draft.place})")
             drafts.remove(draft)
 
 
@@ -94,10 +93,12 @@ def add(
     prefix = usable(bare or "/")
     end = tail_of(path, tail["name"] if tail else None)
     if PARAMETER.search(bare) or PARAMETER.search(path[: end if end >= 0 else None]):
-        reading.lost.append(f"{place}: {written}: parameters inside the path")
+        reading.lost.append(f"{place}: {written}: parameters in the middle of the path")
         return
     if not prefix or (tail and end < 0):
-        reading.lost.append(f"{place}: {written} to {target}{path}: not one prefix")
+        reading.lost.append(
+            f"{place}: {written} to {target}{path}: not a single prefix"
+        )
         return
     draft = Draft(prefix, place, {"target": target, "change_origin": True, "ws": True})
     draft.reach = "segment" if tail else "exact"
@@ -112,7 +113,10 @@ def add(
     if base != bare.rstrip("/"):
         draft.keys["path_rewrite"] = {f"^{escape(bare)}": base.replace("$", "$$")}
     if not tail:
-        draft.notes.append(f"there {written} alone; here also what is below it")
+        draft.notes.append(
+            f"{written} matched only that path; here it also matches "
+            "everything below it"
+        )
 
 
 def tail_of(path: str, name: str | None) -> int:

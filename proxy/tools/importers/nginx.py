@@ -16,24 +16,24 @@ from proxy.tools.importers.nginx_template import mark_templates
 from proxy.tools.importers.references import templates
 
 PREFIX_TEXT = (
-    "nginx compares a location as text: 'location /api' took /apis as well. Here "
-    "/api takes /api, /api/… and /api?… only"
+    "nginx matches a location as a text prefix: 'location /api' also matched /apis. "
+    "Here /api matches only /api, /api/… and /api?…"
 )
 TLS = (
-    "nginx spoke TLS here: write tls_certificate and tls_key under [server], or start "
-    "with --tls dev"
+    "nginx used TLS here: write tls_certificate and tls_key under [server], or "
+    "start with --tls dev"
 )
 TEMPLATE = (
     "a template: envsubst filled in {names}. config.toml reads them from the "
-    "environment, when Unbuffered starts"
+    "environment when Unbuffered starts"
 )
 UNREAD = (
-    "{place}: {include} was not read: the file is not there. If it holds access "
-    "control, the routes do not know of it"
+    "{place}: {include} was not read: the file does not exist. If it contains "
+    "access control, the routes ignore it"
 )
 ELSEWHERE = (
-    "it is of another server ({server}): clients of the one would reach the other. "
-    "Write a configuration of its own for it"
+    "it belongs to another server ({server}): clients of one would reach the other. "
+    "Write a separate configuration for it"
 )
 
 
@@ -85,7 +85,7 @@ def one_site(reading: ImportedFile) -> None:
     seen: set[str] = set()
     for draft in reading.active:
         if draft.prefix in seen:
-            draft.inactive = "the prefix stands above already (another server block)"
+            draft.inactive = "the prefix is already used above (another server block)"
         seen.add(draft.prefix)
 
 
@@ -128,9 +128,9 @@ def before_all(reading: ImportedFile, server: NginxServer, found: list[Found]) -
     for directive in server.first() if found else ():
         where = f"{directive.place}: {told(directive)}"
         if directive.name == "return":
-            reason = f"never asked there: {where} answers everything"
+            reason = f"never used there: {where} answers everything"
         elif is_protection(directive):
-            reason = f"nginx protects it ({where}), a route would not"
+            reason = f"nginx protects it ({where}), but a route would not"
         elif refuses(directive):
             reading.opened.append(SOME.format(where=where))
             continue

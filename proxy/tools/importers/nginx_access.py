@@ -18,10 +18,10 @@ from proxy.tools.importers.patterns import prefixes_of_pattern, unescape
 PLAIN = ("", "^~")
 # What a pattern begins with, as far as it is text.
 HEAD = re.compile(r"\^((?:[A-Za-z0-9_~%@:/-]|\\[.\-_~])*)(?![?*{])")
-TWIN = "the prefix stands {where} already ({place})"
+TWIN = "the prefix is already used {where} ({place})"
 PASSED = (
-    "{place} refuses paths by a pattern, and a route has none: {routes} let them pass. "
-    "Refuse them in the upstream, or leave nginx in front"
+    "{place} refuses paths by a pattern, which a route cannot do: {routes} let them "
+    "pass. Refuse them in the upstream, or keep nginx in front"
 )
 
 
@@ -115,7 +115,7 @@ def kept_closed(
     inside = [each for each in refusals if each.concerns(prefix)]
     if inside:
         paths = ", ".join(path for each in inside for path in each.prefixes)
-        return f"it would take {paths} too, which nginx protects"
+        return f"it would also take {paths}, which nginx protects"
     if found.narrow:
         below = prefix.rstrip("/") + "/"
         around = [p for p in places if p.modifier in PLAIN and below.startswith(p.path)]
@@ -123,7 +123,8 @@ def kept_closed(
         for refusal in refusals:
             if refusal.place is nearest:
                 return (
-                    f"it would take what is below it too, which {refusal.where} closes"
+                    f"it would also take everything below it, which {refusal.where} "
+                    "closes"
                 )
     return ""
 

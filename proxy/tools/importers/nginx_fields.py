@@ -29,10 +29,12 @@ INSTEAD = {
     "x-forwarded-scheme": "X-Forwarded-Proto",
 }
 REMOVED = (
-    "fields with values that only nginx knows: {fields}. They are removed, so that no "
-    "client can forge them"
+    "fields whose values only nginx knows: {fields}. They are removed, so that "
+    "clients cannot forge them"
 )
-ADDED = "{name}: what nginx adds to the client's own ({value}) is not added here"
+ADDED = (
+    "{name}: the value that nginx adds to the client's own ({value}) is not added here"
+)
 SCHEME = re.compile(r"(?:\w+ )?")  # Bearer, Basic: what may stand before a reference
 INPUT = re.compile(r"\s*+([^:\s]++)\s*+:\s*+(.*)", re.DOTALL)
 
@@ -80,7 +82,7 @@ class RequestFields:
         if not has_variable(value):
             set_field(self.draft, "Host", value)
         elif value not in (*CLIENTS_HOST, "$proxy_host"):
-            self.draft.lost.append(f"Host: {value} is known to nginx only")
+            self.draft.lost.append(f"Host: only nginx knows {value}")
 
     def field(self, name: str, value: str) -> None:
         """One field: it goes on being overwritten, or is removed."""
@@ -98,7 +100,7 @@ class RequestFields:
         elif re.search(rf"{re.escape(passed_on)}\b", bare):
             self.draft.lost.append(ADDED.format(name=name, value=hidden(name, value)))
         else:
-            advice = f"; read {INSTEAD[lower]}" if lower in INSTEAD else ""
+            advice = f"; use {INSTEAD[lower]} instead" if lower in INSTEAD else ""
             if remove_field(self.draft, name):
                 self.removed.append(f"{name} ({hidden(name, value)}{advice})")
 
@@ -154,8 +156,8 @@ def set_field(draft: Draft, name: str, value: str, direction: str = "request") -
         variable = variable_name(draft.prefix, name)
         known[name] = Reference(variable)
         draft.notes.append(
-            f"{name}: its value stays in the old file; "
-            f"set the variable {variable} to it"
+            f"{name}: its value was not copied; set the environment variable "
+            f"{variable} to it"
         )
     else:
         known[name] = value

@@ -53,7 +53,7 @@ class Includes:
                 continue
             self.read += 1
             if depth >= DEPTH or self.read > FILES:
-                raise Unreadable(f"{directive.place}: {directive}: it includes no end")
+                raise Unreadable(f"{directive.place}: {directive}: endless include")
             found += self.expand(parse(text, str(path)), depth + 1)
         return found
 

@@ -31,20 +31,26 @@ from proxy.tools.importers.values import table
 UNIX = re.compile(r"(https?)://unix:([^:]+)(?::(.*))?")
 STICKY = ("ip_hash", "hash", "sticky", "sticky_cookie_insert")
 HELD = (
-    "proxy_buffering was on (it is by default): nginx held back streams. Nothing is "
-    "held here"
+    "proxy_buffering was on (the default), so nginx held back streams. Unbuffered "
+    "does not buffer"
 )
 SENDING = re.compile(r"proxy_|add_header$|more_")
 OTHER_PROTOCOLS = {
     "fastcgi_pass": "FastCGI", "uwsgi_pass": "uwsgi", "scgi_pass": "SCGI",
     "grpc_pass": "gRPC", "memcached_pass": "memcached",
 }  # fmt: skip
-ENVSUBST = "{name}: envsubst fills it in, and a prefix cannot; write the route by hand"
+ENVSUBST = (
+    "{name}: envsubst fills it in, but a prefix cannot contain a variable; "
+    "write the route by hand"
+)
 PLACEHOLDER = re.compile(r"@[A-Z][A-Z0-9_]*@")  # of autoconf and of many a script
 WHOLE = re.compile(r"(\$\{[A-Z_][A-Z0-9_]*\})(/.*)?")  # an address from the environment
-UNKNOWN = "which paths these are is known to envsubst only"
-FILES = "try_files: files are not served here; all paths go to the target"
-HOST = "nginx sent Host: {name}, the name of its upstream; this is the target's own"
+UNKNOWN = "only envsubst knows which paths these are"
+FILES = "try_files: Unbuffered does not serve files; all paths go to the target"
+HOST = (
+    "nginx sent Host: {name}, the name of its upstream; here it is the host of "
+    "the target"
+)
 
 
 class Location:
@@ -168,24 +174,26 @@ class Location:
         closed = any(is_protection(each) or refuses(each) for each in self.block)
         if closed and "stub_status" not in kinds:
             self.refusals.append(RestrictedLocation(self.place, self.where))
-            self.lose("it refuses; there is no such route")
+            self.lose("it refuses requests; no route is needed")
             return
         for kind in kinds:
             if kind in OTHER_PROTOCOLS:
                 sent = [each.values[0] for each in self.all(f"{kind[:-5]}_param")]
                 sent += [each.values[0] for each in self.all(f"{kind[:-5]}_set_header")]
-                also = f", with what it sends: {', '.join(sent)}" if sent else ""
-                protocol = OTHER_PROTOCOLS[kind]
-                self.lose(
-                    f"{kind}: {protocol} is not HTTP/1.1; it stays with nginx{also}"
+                also = (
+                    f", together with the fields it sends: {', '.join(sent)}"
+                    if sent
+                    else ""
                 )
+                protocol = OTHER_PROTOCOLS[kind]
+                self.lose(f"{kind}: {protocol} is not HTTP/1.1; keep it in nginx{also}")
                 return
             if is_lua(kind) or kind == "js_content":
-                self.lose(f"{kind}: code answers here; it stays with nginx")
+                self.lose(f"{kind}: it is answered by code; keep it in nginx")
                 return
         for kind in ("root", "alias", "try_files", "return", "stub_status"):
             if kind in kinds:
-                self.lose(f"{kind}: no upstream of HTTP; it stays with nginx")
+                self.lose(f"{kind}: not an HTTP upstream; keep it in nginx")
                 return
 
     def prefixes(self) -> list[str]:
@@ -196,18 +204,20 @@ class Location:
             return []
         found: list[str] | None = [path]
         if modifier == "=":
-            self.notes.append(f"nginx took {path} alone; here also what is below it")
+            self.notes.append(
+                f"nginx matched only {path}; here it also matches everything below it"
+            )
         elif modifier.startswith("~"):
             found = prefixes_of_pattern(path)
             if self.narrow:
-                self.notes.append(f"the pattern {path} was narrower than this prefix")
+                self.notes.append(f"the pattern {path} matched less than this prefix")
             if modifier == "~*":
                 self.notes.append(
-                    "nginx took it in any case of letters; a route does not"
+                    "nginx matched it case-insensitively; a route is case-sensitive"
                 )
         usables = [usable(each) for each in found or []]
         if not usables or not all(usables):
-            self.lose("no plain prefix; write the routes by hand")
+            self.lose("not a plain prefix; write the routes by hand")
             return []
         return usables
 
@@ -234,9 +244,7 @@ class Location:
         # With a variable, a path takes the place of the whole request's.
         if has_variable(bare) or (has_variable(written) and path is not None):
             shown = CREDENTIALS.sub("", written).partition("?")[0]
-            raise ValueError(
-                f"proxy_pass {shown}: its variables are known to nginx only"
-            )
+            raise ValueError(f"proxy_pass {shown}: only nginx knows its variables")
         if server not in self.upstreams:
             return [f"{scheme}://{server}"], path
         return self.group(scheme, self.upstreams[server]), path
@@ -247,7 +255,7 @@ class Location:
         for directive in upstream.block:
             if is_lua(directive.name):
                 name = upstream.values[0]
-                raise ValueError(f"upstream {name}: {directive.name}: code chooses it")
+                raise ValueError(f"upstream {name}: {directive.name}: chosen by code")
         for server in upstream.all("server"):
             address, *parameters = server.values
             if parameters:
@@ -265,8 +273,8 @@ class Location:
         for directive in upstream.block:
             if directive.name in STICKY and len(found) > 1:
                 self.notes.append(
-                    f"{directive}: there a client stays with one server; here "
-                    "the one with the fewest open exchanges is asked"
+                    f"{directive}: nginx kept a client on one server; here the one "
+                    "with the fewest open exchanges is used"
                 )
         self.name = name
         return list(dict.fromkeys(found))
@@ -279,7 +287,7 @@ class Location:
         draft.keys["path_rewrite"] = {f"^{escape(path)}{optional}": with_dollars(uri)}
         if uri.endswith("/") and not path.endswith("/") and path != "/":
             draft.remarks["path_rewrite"] = (
-                "as nginx does it: two slashes come out of it; is that meant?"
+                "as in nginx: this produces two slashes; is that intended?"
             )
 
 

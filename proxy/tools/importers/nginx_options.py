@@ -36,15 +36,15 @@ REFUSAL = re.compile(r"deny .*|internal|return [45]\d\d\b.*", re.DOTALL)
 TELLING = re.compile(r"secure_link|_password|_secret|jwt_key")
 PARAMETER = re.compile(r"([?&][^=&?\s]*+=)[^&\s]+")
 PROTECTED = (
-    "nginx protects it ({directive}), a route would not; take it over only if what is "
-    "behind it may be open to all who reach Unbuffered"
+    "nginx protects it ({directive}), but a route would not; uncomment it only if "
+    "everyone who can reach Unbuffered may access it"
 )
-LUA = "its Lua code is known to nginx only"
+LUA = "only nginx can run its Lua code"
 SOME = (
-    "{where}: a filter that refuses some requests. No route has it: they reach the "
-    "target"
+    "{where}: a filter that refuses some requests. Routes have no such filter: "
+    "these requests reach the target"
 )
-NO_FIELDS = "{where}: no field of the client reached this target; here they do"
+NO_FIELDS = "{where}: no header fields of the client reached this target; here they do"
 TIMES_IN = re.compile(r"(\d++)(ms|[smhdwMy]|)")
 SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -114,8 +114,8 @@ class NginxOptions:
         keys["held"] = not on or on[-1].values != ["off"]
         if str(keys["target"]).startswith(("https:", "['https:")):
             self.draft.notes.append(
-                "nginx does not check certificates unless proxy_ssl_verify is on; "
-                "here they are checked: verify and ca_file"
+                "nginx does not verify certificates unless proxy_ssl_verify is on; "
+                "Unbuffered does: see verify and ca_file"
             )
 
     def other(self, directive: Directive) -> None:
@@ -200,7 +200,9 @@ class NginxOptions:
         assert isinstance(known, dict)
         known[directive.values[0]] = directive.values[1]
         if key == "cookie_path_rewrite":
-            self.draft.remarks[key] = "nginx replaces the beginning of a path, this all"
+            self.draft.remarks[key] = (
+                "nginx replaces only the beginning of a path, this the whole path"
+            )
         return True
 
     def rewrite(self, directive: Directive) -> bool:

@@ -24,7 +24,7 @@ TOKEN = re.compile(
 # Jinja, Helm, ERB and the like.
 TEMPLATE = re.compile(r"\{\{|\{%|<%")
 TEMPLATE_FOUND = (
-    "{name}:{line}: a template ({mark} … ): render it first, and import what comes out"
+    "{name}:{line}: a template ({mark} … ): render it first, and import the result"
 )
 ESCAPED = re.compile(r"\\([\"'\\ ;{}])")
 
@@ -94,11 +94,13 @@ def directives(text: str, name: str) -> list[Directive]:
             words.append(word)
         elif word == "}":
             if words or len(blocks) == 1:
-                raise Unreadable(f"{name}:{line}: a }} that closes nothing")
+                raise Unreadable(f"{name}:{line}: unexpected }}")
             blocks.pop()
         elif not words:
             if word == "{":
-                raise Unreadable(f"{name}:{line}: a {{ without a directive before it")
+                raise Unreadable(
+                    f"{name}:{line}: unexpected {{: no directive before it"
+                )
         else:
             directive = Directive(words, begun, file=name)
             blocks[-1].append(directive)
@@ -116,7 +118,7 @@ def tokens(text: str, name: str) -> Iterator[tuple[int, str, str]]:
     while position < len(text):
         found = TOKEN.match(text, position)
         if found is None:
-            raise Unreadable(f"{name}:{line}: a quote that is not closed")
+            raise Unreadable(f"{name}:{line}: a quote is not closed")
         kind = found.lastgroup or ""
         whole = found[0]
         if kind == "mark" and whole == "{" and is_lua(first):

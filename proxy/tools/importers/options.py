@@ -28,31 +28,33 @@ ELSEWHERE = {
     "loglevel",
 }
 ELSEWHERE |= {"logProvider", "prependPath", "preserveHeaderKeyCase"}
-STAYS = "it may stay in the old file, beside the new target"
+STAYS = "it can stay in the old file, next to the new target"
 FUNCTIONS = {
     "bypass": STAYS,
     "configure": STAYS,
     "onProxyReq": f"for plain fields write headers.request; else {STAYS}",
     "onProxyRes": f"for plain fields write headers.response; else {STAYS}",
     "onProxyReqWs": STAYS,
-    "onError": "Unbuffered answers for itself (docs/errors.md)",
+    "onError": "Unbuffered sends its own error responses (docs/errors.md)",
     "onOpen": STAYS,
     "onClose": STAYS,
     "on": f"for plain fields write headers.request or .response; else {STAYS}",
     "plugins": STAYS,
-    "router": "write one route for each target that it chooses",
+    "router": "write one route for each target that it can choose",
 }
 OTHERS = {
-    "followRedirects": "redirects go to the client; redirect_rewrite puts right "
-    "what points at the target",
-    "selfHandleResponse": "it holds the whole response; nothing here does",
-    "buffer": "nothing is held here",
-    "agent": "connections are kept by Unbuffered (upstream_keepalive_seconds)",
-    "ssl": "for the target's authority write ca_file",
+    "followRedirects": "redirects go to the client; redirect_rewrite corrects those "
+    "that point to the target",
+    "selfHandleResponse": (
+        "it buffers the whole response, which Unbuffered never does"
+    ),
+    "buffer": "Unbuffered does not buffer",
+    "agent": "Unbuffered keeps connections itself (upstream_keepalive_seconds)",
+    "ssl": "for the CA of the target, write ca_file",
     "ca": "write ca_file, with the path of a PEM file",
-    "cert": "certificates of a client are not sent",
-    "key": "certificates of a client are not sent",
-    "localAddress": "the system chooses the address",
+    "cert": "client certificates are not supported",
+    "key": "client certificates are not supported",
+    "localAddress": "the operating system chooses the address",
 }
 REDIRECTS = ("autoRewrite", "hostRewrite", "protocolRewrite")
 
@@ -105,7 +107,7 @@ class Translation:
         if STAYS in FUNCTIONS.get(option, "") and not advice:
             self.draft.staying.append(option)
         advice = advice or FUNCTIONS.get(option) or OTHERS.get(option, "")
-        what = shown(value) if advice or is_function(value) else "no counterpart here"
+        what = shown(value) if advice or is_function(value) else "no equivalent here"
         self.draft.lost.append(
             f"{self.origin.place(path, *snippets)}: {advice or what}"
         )
@@ -119,7 +121,9 @@ class Translation:
         bare = target.removesuffix(base) if base else target
         if options.get("prependPath") is False and base:
             self.draft.keys["target"], base = bare, ""
-            self.draft.notes.append(f"prependPath was false: {target} lost its path")
+            self.draft.notes.append(
+                f"prependPath was false: the path of {target} was dropped"
+            )
         if options.get("ignorePath"):
             self.draft.keys["target"] = bare
             path = (base or "/").replace("$", "$$")
@@ -143,7 +147,7 @@ class Translation:
         if found.remark:
             self.draft.remarks["path_rewrite"] = found.remark
         if found.lost:
-            advice = "write path_rewrite; until then the path goes unchanged"
+            advice = "write path_rewrite; until then the path is not changed"
             self.lose(option, value, f"{found.lost}: {advice}")
 
     def secure(self, value: object) -> None:
@@ -152,7 +156,7 @@ class Translation:
         ):
             self.draft.keys["verify"] = False
             self.draft.remarks["verify"] = (
-                "secure: false. The certificate is not checked; better: ca_file"
+                "secure: false. The certificate is not verified; ca_file would be safer"
             )
 
     def headers(self, value: object) -> None:
@@ -182,8 +186,8 @@ class Translation:
             if is_secret(name, content):
                 variable = variable_name(self.draft.prefix, name)
                 self.draft.notes.append(
-                    f"{name}: its value stays in the old file; "
-                    f"set the variable {variable} to it"
+                    f"{name}: its value was not copied; set the environment "
+                    f"variable {variable} to it"
                 )
                 known[name] = Reference(variable)
             else:
@@ -197,8 +201,8 @@ class Translation:
         assert isinstance(known, dict)
         known["Authorization"] = Reference(variable, "Basic ")
         self.draft.notes.append(
-            f"auth: its value stays in the old file; set the variable {variable}: "
-            f"{variable}=$(printf %s 'user:password' | base64)"
+            "auth: its value was not copied; set the environment variable "
+            f"{variable}: {variable}=$(printf %s 'user:password' | base64)"
         )
 
     def cookies(self, value: object, key: str, option: str) -> None:
@@ -233,7 +237,7 @@ class Translation:
             self.draft.remarks[key] = f"{option}: {milliseconds:g} ms"
             if key == "idle_timeout_seconds":
                 self.draft.remarks[key] += (
-                    "; it cuts a stream that is silent for so long: 0 for no limit"
+                    "; it cuts a stream that is silent for this long; 0 means no limit"
                 )
 
     def redirects(self, value: object, option: str) -> None:
@@ -242,21 +246,23 @@ class Translation:
             self.draft.remarks["redirect_rewrite"] = option
         if option != "autoRewrite":
             self.draft.notes.append(
-                f"{option}: redirects get the host and scheme that the client asked for"
+                f"{option}: redirects get the host and scheme of the client's request"
             )
 
     def ws_origin(self, value: object) -> None:
         self.draft.keys["rewrite_origin"] = True
-        self.draft.remarks["rewrite_origin"] = "here for every request, not only ws"
+        self.draft.remarks["rewrite_origin"] = (
+            "here it applies to every request, not only WebSockets"
+        )
 
     def called(self, value: object) -> None:
         self.draft.notes.append(
-            "a function made this entry: as it is at the start; what it makes of each "
-            "request is not known"
+            "a function created this entry: imported as it is at startup; how it "
+            "handles each request is unknown"
         )
 
     def xfwd(self, value: object) -> None:
-        self.draft.notes.append("xfwd: X-Forwarded-* are always sent")
+        self.draft.notes.append("xfwd: X-Forwarded-* fields are always sent")
 
 
 Reader = Callable[[Translation, object], None]

@@ -64,8 +64,8 @@ def hide_parameters(draft: Draft) -> None:
         rules[pattern] = Reference(variable, found["before"], found["after"])
         draft.remarks.pop("path_rewrite", None)
         draft.notes.append(
-            f"{found['name']}: its value stays in the old file; "
-            f"set the variable {variable} to it"
+            f"{found['name']}: its value was not copied; set the environment "
+            f"variable {variable} to it"
         )
 
 

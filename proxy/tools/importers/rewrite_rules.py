@@ -66,7 +66,9 @@ def from_table(value: object, prefix: str) -> RewriteRules:
         rule = checked(to_python(pattern), replacement, prefix)
         if rule is None:
             # The rules after it would apply where this one did.
-            found.lost = f"the rule {pattern} = {shown(replacement)}, and what follows"
+            found.lost = (
+                f"the rule {pattern} = {shown(replacement)}, and the rules after it"
+            )
             break
         found.rules |= {p: r for p, r in rule.items() if can_match(p, prefix)}
     return found
@@ -81,12 +83,15 @@ def from_function(value: object, context: str, prefix: str) -> RewriteRules:
         return RewriteRules(rule, remark=f"was {' '.join(text.split())}")
     rule = from_trials(value, context, prefix)
     if rule == {}:  # of others nothing is known
-        return RewriteRules(lost="a function that left the paths that were tried alone")
+        return RewriteRules(
+            lost="a function that did not change the paths that were tried"
+        )
     if rule is not None:
         return RewriteRules(
-            rule, remark="from what the function made of some paths: check it"
+            rule,
+            remark="derived from the results of the function for some paths: check it",
         )
-    return RewriteRules(lost="a function that is more than one replace")
+    return RewriteRules(lost="a function that does more than a single replace")
 
 
 def from_source(text: str, prefix: str) -> dict[str, str] | None:

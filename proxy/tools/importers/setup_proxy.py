@@ -10,12 +10,14 @@ from proxy.tools.importers.patterns import escape
 from proxy.tools.importers.values import shown, source, table
 
 STRIPS_FROM = 3  # http-proxy-middleware: since then it sees the path after the mount
-MOUNTED = "http-proxy-middleware 3 takes the path of app.use off: so does path_rewrite"
-UNKNOWN = (
-    "which http-proxy-middleware it was is unknown (not installed): taken for one "
-    "before 3, where the path of app.use stays; from 3 on it comes off"
+MOUNTED = (
+    "http-proxy-middleware 3 removes the path of app.use, and so does path_rewrite"
 )
-ONE_METHOD = "{path} took one method and one path, which a route cannot say"
+UNKNOWN = (
+    "the version of http-proxy-middleware is unknown (not installed): assumed to be "
+    "older than 3, which keeps the path of app.use; from version 3 on it is removed"
+)
+ONE_METHOD = "{path} matched one method and one path, which a route cannot express"
 
 
 def read_setup(
@@ -32,7 +34,7 @@ def read_setup(
         if not options:
             handler = use.get("handler")
             where = origin.place(path, source(handler))
-            reading.lost.append(f"{where}: {shown(handler)}, no proxy")
+            reading.lost.append(f"{where}: {shown(handler)}, not a proxy")
             continue
         comes_off = strips and use.get("legacy") is not True
         read_use(reading, table(use), origin, path, comes_off)
@@ -65,7 +67,7 @@ def read_use(
             if off:
                 strip(draft, str(mount))
             elif not bare and mount not in ("/", context):
-                note = f"mounted at {shown(mount)}: both had to match there"
+                note = f"mounted at {shown(mount)}: both had to match"
                 draft.notes.append(note)
             if use.get("method") != "use":
                 draft.reach = "exact"
@@ -106,7 +108,7 @@ def strip(draft: Draft, mount: str) -> None:
     for pattern, replacement in rules.items():
         if not pattern.startswith("^/"):
             draft.lost.append(
-                f"{draft.place}: the rule {pattern} = {replacement}: write it anew"
+                f"{draft.place}: the rule {pattern} = {replacement}: write a new one"
             )
             continue
         optional = "?" if pattern == "^/" else ""  # the mount alone is its root

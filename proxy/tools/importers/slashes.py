@@ -19,7 +19,7 @@ RESTS = ("", "/", "/one", "/one/two/", "?a=/b//c", "/one?d=//e")
 GROUP = re.compile(r"(?<!\\)\((?=\.)")  # of any text, which may begin with a slash
 MERGES = "http-proxy merges slashes"
 MERGED = "was {pattern} = {replacement}: " + MERGES
-LEFT = MERGES + ", a rule here does not: {pattern} may make //"
+LEFT = MERGES + ", rules here do not: {pattern} can produce //"
 
 
 def merged(rules: Mapping[str, str], prefix: str) -> tuple[dict[str, str], list[str]]:

@@ -43,15 +43,15 @@ def read_target(value: object) -> tuple[str, list[str]]:
         text = f"http:{text}"
     if "://" not in text and not text.startswith("unix:"):
         text = f"http://{text}"
-        remarks.append("no scheme was given there: http:// is a guess")
+        remarks.append("no scheme was given: http:// is assumed")
     if CREDENTIALS.search(text):
         text = CREDENTIALS.sub("", text)
-        remarks.append("the credentials in the address were left out")
+        remarks.append("the credentials in the URL were removed")
     if urlsplit(text).hostname in UNSET:
         raise ValueError(NOT_SET.format(text=CREDENTIALS.sub("", text)))
     bare, _, query = re.sub(r"#.*", "", text).partition("?")
     if query:
-        remarks.append("the query of the address was left out")
+        remarks.append("the query of the URL was removed")
     scheme, mark, rest = bare.partition("://")
     bare = scheme + mark + re.sub(r"/{2,}", "/", rest)  # as http-proxy does
     text = bare.rstrip("/") if urlsplit(bare).path == "/" else bare
@@ -59,13 +59,13 @@ def read_target(value: object) -> tuple[str, list[str]]:
     return text, remarks
 
 
-NOT_SET = "the address is {text!r}: is a variable of the environment not set?"
+NOT_SET = "the URL is {text!r}: is an environment variable not set?"
 
 
 def missing(value: object) -> str:
     if value in (None, ""):
-        return "no target (a variable of the environment that is not set?)"
-    return f"the target is {shown(value) if mark(value) else 'no address'}"
+        return "no target (is an environment variable not set?)"
+    return f"the target is {shown(value) if mark(value) else 'not an address'}"
 
 
 def local_port(target: str) -> int:

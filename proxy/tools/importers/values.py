@@ -41,7 +41,7 @@ def number(value: object) -> float | None:
 def shown(value: object) -> str:
     """A value in a few words, for a comment on one line."""
     if value is None:
-        return "nothing (a variable of the environment that is not set?)"
+        return "nothing (is an environment variable not set?)"
     if is_function(value):
         return "a function"
     if mark(value) == "regexp":

@@ -30,11 +30,14 @@ def notice_compression(reading: ImportedFile, found: Mapping[str, object]) -> No
     server = found if reading.kind == "next" else table(found.get("server"))
     place = "compress" if reading.kind == "next" else "devServer.compress"
     if server.get("compress") is False:
-        reading.notice(f"{place}: false may go: streams pass a compressing dev server")
+        reading.notice(
+            f"{place}: the false can be removed: streams now pass a "
+            "compressing dev server"
+        )
     else:
         reading.notice(
-            f"{place} is on, which held back streams; it may stay on: stream responses "
-            "say no-transform now, and are left alone"
+            f"{place} is on, which held back streams; it can stay on: stream "
+            "responses now carry no-transform and are not compressed"
         )
 
 
@@ -46,12 +49,14 @@ def notice_hot_reload(reading: ImportedFile, found: Mapping[str, object]) -> Non
             continue  # the dev server itself decides what comes here
         below = draft.prefix.rstrip("/") + "/"
         if draft.prefix == path or path.startswith(below):
-            advice = "give the route another path"
+            advice = "use another path for the route"
             if draft.prefix == "/":
-                advice = 'keep the dev server at "/" and move this target below a path'
+                advice = (
+                    'keep the dev server at "/" and move this target below its own path'
+                )
             reading.notice(
-                f"the route {draft.prefix} takes {path}, the path of the hot reload: "
-                f"before the dev server, {advice}"
+                f"the route {draft.prefix} also takes {path}, the hot-reload path "
+                f"of the dev server: {advice}"
             )
 
 
@@ -76,8 +81,8 @@ def notice_sockets(reading: ImportedFile) -> None:
     for draft in reading.active:
         if not draft.keys.get("ws") and looks_like_sockets(draft):
             reading.notice(
-                f"the route {draft.prefix} looks as if it were for WebSockets, but ws "
-                "was not set: if so, write ws = true"
+                f"the route {draft.prefix} looks like a WebSocket route, but ws was "
+                "not set: if it is one, write ws = true"
             )
 
 
@@ -95,8 +100,8 @@ def looks_like_sockets(draft: Draft) -> bool:
 def notice_modules(reading: ImportedFile) -> None:
     """The configuration was read without some of its modules."""
     reading.notice(
-        f"read without {', '.join(reading.missing)}, not installed here: what depends "
-        "on them may be missing"
+        f"read without {', '.join(reading.missing)}, not installed here: entries "
+        "that depend on them may be missing"
     )
 
 
@@ -116,9 +121,9 @@ def notice_variables(reading: ImportedFile, origin: SourceFile) -> None:
         places.setdefault(place, []).append(name)
     told = [f"{', '.join(each)} from {place}" for place, each in places.items()]
     files = places.keys() - {"the environment"}
-    unread = ", which has to have it then: Unbuffered reads no .env file"
+    unread = ", which must then be set: Unbuffered does not read .env files"
     reading.notice(
-        f"{origin.name} reads {'; '.join(told)}. What is written here is the value of "
-        f"this run; ${{{names[0]}}} in a target takes it from the environment"
-        f"{unread if files else ''}"
+        f"{origin.name} reads {'; '.join(told)}. The values written here are those "
+        f"of this run; ${{{names[0]}}} in a target takes it from the "
+        f"environment{unread if files else ''}"
     )

@@ -46,7 +46,7 @@ examples:
   unbuffered import . -o -
   unbuffered import nginx.conf -o proxy.toml
 
-exit status: 0 it is written, 1 there was nothing to carry over, 2 wrong arguments
+exit status: 0 written, 1 nothing to import, 2 wrong arguments
 """
 INIT_EXAMPLES = """\
 examples:
@@ -61,30 +61,32 @@ def add_commands(
     """Add both commands to a command line; `say` tells a person something."""
     moving = commands.add_parser(
         "import",
-        help="make a config.toml of a dev server's or nginx's configuration",
+        help="convert a dev server or nginx configuration to config.toml",
         description=fill(
-            "Read the proxy block of a dev server, or simple locations of nginx, and "
-            "write a config.toml that does the same. What cannot be carried over "
-            f"stands in it as a comment. Reads {KNOWN}.",
+            "Read the proxy settings of a dev server, or simple locations of "
+            "nginx, and write an equivalent config.toml. Settings that cannot be "
+            f"converted are listed in it as comments. Reads {KNOWN}.",
             78,
         ),
         epilog=IMPORT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     moving.add_argument("source", type=Path, metavar="FILE|DIR")
-    add_output(moving, f"where to write it (default ./{CONFIG}; - prints it)")
+    add_output(moving, f"output file (default ./{CONFIG}; - prints to standard output)")
     moving.set_defaults(run=lambda options: run(import_, options, say))
 
     begin = commands.add_parser(
         "init",
-        help="look at the project and write a config.toml for it",
-        description="Look at a project (its scripts, frameworks and back ends)\n"
-        "and write an annotated config.toml. Asks nothing.",
+        help="create a config.toml for the project in this folder",
+        description="Look at a project (its scripts, frameworks and back ends)\nand "
+        "write an annotated config.toml, without asking questions.",
         epilog=INIT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     begin.add_argument("source", type=Path, nargs="?", default=Path(), metavar="DIR")
-    add_output(begin, f"where to write it (default DIR/{CONFIG}; - prints it)")
+    add_output(
+        begin, f"output file (default DIR/{CONFIG}; - prints to standard output)"
+    )
     begin.set_defaults(run=lambda options: run(init, options, say))
 
 
@@ -125,7 +127,7 @@ def import_(options: argparse.Namespace, say: Say) -> None:
         settle(draft)
     if not reading.active:
         tell(reading, STDOUT, say)
-        raise ImportRefused(f"{reading.file}: nothing could be carried over", NOTHING)
+        raise ImportRefused(f"{reading.file}: nothing could be imported", NOTHING)
     deliver(write(reading, TITLES[reading.kind]), output, options.force)
     tell(reading, output, say)
 
@@ -134,20 +136,22 @@ def read_one(path: Path) -> ImportedFile:
     """The reading of a file that was named."""
     kind = kind_of(path)
     if not kind:
-        raise ImportRefused(f"{path}: not known by its name; expected {KNOWN}", USAGE)
+        raise ImportRefused(f"{path}: unknown file type; expected {KNOWN}", USAGE)
     reading = read_file(path, kind, str(path))
     if not reading.drafts and not reading.lost:
         if reading.missing:
             raise Unreadable(without_modules(reading))
-        raise ImportRefused(f"{path}: no proxying in it, nothing was written", NOTHING)
+        raise ImportRefused(
+            f"{path}: it contains no proxy settings, nothing was written", NOTHING
+        )
     return reading
 
 
 def without_modules(reading: ImportedFile) -> str:
     """Why a file that may have a proxy block seems to have none."""
     return (
-        f"{reading.file}: no proxying was found without {', '.join(reading.missing)}, "
-        f"not installed here{INSTALL}"
+        f"{reading.file}: no proxy settings were found; these packages are missing: "
+        f"{', '.join(reading.missing)}, not installed here{INSTALL}"
     )
 
 
@@ -174,8 +178,8 @@ def read_folder(folder: Path, say: Say) -> ImportedFile:
         if failures:
             raise Unreadable("\nunbuffered: ".join(failures))
         places = ", ".join(f"unbuffered import {part}" for part in parts(folder))
-        advice = f". It may be in one of its parts: {places}" if places else ""
-        message = f"{folder}: no proxying found; looked for {KNOWN}{advice}"
+        advice = f". They may be in one of its parts: {places}" if places else ""
+        message = f"{folder}: no proxy settings found; looked for {KNOWN}{advice}"
         raise ImportRefused(message, NOTHING)
     for failure in failures:
         say(f"unbuffered: {failure}")
@@ -195,7 +199,7 @@ def tell(reading: ImportedFile, output: str, say: Say) -> None:
             say(f"  - {line}")
     lost = reading.lost + [line for draft in reading.drafts for line in draft.lost]
     lost += [f"{d.place}: {d.inactive}" for d in reading.drafts if d.inactive]
-    for title, lines in (("not carried over", lost), ("noticed", reading.notices)):
+    for title, lines in (("not imported", lost), ("noticed", reading.notices)):
         if lines:
             say(f"\n{title}:")
             for line in dict.fromkeys(lines):
@@ -205,7 +209,7 @@ def tell(reading: ImportedFile, output: str, say: Say) -> None:
         for line in steps(reading, free_port(reading.ports)):
             say(f"  {line}")
         for variable in variables(reading):
-            say(f"  Set {variable} in the environment; {output} says to what.")
+            say(f"  Set {variable} in the environment; see {output} for its value.")
         filled_in = templates([draft.keys for draft in reading.active])
         if filled_in:
             say(f"  Set {', '.join(filled_in)} in the environment, as for envsubst.")
@@ -234,21 +238,26 @@ def init(options: argparse.Namespace, say: Say) -> None:
     check_free(output, options.force)
     project = survey(folder)
     deliver(initial(project), output, options.force)
-    for line in project.seen or ["nothing was recognised: the routes are examples"]:
+    for line in project.seen or ["nothing was recognized: the routes are examples"]:
         say(f"found: {line}")
     if output != STDOUT:
         say(f"wrote {output}; start it with: unbuffered serve --config {output}")
     for path in project.compose:
         say(f"{path} is not read: add a route for each service that a page calls")
     for path in project.proxies:
-        say(f"{path} has a proxy block: unbuffered import {folder / path} reads it")
+        say(
+            f"{path} has proxy settings: run unbuffered import {folder / path} to "
+            "convert them"
+        )
 
 
 def check_free(output: str, force: bool) -> None:
     """Refuse before anything is done, if the file exists."""
     if output != STDOUT and not force and os.path.lexists(output):
         raise ImportRefused(
-            f"{output} exists: --force overwrites it, -o FILE names another", USAGE
+            f"{output} already exists: use --force to overwrite it, or -o FILE to "
+            "write another file",
+            USAGE,
         )
 
 

@@ -16,11 +16,12 @@ WIDTH = 86
 ORDER = ("target", "ws", "change_origin", "path_rewrite")
 PORTS: tuple[int, ...] = (8080, 8090, 8180, 8280, 8380, *range(8081, 9081))
 
-OPENED = "WARNING, OPEN HERE AND CLOSED THERE"
+OPENED = "WARNING: PROTECTED BEFORE, BUT OPEN HERE"
 
 # A rewrite has our own host as Host, and that of the page in X-Forwarded-Host.
 NEXT_IS_TRUSTED = (
-    'trusted_proxies = ["127.0.0.1", "::1"] # Next.js: redirects stay at the page'
+    'trusted_proxies = ["127.0.0.1", "::1"] # Next.js: keeps redirects on the '
+    "page's origin"
 )
 DEV_SERVER = """\
 # To open Unbuffered in the browser, before the dev server, take the # away:
@@ -51,7 +52,7 @@ def write(reading: ImportedFile, title: str) -> str:
     if reading.kind == "next":
         blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
     if reading.lost:
-        lines = ["# NOT CARRIED OVER:", *comments(reading.lost, "- ")]
+        lines = ["# NOT IMPORTED:", *comments(reading.lost, "- ")]
         blocks.append("\n".join(lines))
     blocks += [route(draft) for draft in reading.drafts]
     if has_room(reading):
@@ -76,7 +77,7 @@ def route(draft: Draft) -> str:
     """One route, with what is to be said about it."""
     head = [f"# {draft.place}", *comments(draft.notes, "")]
     if draft.lost:
-        head += ["# NOT CARRIED OVER:", *comments(draft.lost, "- ")]
+        head += ["# NOT IMPORTED:", *comments(draft.lost, "- ")]
     body = [f"[{table_name(draft.prefix)}]", *lines(draft)]
     if draft.inactive:
         head += ["# NOT A ROUTE:", *comments([draft.inactive], "- ")]

@@ -17,20 +17,22 @@ def steps(reading: ImportedFile, port: int) -> list[str]:
     address = f"http://127.0.0.1:{port}"
     if reading.kind == "nginx":
         return [
-            "Point clients at Unbuffered, or these locations of nginx:",
-            f"    proxy_pass {address};   # without a path behind the port",
+            "Point clients, or these nginx locations, at Unbuffered:",
+            f"    proxy_pass {address};   # no path after the port",
             "    proxy_buffering off;",
             "    proxy_http_version 1.1;",
         ]
-    first = f"In {reading.file}, let the dev server's proxy lead to Unbuffered:"
+    first = f"In {reading.file}, point the proxy of the dev server at Unbuffered:"
     if reading.kind == "next":
-        first = f"In {reading.file}, let the rewrites lead to Unbuffered:"
+        first = f"In {reading.file}, point the rewrites at Unbuffered:"
     lines = [first, *(f"    {line}" for line in snippet(reading, address))]
     if any("compress: false" in notice for notice in reading.notices):
-        lines.append("compress: false may go.")
+        lines.append("compress: false can be removed.")
     if has_room(reading):
         page = f"http://localhost:{port}"
-        lines.append(f"Or open {page} instead; the route / at the end is for that.")
+        lines.append(
+            f"Or open {page} instead; this is what the route / at the end is for."
+        )
     return lines
 
 

@@ -100,4 +100,4 @@ def read_json(text: str, name: str) -> object:
     try:
         return json.loads(plain)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{name} is no JSON: {error}") from error
+        raise Unreadable(f"{name} is not valid JSON: {error}") from error

@@ -10,7 +10,7 @@ from proxy.tools.migrate.config_writer import free_port, one_line
 from proxy.tools.migrate.project_scan import Project, Service
 
 HEAD = """\
-# Unbuffered: routes by path, every piece of a stream at once.
+# Unbuffered: routes by path; streams are never buffered.
 #
 #   unbuffered serve       reads ./config.toml
 #   unbuffered check       prints every value that holds, and every fault
@@ -22,10 +22,10 @@ host = "127.0.0.1" # "0.0.0.0": reachable from other machines
 port = PORT
 
 [defaults]
-connect_retry_seconds = 10 # requests wait while a server behind this one restarts
+connect_retry_seconds = 10 # requests wait while an upstream restarts
 """
 DEV_SERVER = """\
-# NAME (PLACE). What no other route takes goes here.
+# NAME (PLACE). Receives all requests that no other route matches.
 [routes."/"]
 target = "http://localhost:PORT"
 ws = true # hot reload
@@ -36,9 +36,9 @@ BACK_END = """\
 target = "http://localhost:PORT"
 ws = false # true: tunnel WebSocket and other upgrades
 change_origin = true # send the target's host as Host
-# path_rewrite = { "^PREFIX" = "" } # if its own paths do not begin with PREFIX
+# path_rewrite = { "^PREFIX" = "" } # if its own paths do not start with PREFIX
 """
-EXAMPLE = Service("an example: put your back end's port here", 3000, "not found")
+EXAMPLE = Service("an example: put the port of your back end here", 3000, "not found")
 
 
 def initial(project: Project) -> str:
