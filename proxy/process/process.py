@@ -201,7 +201,7 @@ def say_ended(cut: int, again: int | None) -> int:
     if again is not None:
         return BY_SIGNAL + again
     if cut:
-        say(f"{counted(cut, 'exchange')} cut before their end")
+        say(f"{counted(cut, 'exchange')} cut before the end")
     return CUT if cut else OK
 
 

@@ -168,7 +168,7 @@ def test_two_certificates_are_one_too_many(
     assert load(path, {}).server.tls_certificate
     monkeypatch.setenv("XDG_STATE_HOME", environ["XDG_STATE_HOME"])
     assert main(["serve", "--tls", "dev", "--config", str(path)]) == 2
-    assert "use one of the two" in capsys.readouterr().err
+    assert "use only one of them" in capsys.readouterr().err
 
 
 def test_without_trustme_the_command_to_install_it_is_told(tmp_path: Path) -> None:

@@ -97,10 +97,12 @@ async def answered(upstream: Upstream, answer: bytes, *, reset: bool = False) ->
                      id="short"),
         pytest.param(CHUNKED + b"4\r\nabcd\r\nzz\r\n", "cut", "chunk-size",
                      id="broken"),
-        pytest.param(b"hello", "no answer", "no HTTP: 'hello'", id="no http"),
-        pytest.param(b"", "no answer", "closed it without an answer; is it https",
+        pytest.param(b"hello", "no answer", "not HTTP: 'hello'", id="no http"),
+        pytest.param(b"", "no answer",
+                     "closed it without a response; should it be https",
                      id="nothing"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nCont", "no answer", "within the response",
+        pytest.param(b"HTTP/1.1 200 OK\r\nCont", "no answer",
+                     "in the middle of the response",
                      id="half a head"),
         pytest.param(b"\0\0\0\x04\0\0\0\0\0", "no answer", "in HTTP/2", id="HTTP/2"),
         pytest.param(b"\x15\x03\x03\0\x02\x02\x28", "no answer", "in TLS", id="TLS"),
@@ -207,7 +209,7 @@ async def test_https_where_none_is_spoken(upstream: Upstream) -> None:
 
     url = upstream.url.replace("http://", "https://")
     recording, _ = await asyncio.gather(fetch(Ask(url), Limits(5.0)), serve())
-    assert recording.fault.endswith("is it http:// there?")
+    assert recording.fault.endswith("should it be http://?")
 
 
 # -- the test origin --------------------------------------------------------------
@@ -324,7 +326,7 @@ async def test_two_hops_at_one_address_do_not_disturb_each_other(
     status, _ = await asyncio.gather(doctor("--via", one, "--via", two), serve())
     said = capsys.readouterr()
     assert (status, said.err) == (2, "")
-    assert f"{one}: Could not measure: the answer has status 502" in said.out
+    assert f"{one}: Could not measure: the response has status 502" in said.out
 
 
 async def test_a_chain_that_does_not_end_at_the_port_is_told(

@@ -325,7 +325,9 @@ async def test_a_typo_at_a_reload_is_one_line(
     changed.replace(process.path)
     if by == "SIGHUP":
         process.process.send_signal(signal.SIGHUP)
-    assert "config.toml: line 2, column 8: no value" in await process.line("ERROR")
+    assert "config.toml: line 2, column 8: not a valid value" in await process.line(
+        "ERROR"
+    )
     assert REFUSED in await process.line("ERROR")
 
 

@@ -103,7 +103,7 @@ async def test_exchanges_that_were_cut_are_an_end_with_3(
     process = await start(routes=routes(upstream), drain_seconds=0.2)
     client, server = await process.begin(upstream, OTHER)
     process.process.send_signal(signal.SIGTERM)
-    await process.line("1 exchange cut before its end")
+    await process.line("1 exchange cut before the end")
     assert await client.read_rest() == b""
     assert await process.ended() == 3
     await server.closed()

@@ -320,7 +320,7 @@ async def test_the_worst_end_of_a_worker_is_that_of_the_whole(
     await process.line("draining 2 exchanges")
     await streams[0][1].send(b"0\r\n\r\n")
     assert await streams[0][0].read_chunk() == b""
-    await process.line("1 exchange cut before its end")
+    await process.line("1 exchange cut before the end")
     assert await streams[1][0].read_rest() == b""
     assert await process.ended() == 3
 
@@ -368,7 +368,7 @@ async def test_a_hangup_reloads_all_workers_and_is_told_once(
     workers.write({"/b": {"target": "no"}}, workers=2)
     workers.process.send_signal(signal.SIGHUP)
     assert '[routes."/b"] target: ' in await workers.line("ERROR")
-    assert "refused" in await workers.line("")
+    assert "rejected" in await workers.line("")
     workers.write(routes, workers=3)
     workers.process.send_signal(signal.SIGHUP)
     line = await workers.line("ERROR")

@@ -141,9 +141,9 @@ def nothing_but(base: Case, free: Case) -> Verdict:
     when = seconds(recording.ended)
     came = first_sentence(free.verdict).removeprefix("it streams: ")
     if base.verdict.kind is Kind.SILENT:
-        line = f"Held: nothing came within {when}, while {free.label} {came}."
+        line = f"Held: nothing arrived within {when}, while {free.label} {came}."
     else:
-        line = f"Held to the end: all of it came at once, after {when}."
+        line = f"Held to the end: everything arrived at once, after {when}."
     return Verdict(Kind.AT_THE_END, line, base.verdict.evidence)
 
 

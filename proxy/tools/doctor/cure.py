@@ -36,5 +36,6 @@ class Cure:
 
 
 FLUSH_HEAD = (
-    "Node sends a response head only with the first body byte; this sends it at once"
+    "Node sends a response head only with the first body byte; this sends it "
+    "immediately"
 )

@@ -12,17 +12,17 @@ CURES = (*DEV, *SERVERS)
 FROM_THE_BACK_END = Cure(
     "",
     ANY,
-    "the back end's response, whatever stands before it",
+    "the response of the back end, whatever is in front of it",
     "Cache-Control: no-cache, no-transform\nX-Accel-Buffering: no",
-    "`no-transform` makes compressors step aside (webpack-dev-server, Express, Caddy), "
-    "the other one the buffers of nginx. Unbuffered sends both for you",
+    "`no-transform` switches off compression (webpack-dev-server, Express, Caddy), "
+    "and the other header the buffering of nginx. Unbuffered sends both for you",
 )
 COMMENTS = Cure(
     "",
     CUT,
     "the back end",
-    ": ping  (a comment line and an empty one, every 15 s)",
-    "every hop counts silence; a comment ends it, and no client shows it",
+    ": ping  (a comment line and an empty line, every 15 s)",
+    "every hop has an idle timeout; a comment resets it, and clients ignore comments",
 )
 
 

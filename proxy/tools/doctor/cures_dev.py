@@ -10,8 +10,8 @@ DEV = (
         HELD,
         "webpack.config.js (vue.config.js)",
         "devServer: {\n  compress: false,\n},",
-        "it compresses proxied responses by default, and its compressor gives nothing "
-        "before the end",
+        "it compresses proxied responses by default, and its compressor outputs "
+        "nothing until the end",
         tested="webpack-dev-server 6.1",
     ),
     Cure(
@@ -57,16 +57,16 @@ DEV = (
         HELD,
         "vite.config.js",
         "plugins: [\n  // without the one that adds compression() to the server\n],",
-        "Vite itself passes events on as they come; a plugin with a compressing "
-        "middleware does not, or the hold begins behind it (--via tells)",
+        "Vite itself streams; a plugin with a compression middleware does not, or "
+        "the buffering happens behind Vite (--via shows where)",
     ),
     Cure(
         "angular",
         HELD,
         "angular.json, in the build options of development",
         '"optimization": false',
-        "the older server, made of webpack's, compresses when this is on "
-        "(angular-cli #21720); the newer one is Vite's, which passes events on",
+        "the older server, based on webpack-dev-server, compresses when this is on "
+        "(angular-cli #21720); the newer one is based on Vite, which streams",
         source="angular-cli #21720",
     ),
     Cure(
@@ -90,7 +90,7 @@ DEV = (
         HELD,
         "next.config.js",
         "module.exports = { compress: false };",
-        "Next.js compresses what goes through its rewrites; or send "
+        "Next.js compresses responses that go through its rewrites; or send "
         "`Cache-Control: no-transform` from the route",
         source="its documentation, compress",
     ),
@@ -105,26 +105,26 @@ DEV = (
     Cure(
         "express",
         HELD,
-        "the file that uses the middleware",
+        "the file that adds the middleware",
         "app.use(compression({\n"
         "  filter: (req, res) =>\n"
         "    !/event-stream|ndjson/.test(String(res.getHeader('Content-Type'))) &&\n"
         "    compression.filter(req, res),\n"
         "}));",
-        "compression() collects a whole block; or call res.flush() after each event",
+        "compression() buffers a whole block; or call res.flush() after each event",
         tested="compression 1.8",
     ),
     Cure(
         "express",
         HEAD,
-        "the handler, after its head is set",
+        "the handler, after setting its headers",
         "res.flushHeaders();",
         FLUSH_HEAD,
     ),
     Cure(
         "http-proxy-3",
         HEAD,
-        "the file that makes the proxy",
+        "the file that creates the proxy",
         "proxy.on('proxyRes', (answer, request, response) => {\n"
         "  setImmediate(() => response.flushHeaders());\n"
         "});",
@@ -142,8 +142,8 @@ DEV = (
         '        headers={"Cache-Control": "no-cache, no-transform",\n'
         '                 "X-Accel-Buffering": "no"},\n'
         "    )",
-        "under ASGI a generator that is not async is read to its end first; under WSGI "
-        "an async one is",
+        "under ASGI Django reads a synchronous generator to its end first; under "
+        "WSGI an async one",
         tested="Django 5.2 under uvicorn",
     ),
     Cure(
@@ -151,22 +151,22 @@ DEV = (
         ANY,
         "the shell",
         'pip install --upgrade "starlette>=1.5"',
-        "GZipMiddleware flushes after each piece from 1.5 on; before, it did not, and "
-        "before 0.46 it took event streams too",
+        "since 1.5 GZipMiddleware flushes after each piece; versions before 0.46 "
+        "also compress event streams",
         coded=True,
         tested="Starlette 1.10",
     ),
     Cure(
         "uvicorn",
         ANY,
-        "the application, to see whether a middleware holds",
+        "the application, to find out whether a middleware buffers",
         "app.user_middleware = [\n"
         "    each for each in app.user_middleware\n"
         "    if not issubclass(each.cls, BaseHTTPMiddleware)\n"
         "]",
         "uvicorn and StreamingResponse stream; a middleware that joins "
-        "`body_iterator` has the whole body first. A blocking call in an async "
-        "generator stops all",
+        "`body_iterator` buffers the whole body. A blocking call in an async "
+        "generator blocks everything",
         coded=False,
         tested="uvicorn 0.54, Starlette 1.10",
     ),
@@ -175,7 +175,7 @@ DEV = (
         HELD,
         "the command",
         "gunicorn app:app --worker-class gthread --threads 64",
-        "a sync worker serves one stream at a time: others wait for its end",
+        "a sync worker serves one stream at a time: other requests wait until it ends",
         source="its documentation, design",
     ),
     Cure(
@@ -183,8 +183,8 @@ DEV = (
         CUT,
         "the command",
         "gunicorn app:app --worker-class gthread --threads 64",
-        "the arbiter kills a sync worker that is at one request for longer than "
-        "--timeout, 30 s by default, whether it sends or not; threads may take longer",
+        "gunicorn kills a sync worker that spends longer than --timeout (30 s by "
+        "default) on one request, even while it sends; threads may take longer",
         tested="gunicorn 27.0",
     ),
 )

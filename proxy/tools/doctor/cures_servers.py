@@ -11,8 +11,9 @@ SERVERS = (
         HELD,
         "nginx.conf, in the location of the stream",
         "proxy_buffering off;",
-        "it buffers by default, in blocks of a memory page. `X-Accel-Buffering: no` "
-        "from the back end does the same, but reaches only the first nginx",
+        "it buffers by default, in blocks of one memory page. `X-Accel-Buffering: "
+        "no` from the back end does the same, but only for the first nginx in the "
+        "chain",
         tested="nginx 1.22",
     ),
     Cure(
@@ -20,14 +21,14 @@ SERVERS = (
         HEAD,
         "nginx.conf, in the location of the stream",
         "proxy_buffering off;",
-        "with buffering on, the head waits for the first block",
+        "with buffering on, the response head waits for the first block",
     ),
     Cure(
         "nginx",
         CUT,
         "nginx.conf, in the location of the stream",
         "proxy_read_timeout 1h;",
-        "it gives up after 60 s of silence; or let the back end send a comment "
+        "it times out after 60 s of silence; or send a comment from the back end "
         "(`: ping`) every 15 s",
         tested="nginx 1.22",
     ),
@@ -36,7 +37,7 @@ SERVERS = (
         ANY,
         "annotations of the Ingress",
         'nginx.ingress.kubernetes.io/proxy-buffering: "off"',
-        "somebody has switched buffering on, here or in the ConfigMap",
+        "buffering has been switched on, here or in the ConfigMap",
         source="its documentation, annotations",
     ),
     Cure(
@@ -44,7 +45,7 @@ SERVERS = (
         CUT,
         "annotations of the Ingress",
         'nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"',
-        "it gives up after 60 s of silence",
+        "it times out after 60 s of silence",
         source="its documentation, miscellaneous",
     ),
     Cure(
@@ -53,8 +54,8 @@ SERVERS = (
         "httpd.conf, if mod_security is loaded",
         "SecResponseBodyMimeTypesClear\n"
         "SecResponseBodyMimeType text/plain text/html text/xml",
-        "ModSecurity reads a response of these types up to SecResponseBodyLimit "
-        "(512 KiB) before it lets any of it go: leave text/event-stream out",
+        "ModSecurity buffers responses of these types up to SecResponseBodyLimit "
+        "(512 KiB): leave text/event-stream out",
         tested="ModSecurity 2.9 in Apache 2.4",
     ),
     Cure(
@@ -63,15 +64,15 @@ SERVERS = (
         "httpd.conf",
         'SetEnvIf Request_URI "^/api" no-gzip no-brotli\n'
         'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
-        "mod_proxy_http passes events on, also through mod_deflate; FastCGI and AJP "
-        "buffer without flushpackets",
+        "mod_proxy_http streams, even through mod_deflate; FastCGI and AJP buffer "
+        "without flushpackets",
     ),
     Cure(
         "apache",
         CUT,
         "httpd.conf",
         "ProxyTimeout 3600",
-        "it waits as long as Timeout says, 60 s by default",
+        "it times out after Timeout, 60 s by default",
         tested="Apache 2.4",
     ),
     Cure(
@@ -79,8 +80,8 @@ SERVERS = (
         HELD,
         "Caddyfile, in the reverse_proxy block",
         "flush_interval -1",
-        "event streams and bodies of unknown length are flushed by themselves; one "
-        "with a Content-Length is collected in blocks of 4 KiB",
+        "event streams and bodies of unknown length are flushed automatically; a "
+        "body with Content-Length is buffered in blocks of 4 KiB",
         tested="Caddy 2.6",
     ),
     Cure(
@@ -88,8 +89,8 @@ SERVERS = (
         HEAD,
         "Caddyfile",
         "@others not header Accept text/event-stream\nencode @others gzip",
-        "`encode` waits for the first body byte before it lets the head go (fixed in "
-        "later versions)",
+        "`encode` holds the response head until the first body byte (fixed in later "
+        "versions)",
         tested="Caddy 2.6",
     ),
     Cure(
@@ -97,7 +98,7 @@ SERVERS = (
         HELD,
         "haproxy.cfg, in defaults or in the backend",
         "option http-no-delay",
-        "it tells the kernel to wait up to 200 ms for more before it sends",
+        "without it, the kernel waits up to 200 ms for more data before it sends",
         coded=False,
         tested="HAProxy 2.6",
     ),
@@ -108,7 +109,7 @@ SERVERS = (
         "option http-no-delay\n"
         "compression algo gzip\n"
         "compression type text/html text/css application/javascript",
-        "its compressor keeps each event until the next one comes: leave "
+        "its compressor holds each event until the next one arrives: leave "
         "text/event-stream out of `compression type`",
         coded=True,
         tested="HAProxy 2.6",
@@ -118,8 +119,8 @@ SERVERS = (
         CUT,
         "haproxy.cfg, in defaults",
         "timeout server 1h\ntimeout client 1h",
-        "both count silence, also in the middle of a response; `timeout tunnel` is "
-        "for WebSocket only",
+        "both are idle timeouts that also apply in the middle of a response; "
+        "`timeout tunnel` is for WebSocket only",
         tested="HAProxy 2.6",
     ),
     Cure(
@@ -127,7 +128,7 @@ SERVERS = (
         CUT,
         "the route, in its `route:`",
         "timeout: 0s\nidle_timeout: 3600s",
-        "a route ends 15 s after the request, whatever still comes; a silent stream "
+        "a route cuts every response 15 s after the request, and a silent stream "
         "after 5 minutes",
         tested="Envoy 1.40",
     ),
@@ -146,8 +147,8 @@ SERVERS = (
         "traefik.http.middlewares.compress.compress.excludedcontenttypes="
         "text/event-stream\n"
         "traefik.http.services.app.loadbalancer.responseforwarding.flushinterval=-1",
-        "its compressor takes event streams too, and other bodies are flushed every "
-        "100 ms only",
+        "its compressor also compresses event streams, and other bodies are flushed "
+        "only every 100 ms",
     ),
     Cure(
         "traefik",
@@ -155,15 +156,15 @@ SERVERS = (
         "static configuration",
         "entryPoints:\n  web:\n    transport:\n      respondingTimeouts:\n"
         "        writeTimeout: 0s",
-        "0s is the default: somebody has set a limit on the time of a whole response",
+        "0s is the default: a limit on the duration of a whole response has been set",
     ),
     Cure(
         "cloudflare",
         ANY,
-        "the back end's response, and how the tunnel is started",
+        "the response of the back end, and how the tunnel is started",
         "Content-Type: text/event-stream\nCache-Control: no-cache, no-transform",
-        "other types may be collected. A Quick Tunnel (trycloudflare.com) collects "
-        "every answer to a GET (cloudflared #1449): use a named tunnel, or POST",
+        "other types may be buffered. A Quick Tunnel (trycloudflare.com) buffers "
+        "every response to a GET (cloudflared #1449): use a named tunnel, or POST",
         source="cloudflared #199 and #1449",
     ),
     Cure(
@@ -171,7 +172,8 @@ SERVERS = (
         CUT,
         "the back end",
         ": ping  (a comment, every 30 s)",
-        "it gives up after 100 s of silence, and only Enterprise plans can change it",
+        "it times out after 100 s of silence, and only Enterprise plans can change "
+        "that",
         source="its documentation, error 524",
     ),
     Cure(
@@ -180,8 +182,8 @@ SERVERS = (
         "the load balancer",
         "aws elbv2 modify-load-balancer-attributes --load-balancer-arn ARN \\\n"
         "  --attributes Key=idle_timeout.timeout_seconds,Value=3600",
-        "it cuts after 60 s of silence; it never buffers responses of HTTP targets, "
-        "but those of Lambda targets",
+        "it cuts a stream after 60 s of silence; it never buffers responses of HTTP "
+        "targets, only those of Lambda targets",
         source="its documentation, edit-load-balancer-attributes",
     ),
     Cure(
@@ -189,7 +191,7 @@ SERVERS = (
         ANY,
         "the target group",
         "# a target of type instance or ip, not lambda",
-        "a Lambda target answers with a whole body; HTTP targets are streamed",
+        "a Lambda target returns a whole body; HTTP targets are streamed",
         source="its documentation, lambda-functions",
     ),
     Cure(
@@ -200,9 +202,9 @@ SERVERS = (
         "  type: http_proxy\n"
         "  responseTransferMode: STREAM\n"
         "  timeoutInMillis: 900000",
-        "it collects whole bodies, for 29 s at most, unless the mode is STREAM, which "
-        "only REST APIs with proxy integrations have. A stream ends after 15 minutes, "
-        "or 5 of silence (30 s at an edge-optimised endpoint)",
+        "it buffers whole bodies, for 29 s at most, unless the mode is STREAM, "
+        "which needs a REST API with a proxy integration. A stream ends after 15 "
+        "minutes, or after 5 minutes of silence (30 s at an edge-optimized endpoint)",
         source="its documentation, response-transfer-mode",
     ),
     Cure(
@@ -212,7 +214,7 @@ SERVERS = (
         "appcmd.exe set config -section:system.webServer/proxy "
         "/responseBufferLimit:0 /commit:apphost\n"
         '<urlCompression doDynamicCompression="false" />',
-        "ARR collects up to 256 KiB of a response, and dynamic compression more",
+        "ARR buffers up to 256 KiB of a response, and dynamic compression buffers more",
     ),
     Cure(
         "iis",
@@ -220,6 +222,6 @@ SERVERS = (
         "an elevated prompt",
         "appcmd.exe set config -section:system.webServer/proxy "
         "/timeout:01:00:00 /commit:apphost",
-        "ARR gives up after 120 s",
+        "ARR times out after 120 s",
     ),
 )

@@ -35,10 +35,10 @@ DELAYED_ACK = 0.04  # seconds; that of Linux
 SEEN = 3  # events with a mark; the quickest is the measure of the others
 # Silences after which products give up by default, in seconds.
 TIMERS = {
-    15: "Envoy's route time-out is 15 s, from the request on",
+    15: "the route timeout of Envoy is 15 s, counted from the request",
     29: "AWS API Gateway ends every request after 29 s",
-    30: "Next.js rewrites give up after 30 s; gunicorn kills a sync worker then",
-    55: "Heroku's router waits 55 s",
+    30: "Next.js rewrites time out after 30 s; so do sync workers of gunicorn",
+    55: "the router of Heroku waits 55 s",
     60: "nginx (proxy_read_timeout), Apache, AWS ALB and many others wait 60 s",
     100: "Cloudflare waits 100 s",
     120: "IIS/ARR waits 120 s",
@@ -79,10 +79,12 @@ def ended_early(shape: Shape) -> Verdict | None:
     silence = shape.silence
     evidence = [recording.fault] if recording.fault else []
     if not cut:
-        evidence.append("the end looks clean: a client takes the answer for whole")
+        evidence.append(
+            "the end looks clean: a client cannot tell that the response is incomplete"
+        )
     if missing and last is not None:
-        evidence.append(f"{last.number} of {last.of} events came")
-    evidence.append(f"the whole took {seconds(recording.ended)}")
+        evidence.append(f"{last.number} of {last.of} events arrived")
+    evidence.append(f"the whole response took {seconds(recording.ended)}")
     after = round(silence)
     for timer in (silence, recording.ended):
         for known, who in TIMERS.items():
@@ -90,7 +92,7 @@ def ended_early(shape: Shape) -> Verdict | None:
                 after = known
                 evidence.append(who)
     broken = silence < 1
-    how = "broken off" if broken else f"cut after {seconds(silence)} of silence"
+    how = "aborted" if broken else f"cut after {seconds(silence)} of silence"
     return Verdict(
         Kind.CUT,
         f"Cut: the stream was {how}, {counted(len(shape.shown), shape.noun)} in.",
@@ -114,7 +116,7 @@ def by_known_times(shape: Shape) -> Verdict:
     longest = max(holds)
     held = sum(hold > allowed for hold in holds)
     fact = (
-        f"each event says when it was sent; the quickest took {seconds(shape.transit)}"
+        f"each event carries its send time; the fastest took {seconds(shape.transit)}"
     )
     facts = (f"{fact}, the slowest {seconds(longest + shape.transit)}",)
     # A few late events are a busy machine's breath, not a hop's buffer.
@@ -122,7 +124,7 @@ def by_known_times(shape: Shape) -> Verdict:
     if few_late or held <= len(holds) // 20:
         return unheld(shape, facts, longest)
     pattern = fingerprint(shape) or Verdict(
-        Kind.BURSTS, f"Held: {counted(held, 'event')} of {len(holds)} came late."
+        Kind.BURSTS, f"Held: {counted(held, 'event')} of {len(holds)} arrived late."
     )
     if (
         pattern.kind in (Kind.RHYTHM, Kind.BURSTS)
@@ -148,16 +150,16 @@ def unheld(shape: Shape, facts: tuple[str, ...], longest: float) -> Verdict:
     if head > shape.allowed and first.sent is not None and first.sent > shape.allowed:
         return Verdict(
             Kind.HEAD_LATE,
-            f"It streams, but the head is held until the first event: "
+            "It streams, but the response head is held until the first event: "
             f"{seconds(head)} late.",
-            (*facts, "the origin sent its head at once; `onopen`, and the promise "
-             "of fetch(), wait for it"),
+            (*facts, "the origin sent its head immediately; `onopen` and the "
+                     "promise of fetch() wait for it"),
             sure=True,
             hold=head,
         )  # fmt: skip
     return Verdict(
         Kind.STREAMS,
-        "It streams: every event came when it was sent.",
+        "It streams: every event arrived when it was sent.",
         facts,
         sure=True,
         hold=longest,
@@ -176,15 +178,15 @@ def delayed(shape: Shape) -> Verdict:
         return Verdict(
             Kind.DELAYED,
             "Held: each event waits for the next one",
-            ("a hop keeps the last piece until another comes: a compressor that is "
-             "not flushed, or a line that is read ahead",),
+            ("a hop holds the last piece until the next one arrives: a compressor "
+             "that is not flushed, or a reader that waits for one more line",),
             timer=middle,
         )  # fmt: skip
     return Verdict(
         Kind.DELAYED,
-        f"Held: each event by itself, {seconds(middle)} each",
-        ("a hop waits a moment for more before it sends: Nagle's algorithm, or "
-         "a flag that tells the kernel so",),
+        f"Held: every event is delayed by {seconds(middle)}",
+        ("a hop waits briefly for more data before it sends: Nagle's algorithm, or "
+         "a socket option with the same effect",),
         timer=middle,
     )  # fmt: skip
 
@@ -214,8 +216,9 @@ def streaming(shape: Shape) -> Verdict:
     head, first = shape.recording.head or 0.0, shape.first_byte or 0.0
     if head > 1.0 and first - head < 0.05:
         evidence.append(
-            f"the head came with the first event, after {seconds(head)}: either the "
-            "back end was silent so long, or a hop held its head (--through tells)"
+            f"the head arrived with the first event, after {seconds(head)}: either "
+            "the back end was silent until then, or a hop held its head (--through "
+            "shows which)"
         )
     return Verdict(
         Kind.STREAMS,
@@ -238,11 +241,13 @@ def together(shape: Shape) -> list[str]:
     per_burst = len(shape.events) / max(len(shape.bursts), 1)
     if interval is None or interval >= PROMPT or per_burst < 1.5:
         return []
-    said = f"about {per_burst:.0f} came together every {seconds(interval)}"
+    said = f"about {per_burst:.0f} arrived together every {seconds(interval)}"
     if abs(interval - DELAYED_ACK) < 0.005:
-        return [f"{said}: the time of a delayed acknowledgement (TCP_NODELAY is off "
-                "somewhere), or the back end's own pace"]  # fmt: skip
-    return [f"{said}: the back end's own pace, or a hop that hardly holds"]
+        return [f"{said}: the delay of a TCP delayed ACK (TCP_NODELAY is off "
+                "somewhere), or the pace of the back end itself"]  # fmt: skip
+    return [
+        f"{said}: the pace of the back end itself, or a hop that adds very little delay"
+    ]
 
 
 def limit_reached(shape: Shape) -> list[str]:

@@ -41,17 +41,17 @@ def at_the_end(shape: Shape) -> Verdict | None:
     ]
     if recording.coding:
         evidence.append(
-            f"Content-Encoding: {recording.coding}; a compressor that is not told "
-            "to flush gives nothing before its block is full or the body ends"
+            f"Content-Encoding: {recording.coding}; a compressor without flushing "
+            "outputs nothing until its block is full or the body ends"
         )
     elif recording.get("content-length") is not None:
         evidence.append(
-            "Content-Length was sent: somebody had the whole body before the head"
+            "Content-Length was sent: a hop had the whole body before it sent the head"
         )
     return Verdict(
         Kind.AT_THE_END,
-        f"Held to the end: all {counted(len(shape.shown), shape.noun)} came at once, "
-        f"after {when}.",
+        f"Held to the end: all {counted(len(shape.shown), shape.noun)} arrived at "
+        f"once, after {when}.",
         tuple(evidence),
         hold=span_of(shape),
     )
@@ -77,8 +77,8 @@ def blocks(shape: Shape) -> Verdict | None:
         f"Held in blocks of {buffer_size(block)}: {came} came in "
         f"{counted(len(shape.bursts), 'arrival')}.",
         (
-            f"{inside} of {several} arrivals end in the middle of an event: it is the "
-            "buffer that decides, not the event",
+            f"{inside} of {several} arrivals end in the middle of an event: a "
+            "buffer size decides, not the event",
             f"bytes in each arrival: {listed([b.size for b in shape.bursts])}",
         ),
         size=block,
@@ -101,8 +101,8 @@ def first_bytes(shape: Shape) -> Verdict | None:
     return Verdict(
         Kind.FIRST_LATE,
         f"Held at the beginning: the first {counted(together, shape.noun)} "
-        f"({buffer_size(count)}) came together, the others one by one.",
-        (f"the first arrival came after {seconds(shape.bursts[0].at)}",),
+        f"({buffer_size(count)}) arrived together, the others one by one.",
+        (f"the first data arrived after {seconds(shape.bursts[0].at)}",),
         size=count,
         hold=span_of(shape),
     )
@@ -121,9 +121,9 @@ def regular(shape: Shape) -> Verdict | None:
             return None
     return Verdict(
         Kind.RHYTHM,
-        f"Held in a fixed rhythm: every {seconds(interval)} about "
-        f"{per_burst:.0f} {shape.noun}s come together.",
-        ("a hop flushes by a timer, or waits for acknowledgements (Nagle)",),
+        f"Held in a fixed rhythm: every {seconds(interval)} about {per_burst:.0f} "
+        f"{shape.noun}s arrive together.",
+        ("a hop flushes on a timer, or waits for TCP ACKs (Nagle)",),
         timer=interval,
         hold=span_of(shape),
     )
@@ -143,6 +143,6 @@ def bursts(shape: Shape) -> Verdict | None:
         Kind.BURSTS,
         f"Held: {counted(len(shape.shown), shape.noun)} came in "
         f"{counted(len(shape.bursts), 'burst')}, up to {seconds(gap)} apart.",
-        (f"{shape.merged} events came together with another one",),
+        (f"{shape.merged} events arrived together with another one",),
         hold=span_of(shape),
     )

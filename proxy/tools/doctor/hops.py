@@ -98,9 +98,9 @@ def held_at(cases: Sequence[Case], index: int) -> Verdict:
     where = case.recording.url
     if index == len(cases) - 1:
         line = (
-            f"The hold begins at {where} or behind it: {first_sentence(case.verdict)}."
+            f"The delay starts at {where} or behind it: {first_sentence(case.verdict)}."
         )
-        more = ("no hop further back was measured; add one with --via",)
+        more = ("no hop behind it was measured; add one with --via",)
         return replace(
             case.verdict, line=line, evidence=(*case.verdict.evidence, *more)
         )
@@ -115,10 +115,10 @@ def held_at(cases: Sequence[Case], index: int) -> Verdict:
         verdict = Verdict(Kind.DELAYED, f"Held: up to {seconds(case.added or 0)} late.")
     return replace(
         verdict,
-        line=f"The hold begins at {where}{own}: {first_sentence(verdict)}.",
+        line=f"The delay starts at {where}{own}: {first_sentence(verdict)}.",
         evidence=(
             *verdict.evidence,
-            f"{behind.recording.url}, one hop further back: "
+            f"{behind.recording.url}, the hop behind it: "
             f"{first_sentence(behind.verdict)}",
         ),
         sure=behind.verdict.told,
@@ -133,8 +133,8 @@ def kept_here(case: Case, behind: Case) -> Verdict:
     waited = seconds(case.recording.ended)
     return Verdict(
         Kind.AT_THE_END,
-        f"The hold begins at {case.recording.url}: nothing came within {waited}, while "
-        f"{came} came one hop further back.",
+        f"The delay starts at {case.recording.url}: nothing arrived within "
+        f"{waited}, while {came} arrived at the hop behind it.",
         (f"{behind.recording.url}: {first_sentence(behind.verdict)}",),
         sure=True,
         hold=case.added,
@@ -187,7 +187,7 @@ def from_the_origin(case: Case) -> Case:
         return case
     if verdict.kind is Kind.NO_STREAM:
         return case
-    line = "Could not measure: the answer is not that of the test origin."
+    line = "Could not measure: the response is not from the test origin."
     return replace(case, verdict=Verdict(Kind.NO_STREAM, line, sure=True))
 
 
@@ -195,9 +195,9 @@ def not_reached(verdict: Verdict, place: str) -> Verdict:
     """No request came to the test origin: the chain ends somewhere else."""
     line = f"Could not measure: no request reached the test origin at {place}."
     evidence = (
-        f"at the chain's end, the back end's address has to be {place}; from within a "
-        "container that is another one: --host 0.0.0.0, and the host's address there",
-        f"what the chain said: {first_sentence(verdict)}",
+        f"at the end of the chain, the address of the back end must be {place}; "
+        "inside a container, use --host 0.0.0.0 and the address of the host",
+        f"what the chain answered: {first_sentence(verdict)}",
         *verdict.evidence,
     )
     return Verdict(Kind.NO_STREAM, line, evidence, sure=True)

@@ -13,37 +13,43 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 ENOUGH = 4  # events; fewer have no shape
 WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
 LASTING = 1.0  # seconds; what is over sooner is a download
-SIGN_IN = "sign in as the page does: -H 'Authorization: …', or paste its Copy as cURL"
-FORM = "ask as the page does, -H 'Accept: …' and all; paste its Copy as cURL"
-NO_BACK_END = "this hop answered by itself: it could not reach what is behind it"
+SIGN_IN = (
+    "authenticate as the page does: -H 'Authorization: …', or paste the "
+    "request with Copy as cURL"
+)
+FORM = (
+    "send the same headers as the page, such as -H 'Accept: …', or paste the "
+    "request with Copy as cURL"
+)
+NO_BACK_END = "this hop answered itself: it could not reach the server behind it"
 # What to do about a status, where something can be said.
 HINTS = {
-    204: "an EventSource takes it for the order to stop",
+    204: "an EventSource stops reconnecting when it receives it",
     401: SIGN_IN,
     403: SIGN_IN,
-    404: "is the path right, as the hop in front wants it?",
-    405: "with --data '…' it is asked by POST; -X names another method",
+    404: "is this the path that the hop in front expects?",
+    405: "use --data '…' to send a POST; -X sets another method",
     406: FORM,
     407: SIGN_IN,
     415: FORM,
     422: FORM,
-    426: "a WebSocket, perhaps; those are not measured here",
-    429: "it is asked too often; wait, or use --compare none",
+    426: "this may be a WebSocket; the doctor does not measure those",
+    429: "it limits the request rate; wait, or use --compare none",
     502: NO_BACK_END,
     503: NO_BACK_END,
-    504: "this hop gave up waiting: what is behind it sent no head in time",
+    504: "this hop timed out: the server behind it sent no response head in time",
 }
 PAGE = (
-    "dev servers and sign-ins answer with a page where no route fits: is the path "
-    "right, and does it need a cookie?"
+    "dev servers and login pages answer with a page if no route matches: is the "
+    "path correct, and does it need a cookie?"
 )
 ONE_OBJECT = 'does the request ask for a stream, as with "stream": true?'
 DOCUMENTS = {
     "text/html": ("an HTML page", PAGE),
     "application/xhtml+xml": ("an HTML page", PAGE),
-    "text/css": ("a style sheet", "is the path right?"),
-    "text/javascript": ("a script", "is the path right?"),
-    "application/javascript": ("a script", "is the path right?"),
+    "text/css": ("a style sheet", "is the path correct?"),
+    "text/javascript": ("a script", "is the path correct?"),
+    "application/javascript": ("a script", "is the path correct?"),
     "application/json": ("one JSON document", ONE_OBJECT),
 }
 
@@ -65,8 +71,8 @@ def unanswered(recording: ProbeRecording) -> Verdict | None:
     if recording.fault.startswith("content coding broken"):
         return Verdict(
             Kind.NO_STREAM,
-            f"Could not measure: Content-Encoding says {recording.coding}, but the "
-            "body is not that; a browser refuses it.",
+            f"Could not measure: Content-Encoding is {recording.coding}, but the "
+            "body is not in that format; browsers reject it.",
             (recording.fault,),
         )
     return None
@@ -76,11 +82,11 @@ def no_head(recording: ProbeRecording) -> Verdict:
     """Connected, asked, and not a byte in all the time."""
     return Verdict(
         Kind.SILENT,
-        f"Could not tell: nothing came within {seconds(recording.ended)}, not even "
+        f"Inconclusive: nothing arrived within {seconds(recording.ended)}, not even "
         "a response head.",
         (
-            "either the back end has nothing to say yet (--max-time waits longer), or "
-            "a hop keeps all of it: --via and --through tell which",
+            "either the back end has not sent anything yet (--max-time waits "
+            "longer), or a hop buffers everything: --via and --through show which",
         ),
     )
 
@@ -89,11 +95,11 @@ def redirected(recording: ProbeRecording) -> Verdict:
     """A redirection that was not followed."""
     location = recording.get("location")
     where = f"it redirects to {location}" if location else "with no Location"
-    told = "Give that URL if it is meant."
+    told = "Use that URL if it is the right one."
     if any(hop.location == location for hop in recording.redirects[:-1]):
-        told = "It goes round in a circle."
+        told = "It redirects in a circle."
     elif recording.method not in ("GET", "HEAD") and location:
-        told = "A browser would go there by GET, without the body."
+        told = "A browser would follow it with GET, without the body."
     return Verdict(
         Kind.NO_STREAM,
         f"Could not measure: status {recording.status}, {where}."
@@ -113,8 +119,8 @@ def refused(recording: ProbeRecording) -> Verdict:
     if status in HINTS:
         evidence.append(HINTS[status])
     elif status >= 500:
-        evidence.append("the server failed; its own log says why")
-    line = f"Could not measure: the answer has status {status}, it is no stream."
+        evidence.append("the server failed; see its own log for the reason")
+    line = f"Could not measure: the response has status {status}, it is not a stream."
     return Verdict(Kind.NO_STREAM, line, tuple(evidence), sure=True)
 
 
@@ -131,17 +137,16 @@ def nothing_came(shape: Shape) -> Verdict:
     if recording.size:  # a compressor writes its own head at once
         nothing = "no content"
         coding = (
-            f"{buffer_size(recording.size)} of {recording.coding} came, "
-            "which hold no content "
-            "yet: a compressor that is not told to flush does that",
+            f"{buffer_size(recording.size)} of {recording.coding} arrived, but they "
+            "contain no content yet: typical of a compressor without flushing",
         )
     return Verdict(
         Kind.SILENT,
-        f"Could not tell: a head came, and then {nothing} for {waited}.",
+        f"Inconclusive: a head arrived, and then {nothing} for {waited}.",
         (
             *coding,
-            "either the back end is silent so long (--max-time waits longer), or a "
-            "hop keeps what it says: --via and --through tell which",
+            "either the back end is silent for that long (--max-time waits longer), "
+            "or a hop holds its output: --via and --through show which",
         ),
     )
 
@@ -154,10 +159,10 @@ def incomplete(shape: Shape) -> Verdict:
     )
     return Verdict(
         Kind.TOO_FEW,
-        f"Could not tell: {came}, but no event was complete.",
+        f"Inconclusive: {came}, but no event was complete.",
         (
-            "an event ends with an empty line, and a browser shows it only then: "
-            "does the back end write two line ends after each?",
+            "an event ends with an empty line, and browsers dispatch it only then: "
+            "does the back end write two newlines after each event?",
             f"it begins: {recording.content[:60]!r}",
         ),
     )
@@ -168,7 +173,7 @@ def document(shape: Shape) -> Verdict | None:
     recording = shape.recording
     known = DOCUMENTS.get(recording.type)
     if recording.type.startswith(("image/", "font/", "audio/", "video/")):
-        known = ("a file", "is the path right?")
+        known = ("a file", "is the path correct?")
     if shape.kind != "pieces" or known is None or recording.ending != "complete":
         return None
     if not shape.at_once and recording.get("content-length") is None:
@@ -176,7 +181,7 @@ def document(shape: Shape) -> Verdict | None:
     what, hint = known
     return Verdict(
         Kind.NO_STREAM,
-        f"Could not measure: the answer is {what} ({recording.type}), no stream.",
+        f"Could not measure: the response is {what} ({recording.type}), not a stream.",
         (hint,),
     )
 
@@ -188,26 +193,26 @@ def too_quick(shape: Shape) -> Verdict | None:
     units = counted(len(shape.shown), shape.noun)
     if shape.kind == "pieces" and last - shape.bursts[0].at < LASTING:
         if shape.first_byte is not None and shape.first_byte >= WAIT:
-            when = f"in one go, after {seconds(last)}"
+            when = f"at once, after {seconds(last)}"
         else:
             when = f"within {seconds(last)}"
         return Verdict(
             Kind.TOO_QUICK,
-            f"Could not tell: {buffer_size(recording.size)} came {when}.",
+            f"Inconclusive: {buffer_size(recording.size)} arrived {when}.",
             (
-                "nothing in the body says where an event ends, and a whole document "
-                "looks the same; --through tells for sure",
+                "nothing in the body marks the end of an event, and a complete "
+                "document looks the same; --through gives a certain answer",
             ),
         )
     if not shape.at_once or (shape.first_byte or 0.0) >= WAIT:
         return None
-    evidence = ["a stream this short looks the same held and free; ask for a longer "
-                "one"]  # fmt: skip
+    evidence = ["a stream this short looks the same with and without buffering; use "
+                "a longer one"]  # fmt: skip
     if recording.ending == "stopped":
-        evidence = [f"nothing more came for {seconds(shape.silence)}"]
+        evidence = [f"nothing more arrived for {seconds(shape.silence)}"]
     return Verdict(
         Kind.TOO_QUICK,
-        f"Could not tell: all {units} were there after {seconds(last)}.",
+        f"Inconclusive: all {units} had arrived after {seconds(last)}.",
         tuple(evidence),
     )
 
@@ -216,15 +221,15 @@ def few(shape: Shape) -> Verdict:
     """Too little to say anything about."""
     number = len(shape.shown)
     first = shape.first_byte or 0.0
-    evidence = [f"at least {ENOUGH} are needed to see a shape"]
+    evidence = [f"at least {ENOUGH} are needed to recognize a pattern"]
     if shape.recording.ending == "stopped":
-        evidence.append("--max-time gives it longer")
+        evidence.append("--max-time waits longer")
     if shape.at_once and number > 1 and first >= WAIT:
         evidence.append(
-            f"they came together, after {seconds(first)}: that may be a hold"
+            f"they arrived together, after {seconds(first)}: they may have been held"
         )
     return Verdict(
         Kind.TOO_FEW,
-        f"Could not tell: only {counted(number, shape.noun)} came.",
+        f"Inconclusive: only {counted(number, shape.noun)} arrived.",
         tuple(evidence),
     )

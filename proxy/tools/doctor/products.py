@@ -123,7 +123,7 @@ def by_fingerprint(recording: ProbeRecording, verdict: Verdict) -> list[Sign]:
         return [Sign("http-proxy-3", "x-powered-by: Express", guess=True)]
     waits = verdict.kind in (Kind.DELAYED, Kind.RHYTHM) and 0.15 < timer < 0.3
     if waits and small and recording.get("server") is None:
-        seen = "200 ms of delay, field names in small letters"
+        seen = "200 ms of delay, lower-case field names"
         return [Sign("haproxy", seen, guess=True)]
     if verdict.kind is Kind.RHYTHM and 0.08 < timer < 0.12:
         return [Sign("traefik", "a flush every 100 ms", guess=True)]

@@ -92,7 +92,7 @@ def with_cures(
     """Add who it was, as far as it shows, and what helps there."""
     signs = recognise(holder.recording, verdict, behind)
     if product:
-        signs = (Sign(product, "you said so"),)
+        signs = (Sign(product, "given by --product"),)
     cures: list[Cure] = []
     if verdict.held:
         names = tuple(sign.product for sign in signs)

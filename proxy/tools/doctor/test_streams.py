@@ -113,7 +113,7 @@ PROGRAMS = {
     program.name: program
     for program in (
         Program("steady", "an event every quarter of a second"),
-        Program("fast", "small events, 40 a second, as tokens come", "openai",
+        Program("fast", "small events, 40 a second, like LLM tokens", "openai",
                 count=160, every=0.025, size=90),
         Program("slow", "an event every two seconds", count=4, every=2.0),
         Program("large", "events of 6 KiB", count=10, every=0.4, size=6 * 1024),
@@ -124,7 +124,7 @@ PROGRAMS = {
                 coding="gzip"),
         Program("length", "lines of JSON with a Content-Length", "ndjson", size=400,
                 framing="length"),
-        Program("late", "the head at once, the first event after two seconds",
+        Program("late", "the head immediately, the first event after two seconds",
                 count=8, quiet=2.0),
         Program("silent", "silent in the middle; ?silent=65 for longer",
                 count=6, silent=4.0),
@@ -158,7 +158,7 @@ def chosen(path: str, query: Mapping[str, str]) -> Program | None:
     program = PROGRAMS.get(name)
     if program is None:
         if "stream" in query:
-            raise ProgramError(f"no stream {name!r}; there are {', '.join(PROGRAMS)}")
+            raise ProgramError(f"no stream {name!r}; choose from {', '.join(PROGRAMS)}")
         if not set(query) & (set(BOUNDS) | set(CHOICES)):
             return None
         program = PROGRAMS["steady"]

@@ -60,7 +60,7 @@ def test_the_hop_where_the_hold_begins_is_named_with_its_own_hold() -> None:
     chain = [held(url=urls[0]), held(url=urls[1]), free(url=urls[2])]
     result = judge_hops(chain)
     assert result.holder.recording.url == urls[1]
-    assert result.verdict.line.startswith(f"The hold begins at {urls[1]}, 3.0 s by")
+    assert result.verdict.line.startswith(f"The delay starts at {urls[1]}, 3.0 s by")
     assert [case.added for case in result.cases] == [0.0, 3.0, None]
     assert result.verdict.sure
 
@@ -68,7 +68,7 @@ def test_the_hop_where_the_hold_begins_is_named_with_its_own_hold() -> None:
 def test_a_back_end_that_holds_itself_is_named_as_such() -> None:
     chain = [held(url="http://proxy/"), held(url="http://back/")]
     verdict = judge_hops(chain).verdict
-    assert verdict.line.startswith("The hold begins at http://back/ or behind it")
+    assert verdict.line.startswith("The delay starts at http://back/ or behind it")
     assert not verdict.sure
 
 
@@ -90,7 +90,7 @@ def test_streams_that_differ_are_compared_by_their_shape() -> None:
     other = recorded(*((n * 0.5, event(n + 100)) for n in range(6)))
     result = judge_hops([held(), other])
     assert result.cases[0].added is None
-    assert result.verdict.line.startswith("The hold begins at")
+    assert result.verdict.line.startswith("The delay starts at")
 
 
 def test_a_hop_that_does_not_answer_is_not_called_free() -> None:
@@ -159,8 +159,8 @@ def test_nothing_beside_a_variant_that_streams_is_a_hold() -> None:
     result = judge_one([silent(), other])
     assert result.status == 1
     assert result.verdict.line == (
-        "Held: nothing came within 8.0 s, while without compression 6 events came in "
-        "6 arrivals; only when the client accepts compression."
+        "Held: nothing arrived within 8.0 s, while without compression 6 events "
+        "came in 6 arrivals; only when the client accepts compression."
     )
     assert not result.verdict.sure  # the back end may have had nothing to say
 
@@ -176,7 +176,9 @@ def test_text_without_events_is_held_beside_a_variant_that_streams() -> None:
     flow = recorded(*((n * 0.4, word) for n, word in enumerate(words)), fields=plain)
     verdict = judge_one([replace(late, request=BROWSER),
                          replace(flow, request=IDENTITY)]).verdict  # fmt: skip
-    assert verdict.line.startswith("Held to the end: all of it came at once, after 3.0")
+    assert verdict.line.startswith(
+        "Held to the end: everything arrived at once, after 3.0"
+    )
 
 
 def test_two_answers_in_slightly_other_bursts_differ_in_nothing() -> None:
@@ -198,15 +200,15 @@ def test_a_hop_that_gives_nothing_of_what_comes_behind_it_holds() -> None:
     assert result.holder.recording.url == "http://a/"
     assert result.verdict.sure
     assert result.verdict.line == (
-        "The hold begins at http://a/: nothing came within 8.0 s, while 6 events came "
-        "one hop further back."
+        "The delay starts at http://a/: nothing arrived within 8.0 s, while 6 "
+        "events arrived at the hop behind it."
     )
 
 
 def test_behind_a_hop_that_was_not_measured_nothing_is_certain() -> None:
     gone = ProbeRecording("http://gone/", fault="nothing listens at gone:80")
     verdict = judge_hops([held(url="http://a/"), gone]).verdict
-    assert verdict.line.startswith("The hold begins at http://a/ or behind it:")
+    assert verdict.line.startswith("The delay starts at http://a/ or behind it:")
     assert not verdict.sure
 
 
@@ -216,7 +218,7 @@ def test_behind_a_hop_that_was_not_measured_nothing_is_certain() -> None:
 def test_a_stream_that_is_not_the_origins_is_not_judged() -> None:
     result = judge_through(direct(), [free(label="steady"), free(label="fast")])
     assert result.status == 2
-    assert "not that of the test origin" in result.verdict.line
+    assert "not from the test origin" in result.verdict.line
 
 
 def test_a_chain_that_ends_elsewhere_is_told_where_it_should() -> None:

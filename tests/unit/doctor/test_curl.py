@@ -124,15 +124,17 @@ def test_a_body_from_a_file(tmp_path: Path) -> None:
     [
         pytest.param("curl", "no URL", id="no url"),
         pytest.param(f"curl {URL} {URL}", "two URLs", id="two"),
-        pytest.param(f"curl {URL} -F a=b", "--form cannot be done", id="form"),
+        pytest.param(f"curl {URL} -F a=b", "--form is not supported", id="form"),
         pytest.param(f"curl {URL} --http3-only", "--http3-only", id="unknown"),
         pytest.param(f"curl {URL} -H", "needs a value", id="no value"),
         pytest.param(f"curl {URL} -d @/nowhere/x", "No such file", id="no file"),
         pytest.param("curl ftp://x/", "http://host:port", id="scheme"),
-        pytest.param(f"curl {URL} -b jar.txt", "cookie file is not", id="cookie file"),
-        pytest.param(f"curl {URL} -H @file", "a file of fields", id="field file"),
+        pytest.param(
+            f"curl {URL} -b jar.txt", "cookie files are not", id="cookie file"
+        ),
+        pytest.param(f"curl {URL} -H @file", "header files are not", id="field file"),
         pytest.param(f"curl {URL} --data-urlencode a@b", "files are not", id="encoded"),
-        pytest.param(f"curl '^{URL}^'", "copied for Windows' cmd", id="cmd in bash"),
+        pytest.param(f"curl '^{URL}^'", "copied for Windows cmd", id="cmd in bash"),
         pytest.param(f"curl {URL} -H ': x'", "write 'Name: value'", id="field"),
     ],
 )
@@ -142,7 +144,7 @@ def test_what_cannot_be_done_is_told(command: str, said: str) -> None:
 
 
 def test_half_a_command_is_told() -> None:
-    with pytest.raises(AskError, match="was all of the command copied"):
+    with pytest.raises(AskError, match="was the whole command copied"):
         read_curl([f"curl '{URL}"])
 
 

@@ -27,7 +27,7 @@ def test_a_timeline_shows_arrivals_against_time() -> None:
 def test_a_report_has_verdict_timeline_evidence_and_cure() -> None:
     text = report(judge_one([trace("webpack-dev-server")], "webpack-dev-server"))
     verdict, *_ = text.splitlines()
-    assert verdict.startswith("Held to the end: all 10 events came at once")
+    assert verdict.startswith("Held to the end: all 10 events arrived at once")
     assert "sent by the origin" in text
     assert "Content-Encoding: br" in text
     assert "compress: false," in text
@@ -36,7 +36,7 @@ def test_a_report_has_verdict_timeline_evidence_and_cure() -> None:
 
 def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
     text = report(judge_one([unmarked(trace("nginx-blocks"))]))
-    assert "Likely, not certain" in text
+    assert "Likely, but not certain" in text
     assert "--through" in text
 
 
@@ -46,7 +46,7 @@ def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
         pytest.param("nginx", "(tried with nginx 1.22)", id="tried"),
         pytest.param("next", "(not tried; from its documentation, compress)",
                      id="looked up"),
-        pytest.param("iis", "(not tried; from memory; look it up)", id="memory"),
+        pytest.param("iis", "(not tried; from memory; please verify)", id="memory"),
     ],
 )  # fmt: skip
 def test_a_cure_says_how_far_it_can_be_relied_upon(product: str, said: str) -> None:

@@ -36,7 +36,7 @@ EXAMPLES = """examples:
   unbuffered doctor --via http://localhost:8080/sse/events \\
       --via http://localhost:8002/events             (browser side first)
   unbuffered doctor --through http://localhost:8080/sse/events --port 8002
-exit status: 0 it streams, 1 it is held or cut, 2 could not be measured"""
+exit status: 0 it streams, 1 it is held or cut, 2 it could not be measured"""
 
 
 def add_commands(commands: Any, run: Run) -> None:
@@ -48,44 +48,45 @@ def add_commands(commands: Any, run: Run) -> None:
 def add_doctor(commands: Any, run: Run) -> None:
     doctor = commands.add_parser(
         "doctor",
-        help="tell whether a stream is held, by whom, and what to change",
-        description="Fetch a stream, time every arrival, and tell whether it is held, "
-        "what kind of hop does that, and what to change there.",
+        help="find out whether a stream is buffered, where, and how to fix it",
+        description="Fetch a stream, time every arrival, and report whether it is "
+        "buffered, what kind of hop does that, and what to change there.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = doctor.add_argument
     # fmt: off
-    add("url", nargs="?", metavar="URL", help="the stream")
+    add("url", nargs="?", metavar="URL", help="URL of the stream")
     add("curl", nargs="*", help=argparse.SUPPRESS)
     add("-X", "--request", metavar="METHOD", help="the method (default GET)")
     add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'",
-        help="a request field; may be repeated")
+        help="a request header field; can be repeated")
     add("-d", "--data", action="append", default=[], metavar="TEXT",
         help="a request body; makes it a POST. @FILE reads a file")
-    add("-k", "--insecure", action="store_true", help="take any certificate")
+    add("-k", "--insecure", action="store_true", help="accept any certificate")
     add("--via", action="append", default=[], metavar="URL",
-        help="the same stream at each hop, browser side first")
+        help="measure the same stream at each hop, browser side first")
     add("--in-turn", action="store_true",
-        help="with --via: one hop after the other, not all at once")
+        help="with --via: measure one hop after the other, not all at once")
     add("--through", metavar="URL",
-        help="through a chain, from a test origin at its end (--port)")
+        help="measure a chain with a test origin at its end (--port)")
     add("--port", type=int, default=0,
-        help="with --through: where your chain expects its back end")
-    add("--host", default="127.0.0.1", help="with --through: address of the origin")
+        help="with --through: the port at which your chain expects its back end")
+    add("--host", default="127.0.0.1", help="with --through: listen address of the "
+                                            "test origin")
     add("--silence", type=float, default=SILENCE, metavar="SECONDS",
-        help=f"with --through: how long a stream falls silent (default {SILENCE:g}); "
-        "65 finds time-outs of a minute")
+        help=f"with --through: how long a stream is silent (default {SILENCE:g}); "
+             "65 finds 60 s timeouts")
     add("--compare", choices=["auto", "all", "none"], default="auto",
-        help="ask again in other words: auto, a GET that is held; all, also a POST, "
-        "and GET as POST")
+        help="repeat the request in other forms: auto: for a GET that is held; all: "
+             "also for a POST, and GET as POST")
     add("--max-time", type=float, default=MAX_TIME, metavar="SECONDS",
-        help=f"listen no longer than that (default {MAX_TIME:g})")
+        help=f"stop measuring after this time (default {MAX_TIME:g})")
     add("--product", choices=sorted(NAMES), metavar="NAME",
-        help=f"which product it is, if you know: {', '.join(sorted(NAMES))}")
+        help=f"the product, if you know it: {', '.join(sorted(NAMES))}")
     add("--events", action="store_true", help="list every event with its time")
-    add("--json", action="store_true", help="the result as JSON")
-    add("-q", "--quiet", action="store_true", help="no progress")
+    add("--json", action="store_true", help="print the result as JSON")
+    add("-q", "--quiet", action="store_true", help="show no progress")
     # fmt: on
     doctor.set_defaults(run=lambda options: run_doctor(options, run))
 
@@ -93,9 +94,10 @@ def add_doctor(commands: Any, run: Run) -> None:
 def add_origin(commands: Any, run: Run) -> None:
     origin = commands.add_parser(
         "origin",
-        help="run a test origin: streams with known timing",
-        description="Run a back end for tests: streams of several types, sizes and "
-        "speeds, each event with its number and the time at which it was sent.",
+        help="run a test server: streams with known timing",
+        description="Run a test server: streams of several types, sizes and speeds, "
+        "in which each event carries its number and the time at which "
+        "it was sent.",
         epilog=overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,7 +127,7 @@ def plan_of(options: argparse.Namespace) -> ProbePlan:
     else:
         ask = asked(options, words)
     if options.max_time <= 0 or options.silence < 0:
-        raise AskError("--max-time and --silence are seconds, above 0")
+        raise AskError("--max-time and --silence must be seconds greater than 0")
     return ProbePlan(
         ask,
         hops=tuple(check_url(url) for url in options.via),
@@ -139,7 +141,7 @@ def plan_of(options: argparse.Namespace) -> ProbePlan:
 def asked(options: argparse.Namespace, words: list[str]) -> Ask:
     """The request of the options -X, -H and -d."""
     if len(words) > 1:
-        raise AskError(f"one URL, please; {words[1]} is the second")
+        raise AskError(f"expected one URL, got a second one: {words[1]}")
     command = Command()
     command.url = check_url(url_of(options, words))
     command.insecure = options.insecure
@@ -156,13 +158,15 @@ def url_of(options: argparse.Namespace, words: list[str]) -> str:
     """The URL, wherever it was given."""
     given = [*words, *options.via[:1], *([options.through] if options.through else [])]
     if options.via and options.through:
-        raise AskError("--via and --through exclude each other")
+        raise AskError("--via and --through cannot be combined")
     if options.via and (words or len(options.via) < 2):
-        raise AskError("--via needs two URLs or more, and no URL beside them")
+        raise AskError("--via needs two or more URLs, and no other URL")
     if options.through and not options.port:
-        raise AskError("--through needs --port: where your chain expects its back end")
+        raise AskError(
+            "--through needs --port: the port at which your chain expects its back end"
+        )
     if not given:
-        raise AskError("which stream? give a URL, --via, --through, or -- curl …")
+        raise AskError("no stream given: use a URL, --via, --through, or -- curl …")
     return str(given[0])
 
 
@@ -197,7 +201,7 @@ async def examine(plan: ProbePlan, options: argparse.Namespace) -> int:
         with contextlib.suppress(NotImplementedError):
             loop.remove_signal_handler(signal.SIGINT)
     if stop.is_set():
-        progress.note("stopped; this is what was seen until then")
+        progress.note("stopped; this is what was measured until then")
     try:
         show(result, options)
     except OSError as fault:  # a full disk

@@ -45,19 +45,19 @@ def unreachable(ask: Ask, fault: OSError | TimeoutError, seconds: float) -> str:
     scheme, host, _ = ask.place
     there = where(ask)
     if isinstance(fault, ssl.SSLCertVerificationError):
-        return f"{there}: {fault.verify_message}; --insecure takes any certificate"
+        return f"{there}: {fault.verify_message}; --insecure accepts any certificate"
     if isinstance(fault, ssl.SSLError):
         return no_tls(there, fault)
     if isinstance(fault, socket.gaierror):
         return f"{host}: no such host"
     if isinstance(fault, TimeoutError):
         if scheme == "https":
-            return f"{there}: no TLS within {seconds:g} s; is it http:// there?"
+            return f"{there}: no TLS within {seconds:g} s; should it be http://?"
         return f"{there}: no connection within {seconds:g} s"
     if isinstance(fault, ConnectionRefusedError) or "Connect call failed" in str(fault):
         return f"nothing listens at {there}"
     if isinstance(fault, ConnectionError) and scheme == "https":
-        return f"{there}: no TLS, it closed the connection; is it http:// there?"
+        return f"{there}: no TLS, the connection was closed; should it be http://?"
     return f"{there}: {reason(fault)}"
 
 
@@ -65,9 +65,9 @@ def no_tls(there: str, fault: ssl.SSLError) -> str:
     """Why TLS did not begin."""
     said = (fault.reason or str(fault)).replace("_", " ").lower()
     if "no application protocol" in said:
-        return f"{there}: it speaks no HTTP/1.1, HTTP/2 alone perhaps"
+        return f"{there}: it does not speak HTTP/1.1, perhaps only HTTP/2"
     said = re.sub(r"\A\[[^\]]*+\]", "", said).partition("(")[0].strip()
-    return f"{there}: no TLS ({said}); is it http:// there?"
+    return f"{there}: no TLS ({said}); should it be http://?"
 
 
 def reason(fault: OSError) -> str:
@@ -80,13 +80,13 @@ def no_answer(ask: Ask, began: bytes, *, reset: bool) -> str:
     there = where(ask)
     how = "reset" if reset else "closed"
     if began[3:4] == FRAME_SETTINGS and began[:1] == b"\0":
-        return f"{there}: it answers in HTTP/2; HTTP/1.1 is spoken here"
+        return f"{there}: it answers in HTTP/2; the doctor needs HTTP/1.1"
     if began.startswith(TLS_RECORDS):
-        return f"{there}: it answers in TLS; is it https:// there?"
+        return f"{there}: it answers in TLS; should it be https://?"
     if not began:
-        hint = "; is it https:// there?" if ask.place[0] == "http" else ""
-        return f"{there} took the connection and {how} it without an answer{hint}"
+        hint = "; should it be https://?" if ask.place[0] == "http" else ""
+        return f"{there} accepted the connection and {how} it without a response{hint}"
     if began.startswith(b"HTTP/"):
-        return f"{there}: the connection was {how} within the response head"
+        return f"{there}: the connection was {how} in the middle of the response head"
     line = began.splitlines()[0].decode("utf-8", "replace")[:SHOWN]
-    return f"{there}: the answer is no HTTP: {line!r}"
+    return f"{there}: the response is not HTTP: {line!r}"

@@ -115,7 +115,7 @@ class Command:
         elif name in NAMED:
             if name == "cookie" and "=" not in value:
                 raise AskError(
-                    f"-b {value}: a cookie file is not read; -b 'NAME=VALUE'"
+                    f"-b {value}: cookie files are not supported; use -b 'NAME=VALUE'"
                 )
             self.fields.append((NAMED[name], value))
         elif name in DATA:
@@ -133,7 +133,9 @@ class Command:
         if PSEUDO.match(value):
             return  # Chrome copies those too
         if value.startswith("@"):
-            raise AskError(f"-H {value}: a file of fields is not read; name each")
+            raise AskError(
+                f"-H {value}: header files are not supported; give each field with -H"
+            )
         name, colon, text = value.partition(":")
         if not colon:
             name = value.rstrip(";")
@@ -147,7 +149,9 @@ class Command:
         if name == "data-urlencode":
             before, equals, after = value.partition("=")
             if not equals and "@" in value:
-                raise AskError(f"--data-urlencode {value}: files are not read; --data")
+                raise AskError(
+                    f"--data-urlencode {value}: files are not supported; use --data"
+                )
             value = f"{before}{equals}{quote(after)}" if equals else quote(value)
         elif value.startswith("@") and name != "data-raw":
             path = Path(value[1:])
@@ -175,8 +179,8 @@ class Command:
             pass  # a browser's codings are asked for anyway
         elif name not in IGNORED:
             raise AskError(
-                f"curl: {name if name.startswith('-') else '--' + name} cannot be "
-                "done here; leave it out"
+                f"curl: {name if name.startswith('-') else '--' + name} is not "
+                "supported; remove it"
             )
 
     def ask(self) -> Ask:

@@ -109,7 +109,7 @@ class FetchedResponse(asyncio.Protocol):
         if codings and all(each in DECODERS for each in codings):
             self.decoder = ContentDecoder(reversed(codings), max_ratio=1000)
         elif codings:
-            self.fault = f"content coding {', '.join(codings)} cannot be read here"
+            self.fault = f"content coding {', '.join(codings)} is not supported"
         if self.body.complete:
             self.end("complete")
         return data

@@ -213,11 +213,11 @@ def overview() -> str:
     rows = [f"  /{each.name:{width}}  {each.about}" for each in PROGRAMS.values()]
     return "\n".join(
         [
-            "A test origin with known timing. Streams:",
+            "A test server with known timing. Streams:",
             "",
             *rows,
             "",
-            "Or ?stream=NAME behind any path. Each can be changed: "
+            "Or append ?stream=NAME to any path. Parameters: "
             "?count=20&every=0.5&size=1000",
             "&quiet=2 (before the first event) &silent=30 (in the middle)",
             f"&type={'|'.join(TYPES)} &coding={'|'.join(CODINGS)} &framing=length",

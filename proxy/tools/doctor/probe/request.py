@@ -100,7 +100,7 @@ def check_url(url: str) -> str:
     if not known:
         raise AskError(f"{url}: write http://host:port/path or https://…")
     if any(char <= " " or char == "\x7f" for char in url):
-        raise AskError(f"{url!r}: a URL has no spaces or control characters")
+        raise AskError(f"{url!r}: a URL cannot contain spaces or control characters")
     return url
 
 

@@ -40,7 +40,7 @@ def words_of(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError:
-        message = "curl: a quotation is not closed; was all of the command copied?"
+        message = "curl: a quote is not closed; was the whole command copied?"
         raise AskError(message) from None
 
 
@@ -68,8 +68,8 @@ def curl_words(words: list[str]) -> list[str]:
     """
     if any(word.startswith("^") and word.endswith("^") and word[1:] for word in words):
         raise AskError(
-            "curl: this was copied for Windows' cmd; take Copy as cURL (bash), or "
-            "give it as one text in single quotes"
+            "curl: this was copied for Windows cmd; use Copy as cURL (bash), or "
+            "pass it as one argument in single quotes"
         )
     first = next((at for at, word in enumerate(words[:3]) if word in CURL), -1)
     found = words[first + 1 :]

@@ -92,13 +92,13 @@ def unsure(result: Result) -> str:
     """What keeps the verdict from being certain, and how to make it so."""
     if result.verdict.kind is Kind.CUT:
         return (
-            "Likely, not certain: the back end may have ended it itself. Measure it "
-            "there too: --via URL --via BACK_END_URL."
+            "Likely, but not certain: the back end itself may have ended it. "
+            "Measure it there too: --via URL --via BACK_END_URL."
         )
     return (
-        "Likely, not certain: a back end that sends in this way looks the same. "
-        "--via URL --via BACK_END_URL shows where it begins; --through URL measures "
-        "with a test origin in place of the back end."
+        "Likely, but not certain: a back end that sends in this way looks the same. "
+        "--via URL --via BACK_END_URL shows where the delay starts; --through URL "
+        "measures with a test origin in place of the back end."
     )
 
 
@@ -142,7 +142,7 @@ def hops(page: Page, result: Result) -> None:
     width = max(len(case.recording.url) for case in result.cases)
     for case in result.cases:
         if case.added is None:
-            added = "its own hold is not known"
+            added = "its own delay is unknown"
         else:
             more = " or more" if case.verdict.kind is Kind.SILENT else ""
             added = f"adds {seconds(case.added)}{more}"
@@ -184,7 +184,7 @@ def measured(recording: ProbeRecording) -> list[str]:
         times.append(f"longest gap {seconds(max(gaps))}")
     events = counted(len(shape.shown), shape.noun)
     arrivals = counted(len(shape.bursts), "arrival")
-    merged = f" ({shape.merged} came together with another)" if shape.merged else ""
+    merged = f" ({shape.merged} arrived together with another)" if shape.merged else ""
     pieces = shape.kind == "pieces"
     times.append(events if pieces else f"{events} in {arrivals}{merged}")
     times.append(buffer_size(recording.size))
@@ -199,9 +199,11 @@ def measured(recording: ProbeRecording) -> list[str]:
     for hop in recording.redirects:
         found.append(f"redirected ({hop.status}) to {hop.location}")
     if recording.ending == "stopped":
-        found.append(f"stopped after {seconds(recording.ended)}; it had not ended")
+        found.append(
+            f"stopped after {seconds(recording.ended)}; the response had not ended"
+        )
     if recording.url.startswith("https:"):
-        found.append("measured by HTTP/1.1; a browser may speak HTTP/2 here")
+        found.append("measured over HTTP/1.1; a browser may use HTTP/2")
     return found
 
 
@@ -235,8 +237,8 @@ def cures(page: Page, result: Result) -> None:
     if not result.signs:
         page.add()
         page.wrap(
-            "No product was recognised. If you know it, say so for its exact lines: "
-            f"--product {' | '.join(sorted(NAMES))}.",
+            "No product was recognized. If you know it, name it to get its exact "
+            f"configuration lines: --product {' | '.join(sorted(NAMES))}.",
             "  ",
         )
 
@@ -258,5 +260,5 @@ def standing(cure: Cure) -> str:
         return f" (tried with {cure.tested})"
     if not cure.product:
         return ""
-    where = f"from {cure.source}" if cure.source else "from memory; look it up"
+    where = f"from {cure.source}" if cure.source else "from memory; please verify"
     return f" (not tried; {where})"
