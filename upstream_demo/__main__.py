@@ -27,24 +27,30 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     listed = ", ".join(f"{name} {getattr(defaults, name)}" for name in SERVICES)
     parser = argparse.ArgumentParser(
         prog="python -m upstream_demo",
-        description="The demo upstream: services that stream, hold and fail.",
+        description="The demo upstream: services that stream, buffer and fail.",
     )
     parser.add_argument(
-        "service", nargs="?", choices=tuple(SERVICES), help="one alone (default: all)"
+        "service",
+        nargs="?",
+        choices=tuple(SERVICES),
+        help="run only this service (default: all)",
     )
     parser.add_argument(
-        "--port", type=port_number, help=f"port of the one service ({listed})"
+        "--port", type=port_number, help=f"port of the service ({listed})"
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parsed = parser.parse_args(arguments)
     if parsed.port is not None and parsed.service is None:
-        parser.error("--port needs a service: each one has a port of its own")
+        parser.error("--port needs a service name: each service has its own port")
     return parsed
 
 
 def port_number(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 (any) to 65535")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a valid port: write a "
+            "number from 0 (any free port) to 65535"
+        )
     return int(text)
 
 

@@ -92,10 +92,10 @@ async def read_messages(request: web.Request) -> list[Message]:
     try:
         body = await request.json()
     except (JSONDecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, f"the body is no JSON: {error}") from error
+        raise Refusal(400, f"the body is not valid JSON: {error}") from error
     if not isinstance(body, dict) or ("prompt" in body) == ("messages" in body):
         raise Refusal(
-            400, 'the body takes {"prompt": "…"} or {"messages": […]}, one of the two'
+            400, 'the body must be either {"prompt": "…"} or {"messages": […]}'
         )
     if "prompt" in body:
         return [SYSTEM, {"role": "user", "content": checked_prompt(body["prompt"])}]
@@ -104,19 +104,21 @@ async def read_messages(request: web.Request) -> list[Message]:
 
 def checked_prompt(prompt: Any) -> str:
     if not isinstance(prompt, str) or not prompt.strip():
-        raise Refusal(400, "prompt takes a text that is not empty", param="prompt")
+        raise Refusal(400, "prompt must be a string that is not empty", param="prompt")
     return prompt
 
 
 def checked_messages(messages: Any) -> list[Message]:
     """What is inside a message is between the client and the provider."""
     if not isinstance(messages, list) or not messages:
-        raise Refusal(400, "messages takes a list, not an empty one", param="messages")
+        raise Refusal(
+            400, "messages must be a list that is not empty", param="messages"
+        )
     for place, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise Refusal(
                 400,
-                f"messages[{place}] takes an object with role and content",
+                f"messages[{place}] must be an object with role and content",
                 param=f"messages[{place}]",
             )
     return messages

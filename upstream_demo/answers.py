@@ -29,8 +29,9 @@ SELF_CHINESE = (
 )
 SELF_ENGLISH = (
     "I am the demo model that comes with Unbuffered. I know nothing and think "
-    "nothing, but my answer reaches you token by token: each one is sent the moment "
-    "it exists, and nobody on the way holds it. Set an API key to ask a real model."
+    "nothing, but my answer reaches you token by token: each one is sent as soon as "
+    "it exists, and nothing on the way buffers it. Set an API key to ask a real "
+    "model."
 )
 ENDINGS_CHINESE = (
     "我不知道答案，但你能看到每个词是什么时候到的，这正是我要演示的。",
@@ -41,9 +42,9 @@ ENDINGS_ENGLISH = (
     "I cannot tell you more than that, but you can see when each word arrives, "
     "and that is what I am here to show.",
     "A real model would know better, yet its words would reach you in just this "
-    "way: one after the other, none of them held.",
-    "Had all of these words appeared at the same moment, something between us "
-    "would be holding them back.",
+    "way: one after the other, without buffering.",
+    "If all of these words had appeared at the same moment, something between us "
+    "would be buffering them.",
 )
 
 

@@ -111,7 +111,7 @@ def read_question(body: object) -> Question:
         Refusal: names the field at fault, as the API does.
     """
     if not isinstance(body, dict):
-        raise Refusal(400, "the body takes a JSON object")
+        raise Refusal(400, "the body must be a JSON object")
     read_model(body.get("model"))
     messages = read_messages(body.get("messages"))
     options = typed(body, "stream_options", dict, "an object") or {}
@@ -129,7 +129,7 @@ def read_question(body: object) -> Question:
 
 def read_model(model: object) -> None:
     if not isinstance(model, str):
-        raise Refusal(400, "model is missing: it takes a text", param="model")
+        raise Refusal(400, "model is missing: it must be a string", param="model")
     if model != MODEL:
         raise unknown_model(model)
 
@@ -147,7 +147,7 @@ def read_messages(messages: object) -> list[tuple[str, str]]:
     """Role and text of each message."""
     if not isinstance(messages, list) or not messages:
         raise Refusal(
-            400, "messages takes a list with at least one message", param="messages"
+            400, "messages must be a list with at least one message", param="messages"
         )
     return [read_message(message, place) for place, message in enumerate(messages)]
 
@@ -155,7 +155,9 @@ def read_messages(messages: object) -> list[tuple[str, str]]:
 def read_message(message: object, place: int) -> tuple[str, str]:
     name = f"messages[{place}]"
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        raise Refusal(400, f"{name} takes an object with a role", param=f"{name}.role")
+        raise Refusal(
+            400, f"{name} must be an object with a role", param=f"{name}.role"
+        )
     content = message.get("content")
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict)]
@@ -165,7 +167,9 @@ def read_message(message: object, place: int) -> tuple[str, str]:
         content = ""
     if not isinstance(content, str):
         raise Refusal(
-            400, f"{name}.content takes a text or parts", param=f"{name}.content"
+            400,
+            f"{name}.content must be a string or a list of parts",
+            param=f"{name}.content",
         )
     return message["role"], content
 
@@ -175,7 +179,7 @@ def read_max_tokens(body: Json) -> int | None:
         value = typed(body, name, int, "a whole number")
         if value is not None:
             if value < 1:
-                raise Refusal(400, f"{name} takes 1 or more", param=name)
+                raise Refusal(400, f"{name} must be 1 or more", param=name)
             return int(value)
     return None
 
@@ -185,5 +189,5 @@ def typed(body: Json, name: str, kind: type, wanted: str) -> Any:
     value = body.get(name)
     # A JSON true would pass for the number 1.
     if value is not None and type(value) is not kind:
-        raise Refusal(400, f"{name} takes {wanted}", param=name)
+        raise Refusal(400, f"{name} must be {wanted}", param=name)
     return value

@@ -19,8 +19,8 @@ async def echo_messages(request: web.Request) -> web.StreamResponse:
     if "websocket" not in request.headers.get("Upgrade", "").lower():
         raise Refusal(
             426,
-            "this is a WebSocket: the request came without Upgrade: websocket. "
-            "Behind a proxy its route needs ws = true",
+            "this is a WebSocket endpoint, but the request has no Upgrade: "
+            "websocket. Behind a proxy, its route needs ws = true",
             headers={"Upgrade": "websocket"},
         )
     # aiohttp's own answer to a close frame is always 1000.

@@ -84,9 +84,9 @@ def from_http_error(request: web.Request, error: web.HTTPError) -> Refusal:
     headers: dict[str, str] = {}
     if isinstance(error, web.HTTPNotFound):
         paths = sorted({each.canonical for each in request.app.router.resources()})
-        message = f"nothing at {request.path}; this service has {', '.join(paths)}"
+        message = f"not found: {request.path}; this service has {', '.join(paths)}"
     elif isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         headers["Allow"] = allowed
-        message = f"{request.method} is not for {request.path}; use {allowed}"
+        message = f"{request.method} is not allowed for {request.path}; use {allowed}"
     return Refusal(error.status, message, headers=headers)

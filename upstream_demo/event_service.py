@@ -59,8 +59,8 @@ def read_last_event_id(request: web.Request) -> int:
     if last is None:
         raise Refusal(
             400,
-            f"Last-Event-ID is {text[:80]!r}: it takes an id of this stream, "
-            "a whole number",
+            f"Last-Event-ID is {text[:80]!r}: it must be an event id of this "
+            "stream, an integer",
             param="Last-Event-ID",
         )
     return last

@@ -62,7 +62,7 @@ async def write_without_end(response: Response) -> None:
 
 
 async def end_with_text(response: Response) -> None:
-    await response.end("end takes a last piece")
+    await response.end("end can send a last piece")
 
 
 async def end_twice(response: Response) -> None:
@@ -113,21 +113,25 @@ class Lesson:
 
 
 LESSONS = (
-    Lesson("list", "many writes are one body, in order; HTML renders", write_list),
+    Lesson(
+        "list", "several writes form one body, in order; HTML is rendered", write_list
+    ),
     Lesson("write", "three writes of text", write_text),
-    Lesson("bytes", "bytes are taken too, cut wherever you like", write_bytes),
-    Lesson("number", "a number is an error: text and bytes only", write_number),
+    Lesson("bytes", "bytes also work, split anywhere", write_bytes),
+    Lesson(
+        "number", "a number is an error: only text and bytes are allowed", write_number
+    ),
     Lesson("wait", "write without end: the client waits", write_without_end),
-    Lesson("end", "end takes a last piece", end_with_text),
-    Lesson("end-twice", "end once: the second is an error", end_twice),
-    Lesson("write-after-end", "what comes after end is an error", write_after_end),
-    Lesson("send/text", "send of text: text/html", send_text),
-    Lesson("send/bytes", "send of bytes: application/octet-stream", send_bytes),
-    Lesson("send/list", "send of a list: JSON", send_list),
-    Lesson("send/object", "send of an object: JSON", send_object),
-    Lesson("send/number", "send of a number is an error", send_number),
-    Lesson("send-after-write", "send wants the whole response", send_after_write),
-    Lesson("json", "json takes any value, a number too", send_json),
+    Lesson("end", "end can send a last piece", end_with_text),
+    Lesson("end-twice", "a second end is an error", end_twice),
+    Lesson("write-after-end", "a write after end is an error", write_after_end),
+    Lesson("send/text", "send with text: text/html", send_text),
+    Lesson("send/bytes", "send with bytes: application/octet-stream", send_bytes),
+    Lesson("send/list", "send with a list: JSON", send_list),
+    Lesson("send/object", "send with an object: JSON", send_object),
+    Lesson("send/number", "send with a number is an error", send_number),
+    Lesson("send-after-write", "send must be the whole response", send_after_write),
+    Lesson("json", "json accepts any value, even a number", send_json),
 )
 
 

@@ -35,7 +35,7 @@ def listen(
         if not any_port:
             raise OSError(
                 errno.EADDRINUSE,
-                f"{service}: port {port} is taken; stop what listens there "
+                f"{service}: port {port} is in use; stop the program that uses it, "
                 "or choose another port",
             ) from error
     return listen_anywhere(service, host)

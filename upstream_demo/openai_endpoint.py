@@ -49,12 +49,12 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     try:
         body = await request.json()
     except (JSONDecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, f"the body is no JSON: {error}") from error
+        raise Refusal(400, f"the body is not valid JSON: {error}") from error
     question = read_question(body)
     if BUSY in question.prompt:
         raise Refusal(
             429,
-            f"the demo model is busy, since the prompt says {BUSY}",
+            f"the demo model is busy, because the prompt contains {BUSY}",
             type="requests",
             code="rate_limit_exceeded",
             headers={"Retry-After": "1"},
@@ -119,7 +119,7 @@ def fails(prompt: str) -> bool:
 def failure() -> Refusal:
     return Refusal(
         500,
-        f"the demo model failed, since the prompt says {FAIL}",
+        f"the demo model failed, because the prompt contains {FAIL}",
         type="server_error",
         code="demo_failure",
     )
@@ -160,7 +160,7 @@ def read_token_seconds(environ: Mapping[str, str]) -> float:
         value = -1.0
     if not 0 <= value <= 60:
         raise ValueError(
-            f"{TOKEN_SECONDS_VARIABLE} is {text!r}: it takes seconds from 0 to 60"
+            f"{TOKEN_SECONDS_VARIABLE} is {text!r}: it must be seconds from 0 to 60"
         )
     return value
 

@@ -20,7 +20,7 @@ def whole_number(
         return default
     value = parse_whole_number(text)
     if value is None or not least <= value <= most:
-        raise bad_value(name, text, f"a whole number from {least} to {most}")
+        raise bad_value(name, text, f"an integer from {least} to {most}")
     return value
 
 
@@ -59,4 +59,4 @@ def flag(request: web.Request, name: str) -> bool:
 
 
 def bad_value(name: str, text: str, wanted: str) -> Refusal:
-    return Refusal(400, f"{name} is {text[:80]!r}: it takes {wanted}", param=name)
+    return Refusal(400, f"{name} is {text[:80]!r}: it must be {wanted}", param=name)

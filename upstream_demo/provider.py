@@ -127,10 +127,14 @@ def explain(provider: Provider, error: Exception) -> Refusal:
         return refusal(provider, 504, "did not answer in time")
     if isinstance(error, openai.APIConnectionError):
         cause = error.__cause__ or error
-        return refusal(provider, 502, f"cannot be reached or broke off: {cause}")
+        return refusal(
+            provider, 502, f"cannot be reached or closed the connection: {cause}"
+        )
     if isinstance(error, openai.APIError):
         return refusal(provider, 502, reported(error), error)
-    return refusal(provider, 502, f"broke off or sent what cannot be read: {error}")
+    return refusal(
+        provider, 502, f"closed the connection or sent an unreadable response: {error}"
+    )
 
 
 def refusal(

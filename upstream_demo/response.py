@@ -84,8 +84,8 @@ class Response:
         self._refuse_after_end(call)
         if self._stream is not None:
             raise OutOfOrder(
-                f"{call}() after write(): the head is out, with its content type. "
-                "Use write() and end(), or one send()"
+                f"{call}() after write(): the response head with the content type "
+                "has already been sent. Use write() and end(), or a single send()"
             )
         stream = await self._start(content_type, length=len(body))
         await self._complete(stream, body)
@@ -113,17 +113,17 @@ class Response:
             return data
         instead = f'{call}("{data}") sends it as text'
         if isinstance(data, list | dict):
-            instead = "send() and json() take lists and objects"
+            instead = "send() and json() accept lists and objects"
         raise NotWritable(
-            f"{call}() takes text or bytes, not {data!r} "
-            f"({type(data).__name__}); {instead}"
+            f"{call}() accepts text or bytes, not {data!r} ({type(data).__name__}); "
+            f"{instead}"
         )
 
     def _refuse_after_end(self, call: str) -> None:
         if self.ended:
             raise OutOfOrder(
-                f"{call}() after end(): the body is complete, the client has gone on. "
-                "Call end() once, and last"
+                f"{call}() after end(): the body is complete, and the client has "
+                "moved on. Call end() once, as the last call"
             )
 
 

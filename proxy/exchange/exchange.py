@@ -160,14 +160,14 @@ class Exchange:
             try:
                 source.abort()
             except Exception as fault:
-                report("the end of a call to an upstream", fault)
+                report("ending a call to an upstream", fault)
 
     def abort_client(self) -> None:
         """Let go of the client at once."""
         try:
             self.client.abort()
         except Exception as fault:
-            report("the end of a client's connection", fault)
+            report("closing a client connection", fault)
 
     def notify(self) -> None:
         """Give the observers the account, now that the client is served."""

@@ -178,7 +178,7 @@ async def test_post_stream_is_joined_copied_and_saved(
     await expect(fields.locator("[data-kind=added]").last).to_contain_text("Via")
     await page.get_by_test_id("curl").click()
     await expect(page.get_by_test_id("toast")).to_have_text(
-        "Copied. Masked values, to be filled in: the query, Authorization."
+        "Copied. Fill in the masked values: the query, Authorization."
     )
     command = await page.evaluate("navigator.clipboard.readText()")
     assert f"http://localhost:{started.port}/open?token=****" in command

@@ -226,7 +226,7 @@ async def test_curl_says_what_it_cannot_repeat(page: Page) -> None:
             [*put, "--data-binary", "@request.bin"],
             "the request body is binary: save it as request.bin",
         ),
-        (put, "the request body was not recorded completely, so it is left out"),
+        (put, "the request body was not recorded completely, so it is omitted"),
     ]
 
 
@@ -277,13 +277,13 @@ async def test_verdict_names_who_was_slow(page: Page) -> None:
         (
             {"bursts": "8 events in 2 bursts", "longest_gap": 7.0},
             "wait",
-            "within 0.3 ms; the upstream holds them itself: 8 events in 2 bursts.",
+            "within 0.3 ms; the upstream itself sends in bursts: 8 events in 2 bursts.",
         ),
-        ({"holding": 2.0}, "bad", "bytes have waited 2.00 s for it"),
+        ({"holding": 2.0}, "bad", "data has been waiting for 2.00 s"),
         (
             {"longest_hold": 2.0},
             "bad",
-            "a piece waited up to 2.00 s for it",
+            "a piece waited up to 2.00 s",
         ),
         ({"phase": "waiting"}, "wait", "Waiting for the upstream's first byte."),
         ({"error": "upstream 'x' broke"}, "bad", "Upstream 'x' broke."),

@@ -237,7 +237,9 @@ async def test_hold_that_goes_on_is_told_as_it_grows(
     feed.pieces["1-1"] = [waiting]
     await page.goto(f"{feed.url}#1-1")
     verdict = page.get_by_test_id("verdict")
-    await expect(verdict).to_contain_text("The client is slow: bytes have waited")
+    await expect(verdict).to_contain_text(
+        "The client reads slowly: data has been waiting"
+    )
     await page.get_by_test_id("tab-pieces").click()
     held = page.get_by_test_id("piece-list").get_by_test_id("held")
     await expect(held).to_have_text("not sent")

@@ -131,9 +131,9 @@ async def test_provider_that_is_not_there_is_502(
 @pytest.mark.parametrize(
     ("pieces", "status", "part"),
     [
-        pytest.param([BREAK], 502, "broke off", id="breaks"),
+        pytest.param([BREAK], 502, "closed the connection", id="breaks"),
         pytest.param([END], 502, "without a finish_reason", id="ends"),
-        pytest.param([b"data: {\n\n", END], 502, "cannot be read", id="no JSON"),
+        pytest.param([b"data: {\n\n", END], 502, "unreadable response", id="no JSON"),
         pytest.param(
             [b'data: {"error": {"message": "overloaded"}}\n\n', END],
             502,
@@ -161,10 +161,10 @@ async def test_failure_before_the_first_chunk_has_a_status(
 @pytest.mark.parametrize(
     ("pieces", "part"),
     [
-        pytest.param([BREAK], "broke off", id="breaks"),
+        pytest.param([BREAK], "closed the connection", id="breaks"),
         pytest.param([END], "without a finish_reason", id="ends too early"),
         pytest.param([DONE, END], "without a finish_reason", id="done too early"),
-        pytest.param([b"data: {\n\n", END], "cannot be read", id="no JSON"),
+        pytest.param([b"data: {\n\n", END], "unreadable response", id="no JSON"),
         pytest.param(
             [b'data: {"error": {"message": "overloaded"}}\n\n', END],
             "reported: overloaded",

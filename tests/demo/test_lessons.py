@@ -34,7 +34,7 @@ async def port(serve_app: Serve) -> int:
         ),
         pytest.param("write", HTML, "one, two, three", id="text is taken"),
         pytest.param("bytes", BYTES, "你好", id="bytes are taken"),
-        pytest.param("end", HTML, "end takes a last piece", id="end takes a piece"),
+        pytest.param("end", HTML, "end can send a last piece", id="end takes a piece"),
         pytest.param("end-twice", HTML, "this body ends once", id="ends once"),
         pytest.param(
             "send/text", HTML, "<b>text</b> is sent as HTML", id="text is HTML"
@@ -92,7 +92,7 @@ async def test_number_is_an_error_that_says_what_to_write(
         assert response.status == 500
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert await response.text() == (
-            f"TypeError: {call}() takes text or bytes, not 8888 (int); "
+            f"TypeError: {call}() accepts text or bytes, not 8888 (int); "
             f'{call}("8888") sends it as text\n'
         )
 

@@ -75,7 +75,7 @@ def test_provider_follows_from_the_environment(
     [
         pytest.param(openai.APITimeoutError(REQUEST), 504, "in time", id="timeout"),
         pytest.param(
-            openai.APIConnectionError(request=REQUEST), 502, "broke off", id="broken"
+            openai.APIConnectionError(request=REQUEST), 502, "closed the connection", id="broken"
         ),
         pytest.param(
             openai.APIStatusError("no", response=REDIRECT, body=None),
@@ -89,7 +89,7 @@ def test_provider_follows_from_the_environment(
             "with the text 'gone fishing'",
             id="text in place of an error object",
         ),
-        pytest.param(ValueError(f"odd {KEY}"), 502, "read: odd ***", id="anything"),
+        pytest.param(ValueError(f"odd {KEY}"), 502, "response: odd ***", id="anything"),
     ],
 )
 def test_failure_is_explained(error: Exception, status: int, part: str) -> None:
@@ -100,7 +100,7 @@ def test_failure_is_explained(error: Exception, status: int, part: str) -> None:
 
 def test_word_in_place_of_a_key_is_not_masked() -> None:
     told = explain(Provider("openai", "m", None, "read"), ValueError("odd"))
-    assert "cannot be read: odd" in told.message
+    assert "unreadable response: odd" in told.message
 
 
 def test_provider_does_not_show_its_key() -> None:

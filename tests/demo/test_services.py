@@ -86,7 +86,7 @@ async def test_taken_port_is_named_with_its_service(taken_port: int) -> None:
         async with start_services(Ports(events=0, ai=taken_port), environ=AT_ONCE):
             pass
     assert caught.value.errno == errno.EADDRINUSE
-    assert f"port {taken_port} is taken" in str(caught.value)
+    assert f"port {taken_port} is in use" in str(caught.value)
 
 
 async def test_failed_start_leaves_no_port_behind(taken_port: int) -> None:
@@ -94,7 +94,7 @@ async def test_failed_start_leaves_no_port_behind(taken_port: int) -> None:
     port = port_of(free)
     for each in free:
         each.close()
-    with pytest.raises(OSError, match="is taken"):
+    with pytest.raises(OSError, match="is in use"):
         async with start_services(Ports(events=port, ai=taken_port)):
             pass
     for each in listen("test", "127.0.0.1", port):
@@ -117,7 +117,7 @@ async def test_taken_port_is_replaced_where_any_will_do(
 async def test_port_taken_on_the_other_loopback_alone_is_taken_too() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(OSError, match=f"events: port {port} is taken"):
+        with pytest.raises(OSError, match=f"events: port {port} is in use"):
             listen("events", "127.0.0.1", port)
         sockets = listen("events", "127.0.0.1", port, any_port=True)
         assert port_of(sockets) != port
@@ -225,8 +225,8 @@ async def test_command_tells_a_taken_port_in_one_line(taken_port: int) -> None:
     status, stderr = await process.end()
     assert status == 1
     assert stderr == (
-        f"upstream_demo: response lessons: port {taken_port} is taken; stop what "
-        "listens there or choose another port\n"
+        f"upstream_demo: response lessons: port {taken_port} is in use; stop the "
+        "program that uses it, or choose another port\n"
     )
 
 
@@ -236,8 +236,8 @@ def test_command_tells_a_bad_variable_in_one_line(
     monkeypatch.setenv("UNBUFFERED_DEMO_TOKEN_SECONDS", "fast")
     assert command.main(["ai", "--port", "0"]) == 1
     assert capsys.readouterr().err == (
-        "upstream_demo: UNBUFFERED_DEMO_TOKEN_SECONDS is 'fast': "
-        "it takes seconds from 0 to 60\n"
+        "upstream_demo: UNBUFFERED_DEMO_TOKEN_SECONDS is 'fast': it must be seconds "
+        "from 0 to 60\n"
     )
 
 
@@ -245,8 +245,8 @@ def test_command_tells_a_bad_variable_in_one_line(
     ("arguments", "reason"),
     [
         (["--port", "1"], "--port needs a service"),
-        (["events", "--port", "65536"], "'65536' is no port"),
-        (["events", "--port", "x"], "'x' is no port"),
+        (["events", "--port", "65536"], "'65536' is not a valid port"),
+        (["events", "--port", "x"], "'x' is not a valid port"),
         (["other"], "invalid choice"),
     ],
 )

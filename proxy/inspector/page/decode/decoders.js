@@ -63,7 +63,7 @@ class TextEvents {
     }
     const data = this.reader.unfinished();
     if (data === "") return [];
-    const note = "no empty line at its end: a browser drops this event";
+    const note = "no empty line at the end: browsers drop this event";
     return [{ ...origin(last), type: "unfinished", id: "", data, size: utf8Length(data), note, adds: [] }];
   }
 }
@@ -90,7 +90,7 @@ function sseEvent(read) {
     return { type: "comment", id: "", data: comment, size: utf8Length(comment), note: null, adds: [] };
   }
   const notes = [];
-  if (!read.dispatched) notes.push("no data field: a browser does not dispatch it");
+  if (!read.dispatched) notes.push("no data field: browsers do not dispatch it");
   if (read.cut) notes.push("longer than 1 MiB: truncated here");
   return {
     type: read.type,

@@ -58,7 +58,7 @@ function compresses(fields) {
 }
 
 function data(words, body, complete) {
-  if (!complete) return "the request body was not recorded completely, so it is left out";
+  if (!complete) return "the request body was not recorded completely, so it is omitted";
   if (!body?.length) return null;
   let text;
   try {

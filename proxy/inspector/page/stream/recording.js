@@ -192,7 +192,7 @@ export class Recording {
     const parts = [];
     const { pieces, events, dropped } = this;
     if (pieces.end && !this.#hasBodies) {
-      parts.push("Bodies are not shown: [inspector] bodies is off, or this browser is not on the machine of the proxy.");
+      parts.push("Bodies are not shown: [inspector] bodies is off, or this browser is not on the same machine as the proxy.");
     }
     if (this.#before) parts.push(`${this.#before} passed before recording started.`);
     if (dropped.pieces) {

@@ -11,7 +11,7 @@ export function judge(row, stall) {
   if (row.holding >= NOTICED) {
     return {
       kind: "bad",
-      text: `The client is slow: bytes have waited ${duration(row.holding)} for it.`,
+      text: `The client reads slowly: data has been waiting for ${duration(row.holding)}.`,
     };
   }
   if (row.phase === "connecting") return wait("Connecting to the upstream.");
@@ -20,7 +20,7 @@ export function judge(row, stall) {
   if (row.longest_hold >= NOTICED) {
     return {
       kind: "bad",
-      text: `The client was slow: a piece waited up to ${duration(row.longest_hold)} for it.`,
+      text: `The client read slowly: a piece waited up to ${duration(row.longest_hold)}.`,
     };
   }
   return relayed(row, stall);
@@ -28,7 +28,7 @@ export function judge(row, stall) {
 
 function relayed(row, stall) {
   const within = row.longest_hold < AT_ONCE ? "immediately" : `within ${duration(row.longest_hold)}`;
-  if (row.bursts) return wait(`Every piece was forwarded ${within}; the upstream holds them itself: ${row.bursts}.`);
+  if (row.bursts) return wait(`Every piece was forwarded ${within}; the upstream itself sends in bursts: ${row.bursts}.`);
   if (row.pieces === 1) return { kind: "good", text: `One piece, forwarded ${within}.` };
   const passed = `Every piece was forwarded ${within}`;
   if (row.longest_gap >= stall) {

@@ -266,7 +266,7 @@ export class StreamView {
       bodyComplete: request.whole && request.size === (exchange.bytes_received ?? request.size),
     });
     const said = [(await copy(command)) ? "Copied." : "The browser did not allow copying."];
-    if (masked.length) said.push(`Masked values, to be filled in: ${masked.join(", ")}.`);
+    if (masked.length) said.push(`Fill in the masked values: ${masked.join(", ")}.`);
     if (note) said.push(`Note: ${note}.`);
     toast(said.join(" "));
   }
