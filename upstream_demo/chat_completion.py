@@ -137,7 +137,7 @@ def read_model(model: object) -> None:
 def unknown_model(model: str) -> Refusal:
     return Refusal(
         404,
-        f"there is no model {model[:80]!r}; this endpoint has {MODEL!r}",
+        f"unknown model {model[:80]!r}; this endpoint has {MODEL!r}",
         param="model",
         code="model_not_found",
     )

@@ -307,7 +307,7 @@ class UpstreamConnection(OutlastingSource):
             # uvloop tells so of an end that nobody meant.
             self.end_by_close(receiver, whole=self.whole)
         elif receiver is not None and body is not None:
-            missing = body.end() or "the connection broke"
+            missing = body.end() or "the connection was lost"
             receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
         elif requester is not None and body is None:
             what = (

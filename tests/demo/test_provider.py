@@ -75,7 +75,10 @@ def test_provider_follows_from_the_environment(
     [
         pytest.param(openai.APITimeoutError(REQUEST), 504, "in time", id="timeout"),
         pytest.param(
-            openai.APIConnectionError(request=REQUEST), 502, "closed the connection", id="broken"
+            openai.APIConnectionError(request=REQUEST),
+            502,
+            "closed the connection",
+            id="broken",
         ),
         pytest.param(
             openai.APIStatusError("no", response=REDIRECT, body=None),

@@ -209,9 +209,9 @@ def test_a_configuration_has_a_time_limit(tmp_path: Path) -> None:
     ("text", "told"),
     [
         pytest.param("throw new Error('no luck\\nat all')", "no luck", id="throws"),
-        pytest.param("process.exit(3)", "it ended node (3)", id="exits"),
+        pytest.param("process.exit(3)", "it ended the node process (3)", id="exits"),
         pytest.param(
-            "module.exports = new Promise(() => {})", "it came to no end", id="waits"
+            "module.exports = new Promise(() => {})", "it did not finish", id="waits"
         ),
         pytest.param(
             "setImmediate(() => { throw new Error('too late') });"

@@ -136,7 +136,7 @@ SERVERS = (
         "envoy",
         ANY,
         "http_filters",
-        "# take out the filters that need a whole body:\n"
+        "# remove the filters that need a whole body:\n"
         "# envoy.filters.http.buffer, ext_proc and lua that read response bodies",
         "Envoy itself streams, also through its compressor",
     ),

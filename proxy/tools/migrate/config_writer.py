@@ -24,7 +24,7 @@ NEXT_IS_TRUSTED = (
     "page's origin"
 )
 DEV_SERVER = """\
-# To open Unbuffered in the browser, before the dev server, take the # away:
+# To open Unbuffered in the browser, in front of the dev server, uncomment this:
 # [routes."/"]
 # target = "http://localhost:{port}"
 # ws = true # hot reload"""

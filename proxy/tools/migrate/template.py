@@ -13,9 +13,9 @@ HEAD = """\
 # Unbuffered: routes by path; streams are never buffered.
 #
 #   unbuffered serve       reads ./config.toml
-#   unbuffered check       prints every value that holds, and every fault
+#   unbuffered check       prints every effective value, or every error
 #
-# Times end in _seconds, sizes in _bytes; ${NAME} reads the environment.
+# Times are in _seconds, sizes in _bytes; ${NAME} is an environment variable.
 
 [server]
 host = "127.0.0.1" # "0.0.0.0": reachable from other machines

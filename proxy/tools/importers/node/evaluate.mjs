@@ -195,8 +195,8 @@ const failed = (error) => {
 process.on('uncaughtException', failed)
 process.on('unhandledRejection', failed)
 process.on('exit', (status) => {
-  const waited = 'it came to no end: does it wait for a promise that nothing settles?'
-  failed(status ? `it ended node (${status})` : waited)
+  const waited = 'it did not finish: does it wait for a promise that never settles?'
+  failed(status ? `it ended the node process (${status})` : waited)
 })
 
 try {

@@ -37,7 +37,7 @@ async function byVite(file, required) {
   )
   const mode = { mode: 'development', command: 'serve' }
   const found = await loadConfigFromFile(mode, file, path.dirname(file), 'silent')
-  if (!found) throw new Error('vite finds no configuration in it')
+  if (!found) throw new Error('vite found no configuration in it')
   return found.config
 }
 
