@@ -16,13 +16,12 @@ from proxy.errors import MalformedRequest, ProxyError
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
-from proxy.policy.request_plan import RequestPlanner, Sender
+from proxy.policy.request_plan import RequestPlanner
 from proxy.policy.webdav_destination import check_destination, upstream_destination
 from proxy.timeline import monotonic
 from proxy.tools.explain.dry_run import Stopped
 
 HOST = b"public:8080"
-SENDER = Sender(b"192.0.2.7", b"http", trusted=False)
 UP = "http://up:9000"
 # By prefix: the target, the rules, and the path below which all of it has to stay.
 ROUTES = {
@@ -116,8 +115,15 @@ def path_of(reference: bytes) -> bytes:
 def sent(route: CompiledRoute, head: RequestHead) -> list[bytes]:
     """The Destinations that the upstream gets, as h11 reads them."""
     target = route.route.targets[0]
-    plan = RequestPlanner().plan(
-        head, request_body(head), SENDER, route, target, b"/dav/a", HOST, upgrade=False
+    plan = RequestPlanner(b"192.0.2.7", b"http").plan(
+        head,
+        request_body(head),
+        route,
+        target,
+        b"/dav/a",
+        HOST,
+        trusted=False,
+        upgrade=False,
     )
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     connection.receive_data(plan.text)

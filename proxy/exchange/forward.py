@@ -43,7 +43,7 @@ from proxy.policy.error_response import plan_options
 from proxy.policy.forwarded import public_address
 from proxy.policy.loop_detection import check_loop
 from proxy.policy.path_rewrite import check_rewritten
-from proxy.policy.request_plan import RequestPlan, Sender, hops_left, takes_trailers
+from proxy.policy.request_plan import RequestPlan, hops_left, takes_trailers
 from proxy.policy.response_plan import LENGTH, STREAM, plan_interim, plan_switch
 from proxy.policy.routing import Destination, destination
 from proxy.policy.server_timing import with_timing
@@ -104,7 +104,6 @@ class Forward:
             check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
             trusted = compiled.trusts(route, client.address)
-            sender = Sender(client.address, client.scheme, trusted)
             if moves(head):
                 public = public_address(head, client.scheme, trusted)
                 check_destination(head, public.authority, route.find)
@@ -113,7 +112,7 @@ class Forward:
                 client.end_after_response()
             exchange.fail(error)
             return
-        self.ask(route, where, body, sender)
+        self.ask(route, where, body, trusted=trusted)
 
     def last_hop(self) -> None:
         """Max-Forwards ends the way of OPTIONS or TRACE here (RFC 9110 §7.6.2).
@@ -136,7 +135,7 @@ class Forward:
     # 2. Which target?
 
     def ask(
-        self, route: CompiledRoute, where: Destination, body: Body, sender: Sender
+        self, route: CompiledRoute, where: Destination, body: Body, *, trusted: bool
     ) -> None:
         """Call one of the route's targets."""
         exchange = self.exchange
@@ -150,7 +149,7 @@ class Forward:
                 shown(exchange.head.get(b"upgrade") or b""),
             )
         self.call = call = UpstreamCall(
-            self, exchange, route, where, body, sender, upgrade=upgrade
+            self, exchange, route, where, body, trusted=trusted, upgrade=upgrade
         )
         self.begin(call)
 
@@ -217,8 +216,8 @@ class Forward:
         publishing = route.response_rewrite
         if publishing is not None and publishing.concerns(head):
             assert call.upstream is not None
-            sender = call.sender
-            public = public_address(exchange.head, sender.scheme, sender.trusted)
+            scheme = exchange.client.scheme
+            public = public_address(exchange.head, scheme, call.trusted)
             head = publishing.publish(head, public, call.upstream.target)
         try:
             if head.status == 101:

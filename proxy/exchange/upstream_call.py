@@ -30,7 +30,7 @@ from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.policy.connection_auth import binds_request, binds_response, may_bind
-from proxy.policy.request_plan import IDEMPOTENT, RequestPlan, Sender
+from proxy.policy.request_plan import IDEMPOTENT, RequestPlan
 from proxy.policy.routing import Destination
 from proxy.policy.size_limits import check_interim
 from proxy.timeline import CallTimeline, Clock
@@ -81,8 +81,8 @@ class UpstreamCall:
         "owner",
         "repeatable",
         "route",
-        "sender",
         "taken",
+        "trusted",
         "untaken",
         "upgrade",
         "upstream",
@@ -96,8 +96,8 @@ class UpstreamCall:
         route: CompiledRoute,
         where: Destination,
         body: Body,
-        sender: Sender,
         *,
+        trusted: bool,
         upgrade: bool,
     ) -> None:
         self.owner = owner
@@ -106,7 +106,7 @@ class UpstreamCall:
         self.body = body
         self.where = where
         self.route = route
-        self.sender = sender
+        self.trusted = trusted
         self.account: CallTimeline = exchange.timeline.call
         self.clock: Clock = exchange.compiled.clock
         self.upgrade = upgrade
@@ -176,11 +176,11 @@ class UpstreamCall:
         return self.client.planner.plan(
             self.head,
             self.body,
-            self.sender,
             self.route,
             upstream.target,
             self.where.path,
             self.where.authority,
+            trusted=self.trusted,
             upgrade=self.upgrade,
         )
 

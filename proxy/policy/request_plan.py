@@ -7,13 +7,13 @@ chunked, computed from what will be sent, never copied. Pure.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from proxy.config.route import Route
 from proxy.config.target import Target
 from proxy.errors import MalformedRequest
 from proxy.http1.framing import Body, LengthBody
-from proxy.http1.grammar import Fields, shown
+from proxy.http1.grammar import Fields, parse_fields, shown
 from proxy.http1.head import RequestHead
 from proxy.http1.head_text import CHUNKED, head_bytes
 from proxy.policy.forwarded import public_address
@@ -47,30 +47,18 @@ class RouteRules(Protocol):
         """The route of another path."""
 
 
-class Sender(NamedTuple):
-    """The client: the address of the peer, the scheme that it used, and whether
-    what it says of the hops before it counts."""
-
-    address: bytes
-    scheme: bytes
-    trusted: bool
-
-
 class RequestPlan:
     """One request to an upstream, as it is sent.
 
-    `fields` has all of them, those of its framing included; `section` is the same
-    as HTTP/1.1 text, from the end of the request line on.
+    `section` has its fields, those of its framing included, as HTTP/1.1 text from
+    the end of the request line on.
     """
 
-    __slots__ = ("fields", "method", "path", "section")
+    __slots__ = ("method", "path", "section")
 
-    def __init__(
-        self, method: bytes, path: bytes, fields: Fields, section: bytes
-    ) -> None:
+    def __init__(self, method: bytes, path: bytes, section: bytes) -> None:
         self.method = method
         self.path = path
-        self.fields = fields
         self.section = section
 
     @property
@@ -83,73 +71,94 @@ class RequestPlan:
         """The head as HTTP/1.1 text."""
         return b"%b %b HTTP/1.1%b" % (self.method, self.path, self.section)
 
+    @property
+    def fields(self) -> Fields:
+        """The fields, read from `section`: a stream need not keep them twice."""
+        return parse_fields(self.section[2:-2])
+
 
 class RequestPlanner:
     """Makes the plans of one client's requests.
 
-    Remembers the last fields: a client sends the same with one request after the
-    other, and most of the work is theirs.
+    `address` is that of the peer, `scheme` the one that it uses. Remembers the last
+    fields: a client sends the same with one request after the other, and most of the
+    work is theirs.
     """
 
     __slots__ = (
+        "address",
         "authority",
-        "conditions",
-        "fields",
         "known_fields",
         "route",
+        "scheme",
         "section",
         "target",
+        "trusted",
+        "upgrade",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, address: bytes, scheme: bytes) -> None:
+        self.address = address
+        self.scheme = scheme
         self.known_fields: Fields | None = None  # the fields of the client, by identity
         self.route: RouteRules | None = None
         self.target: Target | None = None
         self.authority: bytes | None = None
-        self.conditions: tuple[object, ...] = ()
-        self.fields: Fields = []
+        self.trusted = self.upgrade = False
         self.section = b""
 
     def plan(
         self,
         head: RequestHead,
         body: Body,
-        sender: Sender,
         route: RouteRules,
         target: Target,
         path: bytes,
         authority: bytes | None,
         *,
+        trusted: bool,
         upgrade: bool,
     ) -> RequestPlan:
-        """The request to `target`, for `path`; `authority` is what was asked for."""
-        method = head.method
+        """The request to `target`, for `path`.
+
+        `authority` is what was asked for; `trusted`: what the client says of the hops
+        before it counts; `upgrade`: it may switch to another protocol.
+        """
+        method, section = head.method, self.section
         special = b"destination" in head.index or (
             b"max-forwards" in head.index and method in COUNTED
         )
-        conditions = (upgrade, sender)
         if (
             special
             or head.fields is not self.known_fields
             or route is not self.route
             or target is not self.target
+            or trusted is not self.trusted
+            or upgrade is not self.upgrade
             or authority != self.authority
-            or conditions != self.conditions
         ):
-            fields = upstream_fields(
-                head, body, sender, route, target, authority, upgrade=upgrade
+            section = head_bytes(
+                b"",
+                upstream_fields(
+                    head,
+                    body,
+                    route,
+                    target,
+                    authority,
+                    address=self.address,
+                    scheme=self.scheme,
+                    trusted=trusted,
+                    upgrade=upgrade,
+                ),
             )
-            section = head_bytes(b"", fields)
             if special or len(section) > REMEMBERED_BYTES:
-                self.known_fields, self.fields, self.section = None, [], b""
+                self.known_fields, self.section = None, b""
             else:
                 self.known_fields, self.route, self.target = head.fields, route, target
-                self.authority, self.conditions = authority, conditions
-                self.fields, self.section = fields, section
-        else:
-            fields, section = self.fields, self.section
+                self.trusted, self.upgrade = trusted, upgrade
+                self.authority, self.section = authority, section
         path = upstream_path(target.path, route.path_rules, path)
-        return RequestPlan(method, path, fields, section)
+        return RequestPlan(method, path, section)
 
 
 def takes_trailers(head: RequestHead) -> bool:
@@ -179,18 +188,20 @@ def hops_left(head: RequestHead) -> int | None:
 def upstream_fields(
     head: RequestHead,
     body: Body,
-    sender: Sender,
     route: RouteRules,
     target: Target,
     authority: bytes | None,
     *,
+    address: bytes,
+    scheme: bytes,
+    trusted: bool,
     upgrade: bool,
 ) -> Fields:
     """The fields of the request to the upstream, framing included."""
     options = route.route
     destination = None
     if moves(head):
-        public = public_address(head, sender.scheme, sender.trusted)
+        public = public_address(head, scheme, trusted)
         destination = upstream_destination(
             head, public.authority, options, target, route.find
         )
@@ -199,9 +210,9 @@ def upstream_fields(
         head,
         host=target.authority if options.change_origin or not asked else asked,
         authority=asked,
-        client=sender.address,
-        scheme=sender.scheme,
-        trust_forwarded=sender.trusted,
+        client=address,
+        scheme=scheme,
+        trust_forwarded=trusted,
         rules=route.request_rules,
         origin=target.origin if options.rewrite_origin else None,
         accept_encoding=options.accept_encoding,

@@ -84,7 +84,8 @@ class ClientConnection(TimedConnection):
         self.address = b""
         self.last_head: RequestHead | None = None  # parsed; the next is often the same
         self.request: RequestHead | None = None  # that is being served
-        self.planner = RequestPlanner()
+        # Set in connection_made, as the transport is.
+        self.planner: RequestPlanner = None  # type: ignore[assignment]
         self.keep_alive = True
         self.draining = False  # this request is the last one
         self.parsing = False
@@ -101,6 +102,7 @@ class ClientConnection(TimedConnection):
             self.address = address_of(peer[0]) if known else b"unix"
             if transport.get_extra_info("ssl_object") is not None:
                 self.scheme = b"https"
+            self.planner = RequestPlanner(self.address, self.scheme)
             self.wait(self.limits.head_timeout_seconds)
             self.handler.opened(self)
         except Exception as error:

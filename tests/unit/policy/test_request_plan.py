@@ -11,7 +11,6 @@ from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.request_plan import (
     IDEMPOTENT,
     RequestPlanner,
-    Sender,
     hops_left,
     takes_trailers,
 )
@@ -42,14 +41,14 @@ def written(
 ) -> bytes:
     """The upstream request."""
     where = destination(head)
-    plan = RequestPlanner().plan(
+    plan = RequestPlanner(ADDRESS, b"http").plan(
         head,
         request_body(head),
-        Sender(ADDRESS, b"http", trusted or ready.route.trust_forwarded),
         ready,
         ready.route.targets[0],
         where.path,
         where.authority,
+        trusted=trusted or ready.route.trust_forwarded,
         upgrade=upgrade,
     )
     return plan.text

@@ -10,7 +10,7 @@ from proxy.errors import MalformedRequest
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
-from proxy.policy.request_plan import RequestPlanner, Sender
+from proxy.policy.request_plan import RequestPlanner
 from proxy.policy.webdav_destination import check_destination
 from proxy.timeline import monotonic
 from proxy.tools.explain.dry_run import Stopped
@@ -50,15 +50,15 @@ def sent(
     """The request as the route's first target gets it."""
     head = request(b"Host: " + host, *lines, start=method + b" /dav/a HTTP/1.1")
     written = (
-        RequestPlanner()
+        RequestPlanner(ADDRESS, b"http")
         .plan(
             head,
             request_body(head),
-            Sender(ADDRESS, b"http", trusted or route.route.trust_forwarded),
             route,
             route.route.targets[0],
             b"/dav/a",
             host,
+            trusted=trusted or route.route.trust_forwarded,
             upgrade=False,
         )
         .text
@@ -170,16 +170,16 @@ def test_heads_that_share_their_fields_do_not_share_the_destination() -> None:
         b"Destination: " + PUBLIC + b"/dav/b",
         start=b"PUT /dav/a HTTP/1.1",
     )
-    planner = RequestPlanner()
+    planner = RequestPlanner(ADDRESS, b"http")
     for method, there in ((b"PUT", False), (b"MOVE", True), (b"PUT", False)):
         written = planner.plan(
             head.again(method, b"/dav/a"),
             request_body(head),
-            Sender(ADDRESS, b"http", False),
             route,
             route.route.targets[0],
             b"/dav/a",
             b"public:8080",
+            trusted=False,
             upgrade=False,
         ).text
         assert (b"Destination: http://up:9000/b\r\n" in written) is there
