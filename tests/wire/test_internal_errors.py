@@ -11,9 +11,9 @@ import asyncio
 import socket
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
 import pytest
+from msgspec.structs import force_setattr
 
 from proxy.config.model import Config
 from proxy.config.model import ServerOptions as Limits
@@ -157,7 +157,8 @@ async def test_a_time_limit_that_raises_ends_its_exchange_with_an_answer(
     running = await start_proxy(tmp_path, routes, {})
     client, _ = await running.begin(upstream, REQUESTS["plain"])
     exchange = await running.exchange()
-    exchange.timeline.call.silent_since = cast("float", None)  # the fault
+    assert exchange.route is not None
+    force_setattr(exchange.route.route, "max_duration_seconds", "soon")  # the fault
     running.tick()
     assert (await client.read_head()).startswith(b"HTTP/1.1 500 ")
     assert b"proxy_internal_error" in await client.read_rest()
