@@ -314,8 +314,8 @@ class Forward:
             exchange.fail(error)
         elif exchange.phase is not OVER:
             exchange.compiled.ticker.discard(self)
+            self.call = None
             if call is not None:
-                self.call = None
                 call.release(tunnel=exchange.phase is TUNNEL)
             exchange.complete()
 
@@ -337,12 +337,13 @@ class Forward:
     @property
     def waiting_for(self) -> str:
         """`connection`, `retry`, `response head`, `upload` or `upstream`."""
-        call, phase = self.call, self.exchange.phase
-        if phase is CONNECTING:
-            return "retry" if call is not None and call.waits else "connection"
+        if self.exchange.phase is CONNECTING:
+            return (
+                "retry" if self.call is not None and self.call.waits else "connection"
+            )
         if not self.upstream_to_move:
             return "upload"
-        return "response head" if phase is WAITING else "upstream"
+        return "response head" if self.exchange.phase is WAITING else "upstream"
 
     # Time passes.
 
@@ -379,10 +380,7 @@ class Forward:
 
     @property
     def at_work(self) -> bool:
-        """Is it the proxy that has bytes of the upstream, and has yet to handle them?
-
-        It shares its time out among all connections, and may be slow itself.
-        """
+        """Has the proxy bytes of the upstream that it has yet to handle?"""
         call, relay = self.call, self.exchange.response_pipeline
         connection = call.connection if call is not None else None
         if connection is not None and connection.resting:
@@ -396,8 +394,7 @@ class Forward:
         if phase is TUNNEL:
             return not client.blocked
         if phase is RELAYING:
-            # An upload may still run: the upstream may wait for it, or it for the
-            # upstream.
+            # An upload may still run, and either side may wait for it.
             uploading = not client.request_complete and not client.paused
             return not client.blocked and not uploading
         return client.request_complete or client.paused
