@@ -13,7 +13,8 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import cast
@@ -27,6 +28,9 @@ from bench.table import number, remarks, value_text
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 PICTURE = ROOT / "docs" / "performance.svg"
+WIDTH = 92  # of a line of the pages
+CODED = re.compile(r"not decoded \(coded bytes after ([\d,]+ µs)\)")
+FAILED = "failed: "
 MARKED = re.compile(r"(<!-- bench:(\S+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
@@ -87,13 +91,34 @@ def group_table(rows: Sequence[RowResult], base: str) -> str:
         name = f"**{peer}**" if peer in BOTH else peer
         cells = [row["cells"].get(peer) for row in rows]
         lines.append([name, *(cell_text(cell, peer, base) for cell in cells)])
-    return markdown(head, lines)
+    notes = "; ".join(failures(rows))
+    return markdown(head, lines) + (
+        f"\n{wrapped(f'Failed: {notes}.')}" if notes else ""
+    )
+
+
+def failures(rows: Sequence[RowResult]) -> Iterator[str]:
+    """Each peer that failed, and why: each reason once, whatever its numbers."""
+    found: dict[tuple[str, str], str] = {}
+    for row in rows:
+        for peer, cell in row["cells"].items():
+            if not cell["value"] and cell["words"].startswith(FAILED):
+                reason = cell["words"].removeprefix(FAILED)
+                found.setdefault((peer, re.sub(r"\d+", "", reason)), reason)
+    for (peer, _), reason in found.items():
+        yield f"{peer}, {reason}"
+
+
+def wrapped(text: str, later: str = "") -> str:
+    """A paragraph in lines as long as those of the pages."""
+    return f"{textwrap.fill(text, WIDTH, subsequent_indent=later)}\n"
 
 
 def cell_text(cell: Cell | None, peer: str, base: str) -> str:
     if cell is None:
         return ""
-    value = value_text(cell).replace("|", "\\|")
+    value = CODED.sub(r"coded, \1", value_text(cell))
+    value = "failed" if value.startswith(FAILED) else value.replace("|", "\\|")
     ratio = cell["ratio"]
     if ratio is None or peer == base:
         return value
@@ -125,16 +150,16 @@ def machine(result: Result) -> str:
 
 
 def versions(result: Result) -> str:
-    lines = [[name, text] for name, text in result["versions"].items()]
-    lines += [
-        [name, f"not measured: `{how}`"] for name, how in result["missing"].items()
-    ]
-    return markdown(["peer", "version"], lines)
+    found = [f"{name} {text}" for name, text in result["versions"].items()]
+    gone = result["missing"].items()
+    lines = [f"- {', '.join(found)}"]
+    lines += [f"- {name}: not measured (`{how}`)" for name, how in gone]
+    return "".join(wrapped(line, "  ") for line in lines)
 
 
 def remark_list(result: Result) -> str:
     said = remarks(result) or ["No errors, nothing lost, no core was full."]
-    return "".join(f"- {remark}\n" for remark in said)
+    return "".join(wrapped(f"- {remark}", "  ") for remark in said)
 
 
 def short(result: Result) -> str:

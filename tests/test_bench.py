@@ -251,6 +251,20 @@ def test_every_part_is_whole_markdown(result: Result, part: str) -> None:
         assert line.endswith("|")
 
 
+def test_a_reason_stands_once_below_its_table(result: Result) -> None:
+    text = render.group_table([result["rows"][0]] * 2, BASE)
+    assert text.count("| caddy | failed | failed |") == 1
+    assert text.count("\nFailed: caddy, no <port> | left.\n") == 1
+
+
+def test_coded_bytes_are_told_by_their_time(result: Result) -> None:
+    cell = result["rows"][0]["cells"]["caddy"]
+    cell["words"] = str(rows.decoded(outcome(undecoded=9, received=0, p50_us=82)))
+    text = render.group_table(result["rows"][:1], BASE)
+    assert "| caddy | coded, 82 µs |" in text
+    assert "Failed" not in text
+
+
 def test_the_pages_ask_only_for_parts_that_there_are() -> None:
     for page in render.PAGES:
         for found in render.MARKED.finditer(page.read_text("utf-8")):
