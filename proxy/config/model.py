@@ -27,8 +27,8 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     host: Annotated[
         str,
         Meta(
-            description="Address to listen on. 0.0.0.0: all IPv4 interfaces; :: all "
-            "interfaces."
+            description="Address to listen on: 0.0.0.0 for all IPv4 interfaces, :: "
+            "for all."
         ),
     ] = "127.0.0.1"
     port: Annotated[
@@ -38,93 +38,89 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     workers: Annotated[
         Workers,
         Meta(
-            description="Number of processes that share the port, with one event loop "
-            "each. auto: one per available CPU."
+            description="Processes that share the port, with one event loop each. "
+            "auto: one per available CPU."
         ),
     ] = 1
     trusted_proxies: Annotated[
         list[str],
         Meta(
-            description="IP addresses and networks of the proxies in front of this "
-            "one. Their forwarding headers are trusted, as with trust_forwarded."
+            description="Addresses and networks of proxies in front of this one, whose "
+            "forwarding headers are trusted."
         ),
     ] = []
     head_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="Time limit for a complete request head, counted from its "
-            "first byte (408). A new connection that sends nothing for this long is "
-            "closed."
+            description="Time limit for a complete request head, from its first byte "
+            "(408). Also closes a new connection that sends nothing."
         ),
     ] = 30.0
     body_timeout_seconds: Annotated[
         Seconds,
         Meta(
             description="How long the client may send nothing inside a request body "
-            "(408). Time spent waiting for a slow upstream does not count."
+            "(408), except while a slow upstream is waited for."
         ),
     ] = 60.0
     keepalive_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long an idle client connection is kept open for its next "
-            "request."
+            description="How long an idle client connection waits for its next request."
         ),
     ] = 75.0
     write_timeout_seconds: Annotated[
         Seconds,
         Meta(
             description="How long a client may read nothing while data waits for it, "
-            "before its connection is closed. 0: no limit while a response is in "
-            "progress."
+            "before its connection is closed. 0: no limit while a response "
+            "is in progress."
         ),
     ] = 0.0
     max_head_bytes: Annotated[
         int,
         Meta(
-            description="Maximum size of the request line and header fields of one "
-            "request (431).",
+            description="Maximum size of a request head (431).",
             ge=1024,
         ),
     ] = 64 * 1024
     max_target_bytes: Annotated[
         Bytes,
-        Meta(description="Maximum length of the path and query of one request (414)."),
+        Meta(description="Maximum length of path and query (414)."),
     ] = 16 * 1024
     max_fields: Annotated[
-        Bytes, Meta(description="Maximum number of header fields in one request (431).")
+        Bytes, Meta(description="Maximum number of header fields in a request (431).")
     ] = 200
     max_connections: Annotated[
         Bytes,
         Meta(
-            description="Maximum number of open client connections. Requests on "
-            "further connections are answered with 503. The file descriptor limit "
-            "applies in any case."
+            description="Maximum number of client connections (503). The limit on file "
+            "descriptors applies in any case."
         ),
     ] = 0
     max_exchanges: Annotated[
         Bytes,
-        Meta(description="Maximum number of requests served at the same time (503)."),
+        Meta(description="Maximum number of simultaneous requests (503)."),
     ] = 0
     drain_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long open exchanges may continue after SIGTERM or "
-            "SIGINT. 0: they are cut immediately."
+            description="How long open exchanges may continue after SIGTERM or SIGINT. "
+            "0: they are cut immediately."
         ),
     ] = 10.0
     tls_certificate: Annotated[
         str,
         Meta(
-            description="PEM file with the certificate chain shown to clients, "
-            "relative to this file. Empty: plain HTTP."
+            description="PEM file with the certificate chain, relative to this file. "
+            "Empty: plain HTTP."
         ),
     ] = ""
     tls_key: Annotated[
         str,
         Meta(
             description="PEM file with the private key, relative to this file. Empty: "
-            "the key is in the tls_certificate file."
+            "it is in the tls_certificate file."
         ),
     ] = ""
 
@@ -143,7 +139,7 @@ class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         bool,
         Meta(
             description="Warn when a stream stalls (stall_warning_seconds) or arrives "
-            "in bursts, when a client reads slowly, and when a browser has no "
+            "in bursts, a client reads slowly, or a browser has no "
             "connection left."
         ),
     ] = True

@@ -24,9 +24,7 @@ class FieldRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     set: Annotated[
         dict[str, str],
-        Meta(
-            description="Fields to set; existing fields of the same name are replaced."
-        ),
+        Meta(description="Fields to set; they replace fields of the same name."),
     ] = {}
     remove: Annotated[list[str], Meta(description="Names of fields to remove.")] = []
 
@@ -58,74 +56,71 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool,
         Meta(
             description="Send the target's host as Host, and its origin in the WebDAV "
-            "Destination header. false: pass on what the client sent."
+            "Destination field, instead of the client's."
         ),
     ] = False
     decode: Annotated[
         Decode,
         Meta(
             description="Which compressed responses are decoded, piece by piece. "
-            "streams: responses that may hide a stream: without Content-Length, and "
-            "either of a streaming type, or without Accept-Ranges and not a "
-            "compressed file. unless-no-transform: all responses. Neither decodes a "
-            "response with Cache-Control: no-transform (RFC 9110 §7.7)."
+            "streams: those that may hide a stream: without Content-Length, "
+            "and of a stream type, or neither a compressed file nor with "
+            "Accept-Ranges. unless-no-transform: all. Both skip responses "
+            "with Cache-Control: no-transform (RFC 9110 §7.7)."
         ),
     ] = "streams"
     accept_encoding: Annotated[
         AcceptEncoding,
         Meta(
-            description="Which Accept-Encoding is sent to the upstream. identity: ask "
-            "for uncompressed responses. client: pass on the value of the client "
-            "unchanged, for requests whose signature covers it (AWS SigV4); if the "
-            "client sends none, send identity."
+            description="The Accept-Encoding sent to the upstream. identity: ask for "
+            "uncompressed responses. client: the client's own, if it sends "
+            "one, for requests whose signature covers it (AWS SigV4)."
         ),
     ] = "identity"
     trust_forwarded: Annotated[
         bool,
         Meta(
-            description="Append to the X-Forwarded-For of the client and keep its "
-            "X-Forwarded-Proto and X-Forwarded-Host, instead of replacing them. Only "
-            "for clients that are your own proxies."
+            description="Append to the client's X-Forwarded-For and keep its "
+            "X-Forwarded-Proto and X-Forwarded-Host, instead of replacing "
+            "them. Only for clients that are your own proxies."
         ),
     ] = False
     rewrite_origin: Annotated[
         bool,
         Meta(
-            description="Send the target's origin as Origin, in place of the "
-            "client's. This disables any CSRF check that the upstream bases on "
-            "Origin."
+            description="Send the target's origin as Origin, instead of the client's. "
+            "This disables any CSRF check of the upstream on Origin."
         ),
     ] = False
     redirect_rewrite: Annotated[
         bool | None,
         Meta(
-            description="Rewrite Location and Content-Location when they point to the "
-            "target: insert the public scheme and host, and restore the prefix that "
-            "path_rewrite removed."
+            description="Rewrite Location and Content-Location that point to the "
+            "target: insert the public scheme and host, restore the prefix "
+            "that path_rewrite removed."
         ),
     ] = None
     cookie_domain_rewrite: Annotated[
         dict[str, str],
         Meta(
-            description='Rewrite the Domain of Set-Cookie: old = new; "*" matches any '
-            'domain, and "" as the new value removes the attribute. A plain string '
-            'stands for { "*" = string }.'
+            description='Rewrite the Domain of Set-Cookie: old = new. "*" matches any '
+            'domain, a new value of "" removes the attribute. A plain '
+            'string stands for { "*" = string }.'
         ),
     ] = {}
     cookie_path_rewrite: Annotated[
         dict[str, str],
         Meta(
-            description='Rewrite the Path of Set-Cookie: old = new; "*" matches any '
-            'path, and "" as the new value removes the attribute. A plain string '
-            'stands for { "*" = string }.'
+            description="Rewrite the Path of Set-Cookie, in the same form as "
+            "cookie_domain_rewrite."
         ),
     ] = {}
     cookie_secure: Annotated[
         CookieSecure,
         Meta(
-            description="strip: remove Secure from Set-Cookie, together with "
-            "Partitioned and SameSite=None, which require it. For clients that use "
-            "plain HTTP."
+            description="strip: remove Secure from Set-Cookie, with Partitioned and "
+            "SameSite=None, which require it. For clients that use plain "
+            "HTTP."
         ),
     ] = "keep"
     headers: Annotated[
@@ -134,60 +129,60 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     verify: Annotated[
         bool,
         Meta(
-            description="Verify the certificate of an https target: issuer, validity "
-            "dates and host name. false: for tests only."
+            description="Verify the certificate of an https target: issuer, dates and "
+            "host name. false: for tests only."
         ),
     ] = True
     ca_file: Annotated[
         str,
         Meta(
             description="PEM file with the CA certificates that may sign the "
-            "certificate of an https target, relative to this file. Empty: the CAs of "
-            "the system."
+            "certificate of an https target, relative to this file. Empty: "
+            "those of the system."
         ),
     ] = ""
     connect_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="Time limit for each attempt to connect to the upstream: DNS "
-            "lookup, TCP and TLS together."
+            description="Time limit for each attempt to connect: DNS lookup, TCP and "
+            "TLS together."
         ),
     ] = 10.0
     connect_retry_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long to retry an upstream that refuses connections "
-            "(because it is restarting) before the request is answered with 503. 0: "
-            "answer 502 immediately."
+            description="How long to retry an upstream that refuses connections, "
+            "because it is restarting, before the answer is 503. 0: answer "
+            "502 immediately."
         ),
     ] = 0.0
     first_byte_timeout_seconds: Annotated[
         Seconds,
         Meta(
             description="Time limit from the end of the request to the response head. "
-            "Also limits how long the upstream may read nothing of a waiting request "
-            "body."
+            "Also, how long the upstream may read nothing of a waiting "
+            "request body."
         ),
     ] = 600.0
     idle_timeout_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long the upstream may send nothing inside a response or "
-            "a tunnel. 0: no limit."
+            description="How long the upstream may send nothing inside a response or a "
+            "tunnel."
         ),
     ] = 0.0
     stall_warning_seconds: Annotated[
         Seconds,
         Meta(
-            description="After how long a silence of the upstream inside a stream the "
-            "log and the inspector warn. Nothing is cut. 0: never."
+            description="After how long a silence inside a stream to warn in the log "
+            "and the inspector. Nothing is cut. 0: never."
         ),
     ] = 0.0
     server_timing: Annotated[
         bool,
         Meta(
-            description="Add Server-Timing to each response: how long the proxy "
-            "itself took, and how long it waited for the upstream."
+            description="Add Server-Timing to responses: the time of the proxy itself, "
+            "and that of the upstream."
         ),
     ] = False
     max_duration_seconds: Annotated[
@@ -198,62 +193,58 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         OnUpstreamFailure,
         Meta(
             description="How an event stream ends when its upstream fails after the "
-            "head. abort: the connection is aborted. event: send an event of type "
-            "error, then end the response; in the middle of an event, abort."
+            "head. abort: the connection is aborted. event: with an event "
+            "of type error; in the middle of an event, abort."
         ),
     ] = "abort"
     upstream_keepalive_seconds: Annotated[
         Seconds,
         Meta(
             description="How long an idle upstream connection is kept. The default is "
-            "below the 5 s after which Node and uvicorn close theirs. 0: do not keep "
-            "connections."
+            "below the 5 s of Node and uvicorn. 0: do not keep connections."
         ),
     ] = 4.0
     max_body_bytes: Annotated[
         Bytes,
         Meta(
-            description="Maximum size of one request body (413). A request with a "
-            "larger Content-Length is never sent to the upstream."
+            description="Maximum size of a request body (413). A larger Content-Length "
+            "is never sent to the upstream."
         ),
     ] = 0
     max_buffer_bytes: Annotated[
         int,
         Meta(
-            description="How many bytes of one body may wait for a slow peer, in "
-            "either direction, before the proxy stops reading from the other side.",
+            description="How many bytes of a body may wait for a slow peer, in each "
+            "direction, before the other side is not read.",
             ge=1024,
         ),
     ] = 64 * 1024
     max_decoding_ratio: Annotated[
         Bytes,
         Meta(
-            description="How many times larger than its compressed size a piece of a "
-            "response may be after decoding. Applies after the first MiB."
+            description="How many times its compressed size a decoded piece may have, "
+            "after the first MiB."
         ),
     ] = 1000
     max_response_head_bytes: Annotated[
         Bytes,
-        Meta(
-            description="Maximum size of the status line and header fields of one "
-            "response (502)."
-        ),
+        Meta(description="Maximum size of a response head (502)."),
     ] = 256 * 1024
 
     upstream_parsing: Annotated[
         UpstreamParsing,
         Meta(
             description="strict: refuse any response that can be parsed in two ways. "
-            "lenient: for old upstreams that only this proxy talks to; accept a bare "
-            "LF, a space before a colon, padded chunk sizes, ICY 200 OK, and the end "
-            "of TLS without close_notify."
+            "lenient: for old upstreams that only this proxy talks to; "
+            "accept a bare LF, a space before a colon, padded chunk sizes, "
+            "ICY 200 OK, and the end of TLS without close_notify."
         ),
     ] = "strict"
     max_interim_per_second: Annotated[
         Bytes,
         Meta(
             description="Maximum average rate of 1xx responses before the final one, "
-            "such as the progress of a long upload, after the first 32 (502)."
+            "after the first 32 (502)."
         ),
     ] = 20
 
@@ -273,14 +264,14 @@ class Route(RouteOptions, frozen=True, kw_only=True, forbid_unknown_fields=True)
         tuple[Target, ...],
         Meta(
             description="URL of the upstream: http, https, ws, wss, or "
-            "unix:/path/to.sock. With several, each request goes to the one with the "
-            "fewest open exchanges."
+            "unix:/path/to.sock. With several, each request goes to the one "
+            "with the fewest open exchanges."
         ),
     ] = field(name="target")
     path_rewrite: Annotated[
         dict[str, str],
         Meta(
-            description="Regular expression = replacement, tried in order on path and "
-            "query; the first match applies. Empty: the path is not changed."
+            description="Regular expression = replacement, for path and query; the "
+            "first match applies."
         ),
     ] = {}

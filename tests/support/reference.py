@@ -61,8 +61,15 @@ def rows_of(
         [meaning] = [
             meta.description for meta in each.type.__metadata__ if meta.description
         ]
-        kind = expected(each.type)
+        kind = short(expected(each.type))
         yield f"| `{path}{name}` | {kind} | {default_of(each)} | {meaning} |\n"
+
+
+def short(kind: str) -> str:
+    """`integer ≥ 1024` for `an integer of 1024 or more`."""
+    kind = re.sub(r" of (\d+) or more", r" ≥ \1", kind)
+    kind = kind.replace(" from ", " ")
+    return re.sub(r"\b(a finite|an?) ", "", kind)
 
 
 def default_of(each: msgspec.structs.FieldInfo) -> str:
