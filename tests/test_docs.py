@@ -148,12 +148,6 @@ def outputs(remark: str) -> list[tuple[str, str]]:
     ]
 
 
-def cut(output: str) -> re.Pattern[str]:
-    """What an output may be; a line `[…]` stands for any lines left out."""
-    parts = [re.escape(part) for part in re.split(r"(?m)^\[…\]$", output)]
-    return re.compile(r"[^\n](?s:.*)".join(parts))
-
-
 @pytest.fixture
 def check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -177,7 +171,7 @@ def test_faults_are_told_as_documented(
     monkeypatch.delenv("LLM_API_KEY", raising=False)
     status, found = check(text)
     assert status == 2
-    assert cut(output).fullmatch(found)
+    assert reference.cut(output).fullmatch(found)
 
 
 @pytest.mark.parametrize(("text", "output"), outputs("checked"))
@@ -188,7 +182,7 @@ def test_a_configuration_is_reported_as_documented(
     monkeypatch.setenv("LLM_API_KEY", "secret")
     status, found = check(text)
     assert status == 0
-    assert cut(output).fullmatch(found)
+    assert reference.cut(output).fullmatch(found)
 
 
 def test_rules_of_path_rewrite_do_what_the_examples_say() -> None:
