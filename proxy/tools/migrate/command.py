@@ -46,7 +46,8 @@ examples:
   unbuffered import . -o -
   unbuffered import nginx.conf -o proxy.toml
 
-exit status: 0 written, 1 nothing to import, 2 wrong arguments
+exit status: 0 written, 1 nothing to import or the file cannot be read here,
+2 wrong arguments or the output file exists
 """
 INIT_EXAMPLES = """\
 examples:
