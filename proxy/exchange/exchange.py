@@ -30,6 +30,7 @@ from proxy.policy.error_response import Failure, failure_event, plan_failure
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import ResponsePlan
 from proxy.timeline import OVER, ROUTING, Ending, Timeline, http_date
+from proxy.transport.boundary import BoundarySlot
 from proxy.transport.capture import Capture, Record
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import Pipeline
@@ -59,11 +60,11 @@ class Exchange:
     """One request and its response."""
 
     __slots__ = (
+        "boundary",
         "capture",
         "client",
         "compiled",
         "event_stream",
-        "graceful_end",
         "head",
         "owner",
         "phase",
@@ -97,7 +98,9 @@ class Exchange:
             None  # of the response, as it was sent
         )
         self.event_stream = False  # it is one, and where it ends is ours to say
-        self.graceful_end: GracefulEnd | None = None
+        self.boundary: BoundarySlot | None = (
+            None  # where its events end, if that counts
+        )
         self.request_pipeline: Pipeline | None = None
         self.response_pipeline: Pipeline | None = None
         self.capture: Capture | None = None  # while somebody looks
@@ -180,7 +183,7 @@ class Exchange:
         if self.capture is not None:
             self.capture.over()
         # What is over refers to nothing that refers to it: it is freed at once.
-        self.source = self.graceful_end = None
+        self.source = self.boundary = None
         self.request_pipeline = self.response_pipeline = None
         self.owner.exchange_ended(self)
 
@@ -217,13 +220,13 @@ class Exchange:
         Only between two events: to end an event that is not complete would
         have the client take it for complete.
         """
-        route, graceful_end = self.route, self.graceful_end
+        route, boundary = self.route, self.boundary
         if (
             route is None
             or route.route.on_upstream_failure != "event"
             or not isinstance(error, UpstreamError)
-            or graceful_end is None
-            or not graceful_end.between_events
+            or boundary is None
+            or not boundary.reached
             or self.client.closed
         ):
             return b""
@@ -288,8 +291,9 @@ class Exchange:
     def watch_events(self, *, at_beginning: bool) -> None:
         """Know from now on where the events of the response end."""
         pipeline = self.response_pipeline
-        if self.graceful_end is None and self.event_stream and pipeline is not None:
-            self.graceful_end = GracefulEnd(self, pipeline, at_beginning=at_beginning)
+        if self.boundary is None and self.event_stream and pipeline is not None:
+            self.boundary = BoundarySlot(at_beginning=at_beginning)
+            pipeline.insert(self.boundary)
 
     def shut_down(self) -> bool:
         """End the stream of an EventSource at the next boundary, cut the rest at once.
@@ -297,10 +301,10 @@ class Exchange:
         To an EventSource the end of its stream is the sign to reconnect. True
         if the client was left with half a response.
         """
-        if self.graceful_end is None or not reconnects(self.head):
+        if self.boundary is None or not reconnects(self.head):
             self.cut()
             return True
-        self.graceful_end.begin()
+        GracefulEnd(self, self.boundary).begin()
         return False
 
     def cut(self) -> None:

@@ -1,7 +1,6 @@
 """The end of an event stream between two of its events.
 
-A client that reconnects can be left there without loss, when the process ends. A
-failure of the upstream can be told there by an event of its own.
+A client that reconnects can be left there without loss, when the process ends.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from typing import Protocol
 
 from proxy.errors import ShuttingDown
 from proxy.transport.boundary import BoundarySlot
-from proxy.transport.pipeline import Pipeline
 
 
 class Ended(Protocol):
@@ -28,25 +26,17 @@ class Ended(Protocol):
 
 
 class GracefulEnd:
-    """Knows where one event stream stands; made only where that counts."""
+    """Ends one event stream; made once that is due."""
 
-    __slots__ = ("exchange", "slot")
+    __slots__ = ("boundary", "exchange")
 
-    def __init__(
-        self, exchange: Ended, pipeline: Pipeline, *, at_beginning: bool
-    ) -> None:
+    def __init__(self, exchange: Ended, boundary: BoundarySlot) -> None:
         self.exchange = exchange
-        self.slot = BoundarySlot(at_beginning=at_beginning)
-        pipeline.insert(self.slot)
-
-    @property
-    def between_events(self) -> bool:
-        """Would an event that came now be taken for one?"""
-        return self.slot.reached
+        self.boundary = boundary
 
     def begin(self) -> None:
         """End the stream at its next boundary."""
-        self.slot.call_at_boundary(self.end_between_events)
+        self.boundary.call_at_boundary(self.end_between_events)
 
     def end_between_events(self) -> None:
         """End the stream, if it is still between two events; called by the loop."""
@@ -54,7 +44,7 @@ class GracefulEnd:
         try:
             if exchange.is_over:
                 return
-            if self.slot.reached:
+            if self.boundary.reached:
                 exchange.end_stream(
                     ShuttingDown(
                         "drain_seconds have passed: ended at an event boundary"
