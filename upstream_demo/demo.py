@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from proxy.config.load import load
-from proxy.process import process
+from proxy.process import console, process
 from proxy.server.server import Server
 from upstream_demo.services import Ports, start_services
 
@@ -35,7 +35,7 @@ async def demo(
 
         def ready(server: Server) -> None:
             address = f"http://localhost:{server.port}/"
-            process.say(f"\nOpen {address}\n")
+            console.say(f"\nOpen {address}\n")
             if open_page is not None:
                 open_page(address)
 

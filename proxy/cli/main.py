@@ -12,36 +12,16 @@ import errno
 import json
 import os
 import sys
-import webbrowser
 from collections.abc import Sequence
 
 from proxy import __version__, colour
 from proxy.cli import help
 from proxy.cli.help import Commands, add_command
 from proxy.cli.serve import add_config_arguments, add_serve, configuration
-from proxy.config.effective import report
-from proxy.config.schema import schema
 from proxy.errors import ConfigError
-from proxy.process import process
+from proxy.process import console
 from proxy.standard_streams import let_go, never_raise, open_closed
-from proxy.tools.doctor.probe.command import add_commands as add_doctor
-from proxy.tools.explain import command as explaining
-from proxy.tools.migrate.command import add_commands as add_migration
-from proxy.tools.top.command import add_commands as add_top
 
-COMMANDS = (
-    "serve",
-    "check",
-    "explain",
-    "doctor",
-    "origin",
-    "top",
-    "import",
-    "init",
-    "demo",
-    "schema",
-    "completion",
-)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 SHELLS = ("bash", "zsh", "fish")
 
@@ -50,28 +30,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     open_closed()
     never_raise(sys.stdout, sys.stderr)
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    first = given[0] if given and given[0] in COMMANDS else None
+    options = parser(first).parse_args(given)
     try:
         status: int = options.run(options)
     except ConfigError as error:
         for fault in error.faults:
-            process.print_error(fault)
-        return process.USAGE
+            console.print_error(fault)
+        return console.USAGE
     except KeyboardInterrupt:
-        return process.OK
+        return console.OK
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         let_go(sys.stdout)
-        process.print_error(f"cannot write the output: {error.strerror}")
-        return process.FAILED
+        console.print_error(f"cannot write the output: {error.strerror}")
+        return console.FAILED
     finally:
-        process.finish_output()
+        console.finish_output()
     return status
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, or as much of it as one command needs.
+
+    A command imports what it needs when it is added: `check` knows no proxy.
+    """
     top = argparse.ArgumentParser(
         prog="unbuffered",
         description="A streaming reverse proxy that never buffers a response.",
@@ -80,15 +65,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"unbuffered {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    add_serve(commands)
-    add_check(commands)
-    add_explain(commands)
-    add_doctor(commands, process.run)
-    add_top(commands, process.say)
-    add_migration(commands, process.say)
-    add_demo(commands)
-    add_schema(commands)
-    add_completion(commands)
+    for name, add in COMMANDS.items():
+        if only in (None, name):
+            add(commands)
     return top
 
 
@@ -106,6 +85,8 @@ def add_check(commands: Commands) -> None:
 
 
 def add_explain(commands: Commands) -> None:
+    from proxy.tools.explain import command as explaining
+
     explain = add_command(
         commands,
         "explain",
@@ -118,6 +99,36 @@ def add_explain(commands: Commands) -> None:
     )
     explaining.add_arguments(explain)
     add_config_arguments(explain)
+
+
+def add_doctor(commands: Commands) -> None:
+    from proxy.tools.doctor.probe.command import add_doctor
+
+    add_doctor(commands, console.run)
+
+
+def add_origin(commands: Commands) -> None:
+    from proxy.tools.doctor.probe.command import add_origin
+
+    add_origin(commands, console.run)
+
+
+def add_top(commands: Commands) -> None:
+    from proxy.tools.top.command import add_commands
+
+    add_commands(commands, console.say)
+
+
+def add_import(commands: Commands) -> None:
+    from proxy.tools.migrate.command import add_import
+
+    add_import(commands, console.say)
+
+
+def add_init(commands: Commands) -> None:
+    from proxy.tools.migrate.command import add_init
+
+    add_init(commands, console.say)
 
 
 def add_demo(commands: Commands) -> None:
@@ -164,12 +175,16 @@ def add_completion(commands: Commands) -> None:
 
 def run_check(options: argparse.Namespace) -> int:
     """`unbuffered check`"""
+    from proxy.config.effective import report
+
     show(report(configuration(options)))
-    return process.OK
+    return console.OK
 
 
 def run_explain(options: argparse.Namespace) -> int:
     """`unbuffered explain`"""
+    from proxy.tools.explain import command as explaining
+
     paint = colour.painter(sys.stdout, os.environ)
     text, status = explaining.explanation(options, configuration(options), paint)
     show(text)
@@ -178,8 +193,10 @@ def run_explain(options: argparse.Namespace) -> int:
 
 def run_schema(options: argparse.Namespace) -> int:
     """`unbuffered schema`"""
+    from proxy.config.schema import schema
+
     show(json.dumps(schema(), indent=2))
-    return process.OK
+    return console.OK
 
 
 def run_completion(options: argparse.Namespace) -> int:
@@ -187,7 +204,7 @@ def run_completion(options: argparse.Namespace) -> int:
     from proxy.cli.completion import completion  # needs a library that no other does
 
     show(completion(parser(), options.shell))
-    return process.OK
+    return console.OK
 
 
 def show(text: str) -> None:
@@ -200,9 +217,11 @@ def show(text: str) -> None:
 
 def run_demo(options: argparse.Namespace) -> int:
     """`unbuffered demo`"""
+    import webbrowser
+
     from upstream_demo.demo import demo
 
-    process.set_up_logging()
+    console.set_up_logging()
     overrides = {
         key: value
         for key, value in (
@@ -211,8 +230,22 @@ def run_demo(options: argparse.Namespace) -> int:
         )
         if value is not None
     }
-    return process.run(demo(overrides, None if options.no_open else webbrowser.open))
+    return console.run(demo(overrides, None if options.no_open else webbrowser.open))
 
+
+COMMANDS = {
+    "serve": add_serve,
+    "check": add_check,
+    "explain": add_explain,
+    "doctor": add_doctor,
+    "origin": add_origin,
+    "top": add_top,
+    "import": add_import,
+    "init": add_init,
+    "demo": add_demo,
+    "schema": add_schema,
+    "completion": add_completion,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,17 +8,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING
 
 from proxy.cli import help
 from proxy.cli.help import Commands, add_command
-from proxy.config.load import from_routes, load
-from proxy.config.model import Config
-from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError
-from proxy.process import process
-from proxy.process.dev_certificate import DevCertificate, dev_certificate
+from proxy.process import console
+
+if TYPE_CHECKING:
+    from proxy.config.model import Config
+    from proxy.process.dev_certificate import DevCertificate
 
 DEFAULT_CONFIG = "config.toml"
 
@@ -81,6 +80,8 @@ def configuration(options: argparse.Namespace) -> Config:
     Raises:
         ConfigError: with every fault.
     """
+    from proxy.config.load import from_routes, load
+
     overrides = {
         key: value
         for key, value in (
@@ -123,6 +124,10 @@ def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]
         raise ConfigError(
             ["--tls dev: [server] tls_certificate is also set: use only one of them"]
         )
+    from msgspec.structs import replace
+
+    from proxy.process.dev_certificate import dev_certificate
+
     made = dev_certificate(config.server.host, os.environ)
     server = replace(
         config.server, tls_certificate=str(made.certificate), tls_key=str(made.key)
@@ -132,7 +137,10 @@ def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]
 
 def run_serve(options: argparse.Namespace) -> int:
     """`unbuffered serve`"""
-    process.set_up_logging()
+    from proxy.config.worker_count import number_of_workers
+    from proxy.process import process
+
+    console.set_up_logging()
     config, made = serving(options)
     if options.route and options.watch:
         raise ConfigError(
@@ -141,7 +149,7 @@ def run_serve(options: argparse.Namespace) -> int:
 
     def ready(port: int) -> None:
         if made is not None:
-            process.say(made.told(port))
+            console.say(made.told(port))
 
     read = None if options.route else lambda: serving(options)[0]
     watch = (options.config or Path(DEFAULT_CONFIG)) if options.watch else None
@@ -149,6 +157,6 @@ def run_serve(options: argparse.Namespace) -> int:
         from proxy.process.workers.supervisor import supervise  # not for every system
 
         return supervise(config, ready, read, watch)
-    return process.run(
+    return console.run(
         process.serve(config, lambda server: ready(server.port), read=read, watch=watch)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import PackageNotFoundError, version
+import sys
 
 from proxy import __version__
 from proxy.config.model import Config
@@ -31,7 +31,5 @@ def state(config: Config, started: float, workers: int) -> dict[str, object]:
 def loop_name() -> str:
     """The event loop and its version."""
     name = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    try:
-        return f"{name} {version(name)}" if name != "asyncio" else name
-    except PackageNotFoundError:
-        return name
+    number = getattr(sys.modules.get(name), "__version__", "")
+    return f"{name} {number}".strip()

@@ -1,21 +1,17 @@
 """One process: its event loop, its signals, its banner, its logs.
 
 Takes a configuration that is already checked and serves it until a signal
-says stop. Exit codes are for `cli` to return: 0, all ended as it should; 1, it
-could not run; 2, a wrong configuration or wrong arguments; 3, exchanges were
-cut at the end; 128 and the signal's number, a second signal cut it short.
+says stop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,57 +21,33 @@ from proxy.config.effective import route_table
 from proxy.config.model import Config
 from proxy.errors import ConfigError, concerning
 from proxy.exchange import forward
-from proxy.line_writer import WRITERS, finish, line_writer
+from proxy.line_writer import line_writer
 from proxy.observe.access_log import AccessLog
+from proxy.process.console import (
+    BY_SIGNAL,
+    CUT,
+    FAILED,
+    OK,
+    event_loop,
+    print_error,
+    say,
+)
 from proxy.process.reload import Reloader, faults_of, listening
 from proxy.process.signals import Signals
 from proxy.quantities import counted
 from proxy.server.server import Observer, Server
+from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
 
 log = logging.getLogger("unbuffered")
 
 Hurry = TypeVar("Hurry")
 
-OK, FAILED, USAGE, CUT = 0, 1, 2, 3
-BY_SIGNAL = 128  # and its number, as a shell has it
-FLUSH_SECONDS = 1.0  # at the end, for a log to be written
-
-
-def event_loop() -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The fastest loop there is, and its name: uvloop except on Windows."""
-    try:
-        import uvloop
-    except ImportError:
-        return "asyncio", asyncio.new_event_loop
-    return f"uvloop {version('uvloop')}", uvloop.new_event_loop
-
 
 def form() -> str:
     """In which form the way of a request is run (docs/deploying.md)."""
     file = forward.__file__ or ""
     return "" if file.endswith((".py", ".pyc")) else ", compiled"
-
-
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine on that loop and return its exit code."""
-    _, factory = event_loop()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
-
-
-def set_up_logging(who: str = "") -> None:
-    """Events go to standard error, one line each; the access log to output.
-
-    `who` tells of which process a line is, where there are several.
-    """
-    handler = logging.StreamHandler(line_writer(sys.stderr, "events", "this log"))
-    handler.setFormatter(
-        logging.Formatter(
-            f"%(asctime)s %(levelname)s {who}%(message)s", "%Y-%m-%dT%H:%M:%S%z"
-        )
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def banner(config: Config, port: int, workers: int = 1) -> str:
@@ -116,6 +88,7 @@ async def serve(
     """
     signals = Signals()
     raise_limit()
+    prepare_for(config.routes.values())
     server = Server(config, observers=observers(config))
     reloader = None
     if read is not None:
@@ -216,23 +189,3 @@ async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
             pass
         except Exception:  # the end goes on all the same
             log.exception("internal error in a background task")
-
-
-def print_error(message: str) -> None:
-    """One clear line on standard error."""
-    say(f"unbuffered: {message}")
-
-
-def say(text: str) -> None:
-    """Tell the person who started it; a terminal that is gone stops nothing."""
-    writer = WRITERS.get("events")
-    if writer is not None:
-        writer.write(f"{text}\n")
-        return
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
-
-
-def finish_output(seconds: float = FLUSH_SECONDS) -> None:
-    """Have what was logged written; what nobody reads is waited for no longer."""
-    finish(seconds)

@@ -15,11 +15,12 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
+from proxy.config.route import Route
 from proxy.config.target import Target
 from proxy.errors import (
     DescriptorsExhausted,
@@ -28,7 +29,7 @@ from proxy.errors import (
     UpstreamUnreachable,
 )
 from proxy.transport.fd_limit import EXHAUSTED, limit
-from proxy.transport.resolver import Resolver
+from proxy.transport.resolver import Resolver, prepare
 from proxy.transport.upstream_tls import handshake_failed
 
 Made = TypeVar("Made", bound=asyncio.Protocol)
@@ -165,6 +166,14 @@ def fixed_addresses(host: str, port: int) -> list[AddrInfoType]:
         return [(family, *TCP, (address, port)) for family, address in LOOPBACK]
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     return [(family, *TCP, (host, port))]
+
+
+def prepare_for(routes: Iterable[Route]) -> None:
+    """Do now what the first look-up of a name would wait for, if there are names."""
+    for route in routes:
+        for target in route.targets:
+            if not target.socket_path and not fixed_addresses(target.host, 0):
+                prepare()
 
 
 def is_localhost(host: str) -> bool:

@@ -13,7 +13,7 @@ import resource
 import sys
 
 from proxy.config.load import from_routes
-from proxy.process.process import set_up_logging
+from proxy.process.console import set_up_logging
 from proxy.server.server import Server
 
 

@@ -9,14 +9,8 @@ from __future__ import annotations
 import logging
 import os
 
-from proxy.process.process import (
-    CUT,
-    FAILED,
-    OK,
-    print_error,
-    say_draining,
-    say_ended,
-)
+from proxy.process.console import CUT, FAILED, OK, print_error
+from proxy.process.process import say_draining, say_ended
 from proxy.process.workers.channel import Cut, Stop
 from proxy.process.workers.worker_process import WorkerProcess
 from proxy.process.workers.worker_reload import Workers

@@ -21,7 +21,8 @@ from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError
-from proxy.process.process import FAILED, banner, print_error, say
+from proxy.process.console import FAILED, print_error, say
+from proxy.process.process import banner
 from proxy.process.reload import faults_of, listening
 from proxy.process.signals import SignalSocket
 from proxy.process.workers.channel import (
@@ -40,6 +41,7 @@ from proxy.process.workers.worker_process import WorkerProcess
 from proxy.process.workers.worker_reload import WorkerReload
 from proxy.server.listener import TLS, tls_options
 from proxy.timeline import monotonic
+from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
 
 log = logging.getLogger("unbuffered")
@@ -62,6 +64,7 @@ def supervise(
     configuration anew, at SIGHUP and when `watch` changes.
     """
     raise_limit()
+    prepare_for(config.routes.values())
     number = number_of_workers(config.server.workers)
     try:
         tls = tls_options(config.server)

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.config.model import Config
-from proxy.process.process import CUT, FAILED, OK, drain, observers
+from proxy.process.console import CUT, FAILED, OK
+from proxy.process.process import drain, observers
 from proxy.process.reload import apply, faults_of, listening
 from proxy.process.workers.channel import (
     Arrival,

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from proxy.line_writer import settle
-from proxy.process.process import FAILED, finish_output, run, set_up_logging
+from proxy.process.console import FAILED, finish_output, run, set_up_logging
 from proxy.process.workers.channel import Channel, Message, channels
 from proxy.process.workers.worker import Assignment, Worker
 from proxy.timeline import monotonic

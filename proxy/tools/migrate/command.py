@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
+from typing import TypeAlias
 
 from proxy.tools.importers.draft import ImportedFile, Unreadable
 from proxy.tools.importers.evaluation import INSTALL
@@ -30,6 +31,7 @@ CONFIG = "config.toml"
 STDOUT = "-"
 
 Say = Callable[[str], None]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class ImportRefused(Exception):
@@ -56,10 +58,8 @@ examples:
 """
 
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], say: Say
-) -> None:
-    """Add both commands to a command line; `say` tells a person something."""
+def add_import(commands: Commands, say: Say) -> None:
+    """Add `import` to a command line; `say` tells a person something."""
     moving = commands.add_parser(
         "import",
         help="convert a dev server or nginx configuration to config.toml",
@@ -76,6 +76,9 @@ def add_commands(
     add_output(moving, f"output file (default ./{CONFIG}; - prints to standard output)")
     moving.set_defaults(run=lambda options: run(import_, options, say))
 
+
+def add_init(commands: Commands, say: Say) -> None:
+    """Add `init` to a command line; `say` tells a person something."""
     begin = commands.add_parser(
         "init",
         help="create a config.toml for the project in this folder",

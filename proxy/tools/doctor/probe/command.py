@@ -39,13 +39,8 @@ EXAMPLES = """examples:
 exit status: 0 it streams, 1 it is held or cut, 2 it could not be measured"""
 
 
-def add_commands(commands: Any, run: Run) -> None:
-    """Add `doctor` and `origin` to the command line."""
-    add_doctor(commands, run)
-    add_origin(commands, run)
-
-
 def add_doctor(commands: Any, run: Run) -> None:
+    """Add `doctor` to a command line."""
     doctor = commands.add_parser(
         "doctor",
         help="find out whether a stream is buffered, where, and how to fix it",
@@ -92,6 +87,7 @@ def add_doctor(commands: Any, run: Run) -> None:
 
 
 def add_origin(commands: Any, run: Run) -> None:
+    """Add `origin` to a command line."""
     origin = commands.add_parser(
         "origin",
         help="run a test server: streams with known timing",
