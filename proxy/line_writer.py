@@ -4,6 +4,10 @@ A pipe that nobody reads, a terminal that was stopped and a slow disk block who
 writes to them, and an event loop that blocks serves nobody. So a line goes into a
 bounded queue, and a thread writes what is there. What has no room is dropped,
 counted and told. Lines come out whole and in their order.
+
+To wake a thread costs more than to make a line. So it is woken for the first line
+after a silence only; while lines keep coming it looks for them every few
+milliseconds.
 """
 
 from __future__ import annotations
@@ -14,12 +18,13 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 from typing import Protocol, TextIO
 
 LIMIT = 4 * 1024 * 1024  # characters that may wait: 25,000 lines of an access log
 BATCH = 256 * 1024  # characters at once; for each batch the thread may wait 5 ms
+PAUSE_SECONDS = 0.005  # between two batches: so long may a line wait behind others
 RETRY_SECONDS = 0.5  # after a fault that may pass: a full disk
 GONE = (errno.EPIPE, errno.EBADF)  # nobody will ever read it
 
@@ -63,7 +68,10 @@ class LineWriter:
         self.failing = False
         self.put = self.taken = 0  # characters
         self.accepted = self.written = 0  # lines, or several that came at once
-        self.queue: SimpleQueue[str | None] = SimpleQueue()
+        self.lines: list[str] = []  # that nobody has taken yet
+        self.bell: SimpleQueue[None] = SimpleQueue()  # wakes the thread
+        self.asleep = False  # until it is rung; else the thread looks by itself
+        self.ending = False  # once all is written
         # Not a simple lock: a collector of garbage may log in the middle of a write.
         self.lock = threading.RLock()
         self.thread: threading.Thread | None = None
@@ -79,12 +87,19 @@ class LineWriter:
             if self.gone or self.full or (waiting and waiting > self.limit):
                 self.drop(text)
                 return len(text)
-            self.put += len(text)
-            self.accepted += 1
-            self.queue.put(text)
+            self.add(text)
             if self.thread is None:
                 self.begin()
+            elif self.asleep:
+                self.asleep = False
+                self.bell.put(None)
         return len(text)
+
+    def add(self, text: str) -> None:
+        """Take a line in."""
+        self.put += len(text)
+        self.accepted += 1
+        self.lines.append(text)
 
     def flush(self) -> None:
         """Lines are on their way as soon as they are here."""
@@ -110,9 +125,7 @@ class LineWriter:
         if self.tell is not None:
             self.tell(told)
         else:
-            self.queue.put(told + "\n")
-            self.put += len(told) + 1
-            self.accepted += 1
+            self.add(told + "\n")
 
     def begin(self) -> None:
         """Start the thread; where none can be had now, the next line tries again."""
@@ -130,7 +143,8 @@ class LineWriter:
         if thread is None or self.pid != os.getpid():
             return True
         with self.lock:
-            self.queue.put(None)
+            self.ending = True
+            self.bell.put(None)
         thread.join(seconds)
         return not thread.is_alive()
 
@@ -144,24 +158,20 @@ class LineWriter:
     def run(self) -> None:
         """Write what there is, in batches, until told to end."""
         while True:
-            text = self.queue.get()
-            batch = []
-            size = 0
-            while text is not None:
-                batch.append(text)
-                size += len(text)
-                if size >= BATCH or self.queue.empty():
-                    break
-                text = self.queue.get()
-            if batch and not self.gone:
-                self.write_out("".join(batch))
-            self.taken += size
-            self.written += len(batch)
-            if text is None:
-                with self.lock:
-                    if self.queue.empty():
-                        self.thread = None
-                        return
+            with self.lock:
+                self.asleep = not self.lines  # first: a line may come in between
+                lines, self.lines = self.lines, []
+                if not lines and self.ending:
+                    self.ending, self.thread = False, None
+                    return
+            for batch in batches(lines):
+                if not self.gone:
+                    self.write_out("".join(batch))
+                self.taken += sum(map(len, batch))
+                self.written += len(batch)
+            if not self.ending:
+                with contextlib.suppress(Empty):
+                    self.bell.get(timeout=PAUSE_SECONDS if lines else None)
 
     def write_out(self, text: str) -> None:
         """Write all of it, however long that takes."""
@@ -196,6 +206,20 @@ class LineWriter:
         if not self.failing and self.tell is not None:
             self.tell(f"{self.name} cannot be written: {error.strerror}; retrying")
         self.failing = True
+
+
+def batches(lines: list[str]) -> Iterator[list[str]]:
+    """The same lines, up to so many characters at once."""
+    batch: list[str] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 WRITERS: dict[str, LineWriter] = {}  # of this process, by what is written

@@ -226,3 +226,14 @@ def test_lines_of_several_threads_stay_whole(pipe: Pipe) -> None:
     assert all(re.fullmatch(r"[abc] \d+", line) for line in lines[:-1])
     assert len(lines) == 601
     ended(writer)
+
+
+def test_lines_that_come_while_the_thread_works_wake_nobody(pipe: Pipe) -> None:
+    """A wake-up costs more than a line does."""
+    writer = LineWriter(pipe.writing, "the log")
+    pipe.fill()
+    for number in range(100):
+        writer.write(f"{number}\n")
+    assert writer.bell.qsize() == 0
+    assert pipe.read_to(b"\n99\n") == "".join(f"{number}\n" for number in range(100))
+    ended(writer)
