@@ -122,13 +122,21 @@ class Timeline:
         "version",
     )
 
-    def __init__(self, started: float, client: bytes) -> None:
+    def __init__(
+        self,
+        started: float,
+        client: bytes,
+        method: bytes = b"",
+        target: bytes = b"",
+        version: str = "1.1",
+    ) -> None:
         self.client = client
         self.call = CallTimeline(started)
         self.route: str | None = None
-        self.method = b""
-        self.target = b""
-        self.version = "1.1"
+        # The request line; without one, what came was no request.
+        self.method = method
+        self.target = target
+        self.version = version  # of HTTP
         self.status = 0  # as sent to the client; 0: nothing was sent
         self.number = 0  # given by the inspector to what it shows
         self.stream = False  # as the delivery decision has it, or a tunnel
@@ -160,15 +168,10 @@ class Timeline:
             self.longest_hold = max(self.longest_hold, now - self.held_since)
             self.held_since = None
 
-    def request(self, method: bytes, target: bytes, version: str) -> None:
-        """Note the request line; `version` is that of HTTP, as in `1.1`."""
-        self.method = method
-        self.target = target
-        self.version = version
-
     def end(self, now: float, ending: Ending, error: ProxyError | None) -> None:
         """Close the account; a hold that is still open counts up to now."""
-        self.hold_ends(now)
+        if self.held_since is not None:
+            self.hold_ends(now)
         self.ended = now
         self.ending = ending
         self.error = error

@@ -155,9 +155,8 @@ def test_json_is_json_in_any_encoding(name: str, streams: Streams) -> None:
 
 
 def test_json_of_the_access_log_is_json_in_any_encoding(streams: Streams) -> None:
-    timeline = Timeline(0.0, b"192.0.2.7")
+    timeline = Timeline(0.0, b"192.0.2.7", b"GET", b"/", "1.1")
     timeline.route = "/µ→😀"
-    timeline.request(b"GET", b"/", "1.1")
     timeline.end(1.0, Ending.COMPLETE, None)
     AccessLog(streams[0], "json").ended(timeline)
     assert json.loads(written(streams))["route"] == "/µ→😀"

@@ -88,15 +88,14 @@ class Exchange:
         self.head = head
         self.phase = ROUTING
         self.phase_began = started = compiled.clock()
-        self.timeline = Timeline(started, client.address)
-        self.timeline.request(head.method, head.target, head.version)
+        self.timeline = Timeline(
+            started, client.address, head.method, head.target, head.version
+        )
         self.route: CompiledRoute | None = None
         self.source: ResponseSource | None = None
         self.request_plan: RequestPlan | None = None  # as it was sent
         self.response_head: ResponseHead | None = None
-        self.response_plan: ResponsePlan | None = (
-            None  # of the response, as it was sent
-        )
+        self.response_plan: ResponsePlan | None = None  # as it was sent
         self.event_stream = False  # it is one, and where it ends is ours to say
         self.boundary: BoundarySlot | None = (
             None  # where its events end, if that counts
@@ -123,19 +122,17 @@ class Exchange:
         self.client.send_plan(plan)
         self.timeline.status = plan.status
 
-    def carry(
-        self, request: Pipeline | None = None, response: Pipeline | None = None
-    ) -> None:
-        """A direction begins. What looks at the exchange looks at it too."""
-        capture = self.capture
-        if request is not None:
-            self.request_pipeline = request
-            if capture is not None:
-                capture.attach(request, "request")
-        if response is not None:
-            self.response_pipeline = response
-            if capture is not None:
-                capture.attach(response, "response")
+    def carry_request(self, pipeline: Pipeline) -> None:
+        """The request body begins; what looks at the exchange looks at it too."""
+        self.request_pipeline = pipeline
+        if self.capture is not None:
+            self.capture.attach(pipeline, "request")
+
+    def carry_response(self, pipeline: Pipeline) -> None:
+        """The response body begins; what looks at the exchange looks at it too."""
+        self.response_pipeline = pipeline
+        if self.capture is not None:
+            self.capture.attach(pipeline, "response")
 
     # -- the ends
 

@@ -38,7 +38,7 @@ from proxy.http1.framing import Body, LengthBody, response_body
 from proxy.http1.grammar import shown
 from proxy.http1.head import ResponseHead
 from proxy.http1.persistence import stays_in_step
-from proxy.policy.delivery import Delivery, decide
+from proxy.policy.delivery import Delivery
 from proxy.policy.error_response import plan_options
 from proxy.policy.forwarded import public_address
 from proxy.policy.loop_detection import check_loop
@@ -179,7 +179,8 @@ class Forward:
         limits = route.route
         client.limit_buffer(limits.max_buffer_bytes)
         if body.complete:
-            client.resume_reading()  # only then is it noticed that a client leaves
+            if client.paused:  # a client is noticed to leave only while it is read
+                client.resume_reading()
             return
         if limits.max_body_bytes and not isinstance(body, LengthBody):
             relay: RequestRelay = MeasuredRequestRelay(
@@ -187,7 +188,7 @@ class Forward:
             )
         else:
             relay = RequestRelay(client, connection, self.body_sent, timeline)
-        exchange.carry(request=relay)
+        exchange.carry_request(relay)
         client.read_body(relay)
 
     def body_sent(self, error: ProxyError | None) -> None:
@@ -229,7 +230,7 @@ class Forward:
         except MalformedResponse as error:
             exchange.fail(error)
             return
-        delivery = decide(head, body, route.route.decode)
+        delivery = connection.planner.decide(head, body, route)
         self.deliver(route, head, body, delivery, connection)
 
     # 5. Head to the client, relay on.
@@ -255,23 +256,20 @@ class Forward:
             head, body, delivery, route, client.terms, http_date
         )
         exchange.respond(plan)
+        relay: ResponseRelay
         if delivery.codings:
             decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
-            relay: ResponseRelay = DecodingRelay(
+            relay = DecodingRelay(
                 connection, client, self.relayed, timeline, clock, decoder
             )
+        elif isinstance(body, ChunkedBody) and (sink := client.chunk_sink) is not None:
+            relay = ChunkRelay(connection, sink, self.relayed, timeline, clock, body)
         else:
-            sink = client.chunk_sink
-            if sink is not None and isinstance(body, ChunkedBody):
-                relay = ChunkRelay(
-                    connection, sink, self.relayed, timeline, clock, body
-                )
-            else:
-                relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
-            if plan.framing is STREAM and takes_trailers(exchange.head):
-                relay.trailers = route.response_rules.trailers
+            relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
+        if plan.framing is STREAM and takes_trailers(exchange.head):
+            relay.trailers = route.response_rules.trailers
         exchange.event_stream = delivery.events and plan.framing is not LENGTH
-        exchange.carry(response=relay)
+        exchange.carry_response(relay)
         if client.draining or route.route.on_upstream_failure == "event":
             exchange.watch_events(at_beginning=True)
         connection.read_body(body, relay, keep_alive=stays_in_step(head))
@@ -301,7 +299,8 @@ class Forward:
         exchange.respond(plan_switch(head, call.route))
         client.flush_head()
         tunnel = Tunnel(client, connection, self.relayed, exchange.timeline, clock)
-        exchange.carry(request=tunnel.to_upstream, response=tunnel.to_client)
+        exchange.carry_request(tunnel.to_upstream)
+        exchange.carry_response(tunnel.to_client)
         connection.become_tunnel(tunnel.to_client)
         client.become_tunnel(tunnel.to_upstream)
 

@@ -122,7 +122,9 @@ class UpstreamCall:
     def pick_target(self, upstreams: Sequence[Upstream]) -> None:
         """Ask one of the targets."""
         private, upstream = self.client.private, None
-        if private is not None:
+        if len(upstreams) == 1:
+            upstream = upstreams[0]
+        elif private is not None:
             upstream = private.among(upstreams)
         if upstream is None:
             upstream = self.route.pick_target(upstreams, self.clock())
@@ -251,7 +253,7 @@ class UpstreamCall:
         if may_bind(head) and binds_response(head):
             self.bind(connection)
         account.head_received = account.silent_since = self.clock()
-        account.content_type = head.get(b"content-type")
+        account.content_type = head.index.get(b"content-type")
         self.dial = None
         self.owner.response(self, head, connection)
 

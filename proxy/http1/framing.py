@@ -44,11 +44,12 @@ class LengthBody:
         if size < self.remaining:
             self.remaining -= size
             return data
-        payload = data[: self.remaining]
-        self.excess = data[self.remaining :]
+        if size > self.remaining:
+            self.excess = data[self.remaining :]
+            data = data[: self.remaining]
         self.remaining = 0
         self.complete = True
-        return payload
+        return data
 
     def end(self) -> str | None:
         """The sender closed: say what is missing, None if nothing is."""

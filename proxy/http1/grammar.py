@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import IPv6Address
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -34,24 +34,33 @@ MAX_PORT = 65535
 END_OF_HEAD = b"\r\n\r\n"
 
 
-class Judged(dict[bytes, bool]):
+T = TypeVar("T")
+
+
+class Remembered(dict[bytes, T], Generic[T]):
     """What was found of a field's name, or of a host. They repeat all the time.
 
     Bounded, since peers choose them: beyond the first thousand, and of long
-    ones, each is judged anew.
+    ones, each is looked at anew.
     """
 
-    __slots__ = ("judge",)
+    __slots__ = ("find",)
 
-    def __init__(self, judge: Callable[[bytes], bool]) -> None:
+    def __init__(self, find: Callable[[bytes], T]) -> None:
         super().__init__()
-        self.judge = judge
+        self.find = find
 
-    def __missing__(self, value: bytes) -> bool:
-        verdict = self.judge(value)
+    def __missing__(self, value: bytes) -> T:
+        found = self.find(value)
         if len(value) <= 64 and len(self) < 1000:
-            self[value] = verdict
-        return verdict
+            self[value] = found
+        return found
+
+
+# The name of a field, and the same in lower case. Thousands of open streams have the
+# same names: each stands in memory once.
+NAMES = Remembered(bytes)
+LOWER_NAMES = Remembered(bytes.lower)
 
 
 def is_authority(value: bytes) -> bool:
@@ -75,7 +84,7 @@ def is_host_and_port(value: bytes) -> bool:
     return True
 
 
-AUTHORITIES = Judged(is_host_and_port)
+AUTHORITIES = Remembered(is_host_and_port)
 
 
 def stray_byte(data: bytes | bytearray, start: int = 0) -> str | None:
@@ -97,7 +106,7 @@ def parse_fields(section: bytes) -> Fields:
     lines = FIELD_LINES.findall(section)
     if lines and lines[-1][2]:
         raise ValueError(field_fault(section))
-    return [(name, value.rstrip(b" \t")) for name, value, _ in lines]
+    return [(NAMES[name], value.rstrip(b" \t")) for name, value, _ in lines]
 
 
 def field_fault(section: bytes) -> str:

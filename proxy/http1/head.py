@@ -14,7 +14,14 @@ from __future__ import annotations
 import re
 
 from proxy.errors import MalformedRequest, MalformedResponse, VersionNotSupported
-from proxy.http1.grammar import TOKEN, Fields, parse_fields, shown, stray_byte
+from proxy.http1.grammar import (
+    LOWER_NAMES,
+    TOKEN,
+    Fields,
+    parse_fields,
+    shown,
+    stray_byte,
+)
 
 # The target is any run of visible bytes: what it means is the upstream's
 # business, byte for byte. `#` never appears in a request (RFC 9112 §3.2).
@@ -25,6 +32,10 @@ STATUS_LINE = re.compile(
     rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?\r\n"
 )
 VERSIONS = tuple(f"1.{minor}" for minor in range(10))
+# A head up to this size is remembered for the next one of its connection, which is
+# often the same: parsed, planned and written it takes three times its size, for as
+# long as the connection is open.
+REMEMBERED_BYTES = 4096
 TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 §5.1: how every connection by TLS begins
 
 
@@ -33,14 +44,13 @@ class Head:
 
     __slots__ = ("fields", "index", "minor")
 
-    def __init__(self, minor: int, fields: Fields) -> None:
+    def __init__(
+        self, minor: int, fields: Fields, index: dict[bytes, bytes] | None = None
+    ) -> None:
         self.minor = minor
         self.fields = fields
         # Repeated fields joined as RFC 9110 §5.3 allows, keyed in lower case.
-        index = {name.lower(): value for name, value in fields}
-        if len(index) != len(fields):
-            index = joined(fields)
-        self.index = index
+        self.index = index_of(fields) if index is None else index
 
     @property
     def version(self) -> str:
@@ -78,18 +88,18 @@ class RequestHead(Head):
         minor: int,
         fields: Fields,
         section: bytes = b"",
+        index: dict[bytes, bytes] | None = None,
     ) -> None:
-        super().__init__(minor, fields)
+        super().__init__(minor, fields, index)
         self.method = method
         self.target = target
         self.section = section
 
     def again(self, method: bytes, target: bytes) -> RequestHead:
         """A head with the same fields, byte for byte."""
-        head = RequestHead(method, target, self.minor, [], self.section)
-        head.fields = self.fields
-        head.index = self.index
-        return head
+        return RequestHead(
+            method, target, self.minor, self.fields, self.section, self.index
+        )
 
 
 class ResponseHead(Head):
@@ -115,11 +125,14 @@ class ResponseHead(Head):
         self.data = data
 
 
-def joined(fields: Fields) -> dict[bytes, bytes]:
+def index_of(fields: Fields) -> dict[bytes, bytes]:
     """The combined value of each field, keyed in lower case."""
+    index = {LOWER_NAMES[name]: value for name, value in fields}
+    if len(index) == len(fields):
+        return index
     values: dict[bytes, list[bytes]] = {}
     for name, value in fields:
-        values.setdefault(name.lower(), []).append(value)
+        values.setdefault(LOWER_NAMES[name], []).append(value)
     return {key: b", ".join(each) for key, each in values.items()}
 
 
@@ -203,18 +216,12 @@ def request_line_fault(data: bytes | bytearray) -> str:
     return f"invalid version {shown(version)}"
 
 
-def parse_response_head(
-    data: bytes, before: ResponseHead | None = None
-) -> ResponseHead:
+def parse_response_head(data: bytes) -> ResponseHead:
     """Read a whole response head, its last empty line included (RFC 9112 §4).
-
-    `before` is the head that the same upstream sent before it.
 
     Raises:
         MalformedResponse: says what is wrong.
     """
-    if before is not None and data == before.data:
-        return before
     line = STATUS_LINE.match(data)
     if line is None:
         first, _, _ = data.partition(b"\r\n")

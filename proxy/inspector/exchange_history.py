@@ -44,17 +44,22 @@ class ExchangeHistory:
 
     def ended(self, timeline: Timeline) -> None:
         """An exchange is over."""
-        self.recent.append(timeline)
-        if len(self.recent) > MOST_RECENT:
-            gone = self.recent.popleft()
-            if self.budget.recordings:
-                self.budget.forget(gone)
+        recent, with_heads = self.recent, self.with_heads
+        recent.append(timeline)
+        gone = recent.popleft() if len(recent) > MOST_RECENT else None
+        if self.budget.recordings:
+            self.keep_recordings(timeline, gone)
+        with_heads.append(timeline)
+        if len(with_heads) > WITH_HEADS:
+            with_heads.popleft().heads = None
+
+    def keep_recordings(self, timeline: Timeline, gone: Timeline | None) -> None:
+        """Of one that is over and was captured: keep its heads, too."""
+        if gone is not None:
+            self.budget.forget(gone)
         recording = self.budget.recordings.get(timeline)
         if recording is not None and size_of(timeline.heads) <= MOST_HEADS:
             recording.heads = timeline.heads
-        self.with_heads.append(timeline)
-        if len(self.with_heads) > WITH_HEADS:
-            self.with_heads.popleft().heads = None
 
     # -- what is
 

@@ -89,24 +89,23 @@ class Series:
 
     def ended(self, timeline: Timeline) -> None:
         """Count one exchange."""
+        call = timeline.call
         key = (timeline.ending.value, timeline.status // 100)
         self.endings[key] = self.endings.get(key, 0) + 1
         self.sent += timeline.bytes_sent
         self.received += timeline.bytes_received
-        self.pieces += timeline.call.pieces
-        self.retries += timeline.call.retries
+        self.retries += call.retries
         first = timeline.first_byte_seconds
         if first is not None:
             self.first_byte.observe(first)
-        if timeline.call.pieces > 1:
-            self.gap.observe(timeline.call.longest_gap)
-        if timeline.call.pieces:
+        if call.pieces:
+            self.pieces += call.pieces
             self.hold.observe(timeline.longest_hold)
+            if call.pieces > 1:
+                self.gap.observe(call.longest_gap)
         self.duration.observe(timeline.duration)
-        if timeline.call.coded:
-            self.decoded[timeline.call.coded] = (
-                self.decoded.get(timeline.call.coded, 0) + 1
-            )
+        if call.coded:
+            self.decoded[call.coded] = self.decoded.get(call.coded, 0) + 1
 
 
 class Metrics:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proxy.config.route import AcceptEncoding, FieldRules
-from proxy.http1.grammar import Fields, Judged
+from proxy.http1.grammar import Fields, Remembered
 from proxy.http1.head import VERSIONS, Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
 
@@ -79,7 +79,7 @@ def connection_names(head: Head) -> set[bytes]:
 
 
 # A length that is meant for us as well: the next hop's framing is our own.
-GOES_ON = Judged(lambda name: name.lower() not in HOP_BY_HOP | {b"content-length"})
+GOES_ON = Remembered(lambda name: name.lower() not in HOP_BY_HOP | {b"content-length"})
 
 
 def strip_hop_by_hop(head: Head) -> Fields:
@@ -158,9 +158,9 @@ def is_passed(name: bytes) -> bool:
     return key not in NEVER_PASSED and not key.startswith(b"x-forwarded-")
 
 
-PASSED = Judged(is_passed)
+PASSED = Remembered(is_passed)
 # For accept_encoding = "client": a signature of the client's may cover it.
-PASSED_SIGNED = Judged(
+PASSED_SIGNED = Remembered(
     lambda name: name.lower() == b"accept-encoding" or is_passed(name)
 )
 

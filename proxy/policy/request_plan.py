@@ -14,7 +14,7 @@ from proxy.config.target import Target
 from proxy.errors import MalformedRequest
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields, parse_fields, shown
-from proxy.http1.head import RequestHead
+from proxy.http1.head import REMEMBERED_BYTES, RequestHead
 from proxy.http1.head_text import CHUNKED, head_bytes
 from proxy.policy.forwarded import public_address
 from proxy.policy.header_fields import Rules, request_fields
@@ -30,9 +30,6 @@ TAKES_TRAILERS: Fields = [(b"TE", b"trailers"), (b"Connection", b"TE")]
 COUNTED = frozenset({b"OPTIONS", b"TRACE"})
 HOPS = re.compile(rb"\d++")
 MOST_HOPS = 1000  # what is allowed beyond that is sent on as this
-# A field section up to this size is remembered for the next request, which often
-# has the same: planned and written it takes three times its size.
-REMEMBERED_BYTES = 4096
 
 
 class RouteRules(Protocol):
@@ -124,13 +121,9 @@ class RequestPlanner:
         `authority` is what was asked for; `trusted`: what the client says of the hops
         before it counts; `upgrade`: it may switch to another protocol.
         """
-        method, section = head.method, self.section
-        special = b"destination" in head.index or (
-            b"max-forwards" in head.index and method in COUNTED
-        )
+        section = self.section
         if (
-            special
-            or head.fields is not self.known_fields
+            head.fields is not self.known_fields
             or route is not self.route
             or target is not self.target
             or trusted is not self.trusted
@@ -151,6 +144,8 @@ class RequestPlanner:
                     upgrade=upgrade,
                 ),
             )
+            # Destination is judged by its route, Max-Forwards by the method.
+            special = b"destination" in head.index or b"max-forwards" in head.index
             if special or len(section) > REMEMBERED_BYTES:
                 self.known_fields, self.section = None, b""
             else:
@@ -158,7 +153,7 @@ class RequestPlanner:
                 self.trusted, self.upgrade = trusted, upgrade
                 self.authority, self.section = authority, section
         path = upstream_path(target.path, route.path_rules, path)
-        return RequestPlan(method, path, section)
+        return RequestPlan(head.method, path, section)
 
 
 def takes_trailers(head: RequestHead) -> bool:

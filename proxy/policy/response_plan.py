@@ -12,12 +12,12 @@ from enum import Enum
 from typing import NamedTuple
 
 from proxy.http1.framing import Body, LengthBody
-from proxy.http1.grammar import Fields
-from proxy.http1.head import ResponseHead
+from proxy.http1.grammar import Fields, parse_fields
+from proxy.http1.head import REMEMBERED_BYTES, ResponseHead
 from proxy.http1.head_text import CHUNKED, head_bytes
-from proxy.policy.delivery import Delivery, adjust_fields
+from proxy.policy.delivery import Delivery, adjust_fields, decide
 from proxy.policy.header_fields import strip_hop_by_hop, via
-from proxy.policy.request_plan import REMEMBERED_BYTES, RouteRules
+from proxy.policy.request_plan import RouteRules
 from proxy.policy.upgrade import upgrade_fields
 
 
@@ -34,6 +34,11 @@ class Framing(Enum):
 LENGTH, STREAM, CLOSE, TUNNEL, INTERIM = Framing
 
 
+NOTHING: Fields = []
+ENDS: Fields = [(b"Connection", b"close")]
+STAYS: Fields = [(b"Connection", b"keep-alive")]
+
+
 class Terms(NamedTuple):
     """What the client's connection allows.
 
@@ -48,8 +53,8 @@ class Terms(NamedTuple):
     def options(self) -> Fields:
         """What is said of the connection itself (RFC 9112 §9.3)."""
         if not self.keep_alive:
-            return [(b"Connection", b"close")]
-        return [] if self.delimits else [(b"Connection", b"keep-alive")]
+            return ENDS
+        return NOTHING if self.delimits else STAYS
 
 
 ONCE = Terms(delimits=True, keep_alive=False)
@@ -64,18 +69,10 @@ class ResponsePlan:
     """One response, as it is sent.
 
     `fields` are those that every protocol has; `options` those that HTTP/1.1 adds
-    for this one connection.
+    for this one connection. Once it is written, its text is all that is kept of them.
     """
 
-    __slots__ = (
-        "fields",
-        "framing",
-        "keep_alive",
-        "options",
-        "reason",
-        "status",
-        "written",
-    )
+    __slots__ = ("content", "framing", "keep_alive", "options", "reason", "status")
 
     def __init__(
         self,
@@ -83,17 +80,16 @@ class ResponsePlan:
         reason: bytes,
         fields: Fields,
         framing: Framing,
-        options: Fields | None = None,
+        options: Fields = NOTHING,
         *,
         keep_alive: bool = True,
     ) -> None:
         self.status = status
         self.reason = reason
-        self.fields = fields
+        self.content: Fields | bytes = fields  # or the whole head
         self.framing = framing
-        self.options: Fields = options or []
+        self.options = options
         self.keep_alive = keep_alive
-        self.written = b""
 
     @property
     def line(self) -> bytes:
@@ -101,24 +97,36 @@ class ResponsePlan:
         return b"HTTP/1.1 %d %b" % (self.status, self.reason)
 
     @property
+    def fields(self) -> Fields:
+        """The fields that every protocol has."""
+        fields = self.all_fields
+        own = len(self.options) + (self.framing is STREAM)
+        return fields[: len(fields) - own]
+
+    @property
     def all_fields(self) -> Fields:
         """All fields of the response as HTTP/1.1 has them."""
+        content = self.content
+        if isinstance(content, bytes):
+            return parse_fields(content[len(self.line) + 2 : -2])
         if self.framing is STREAM:
-            return [*self.fields, CHUNKED, *self.options]
-        return [*self.fields, *self.options]
+            return [*content, CHUNKED, *self.options]
+        return [*content, *self.options]
 
     @property
     def text(self) -> bytes:
         """The head as HTTP/1.1 text, written once."""
-        if not self.written:
-            self.written = head_bytes(self.line, self.all_fields)
-        return self.written
+        content = self.content
+        if not isinstance(content, bytes):
+            self.content = content = head_bytes(self.line, self.all_fields)
+        return content
 
 
 class ResponsePlanner:
     """Makes the plans of one upstream connection's responses.
 
-    Remembers the last one: most upstreams answer with the same head again.
+    Remembers the last one: most upstreams answer with the same head again. The same
+    head, for the same route, has the same delivery; but for HEAD its body is another.
     """
 
     __slots__ = ("complete", "date", "delivery", "head", "plan", "route", "terms")
@@ -129,8 +137,20 @@ class ResponsePlanner:
         self.route: RouteRules | None = None
         self.terms = ONCE
         self.delivery: Delivery | None = None
-        self.complete = False
+        self.complete = False  # with the head, all of the body
         self.date: bytes | None = None
+
+    def decide(self, head: ResponseHead, body: Body, route: RouteRules) -> Delivery:
+        """The delivery of a final response, whose body is framed as `body`."""
+        delivery = self.delivery
+        if (
+            delivery is None
+            or head is not self.head
+            or route is not self.route
+            or body.complete is not self.complete
+        ):
+            delivery = decide(head, body, route.route.decode)
+        return delivery
 
     def final(
         self,
@@ -141,7 +161,7 @@ class ResponsePlanner:
         terms: Terms,
         date: Callable[[], bytes],
     ) -> ResponsePlan:
-        """The plan of a final response, whose body is framed as `body`.
+        """The plan of a final response, by the delivery that `decide` has found.
 
         `date` is asked only when the upstream sent no Date (RFC 9110 §6.6.1).
         """
@@ -149,12 +169,9 @@ class ResponsePlanner:
         plan = self.plan
         if (
             plan is None
-            or head is not self.head
+            or delivery is not self.delivery  # so it is of this head, body and route
             or terms is not self.terms
-            or route is not self.route
             or dated != self.date
-            or body.complete is not self.complete  # with the head, all of the body
-            or delivery != self.delivery
         ):
             plan = plan_response(head, body, delivery, route, terms, dated)
             if 0 < len(head.data) <= REMEMBERED_BYTES:

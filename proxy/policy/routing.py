@@ -54,7 +54,7 @@ class Router(Generic[T]):
         for prefix, route in self.table:
             if bare.startswith(prefix):
                 rest = bare[len(prefix) :]
-                if rest[:1] in (b"", b"/"):
+                if not rest or rest.startswith(b"/"):
                     check_path(bare, rest, "the prefix of the route")
                     return route
         raise NoRoute(

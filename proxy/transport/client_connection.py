@@ -20,7 +20,12 @@ from proxy.http1.framing import (
     request_body,
 )
 from proxy.http1.grammar import END_OF_HEAD
-from proxy.http1.head import RequestHead, check_incomplete_request, parse_request_head
+from proxy.http1.head import (
+    REMEMBERED_BYTES,
+    RequestHead,
+    check_incomplete_request,
+    parse_request_head,
+)
 from proxy.http1.persistence import wants_keep_alive
 from proxy.internal_errors import report
 from proxy.policy.request_plan import RequestPlanner
@@ -36,7 +41,6 @@ from proxy.transport.connection import (
     HEAD_SHARE,
     HEADS_A_TURN,
     HIGH_WATER,
-    KEPT_HEAD_BYTES,
     joined,
 )
 from proxy.transport.flow import ChunkedSink, Receiver
@@ -233,7 +237,7 @@ class ClientConnection(TimedConnection):
             if data in (b"", b"\r"):
                 return False
         try:
-            stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
+            stop = data.find(END_OF_HEAD, self.seen and max(self.seen - 3, 0))
             check_request_head(data, stop, self.limits)
             if stop < 0:
                 check_incomplete_request(data, self.seen)
@@ -246,11 +250,12 @@ class ClientConnection(TimedConnection):
             if isinstance(data, bytearray):
                 data = bytes(data)
             head = parse_request_head(data[: stop + 4], self.last_head)
-            check_target(head, self.limits)
+            if stop > self.limits.max_target_bytes:  # longer than a target may be
+                check_target(head, self.limits)
         except ProxyError as error:
             self.refuse(error)
             return False
-        self.last_head = head if stop <= KEPT_HEAD_BYTES else None
+        self.last_head = head if stop <= REMEMBERED_BYTES else None
         self.ahead = data[stop + 4 :]
         self.head_begun = False
         self.seen = 0
@@ -340,12 +345,12 @@ class ClientConnection(TimedConnection):
 
     def finish(self) -> None:
         """The response is complete: go on to the next request, or close."""
-        self.exchange = None
-        self.receiver = None
+        self.exchange = self.receiver = None
         if self.closed:
             return
         try:
-            self.flush_head()
+            if self.head:
+                self.flush_head()
             if not self.keep_alive or not self.request_complete:
                 self.close_after_response()
                 return

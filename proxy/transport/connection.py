@@ -42,9 +42,6 @@ FULL_READS = 4  # in a turn; 1 MB, below 1 ms. Each pause costs 20 µs
 # Pipelined heads that are read in one turn: one that is answered at once costs 100 µs.
 HEADS_A_TURN = 16
 HEAD_SHARE = 4096  # bytes; a head counts once more for each time it has so many
-# A head up to this size is kept for the next one, which is often the same; parsed and
-# written anew it takes more than three times its size while the connection is idle.
-KEPT_HEAD_BYTES = 4096
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 

@@ -93,9 +93,10 @@ class Pipeline:
 
     def detach(self) -> None:
         """Feed the sink no longer; bytes already written still go out."""
-        if self.sink.feeder is self:
-            waits = self.first is not self.sink and self.sink.blocked
-            self.sink.feeder = Remainder(self) if waits else None
+        sink = self.sink
+        if sink.feeder is self:
+            waits = self.first is not sink and sink.blocked
+            sink.feeder = Remainder(self) if waits else None
 
     def sink_blocked(self) -> None:
         """More bytes wait for the peer than may."""

@@ -18,11 +18,11 @@ from proxy.errors import (
 )
 from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.grammar import END_OF_HEAD, stray_byte
-from proxy.http1.head import ResponseHead, parse_response_head
+from proxy.http1.head import REMEMBERED_BYTES, ResponseHead, parse_response_head
 from proxy.internal_errors import report
 from proxy.policy.response_plan import ResponsePlanner
 from proxy.policy.size_limits import check_response_head
-from proxy.transport.connection import KEPT_HEAD_BYTES, joined
+from proxy.transport.connection import joined
 from proxy.transport.flow import Receiver
 from proxy.transport.lenient_reading import (
     MAY_BE_TAKEN,
@@ -117,7 +117,9 @@ class UpstreamConnection(OutlastingSource):
         self.lenient = lenient
         # What it is of, the strict reader cannot tell.
         self.body_hint = STRICT_HINT if lenient is None else ""
-        self.max_head_bytes = max_head_bytes
+        if max_head_bytes != self.max_head_bytes:
+            self.max_head_bytes = max_head_bytes
+            self.last_head = None  # which was judged by another limit
         self.reusable = False
         self.informational = 0
 
@@ -180,27 +182,36 @@ class UpstreamConnection(OutlastingSource):
         """
         if self.lenient is not None:
             return self.read_lenient_head(self.lenient)
-        data = self.ahead
-        stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
-        check_response_head(data, stop, self.max_head_bytes)
-        if stop < 0:
-            if data and not b"HTTP/1.".startswith(data[:7]):
-                raise MalformedResponse("the upstream does not speak HTTP/1.1")
-            fault = stray_byte(data, max(self.seen - 1, 0))
-            if fault is not None:
-                raise MalformedResponse(f"malformed response head: {fault}")
-            self.seen = len(data)
-            self.ahead = data if isinstance(data, bytearray) else bytearray(data)
-            return None
+        data, last = self.ahead, self.last_head
+        if last is not None and data.startswith(last.data):  # the same again
+            head, stop = last, len(last.data) - len(END_OF_HEAD)
+        else:
+            stop = data.find(END_OF_HEAD, max(self.seen - 3, 0))
+            check_response_head(data, stop, self.max_head_bytes)
+            if stop < 0:
+                self.keep_begun(data)
+                return None
+            head = parse_response_head(bytes(data[: stop + 4]))
+            self.last_head = head if stop <= REMEMBERED_BYTES else None
         self.seen = 0
-        if isinstance(data, bytearray):
-            data = bytes(data)
-        head = parse_response_head(data[: stop + 4], self.last_head)
-        self.last_head = head if stop <= KEPT_HEAD_BYTES else None
-        self.ahead = data[stop + 4 :]
+        self.ahead = bytes(data[stop + 4 :])
         if head.status < 200:
             self.informational += 1
         return head
+
+    def keep_begun(self, data: bytes | bytearray) -> None:
+        """Wait for the rest of a head, if it can still be one.
+
+        Raises:
+            MalformedResponse: it cannot.
+        """
+        if data and not b"HTTP/1.".startswith(data[:7]):
+            raise MalformedResponse("the upstream does not speak HTTP/1.1")
+        fault = stray_byte(data, max(self.seen - 1, 0))
+        if fault is not None:
+            raise MalformedResponse(f"malformed response head: {fault}")
+        self.seen = len(data)
+        self.ahead = data if isinstance(data, bytearray) else bytearray(data)
 
     def read_lenient_head(self, lenient: Reading) -> ResponseHead | None:
         """As `read_head`, of a head that is put into strict form first."""
@@ -340,7 +351,8 @@ class UpstreamConnection(OutlastingSource):
         )
         self.requester = self.receiver = self.feeder = self.body = None
         if fit and not self.transport.is_closing():
-            self.resume_reading()
+            if self.paused:
+                self.resume_reading()
             (self.pool if self.owner is None else self.owner).keep(self)
         else:
             self.abort()

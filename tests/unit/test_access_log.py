@@ -22,12 +22,13 @@ ENDED_AT = 784111777.25  # wall-clock seconds
 
 
 def exchange(
-    ending: Ending = Ending.COMPLETE, error: ProxyError | None = None
+    ending: Ending = Ending.COMPLETE,
+    error: ProxyError | None = None,
+    target: bytes = b"/sse/events?n=3",
 ) -> Timeline:
     """A stream of three pieces in 2.5 s."""
-    timeline = Timeline(1000.0, b"192.0.2.7")
+    timeline = Timeline(1000.0, b"192.0.2.7", b"GET", target, "1.1")
     timeline.route = "/sse"
-    timeline.request(b"GET", b"/sse/events?n=3", "1.1")
     timeline.status = 200
     timeline.call.head_received = 1000.125
     for now in (1000.25, 1001.25, 1002.0):
@@ -144,8 +145,7 @@ def test_a_client_that_left_before_any_response_has_no_status() -> None:
     ],
 )
 def test_no_target_forges_a_line(target: bytes, shown: str) -> None:
-    timeline = exchange()
-    timeline.request(b"GET", target, "1.1")
+    timeline = exchange(target=target)
     line = logged(timeline, "text")
     assert f'"GET {shown} HTTP/1.1" 200 ' in line
     assert line.isascii() or line.replace("µ", "").isascii()

@@ -32,8 +32,8 @@ def test_an_account_begins_empty(timeline: Timeline) -> None:
     assert timeline.duration == 0.0
 
 
-def test_the_request_line_is_noted(timeline: Timeline) -> None:
-    timeline.request(b"GET", b"/a?b", "1.0")
+def test_the_request_line_is_noted() -> None:
+    timeline = Timeline(STARTED, b"192.0.2.7", b"GET", b"/a?b", "1.0")
     assert (timeline.method, timeline.target, timeline.version) == (
         b"GET",
         b"/a?b",

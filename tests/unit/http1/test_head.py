@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.errors import MalformedRequest, MalformedResponse
-from proxy.http1.grammar import Judged, is_authority, shown
+from proxy.http1.grammar import LOWER_NAMES, NAMES, Remembered, is_authority, shown
 from proxy.http1.head import Head, parse_request_head, parse_response_head
 from tests.unit.http1.heads import request_bytes, response_bytes
 
@@ -264,7 +264,7 @@ def test_what_is_remembered_of_names_is_bounded() -> None:
         asked.append(name)
         return name == b"a"
 
-    judged = Judged(judge)
+    judged = Remembered(judge)
     assert judged[b"a"]
     assert judged[b"a"]
     assert not judged[b"b" * 65]
@@ -273,3 +273,15 @@ def test_what_is_remembered_of_names_is_bounded() -> None:
     for number in range(2000):
         assert not judged[b"%d" % number]
     assert len(judged) == 1000
+
+
+def test_names_of_fields_stand_in_memory_once() -> None:
+    """Thousands of open streams have the same ones."""
+    for known in (NAMES, LOWER_NAMES):
+        known.clear()  # other tests may have filled them
+    one, other = (
+        parse_response_head(response_bytes(b"X-A: %d" % number)) for number in range(2)
+    )
+    assert one.fields != other.fields
+    assert one.fields[0][0] is other.fields[0][0]
+    assert next(iter(one.index)) is next(iter(other.index))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
+import msgspec
 import pytest
 
 from proxy.config.route import FieldRules
 from proxy.http1.framing import response_body
 from proxy.http1.head import ResponseHead, parse_response_head
 from proxy.policy.delivery import decide
-from proxy.policy.response_plan import TERMS, ResponsePlanner
+from proxy.policy.response_plan import STREAM, TERMS, ResponsePlanner
 from tests.unit.http1.heads import response
 from tests.unit.policy.compiled import CompiledRoute, compiled
 
@@ -44,6 +45,7 @@ def framing(head: ResponseHead) -> dict[bytes, bytes]:
 
 SIZED = {b"content-length": b"5"}
 CHUNKED = {b"transfer-encoding": b"chunked"}
+FIELD = (b"Transfer-Encoding", b"chunked")
 UNFRAMED: dict[bytes, bytes] = {}
 
 
@@ -256,3 +258,58 @@ def test_the_rules_of_the_route_apply_last() -> None:
     assert head.get(b"cache-control") == b"no-store"
     assert head.get(b"via") is None
     assert head.get(b"date") is None
+
+
+def test_a_plan_says_the_same_before_and_after_it_is_written() -> None:
+    """Once it is written, its fields are read from its text."""
+    lines = [b"Content-Type: a", b"X-Empty:", b"Set-Cookie: a", b"Set-Cookie: b"]
+    framings: tuple[list[bytes], ...] = ([], [b"Content-Length: 5"])
+    starts = (b"HTTP/1.1 200 OK", b"HTTP/1.1 299 ")
+    for more, start, terms in product(framings, starts, (*TERMS[0], *TERMS[1])):
+        head = response(*lines, *more, start=start)
+        body = response_body(head, b"GET")
+        planner, route = ResponsePlanner(), compiled()
+        delivery = planner.decide(head, body, route)
+        plan = planner.final(head, body, delivery, route, terms, lambda: DATE)
+        told = plan.fields, plan.all_fields, plan.line
+        chunked = [FIELD] if plan.framing is STREAM else []
+        assert [*plan.fields, *chunked, *plan.options] == plan.all_fields
+        assert plan.text.startswith(plan.line)
+        assert (plan.fields, plan.all_fields, plan.line) == told
+
+
+def test_the_delivery_of_a_head_that_repeats_is_that_of_the_first() -> None:
+    """One planner has seen all before; HEAD and another route change the answer."""
+    routes = [compiled(), compiled()]
+    routes[1].route = msgspec.structs.replace(routes[1].route, decode="never")
+    heads = [
+        response(b"Content-Encoding: gzip", b"Transfer-Encoding: chunked"),
+        response(b"Content-Type: text/event-stream"),
+        response(b"Content-Length: 5", b"Content-Encoding: gzip"),
+        response(b"Content-Length: 0", b"Content-Encoding: gzip"),
+    ]
+    planner = ResponsePlanner()
+    steps = list(product(heads, routes, (b"GET", b"HEAD")))
+    for one, other in product(steps, steps):
+        for head, route, method in (one, other):
+            body = response_body(head, method)
+            delivery = planner.decide(head, body, route)
+            assert delivery == decide(head, body, route.route.decode)
+            plan = planner.final(head, body, delivery, route, TERMS[1][1], lambda: DATE)
+            fresh = ResponsePlanner().final(
+                head, body, delivery, route, TERMS[1][1], lambda: DATE
+            )
+            assert plan.text == fresh.text
+
+
+def test_the_same_head_again_is_decided_and_planned_once() -> None:
+    """Else the test above would show nothing."""
+    head, route, planner = response(b"Content-Length: 5"), compiled(), ResponsePlanner()
+    plans = []
+    for _ in range(2):
+        body = response_body(head, b"GET")
+        delivery = planner.decide(head, body, route)
+        plans.append(
+            planner.final(head, body, delivery, route, TERMS[1][1], lambda: DATE)
+        )
+    assert plans[0] is plans[1]

@@ -26,6 +26,7 @@ CONFIG = Config(
         "/b": Route(
             prefix="/b", targets=(TARGET,), change_origin=True, headers=SECRETS
         ),
+        "/small": Route(prefix="/small", targets=(TARGET,), max_response_head_bytes=50),
     }
 )
 LINES = [
@@ -117,4 +118,19 @@ async def test_the_second_request_is_not_read_anew() -> None:
     assert second is not None
     assert second.fields is first.fields
     assert (first.target, second.target) == (b"/", b"/b")
+    proxy.stop()
+
+
+async def test_a_head_is_judged_by_the_limit_of_each_route() -> None:
+    """The same bytes on the same connection, for a route that allows fewer."""
+    proxy = MemoryProxy(CONFIG)
+    told = [
+        exchange(proxy, (line + b"\r\n" + FIELDS[0] + b"\r\n", HEADS[1], 1000.0))[1]
+        for line in (LINES[0], LINES[0], b"GET /small HTTP/1.1")
+    ]
+    assert [each[:12] for each in told] == [
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 502",
+    ]
     proxy.stop()
