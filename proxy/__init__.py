@@ -1,3 +1,3 @@
-"""Unbuffered: a streaming reverse proxy that never buffers a response."""
+"""Unbuffered: the reverse proxy that never holds a piece of a stream."""
 
 __version__ = "0.1.0"

@@ -15,6 +15,8 @@ PACKAGES = ("proxy", "upstream_demo")
 # These begin at one place only; all other methods begin again behind each failure.
 AT_ONE_PLACE = {"match", "fullmatch"}
 METHODS = AT_ONE_PLACE | {"search", "findall", "finditer", "sub", "subn", "split"}
+ENDS = ("", "\0", "\n\0")
+LONG = 8  # times; what is repeated no more than this takes no time worth the name
 # What is likely to be in a class, to separate, to open or to escape.
 CHARACTERS = " \t\r\na0Z_-.,:;=?&#%@/\\\"'`(){}[]<>$*+!|^~\xe4"
 
@@ -28,12 +30,12 @@ class Found(NamedTuple):
 
 
 @cache
-def modules() -> dict[str, ast.Module]:
-    """Every module of the packages."""
+def modules() -> dict[str, list[ast.AST]]:
+    """Every module of the packages: its syntax tree, from the module on."""
     return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(
-            path.read_text("utf-8")
-        )
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): [
+            *ast.walk(ast.parse(path.read_text("utf-8")))
+        ]
         for package in PACKAGES
         for path in sorted((ROOT / package).rglob("*.py"))
         if path.name not in ("__init__.py", "__main__.py")
@@ -43,8 +45,8 @@ def modules() -> dict[str, ast.Module]:
 def patterns() -> Iterator[Found | str]:
     """Every pattern; as text the place of one that is known at run time only."""
     methods = methods_by_name()
-    for module, tree in modules().items():
-        for node in ast.walk(tree):
+    for module, nodes in modules().items():
+        for node in nodes:
             if not is_of_re(node):
                 continue
             assert isinstance(node, ast.Call)
@@ -61,7 +63,7 @@ def patterns() -> Iterator[Found | str]:
                 if method == "compile"
                 else re.compile(value)
             )
-            name = named(tree, node)
+            name = named(nodes[0], node)
             # One of a table of patterns is called `pattern` where it is applied.
             used = methods.get((module, name or "pattern"), frozenset())
             used = used if method == "compile" else frozenset({method})
@@ -85,8 +87,9 @@ def evaluated(node: ast.expr, module: str) -> Any:
     return eval(code, dict(vars(importlib.import_module(module))))
 
 
-def named(tree: ast.Module, node: ast.Call) -> str:
+def named(tree: ast.AST, node: ast.Call) -> str:
     """The name that a module gives to a pattern, "" if it gives none."""
+    assert isinstance(tree, ast.Module)
     for each in tree.body:
         if isinstance(each, ast.Assign) and each.value is node:
             (target,) = each.targets
@@ -98,14 +101,14 @@ def named(tree: ast.Module, node: ast.Call) -> str:
 def methods_by_name() -> dict[tuple[str, str], frozenset[str]]:
     """The methods that are called on a name of a module, there and where it is used."""
     found: dict[tuple[str, str], set[str]] = {}
-    for module, tree in modules().items():
+    for module, nodes in modules().items():
         origins = {
             alias.asname or alias.name: (each.module, alias.name)
-            for each in ast.walk(tree)
+            for each in nodes
             if isinstance(each, ast.ImportFrom) and each.module
             for alias in each.names
         }
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 name = node.value.id
                 key = origins.get(name, (module, name))
@@ -117,29 +120,65 @@ def inputs(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
     """A beginning, what is repeated behind it, and an end: from the pattern itself.
 
     Each repetition of the pattern can be reached by what stands before it, and is kept
-    going by what is in it; then comes something that fits nowhere.
+    going by what is in it; then comes something that fits nowhere. What no repetition
+    without a limit can read is not repeated: it cannot make a pattern go back.
     """
     parser = importlib.import_module("re._parser")
     tree = parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE)
     heads, bodies = {""}, set(CHARACTERS)
-    collect(list(tree), "", heads, bodies)
+    openings: set[str] = set()
+    collect(list(tree), "", heads, bodies, openings, kept=False)
+    if not any(map(repeats, tree)):  # each place takes a time of its own, and no more
+        heads = {""}
     for head in sorted(heads, key=len)[:12]:
         for body in sorted(bodies):
-            for end in ("", "\0", "\n\0"):
+            for end in ENDS:
                 yield head, body, end
+    for opening in sorted(openings - {""}):  # each reads on to the end, in vain
+        for character in ("", *CHARACTERS):
+            for end in ENDS:
+                yield "", opening + character, end
 
 
-def collect(items: list[Any], before: str, heads: set[str], bodies: set[str]) -> None:
-    """Note what leads to each part of a pattern, and what each part is made of."""
+def collect(
+    items: list[Any],
+    before: str,
+    heads: set[str],
+    bodies: set[str],
+    openings: set[str],
+    *,
+    kept: bool,
+) -> None:
+    """Note what leads to each part of a pattern, and what each part is made of.
+
+    `kept` tells that the items are inside a repetition without a limit; an opening is
+    what stands before one.
+    """
     for position, item in enumerate(items):
         heads.add(before)
+        if is_endless(item):
+            openings.add(before)
         for length in (1, 2, 3, len(items)):
-            bodies.add("".join(map(sample, items[position : position + length])))
+            some = items[position : position + length]
+            if kept or any(map(repeats, some)):
+                bodies.add("".join(map(sample, some)))
         for inner in parts(item):
-            collect(inner, before, heads, bodies)
+            collect(
+                inner, before, heads, bodies, openings, kept=kept or is_endless(item)
+            )
         before += sample(item)
     heads.add(before)
     bodies.discard("")
+
+
+def is_endless(item: Any) -> bool:
+    """Is it a repetition that can go on for long?"""
+    return str(item[0]).endswith("_REPEAT") and int(item[1][1]) > LONG
+
+
+def repeats(item: Any) -> bool:
+    """Is there such a repetition in it?"""
+    return is_endless(item) or any(repeats(e) for inner in parts(item) for e in inner)
 
 
 def parts(item: Any) -> list[list[Any]]:

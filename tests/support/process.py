@@ -14,6 +14,14 @@ ROOT = Path(__file__).parents[2]
 GET = b"GET /a/x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENTS, OTHER = STREAM % b"text/event-stream", STREAM % b"application/x-ndjson"
+# The command line of a proxy that looks at what it watches 50 times a second.
+WATCHFUL = (
+    "import sys\n"
+    "from proxy.process import reload\n"
+    "reload.POLL_SECONDS = 0.02\n"
+    "from proxy.cli.main import main\n"
+    "sys.exit(main())\n"
+)
 
 
 class Process:

@@ -47,6 +47,28 @@ def apply(pattern: re.Pattern[Any], method: str, text: str) -> None:
 
 @pytest.mark.parametrize("found", OURS, ids=lambda each: each.place)
 def test_no_input_makes_a_pattern_go_back(found: Found) -> None:
+    goes_not_back(found)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method"),
+    [
+        pytest.param(r"(a+)+$", "match", id="a repetition in a repetition"),
+        pytest.param(r"(?:a|a)*b", "match", id="two ways to read the same"),
+        pytest.param(r"\s*a\s*\s*b", "match", id="two neighbours"),
+        pytest.param(r"<!--.*?-->", "findall", id="an opening that nothing closes"),
+        pytest.param(r"key=(?:[a-z]|=)*;", "search", id="behind a word"),
+        pytest.param(r'"(?:[^"\\]|\\.)*"', "search", id="quotes"),
+    ],
+)
+def test_a_pattern_that_goes_back_is_found(pattern: str, method: str) -> None:
+    found = Found("here", re.compile(pattern), frozenset({method}))
+    with pytest.raises(AssertionError, match=re.escape("* n + ")):
+        goes_not_back(found)
+
+
+def goes_not_back(found: Found) -> None:
+    """See that the time of a pattern is in proportion to each of its inputs."""
     methods = found.methods or {"findall"}  # where nothing is known, the worst
     methods = {each if each in AT_ONE_PLACE else "findall" for each in methods}
     for method in sorted(methods):

@@ -31,7 +31,7 @@ from tests.support.packages import (
     with_otel_that_exits_at_the_check,
     without_otel,
 )
-from tests.support.process import GUARD, OTHER, ROOT, Process
+from tests.support.process import GUARD, OTHER, ROOT, WATCHFUL, Process
 from tests.support.raw import Upstream, became, chunk
 from tests.support.running import Table, document
 
@@ -233,7 +233,7 @@ async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
         file.write({"/a": {"target": upstream.url}}, workers=workers)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "proxy.cli.main", "serve", "--config", str(path), *arguments),
+            *("-c", WATCHFUL, "serve", "--config", str(path), *arguments),
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             cwd=ROOT,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, Process
+from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, WATCHFUL, Process
 from tests.support.raw import Upstream, chunk
 from tests.support.running import Table, document
 
@@ -36,7 +36,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         file.write(routes, **server)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "proxy.cli.main", "serve", *(arguments or ("--config", str(path)))),
+            *("-c", WATCHFUL, "serve", *(arguments or ("--config", str(path)))),
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             cwd=ROOT,

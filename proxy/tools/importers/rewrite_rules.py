@@ -24,7 +24,7 @@ PARAMETER = (
 REPLACE = re.compile(
     rf"(?:(?:function\b\s*+\w*+|\w++(?=\s*+\())\s*+)?{PARAMETER}(?:=>)?+\s*+"
     r"(?P<open>\{)?\s*+(?:return\b)?\s*+\(?(?P=path)\.replace\(\s*+"
-    rf"(?P<what>{PATTERN}|{STRING}|new RegExp\(\s*+(?:{STRING})\s*+\))\s*+,\s*+"
+    rf"(?P<what>{PATTERN}|{STRING}|new RegExp\(\s*+(?P<made>{STRING})\s*+\))\s*+,\s*+"
     rf"(?P<by>{STRING})\s*+,?\s*+\)\)?\s*+;?\s*+(?(open)\}})\s*+"
 )
 SAME = re.compile(rf"{PARAMETER}=>\s*+(?P=path)")
@@ -100,9 +100,8 @@ def from_source(text: str, prefix: str) -> dict[str, str] | None:
     if found is None:
         return None
     what, replacement = found["what"], unquoted(found["by"])
-    if what.startswith("new RegExp"):
-        inside = re.search(STRING, what)
-        pattern = to_python(unquoted(inside[0])) if inside else None
+    if found["made"] is not None:
+        pattern = to_python(unquoted(found["made"]))
     elif what.startswith("/"):
         body, _, flags = what[1:].rpartition("/")
         pattern = to_python(body, flags)

@@ -29,7 +29,7 @@ from tests.wire.test_bytes import (
 )
 
 CUT = [case for case in RESPONSES if case.sent]
-LONG = 500  # bytes; longer cases are cut at fewer places
+LONG, MANY = 500, 50_000  # bytes; longer cases are cut at fewer places
 
 
 def parts_of(data: bytes, places: Iterable[int]) -> list[bytes]:
@@ -41,7 +41,10 @@ def parts_of(data: bytes, places: Iterable[int]) -> list[bytes]:
 def cuts(data: bytes, size: int) -> Iterator[list[bytes]]:
     """Cut once at each place below `size`, and at all of them."""
     places = range(size)
-    for place in places if size < LONG else [*places[:80], *places[:: size // 40]]:
+    few = 40 if size < MANY else 10
+    for place in (
+        places if size < LONG else [*places[: 2 * few], *places[:: size // few]]
+    ):
         yield parts_of(data, [place])
     if size < LONG:
         yield parts_of(data, places)
@@ -50,9 +53,8 @@ def cuts(data: bytes, size: int) -> Iterator[list[bytes]]:
 # -- requests
 
 
-def check_request(case: RequestCase, parts: list[bytes]) -> None:
+def check_request(proxy: MemoryProxy, case: RequestCase, parts: list[bytes]) -> None:
     """The verdict of the case, whatever the parts."""
-    proxy = MemoryProxy()
     answered = 0
     for part in parts:
         proxy.client.receive(part)
@@ -72,7 +74,7 @@ def check_request(case: RequestCase, parts: list[bytes]) -> None:
         assert proxy.client.written.count(b"HTTP/1.1 200 OK\r\n") == len(seen)
         assert proxy.client.written.endswith(b"\r\nConnection: close\r\n\r\nlast")
     assert proxy.client.finished or proxy.client.closed
-    proxy.stop()
+    proxy.begin_again()
 
 
 def own(request: bytes) -> bytes:
@@ -83,22 +85,25 @@ def own(request: bytes) -> bytes:
 
 @pytest.mark.parametrize("case", REQUESTS, ids=named)
 async def test_request_cut_at_every_place(case: RequestCase) -> None:
+    proxy = MemoryProxy()
     for parts in cuts(case.sent + NEXT, len(case.sent)):
-        check_request(case, parts)
+        check_request(proxy, case, parts)
+    proxy.stop()
 
 
 @given(case=st.sampled_from(REQUESTS), places=st.lists(st.integers(0, 4000)))
 async def test_request_in_any_parts(case: RequestCase, places: list[int]) -> None:
     data = case.sent + NEXT
-    check_request(case, parts_of(data, [place % len(data) for place in places]))
+    proxy = MemoryProxy()
+    check_request(proxy, case, parts_of(data, [place % len(data) for place in places]))
+    proxy.stop()
 
 
 # -- responses
 
 
-def check_response(case: ResponseCase, parts: list[bytes]) -> None:
+def check_response(proxy: MemoryProxy, case: ResponseCase, parts: list[bytes]) -> None:
     """The verdict of the case, whatever the parts."""
-    proxy = MemoryProxy()
     proxy.client.receive(case.request + NEXT)
     (server,) = proxy.open_upstreams
     first = len(server.written)
@@ -126,7 +131,7 @@ def check_response(case: ResponseCase, parts: list[bytes]) -> None:
     else:
         assert joined(own_responses(answers)) == joined(case.received + last)
     assert proxy.client.finished or proxy.client.closed
-    proxy.stop()
+    proxy.begin_again()
 
 
 def size_of(case: ResponseCase) -> int:
@@ -137,11 +142,16 @@ def size_of(case: ResponseCase) -> int:
 
 @pytest.mark.parametrize("case", CUT, ids=named)
 async def test_response_cut_at_every_place(case: ResponseCase) -> None:
+    proxy = MemoryProxy()
     for parts in cuts(case.sent, size_of(case)):
-        check_response(case, parts)
+        check_response(proxy, case, parts)
+    proxy.stop()
 
 
 @given(case=st.sampled_from(CUT), places=st.lists(st.integers(0, 4000)))
 async def test_response_in_any_parts(case: ResponseCase, places: list[int]) -> None:
     size = size_of(case)
-    check_response(case, parts_of(case.sent, [place % size for place in places]))
+    proxy = MemoryProxy()
+    places = [place % size for place in places]
+    check_response(proxy, case, parts_of(case.sent, places))
+    proxy.stop()
