@@ -14,7 +14,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import cast
@@ -84,20 +84,39 @@ def group_table(rows: Sequence[RowResult], base: str) -> str:
     """Peers down, and for each row a value and its ratio across."""
     peers = list(dict.fromkeys(peer for row in rows for peer in row["cells"]))
     names = without_shared([row["name"] for row in rows])
+    coded = [peer for peer in peers if all(is_coded(row, peer) for row in rows)]
     units = [row["unit"] for row in rows]
     head = ["", *(f"{name} ({unit})" for name, unit in zip(names, units, strict=True))]
     lines = []
     for peer in peers:
+        if peer in coded:
+            continue
         name = f"**{peer}**" if peer in BOTH else peer
         cells = [row["cells"].get(peer) for row in rows]
         lines.append([name, *(cell_text(cell, peer, base) for cell in cells)])
-    notes = "; ".join(failures(rows))
-    return markdown(head, lines) + (
-        f"\n{wrapped(f'Failed: {notes}.')}" if notes else ""
-    )
+    notes = {"Failed": failures(rows), "Coded": coded_times(rows, coded)}
+    told = [f"{title}: {'; '.join(note)}." for title, note in notes.items() if note]
+    return markdown(head, lines) + "".join(f"\n{wrapped(note)}" for note in told)
 
 
-def failures(rows: Sequence[RowResult]) -> Iterator[str]:
+def is_coded(row: RowResult, peer: str) -> bool:
+    cell = row["cells"].get(peer)
+    return cell is not None and CODED.fullmatch(value_text(cell)) is not None
+
+
+def coded_times(rows: Sequence[RowResult], peers: Sequence[str]) -> list[str]:
+    """Peers that never decode: the time of coded bytes in each row."""
+    return [
+        f"{peer} "
+        + ", ".join(
+            CODED.sub(r"\1", value_text(row["cells"][peer])).removesuffix(" µs")
+            for row in rows
+        )
+        for peer in peers
+    ]
+
+
+def failures(rows: Sequence[RowResult]) -> list[str]:
     """Each peer that failed, and why: each reason once, whatever its numbers."""
     found: dict[tuple[str, str], str] = {}
     for row in rows:
@@ -105,8 +124,7 @@ def failures(rows: Sequence[RowResult]) -> Iterator[str]:
             if not cell["value"] and cell["words"].startswith(FAILED):
                 reason = cell["words"].removeprefix(FAILED)
                 found.setdefault((peer, re.sub(r"\d+", "", reason)), reason)
-    for (peer, _), reason in found.items():
-        yield f"{peer}, {reason}"
+    return [f"{peer}, {reason}" for (peer, _), reason in found.items()]
 
 
 def wrapped(text: str, later: str = "") -> str:
@@ -122,7 +140,7 @@ def cell_text(cell: Cell | None, peer: str, base: str) -> str:
     ratio = cell["ratio"]
     if ratio is None or peer == base:
         return value
-    return f"{value}, × {ratio['median']:.2f}"
+    return f"{value} (×{ratio['median']:.2f})"
 
 
 def groups(result: Result) -> str:
@@ -130,6 +148,7 @@ def groups(result: Result) -> str:
     parts = []
     for group, title in GROUPS.items():
         rows = [row for row in result["rows"] if row["group"] == group and row["cells"]]
+        rows = [row for row in rows if row["key"] != "growth-100"]  # is piece-100
         if rows:
             heading = title[0].upper() + title[1:]
             parts.append(f"### {heading}\n\n{group_table(rows, result['base'])}")

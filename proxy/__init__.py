@@ -1,3 +1,3 @@
-"""Unbuffered: the reverse proxy that never holds a piece of a stream."""
+"""Unbuffered: a streaming reverse proxy that never buffers a response."""
 
 __version__ = "0.1.0"

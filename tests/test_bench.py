@@ -261,7 +261,8 @@ def test_coded_bytes_are_told_by_their_time(result: Result) -> None:
     cell = result["rows"][0]["cells"]["caddy"]
     cell["words"] = str(rows.decoded(outcome(undecoded=9, received=0, p50_us=82)))
     text = render.group_table(result["rows"][:1], BASE)
-    assert "| caddy | coded, 82 µs |" in text
+    assert "\nCoded: caddy 82.\n" in text
+    assert "| caddy" not in text
     assert "Failed" not in text
 
 

@@ -237,7 +237,7 @@ def commands() -> Iterator[tuple[str, str]]:
         whole_lines = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))
         for found in COMMAND.findall(whole_lines):
             text = re.split(r" [|>&;] ?", found)[0]
-            if "[-" not in text:  # a synopsis
+            if not re.search(r"\[[-…]", text):  # a synopsis
                 yield page.name, text
 
 
