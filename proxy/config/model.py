@@ -171,9 +171,8 @@ class MetricsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     enabled: Annotated[
         Enabled,
         Meta(
-            description="Who may read the metrics. loopback: programs on this machine "
-            "whose Host header names it. true: everyone who can reach the listener. "
-            "false: no one, and nothing is counted."
+            description="Who may read the metrics, as in [inspector]. false: no one, "
+            "and nothing is counted."
         ),
     ] = "loopback"
 

@@ -53,7 +53,9 @@ The `--help` of every command. Its usage has `[…]` for the options that follow
 
 
 def rows_of(
-    table: type[msgspec.Struct], path: str = "", only: set[str] | None = None
+    table: type[msgspec.Struct],
+    paths: tuple[str, ...] = ("",),
+    only: set[str] | None = None,
 ) -> Iterator[str]:
     """The lines of the reference that a table of the model asks for."""
     for each in msgspec.structs.fields(table):
@@ -61,21 +63,22 @@ def rows_of(
         if name == "prefix" or (only is not None and name not in only):
             continue
         if each.name == "headers":
-            for direction in ("request", "response"):
-                yield from rows_of(FieldRules, f"headers.{direction}.")
+            yield from rows_of(FieldRules, ("headers.request.", "headers.response."))
             continue
         [meaning] = [
             meta.description for meta in each.type.__metadata__ if meta.description
         ]
         kind = short(expected(each.type))
-        yield f"| `{path}{name}` | {kind} | {default_of(each)} | {meaning} |\n"
+        keys = ", ".join(f"`{path}{name}`" for path in paths)
+        yield f"| {keys} | {kind} | {default_of(each)} | {meaning} |\n"
 
 
 def short(kind: str) -> str:
     """`integer ≥ 1024` for `an integer of 1024 or more`."""
     kind = re.sub(r" of (\d+) or more", r" ≥ \1", kind)
     kind = kind.replace(" from ", " ")
-    return re.sub(r"\b(a finite|an?) ", "", kind)
+    kind = re.sub(r"\b(a finite|an?) ", "", kind)
+    return kind.replace("true or false", "boolean") if kind[0] != '"' else kind
 
 
 def default_of(each: msgspec.structs.FieldInfo) -> str:
