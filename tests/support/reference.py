@@ -36,16 +36,17 @@ OF_SERVE = re.compile(
     r"^  --config FILE .*?access log format\n", re.DOTALL | re.MULTILINE
 )
 AS_FOR_SERVE = f"  --config … --log-format\n{'':24}as for serve\n"
+EXAMPLES = re.compile(r"^examples:\n.*?(?=^\S|\Z)", re.DOTALL | re.MULTILINE)
 CLI_INTRO = """\
 # The command line
 
-The `--help` of every command. Its usage has `[…]` for the options that follow, and `-h`
-(`--help`) is one of each. Output has colour only on a terminal, and not if
-`NO_COLOR` is set ([no-color.org](https://no-color.org)).
+The `--help` of every command, without its examples and without `-h` (`--help`). A
+`[…]` in the usage stands for the options that follow. Output has colour only on a
+terminal, and not if `NO_COLOR` is set ([no-color.org](https://no-color.org)).
 
 [`serve`](deploying.md), [`explain`](explain.md), [`doctor` and `origin`](doctor.md),
 [`top`](observability.md#unbuffered-top), [`import` and `init`](migrating.md),
-[`demo`](demo.md), [`schema` and `completion`](editors.md) have pages of their own.
+[`demo`](demo.md), [`schema` and `completion`](editors.md) have pages with examples.
 """
 
 
@@ -132,6 +133,8 @@ def shortened(text: str, command: str) -> str:
     if command:
         rest = re.sub(HELP_OPTION, "", rest, flags=re.MULTILINE)
         rest = rest.replace("options:\n\n", "").removesuffix("\noptions:\n")
+    if command not in ("schema", "completion"):  # what has a page of its own
+        rest = EXAMPLES.sub("", rest).rstrip("\n") + "\n"
     if command not in ("", "serve"):
         rest = OF_SERVE.sub(AS_FOR_SERVE, rest)
     return f"{usage}{gap}{rest}"
