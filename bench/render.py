@@ -31,6 +31,8 @@ PICTURE = ROOT / "docs" / "performance.svg"
 WIDTH = 92  # of a line of the pages
 CODED = re.compile(r"not decoded \(coded bytes after ([\d,]+ µs)\)")
 FAILED = "failed: "
+# A remark of several rounds, in which only a number differs: the first stays.
+REPEATED = re.compile(r"(the load program used \d+% of its core)(?:; the load [^;]+)+")
 MARKED = re.compile(r"(<!-- bench:(\S+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
@@ -178,7 +180,8 @@ def versions(result: Result) -> str:
 
 def remark_list(result: Result) -> str:
     said = remarks(result) or ["No errors, nothing lost, no core was full."]
-    return "".join(wrapped(f"- {remark}", "  ") for remark in said)
+    once = [REPEATED.sub(r"\1", remark) for remark in said]
+    return "".join(wrapped(f"- {remark}", "  ") for remark in once)
 
 
 def short(result: Result) -> str:
