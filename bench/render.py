@@ -162,12 +162,12 @@ def machine(result: Result) -> str:
     told = result["machine"]
     took = f"{result['took_seconds'] / 60:.0f} minutes"
     lines = [
-        ["command", f"`{result['command']}`"],
-        ["taken", f"{result['taken']}, {took}, load before: {told['load_before']}"],
-        ["machine", f"{told['processor']}, {told['cores']} cores, {told['memory']}"],
-        ["system", f"{told['system']}, {told['python']}"],
+        f"- `{result['command']}`, {result['taken']}, {took}, load before: "
+        f"{told['load_before']}",
+        f"- {told['processor']}, {told['cores']} cores, {told['memory']}, "
+        f"{told['system']}, {told['python']}",
     ]
-    return markdown(["", ""], lines)
+    return "".join(wrapped(line, "  ") for line in lines)
 
 
 def versions(result: Result) -> str:
