@@ -59,6 +59,7 @@ class CallTimeline:
         "coded",
         "connected",
         "content_type",
+        "family",
         "first_byte",
         "head_received",
         "last_piece",
@@ -68,12 +69,16 @@ class CallTimeline:
         "silent_since",
         "sought",
         "upstream",
+        "verdict",
     )
 
     def __init__(self, started: float) -> None:
         self.upstream: str | None = None  # the target that was chosen last
         self.content_type: bytes | None = None  # of the response, as received
         self.coded: tuple[str, ...] = ()  # the content codings that came off
+        # What is streamed, and how it ended by its own events: see `stream.families`.
+        self.family: str | None = None
+        self.verdict: str | None = None
         self.retries = 0  # attempts to reach an upstream that came to nothing
         self.sought: float | None = None  # a new connection, for the first time
         self.connected: float | None = None

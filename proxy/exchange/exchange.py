@@ -23,17 +23,21 @@ from proxy.errors import (
 )
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.graceful_end import GracefulEnd
+from proxy.exchange.stream_watch import ends_by_itself, failure_of, judge, watch
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.policy.delivery import reconnects
-from proxy.policy.error_response import Failure, failure_event, plan_failure
+from proxy.policy.delivery import EVENTS, LINES, Format, reconnects
+from proxy.policy.error_response import Failure, plan_failure
 from proxy.policy.request_plan import RequestPlan
-from proxy.policy.response_plan import ResponsePlan
+from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan
 from proxy.timeline import OVER, ROUTING, Ending, Timeline, http_date
 from proxy.transport.boundary import BoundarySlot
 from proxy.transport.capture import Capture, Record
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import Pipeline
+
+# What a route may have told inside a stream.
+TOLD_INSIDE = (UpstreamError, ShuttingDown, InternalError)
 
 
 class ExchangeOwner(Protocol):
@@ -43,6 +47,9 @@ class ExchangeOwner(Protocol):
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """An exchange is over, and its client served."""
+
+    def stream_truncated(self, exchange: Exchange) -> None:
+        """A stream of a known family was well framed, and is not complete."""
 
 
 class ResponseSource(Protocol):
@@ -64,7 +71,7 @@ class Exchange:
         "capture",
         "client",
         "compiled",
-        "event_stream",
+        "format",
         "head",
         "owner",
         "phase",
@@ -96,7 +103,7 @@ class Exchange:
         self.request_plan: RequestPlan | None = None  # as it was sent
         self.response_head: ResponseHead | None = None
         self.response_plan: ResponsePlan | None = None  # as it was sent
-        self.event_stream = False  # it is one, and where it ends is ours to say
+        self.format: Format | None = None  # of a stream whose end is ours to say
         self.boundary: BoundarySlot | None = (
             None  # where its events end, if that counts
         )
@@ -134,6 +141,16 @@ class Exchange:
         if self.capture is not None:
             self.capture.attach(pipeline, "response")
 
+    def begin_stream(self, head: ResponseHead, kind: Format, framing: Framing) -> None:
+        """The response is a stream that its client can read."""
+        watch(self, head, kind)
+        if framing is not LENGTH:
+            self.format = kind
+        route = self.route
+        assert route is not None
+        if self.client.draining or route.route.on_upstream_failure == "event":
+            self.watch_boundary(at_beginning=True)
+
     # -- the ends
 
     def complete(self) -> None:
@@ -145,6 +162,8 @@ class Exchange:
     def end(self, ending: Ending, error: ProxyError | None) -> None:
         """Close the account."""
         self.phase = OVER
+        if self.timeline.call.family is not None and judge(self, ending):
+            self.owner.stream_truncated(self)
         try:
             now = self.compiled.clock()
         except Exception as fault:  # nothing may be in the way of an end
@@ -192,13 +211,14 @@ class Exchange:
         head_sent = timeline.status != 0
         if not head_sent:
             timeline.status = error.status
-        last_event = self.last_event(error)
-        timeline.bytes_sent += len(last_event)
+        last, clean = self.last_event(error)
+        timeline.bytes_sent += len(last)
         self.end(ending_of(error), error)
         self.abort_source()
         try:
-            if last_event:
-                client.send_piece(last_event)
+            if last:
+                client.send_piece(last)
+            if last and clean:
                 client.send_end([])
             elif head_sent:
                 client.break_off()
@@ -208,26 +228,31 @@ class Exchange:
             report("sending an error response", fault)
             self.abort_client()
         self.notify()
-        if last_event or not head_sent:
+        if clean or not head_sent:
             client.finish()
 
-    def last_event(self, error: ProxyError) -> bytes:
+    def last_event(self, error: ProxyError) -> tuple[bytes, bool]:
         """What tells a client of the failure inside its stream; often nothing.
 
-        Only between two events: to end an event that is not complete would
-        have the client take it for complete.
+        Only between two events: to end an event that is not complete would have the
+        client take it for complete. And whether the response ends cleanly behind it.
         """
-        route, boundary = self.route, self.boundary
-        if (
-            route is None
-            or route.route.on_upstream_failure != "event"
-            or not isinstance(error, UpstreamError)
-            or boundary is None
-            or not boundary.reached
-            or self.client.closed
-        ):
-            return b""
-        return failure_event(error, route.prefix)
+        if not self.tells_failures or not isinstance(error, TOLD_INSIDE):
+            return b"", False
+        boundary = self.boundary
+        if boundary is None or not boundary.reached or self.client.closed:
+            return b"", False
+        try:
+            return failure_of(self, error)
+        except Exception as fault:
+            report("telling of a failure inside a stream", fault)
+            return b"", False
+
+    @property
+    def tells_failures(self) -> bool:
+        """Is a failure told inside the stream, if it can be?"""
+        route = self.route
+        return route is not None and route.route.on_upstream_failure == "event"
 
     def answer(self, error: ProxyError) -> None:
         """Answer for the upstream with what went wrong."""
@@ -282,27 +307,49 @@ class Exchange:
 
     def drain(self) -> None:
         """The proxy is about to shut down; this exchange has until then."""
-        if reconnects(self.head):
-            self.watch_events(at_beginning=False)
+        if self.comes_back:
+            self.watch_boundary(at_beginning=False)
 
-    def watch_events(self, *, at_beginning: bool) -> None:
-        """Know from now on where the events of the response end."""
-        pipeline = self.response_pipeline
-        if self.boundary is None and self.event_stream and pipeline is not None:
-            self.boundary = BoundarySlot(at_beginning=at_beginning)
+    def watch_boundary(self, *, at_beginning: bool) -> None:
+        """Know from now on where the events, or lines, of the response end."""
+        pipeline, kind = self.response_pipeline, self.format
+        if self.boundary is None and kind is not None and pipeline is not None:
+            self.boundary = BoundarySlot(at_beginning=at_beginning, lines=kind is LINES)
             pipeline.insert(self.boundary)
 
-    def shut_down(self) -> bool:
-        """End the stream of an EventSource at the next boundary, cut the rest at once.
+    @property
+    def comes_back(self) -> bool:
+        """Does its client take the end of the stream for the sign to reconnect?
 
-        To an EventSource the end of its stream is the sign to reconnect. True
-        if the client was left with half a response.
+        An EventSource does; but not if the stream has an end of its own, as answers
+        of models have: another request would be another answer.
         """
-        if self.boundary is None or not reconnects(self.head):
+        return (
+            self.format is EVENTS
+            and reconnects(self.head)
+            and not ends_by_itself(self.response_pipeline)
+        )
+
+    def end_early(self) -> None:
+        """End the stream at its next boundary, if its client comes back."""
+        if self.boundary is not None and self.comes_back:
+            GracefulEnd(self, self.boundary, self.end_stream).begin()
+
+    def shut_down(self) -> bool:
+        """The time is over. True if the client is left with half a response.
+
+        A stream whose client comes back ends at its next boundary. One that tells of
+        failures has as long to reach one; the rest is cut.
+        """
+        boundary = self.boundary
+        if boundary is not None and self.comes_back:
+            self.end_early()
+            return False
+        if boundary is not None and self.tells_failures:
+            GracefulEnd(self, boundary, self.cut).begin()
+        else:
             self.cut()
-            return True
-        GracefulEnd(self, self.boundary).begin()
-        return False
+        return True
 
     def cut(self) -> None:
         """End it as it is: a clean end would say that the response is complete."""
@@ -310,9 +357,10 @@ class Exchange:
             ShuttingDown("the proxy is shutting down and drain_seconds have passed")
         )
 
-    def end_stream(self, error: ShuttingDown) -> None:
+    def end_stream(self) -> None:
         """End the response as if it were complete."""
         client = self.client
+        error = ShuttingDown("the proxy is shutting down: ended between two events")
         self.end(Ending.SHUT_DOWN, error)
         self.abort_source()
         try:

@@ -44,7 +44,7 @@ from proxy.policy.forwarded import public_address
 from proxy.policy.loop_detection import check_loop
 from proxy.policy.path_rewrite import check_rewritten
 from proxy.policy.request_plan import RequestPlan, hops_left, takes_trailers
-from proxy.policy.response_plan import LENGTH, STREAM, plan_interim, plan_switch
+from proxy.policy.response_plan import STREAM, plan_interim, plan_switch
 from proxy.policy.routing import Destination, destination
 from proxy.policy.server_timing import with_timing
 from proxy.policy.size_limits import check_body
@@ -268,10 +268,9 @@ class Forward:
             relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
         if plan.framing is STREAM and takes_trailers(exchange.head):
             relay.trailers = route.response_rules.trailers
-        exchange.event_stream = delivery.events and plan.framing is not LENGTH
         exchange.carry_response(relay)
-        if client.draining or route.route.on_upstream_failure == "event":
-            exchange.watch_events(at_beginning=True)
+        if delivery.format is not None and not body.complete:
+            exchange.begin_stream(head, delivery.format, plan.framing)
         connection.read_body(body, relay, keep_alive=stays_in_step(head))
         client.flush_head()
 

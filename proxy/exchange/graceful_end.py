@@ -1,13 +1,13 @@
-"""The end of an event stream between two of its events.
+"""The end of a stream between two of its events, when the process ends.
 
-A client that reconnects can be left there without loss, when the process ends.
+A client that reconnects can be left there without loss; others can be told there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from proxy.errors import ShuttingDown
 from proxy.transport.boundary import BoundarySlot
 
 
@@ -18,21 +18,24 @@ class Ended(Protocol):
     def is_over(self) -> bool:
         """Has it ended meanwhile?"""
 
-    def end_stream(self, error: ShuttingDown) -> None:
-        """End the response as if it were complete."""
-
     def crashed(self, place: str, error: Exception) -> None:
         """Code of the proxy raised."""
 
 
 class GracefulEnd:
-    """Ends one event stream; made once that is due."""
+    """Ends one stream, by `end`; made once that is due."""
 
-    __slots__ = ("boundary", "exchange")
+    __slots__ = ("boundary", "end", "exchange")
 
-    def __init__(self, exchange: Ended, boundary: BoundarySlot) -> None:
+    def __init__(
+        self,
+        exchange: Ended,
+        boundary: BoundarySlot,
+        end: Callable[[], None],
+    ) -> None:
         self.exchange = exchange
         self.boundary = boundary
+        self.end = end
 
     def begin(self) -> None:
         """End the stream at its next boundary."""
@@ -45,11 +48,7 @@ class GracefulEnd:
             if exchange.is_over:
                 return
             if self.boundary.reached:
-                exchange.end_stream(
-                    ShuttingDown(
-                        "drain_seconds have passed: ended at an event boundary"
-                    )
-                )
+                self.end()
             else:  # more came in the same turn
                 self.begin()
         except Exception as error:

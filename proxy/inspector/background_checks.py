@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from proxy.exchange.exchange import Exchange
-from proxy.inspector.detectors import Findings
+from proxy.inspector.detectors import Findings, truncated
 from proxy.inspector.exchange_history import ExchangeHistory
 from proxy.internal_errors import report
 from proxy.observe.burst_detector import BurstDetector, events_in
 from proxy.observe.capture_buffer import CaptureBuffer
 from proxy.observe.exchange_row import kind
 from proxy.observe.findings import Finding, RecentFindings
-from proxy.timeline import Phase
+from proxy.timeline import Phase, Timeline
 
 LOOK_SECONDS = 5.0
 SLICE = 500  # exchanges that are looked at in one turn of the loop
@@ -72,6 +72,11 @@ class BackgroundChecks:
         if self.timer is None and self.on:
             loop = asyncio.get_running_loop()
             self.timer = loop.call_later(LOOK_SECONDS, self.begin)
+
+    def truncated(self, timeline: Timeline) -> None:
+        """A stream has ended well framed, and is not complete."""
+        if self.on:
+            self.told.tell([truncated(timeline)], self.clock())
 
     def close(self) -> None:
         """Look no more."""

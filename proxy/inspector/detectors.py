@@ -8,6 +8,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.inspector.browser_connections import MOST_BROWSERS, Browser, browser, crowded
 from proxy.observe.exchange_row import text
 from proxy.observe.findings import Finding
+from proxy.stream.families import named
 from proxy.timeline import Phase, Timeline
 
 SLOW_SECONDS = 5.0  # for which bytes wait that the client does not read
@@ -100,7 +101,22 @@ class Findings:
         ]
 
 
+def truncated(timeline: Timeline) -> Finding:
+    """A stream that looks complete to its client, and is not."""
+    family = named(timeline.call.family or "")
+    return Finding(
+        "truncated",
+        (timeline.route or "",),
+        f"{route_and_target(timeline)}: the upstream ended a stream of {family.title} "
+        f"without its end ({family.complete_when}): most clients take it for complete",
+    )
+
+
 def shown_route(exchange: Exchange) -> str:
     """The route and the target of an exchange."""
-    timeline = exchange.timeline
+    return route_and_target(exchange.timeline)
+
+
+def route_and_target(timeline: Timeline) -> str:
+    """The route and the target, as warnings name them."""
     return f"route {timeline.route} ({timeline.call.upstream})"

@@ -186,6 +186,13 @@ class OwnResponse:
         if self.streams:
             self.end()
 
+    @property
+    def comes_back(self) -> bool:
+        return False  # a feed has ended when the drain began
+
+    def end_early(self) -> None:
+        """See `comes_back`."""
+
     def shut_down(self) -> bool:
         self.cut()
         return False

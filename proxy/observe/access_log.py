@@ -44,6 +44,10 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
         "duration_seconds": round(timeline.duration, 6),
         "ending": timeline.ending.value,
     }
+    call = timeline.call
+    if call.family is not None:
+        told["family"] = call.family
+        told["verdict"] = call.verdict
     error = fault(timeline)
     if error is not None:
         told["error"] = error.type
@@ -90,6 +94,8 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
         f"hold {compact_seconds(timeline.longest_hold)} "
         f"{compact_seconds(timeline.duration)} {timeline.ending.value}"
     )
+    if timeline.call.verdict is not None:
+        line = f"{line}, {timeline.call.family} {timeline.call.verdict}"
     error = fault(timeline)
     return line if error is None else f"{line}: {error}"
 

@@ -57,6 +57,7 @@ def signature(timeline: Timeline, phase: Phase) -> tuple[object, ...]:
         timeline.held_since,
         timeline.longest_hold,
         timeline.call.upstream,
+        timeline.call.family,
         timeline.ended,
     )
 
@@ -95,6 +96,8 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         ),
         "coded": list(timeline.call.coded),
         "retries": timeline.call.retries,
+        "family": timeline.call.family,
+        "verdict": timeline.call.verdict,
         "ending": timeline.ending.value if over else None,
         "error": reason(timeline),
     }

@@ -15,9 +15,10 @@ from proxy.timeline import Timeline
 
 log = logging.getLogger("unbuffered")
 
-Kind: TypeAlias = Literal["bursts", "connections", "stall", "slow client"]
+Kind: TypeAlias = Literal["bursts", "connections", "stall", "slow client", "truncated"]
 QUIET_SECONDS = 60.0  # between two lines of the log that say the same
 MOST_REMEMBERED = 1000
+EVENTS = ("truncated",)  # each is one of its own, not a state that goes on
 LEVELS: dict[Kind, int] = {"slow client": logging.INFO}  # it is the client's right
 
 
@@ -43,6 +44,8 @@ class RecentFindings:
             key = (finding.kind, *finding.key)
             if now >= self.until.get(key, now):
                 log.log(LEVELS.get(finding.kind, logging.WARNING), "%s", finding.text)
+            elif finding.kind in EVENTS:
+                continue
             # While it goes on it is no news, however long it does.
             self.until[key] = now + QUIET_SECONDS
         if len(self.until) > MOST_REMEMBERED:

@@ -48,6 +48,11 @@ FAMILIES: tuple[tuple[str, Kind, str], ...] = (
     ("body_bytes_total", "counter", "Body bytes, including those of open exchanges."),
     ("pieces_total", "counter", "Response pieces, including those of open exchanges."),
     ("decoded_total", "counter", "Compressed responses that were decoded."),
+    (
+        "verdicts_total",
+        "counter",
+        "Ended streams of known protocol families, by verdict.",
+    ),
     ("retries_total", "counter", "Repeated attempts to reach an upstream."),
     ("loop_lag_seconds", "histogram", "Event loop lag: how late its timer fired."),
 )
@@ -76,9 +81,11 @@ class Series:
         "received",
         "retries",
         "sent",
+        "verdicts",
     )
 
     def __init__(self) -> None:
+        self.verdicts: dict[tuple[str, str], int] = {}
         self.endings: dict[tuple[str, int], int] = {}
         self.decoded: dict[tuple[str, ...], int] = {}
         self.first_byte = Histogram(FIRST_BYTES)
@@ -106,6 +113,9 @@ class Series:
         self.duration.observe(timeline.duration)
         if call.coded:
             self.decoded[call.coded] = self.decoded.get(call.coded, 0) + 1
+        if call.verdict is not None and call.family is not None:
+            verdict = (call.family, call.verdict)
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
 
 
 class Metrics:
@@ -140,6 +150,13 @@ class Metrics:
             for codings, count in series.decoded.items():
                 told["decoded_total"].add(
                     count, *labels, ("coding", ", ".join(reversed(codings)))
+                )
+            for (family, verdict), count in series.verdicts.items():
+                told["verdicts_total"].add(
+                    count,
+                    ("route", route or NO_ROUTE),
+                    ("family", family),
+                    ("verdict", verdict),
                 )
             told["retries_total"].add(series.retries, *labels)
             series.first_byte.tell(told["first_byte_seconds"], *labels)

@@ -96,6 +96,8 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
         "unbuffered.longest_hold_seconds": round(timeline.longest_hold, 6),
         "unbuffered.retries": timeline.call.retries,
         "unbuffered.ending": timeline.ending.value,
+        "unbuffered.family": timeline.call.family,
+        "unbuffered.verdict": timeline.call.verdict,
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -9,6 +9,7 @@ this; it writes every piece at once, stream or not.
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import NamedTuple
 
 from proxy.config.route import Decode
@@ -18,17 +19,16 @@ from proxy.http1.head import Head, RequestHead, ResponseHead
 from proxy.policy.header_fields import merge_member, remove_member, without
 
 EVENT_STREAM = b"text/event-stream"
-STREAM_TYPES = frozenset(
+LINE_TYPES = frozenset(
     {
-        EVENT_STREAM,
         b"application/x-ndjson",
         b"application/ndjson",
         b"application/jsonl",
         b"application/x-jsonlines",
         b"application/stream+json",
-        b"application/json-seq",
     }
 )
+STREAM_TYPES = LINE_TYPES | {EVENT_STREAM, b"application/json-seq"}
 CODINGS = {
     b"gzip": "gzip",
     b"x-gzip": "gzip",  # RFC 9110 §8.4.1.3: equivalent
@@ -93,16 +93,26 @@ OF_THE_CODED_BYTES = frozenset(
 )
 
 
+class Format(Enum):
+    """Of what a stream is made that a client can read."""
+
+    EVENTS = 1
+    LINES = 2  # NDJSON
+
+
+EVENTS, LINES = Format
+
+
 class Delivery(NamedTuple):
     """`stream`: the next hop is told not to hold it.
 
     `codings`: what to decode, outermost first; empty: bytes pass as they are.
-    `events`: what the client gets is an event stream that it can read.
+    `format`: what the client gets, if that is known and not coded.
     """
 
     stream: bool
     codings: tuple[str, ...]
-    events: bool = False
+    format: Format | None = None
 
 
 def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
@@ -112,9 +122,17 @@ def decide(head: ResponseHead, body: Body, decode: Decode) -> Delivery:
         codings: tuple[str, ...] = ()
     else:
         codings = codings_to_decode(head, body, decode)
-    unknown_length = not isinstance(body, LengthBody) or bool(codings)
-    events = kind == EVENT_STREAM and (bool(codings) or not is_coded(head))
-    return Delivery(unknown_length or kind in STREAM_TYPES, codings, events)
+    if kind in STREAM_TYPES:
+        readable = bool(codings) or not is_coded(head)
+        return Delivery(True, codings, format_of(kind) if readable else None)
+    return Delivery(not isinstance(body, LengthBody) or bool(codings), codings)
+
+
+def format_of(kind: bytes) -> Format | None:
+    """Of what a stream of this media type is made."""
+    if kind == EVENT_STREAM:
+        return EVENTS
+    return LINES if kind in LINE_TYPES else None
 
 
 def reconnects(head: RequestHead) -> bool:

@@ -131,15 +131,6 @@ def plan_options(terms: Terms, date: bytes) -> ResponsePlan:
     )
 
 
-def failure_event(error: ProxyError, route: str) -> bytes:
-    """A whole event that ends an event stream (`on_upstream_failure`).
-
-    One line of JSON (RFC 8259 §7: line feeds in strings are escaped).
-    """
-    told = {"type": error.type, "reason": str(error), "route": route}
-    return b"event: error\ndata: %b\n\n" % json.dumps(told).encode("ascii")
-
-
 def page(failure: Failure) -> str:
     """A small page without any outside resource."""
     title = f"{failure.error.status} {phrase(failure.error.status)}"

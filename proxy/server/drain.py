@@ -1,8 +1,9 @@
 """The last seconds of a server: open exchanges end, or are ended.
 
-Three steps. Exchanges may end by themselves for `drain_seconds`. Then the event
-streams of clients that reconnect have a moment to reach the end of an event, while
-everything else is cut. Then the rest is cut.
+Two classes. Event streams whose clients reconnect end early, each at the end of an
+event, spread over the first half of `drain_seconds`: so the clients do not all come
+back in one second. Everything else may end by itself for all of `drain_seconds`. Then
+what can be told between two events has a moment to get there, and the rest is cut.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from proxy.transport.ticker import Ticker
 # How long an event stream may take to reach the end of its event, and a client
 # to read the end of its response. Most streams are between two events already.
 BOUNDARY_SECONDS = 0.5
+# The part of drain_seconds over which clients that reconnect are sent away.
+EARLY = 0.5
 
 
 class Draining(Protocol):
@@ -25,6 +28,13 @@ class Draining(Protocol):
 
     def drain(self) -> None:
         """The proxy is about to shut down."""
+
+    @property
+    def comes_back(self) -> bool:
+        """Does its client reconnect, so that the stream can end early?"""
+
+    def end_early(self) -> None:
+        """End at the next boundary, if the client comes back."""
 
     def shut_down(self) -> bool:
         """Its time is over; True if its client is left with half a response."""
@@ -49,6 +59,10 @@ class Drain:
         self.exchanges = exchanges  # those that are under way
         self.ticker = ticker
         self.limit = 0.0
+        # Those that come back, when the drain began, and how many were sent away.
+        self.early: list[Draining] = []
+        self.sent_away = 0
+        self.began = self.window = 0.0
         self.over = asyncio.Event()
 
     async def run(self, seconds: float) -> int:
@@ -65,10 +79,38 @@ class Drain:
                 exchange.crashed("starting a drain", error)
         if not seconds:
             return await self.cut()
+        self.begin_early(seconds * EARLY)
         await self.wait(seconds)
         broken = self.shut_down()
         await self.wait(BOUNDARY_SECONDS)
         return broken + await self.cut()
+
+    def begin_early(self, window: float) -> None:
+        """End what comes back, evenly over the next `window` seconds."""
+        self.began, self.window = self.ticker.clock(), window
+        for exchange in tuple(self.exchanges()):
+            try:
+                if exchange.comes_back:
+                    self.early.append(exchange)
+            except Exception as error:
+                exchange.crashed("starting a drain", error)
+        self.end_early(self.began)
+
+    def end_early(self, now: float) -> None:
+        """End those whose time has come, the oldest first."""
+        passed = (now - self.began) / self.window
+        if passed < 1:
+            due = int(passed * len(self.early)) + 1
+            some = self.early[self.sent_away : due]
+            self.sent_away = due
+        else:  # and those that began meanwhile
+            self.window = 0.0
+            some = list(self.exchanges())
+        for exchange in some:
+            try:
+                exchange.end_early()
+            except Exception as error:
+                exchange.crashed("ending a stream early", error)
 
     def shut_down(self) -> int:
         """End what an EventSource reads at its next event, cut the rest."""
@@ -118,6 +160,8 @@ class Drain:
 
     def check(self, now: float) -> None:
         """Called by the clock."""
+        if self.window:
+            self.end_early(now)
         if now >= self.limit or self.served():
             self.over.set()
 

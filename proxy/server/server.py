@@ -226,6 +226,13 @@ class Server:
         self.exchanges.pop(exchange, None)
         self.notify(exchange.timeline)
 
+    def stream_truncated(self, exchange: Exchange) -> None:
+        """A stream of a known family was well framed, and is not complete."""
+        try:
+            self.inspector.checks.truncated(exchange.timeline)
+        except Exception as error:
+            report("a warning of a truncated stream", error)
+
     def served(self) -> Iterator[Draining]:
         """All that is being served, our own answers included."""
         yield from self.exchanges

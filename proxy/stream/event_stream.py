@@ -66,6 +66,19 @@ class Boundary:
         return self.tail.endswith(BLANK_LINE)
 
 
+class LineBoundary:
+    """Is a stream of lines, such as NDJSON, between two of them? As `Boundary`."""
+
+    __slots__ = ("reached",)
+
+    def __init__(self, *, at_beginning: bool) -> None:
+        self.reached = at_beginning
+
+    def observe(self, piece: bytes) -> None:
+        """Take note of a piece that passes; never empty."""
+        self.reached = piece.endswith(b"\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event, as a client dispatches it; `id` is the last that was set."""

@@ -1,4 +1,4 @@
-"""The slot that knows where events end, on the few streams where that counts.
+"""The slot that knows where events, or lines, end on the streams where that counts.
 
 On routes that tell of a failure by an event, and on all event streams while the
 proxy drains. Other streams do not pay for it.
@@ -10,19 +10,23 @@ import asyncio
 from collections.abc import Callable
 from typing import ClassVar
 
-from proxy.stream.event_stream import Boundary
+from proxy.stream.event_stream import Boundary, LineBoundary
 from proxy.transport.pipeline import BOUNDARY, Slot
 
 
 class BoundarySlot(Slot):
-    """Where the event stream stands that passes through."""
+    """Where the stream stands that passes through."""
 
     __slots__ = ("at_boundary", "boundary")
     rank: ClassVar[int] = BOUNDARY
 
-    def __init__(self, *, at_beginning: bool) -> None:
+    def __init__(self, *, at_beginning: bool, lines: bool = False) -> None:
         super().__init__()
-        self.boundary = Boundary(at_beginning=at_beginning)
+        self.boundary: Boundary | LineBoundary = (
+            LineBoundary(at_beginning=at_beginning)
+            if lines
+            else Boundary(at_beginning=at_beginning)
+        )
         self.at_boundary: Callable[[], None] | None = None
 
     @property

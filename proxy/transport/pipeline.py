@@ -14,6 +14,7 @@ from proxy.transport.flow import Feeder, Sink, Source
 
 # Ranks: a slot stands behind those of a lower rank, nearer to the sink.
 BOUNDARY = 1  # knows where an event ends
+FAMILY = 2  # recognises what is streamed
 CAPTURE = 9  # shows what goes out, whatever stands before it
 
 Next: TypeAlias = "Slot | Sink"
@@ -24,6 +25,8 @@ class Slot:
 
     __slots__ = ("next",)
     rank: ClassVar[int] = 0
+    # Has it no part in how a piece is sent? Then it may be told of it afterwards.
+    witness: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.next: Next = NOWHERE
@@ -31,6 +34,9 @@ class Slot:
     def send_piece(self, piece: bytes) -> None:
         """Pass a piece on; never empty."""
         self.next.send_piece(piece)
+
+    def passed(self, piece: bytes) -> None:
+        """To a witness: a piece has passed by it."""
 
     def send_end(self, trailers: Fields) -> None:
         """The body is complete."""

@@ -20,7 +20,7 @@ from proxy.policy.size_limits import body_too_large
 from proxy.stream.content_decoder import ContentDecoder, DecodingError
 from proxy.timeline import Clock, Timeline
 from proxy.transport.flow import ChunkedSink, Sink, Source
-from proxy.transport.pipeline import Pipeline
+from proxy.transport.pipeline import Pipeline, Slot
 
 # Events are short; to read and write what is longer costs more than the way between.
 SHORT = 4096  # bytes, of a whole chunk
@@ -201,9 +201,14 @@ class ChunkRelay(ResponseRelay):
         one call: between two events a processor's caches forget the way, and
         every call on it is paid for again.
         """
-        length = len(data)
-        if length > SHORT or not self.body.between or self.first is not self.client:
+        length, first, client = len(data), self.first, self.client
+        if length > SHORT or not self.body.between:
             return False
+        witness: Slot | None = None
+        if first is not client:
+            if not (isinstance(first, Slot) and first.witness and first.next is client):
+                return False
+            witness = first
         line = LINES[length]
         if line is None or not (data.startswith(line) and data.endswith(b"\r\n")):
             return False
@@ -217,10 +222,12 @@ class ChunkRelay(ResponseRelay):
         call.last_piece = call.silent_since = now
         call.pieces += 1
         timeline.bytes_sent += length - len(line) - 2
-        self.client.transport.write(data)
+        client.transport.write(data)
         hold = clock() - now
         if hold > timeline.longest_hold:
             timeline.longest_hold = hold
+        if witness is not None:
+            witness.passed(data[len(line) : -2])
         return True
 
 

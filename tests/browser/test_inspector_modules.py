@@ -287,6 +287,13 @@ async def test_verdict_names_who_was_slow(page: Page) -> None:
         ),
         ({"phase": "waiting"}, "wait", "Waiting for the upstream's first byte."),
         ({"error": "upstream 'x' broke"}, "bad", "Upstream 'x' broke."),
+        (
+            {"family": "openai-chat", "verdict": "truncated"},
+            "bad",
+            "without the end that openai-chat has",
+        ),
+        ({"verdict": "error"}, "bad", "told of an error inside the stream"),
+        ({"family": "ollama", "verdict": "complete"}, "good", "within 0.3 ms"),
     ]
     verdicts = await run(
         page,

@@ -23,6 +23,14 @@ from proxy.config.fault_text import expected
 from proxy.config.load import PLAIN_TABLES
 from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.schema import schema
+from proxy.stream.families import (
+    FAMILIES,
+    PLAIN_BYTES,
+    PLAIN_EVENTS,
+    PLAIN_LINES,
+    ProtocolFamily,
+    Told,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOT_A_DEFAULT = {"target", "path_rewrite"}
@@ -109,6 +117,46 @@ def with_tables(text: str) -> str:
     return MARKED.sub(lambda found: found[1] + made[found[2]] + found[3], text)
 
 
+# -- the table of families --------------------------------------------------------
+
+TOLD = Told("http_response_timeout", "the upstream sent nothing for 30.1 s", "/chat")
+
+
+def row_of_family(family: ProtocolFamily) -> str:
+    """What is recognised how, when it is complete, and its failure on the wire."""
+    written = family.failure(TOLD, None, [])
+    if written is None:
+        failure, end = "", "aborted"
+    else:
+        lines = written.decode("ascii").strip("\n").split("\n")
+        failure = "<br>".join(f"`{line}`" for line in lines)
+        end = "clean" if family.raises else "aborted"
+    if family.aborts_badly:
+        end = "clean, always"
+    elif family.name == "event-stream":
+        end = "clean for an `EventSource`, aborted for others"
+    name = f"`{family.name}`"
+    return (
+        f"| {family.title} | {name if family.complete else ''} | "
+        f"{family.recognised_by} | {family.complete_when} | {failure} | {end} |\n"
+    )
+
+
+def families() -> str:
+    """The table of families."""
+    header = (
+        "| stream | `family` | recognised by | complete when | a failure | then |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+    )
+    plain = (PLAIN_EVENTS, PLAIN_LINES, PLAIN_BYTES)
+    return header + "".join(map(row_of_family, (*FAMILIES, *plain)))
+
+
+def with_families(text: str) -> str:
+    """The page with the table of families as it has to be."""
+    return MARKED.sub(lambda found: found[1] + families() + found[3], text)
+
+
 # -- the command line -------------------------------------------------------------
 
 
@@ -182,6 +230,7 @@ GENERATED: dict[str, Callable[[str], str]] = {
     "config.schema.json": schema_file,
     "configuration.md": with_tables,
     "explain.md": with_outputs,
+    "families.md": with_families,
 }
 
 

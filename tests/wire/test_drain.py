@@ -138,7 +138,6 @@ async def test_an_event_stream_ends_between_two_events(
     draining = await drain(running)
     await server.send(chunk(EVENT))
     assert await client.read_chunk() == EVENT
-    draining.pass_time(10)
     assert await client.read_chunk() == b""
     assert await client.read_to_close() == (b"", "fin")
     await server.closed()
@@ -147,6 +146,31 @@ async def test_an_event_stream_ends_between_two_events(
     assert timeline.ending is Ending.SHUT_DOWN
     assert timeline.error is not None
     assert timeline.error.type == "proxy_internal_response"
+
+
+async def test_clients_that_come_back_do_so_one_after_the_other(
+    running: RunningProxy, upstream: Upstream, drain: Drain
+) -> None:
+    """Spread over the first half; what has an end of its own has all of the time."""
+    readers = [await begun(running, upstream, EVENTS) for _ in range(4)]
+    answer, source = await running.begin(upstream, POST % b"")
+    await source.send(EVENTS)
+    await answer.read_head()
+    draining = await drain(running)
+    for number in range(4):
+        for client, server in readers[number:]:  # whose time has not come
+            await server.send(chunk(EVENT))
+            assert await client.read_chunk() == EVENT
+        if number:
+            draining.pass_time(1.25)
+        client, server = readers[number]
+        assert await client.read_chunk() == b""
+        await server.closed()
+    await source.send(chunk(EVENT))
+    assert await answer.read_chunk() == EVENT
+    await source.send(b"0\r\n\r\n")
+    assert await answer.read_chunk() == b""
+    assert await draining.cut() == 0
 
 
 async def test_an_event_stream_that_begins_while_draining_ends_alike(
@@ -202,6 +226,8 @@ async def test_an_event_stream_is_cut_if_its_client_does_not_reconnect(
     await server.send(chunk(EVENT))
     assert await client.read_chunk() == EVENT
     draining.pass_time(10)
+    if on_upstream_failure == "event":
+        assert b'"reason":"the proxy is shutting down' in await client.read_chunk()
     assert await client.read_rest() == b""
     await server.closed()
     assert await draining.cut() == 1
@@ -294,8 +320,8 @@ async def test_an_upstream_that_breaks_meanwhile_is_no_clean_end(
 ) -> None:
     client, server = await begun(running, upstream, EVENTS)
     draining = await drain(running)
-    await server.send(chunk(EVENT))
-    assert await client.read_chunk() == EVENT
+    await server.send(chunk(EVENT[:6]))
+    assert await client.read_chunk() == EVENT[:6]
     server.close()
     assert await client.read_rest() == b""
     assert await draining.cut() == 0

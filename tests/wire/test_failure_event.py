@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
 
 import pytest
 
+from proxy.stream.families import named
+from proxy.stream.recent_events import RecentEvents
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
-from tests.support.raw import Peer, Upstream, chunk
+from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
 GET = b"GET /sse/x HTTP/1.1\r\nHost: a\r\n\r\n"
+EVENT_SOURCE = GET.replace(b"\r\n\r\n", b"\r\nAccept: text/event-stream\r\n\r\n")
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -40,28 +44,34 @@ async def stream(
     return running, client, server
 
 
-def told(event: bytes) -> dict[str, str]:
+def told(event: bytes) -> dict[str, object]:
     """The data of the error event; it is whole and of one line."""
     lines = event.removesuffix(b"\n\n").split(b"\n")
     assert event.endswith(b"\n\n")
     assert lines[0] == b"event: error"
     assert len(lines) == 2
-    data: dict[str, str] = json.loads(lines[1].removeprefix(b"data: "))
+    data: dict[str, object] = json.loads(lines[1].removeprefix(b"data: "))
     return data
 
 
 async def test_an_upstream_that_dies_between_two_events_is_told_of(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
-    running, client, server = await stream(proxy, upstream)
+    running, client, server = await stream(proxy, upstream, request=EVENT_SOURCE)
     await server.send(chunk(EVENT))
     assert await client.read_chunk() == EVENT
     server.close()
     event = await client.read_chunk()
+    reason = "the upstream closed early: the last chunk is missing"
     assert told(event) == {
         "type": "http_response_incomplete",
-        "reason": "the upstream closed early: the last chunk is missing",
+        "reason": reason,
         "route": "/sse",
+        "error": {
+            "message": reason,
+            "type": "server_error",
+            "code": "http_response_incomplete",
+        },
     }
     assert await client.read_chunk() == b""
     timeline = await running.ended()
@@ -75,10 +85,22 @@ async def test_an_upstream_that_dies_between_two_events_is_told_of(
     assert b"204" in await client.read_head()
 
 
+async def test_a_client_that_does_not_come_back_gets_no_clean_end_behind_it(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """It may not know the event, and take a clean end for a complete stream."""
+    _, client, server = await stream(proxy, upstream, request=GET)
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
+    server.close()
+    assert told(await client.read_chunk())["type"] == "http_response_incomplete"
+    assert await client.read_to_close() == (b"", "fin")
+
+
 async def test_before_the_first_event_is_between_events(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
-    _, client, server = await stream(proxy, upstream)
+    _, client, server = await stream(proxy, upstream, request=EVENT_SOURCE)
     server.reset()
     assert told(await client.read_chunk())["type"] == "http_response_incomplete"
     assert await client.read_chunk() == b""
@@ -114,7 +136,7 @@ async def test_a_time_limit_is_told_of(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
     running, client, server = await stream(
-        proxy, upstream, clock=clock, idle_timeout_seconds=30
+        proxy, upstream, request=EVENT_SOURCE, clock=clock, idle_timeout_seconds=30
     )
     await server.send(chunk(EVENT))
     assert await client.read_chunk() == EVENT
@@ -122,14 +144,14 @@ async def test_a_time_limit_is_told_of(
     running.tick()
     data = told(await client.read_chunk())
     assert data["type"] == "http_response_timeout"
-    assert "(idle_timeout_seconds)" in data["reason"]
+    assert "(idle_timeout_seconds)" in str(data["reason"])
     assert await client.read_chunk() == b""
     await server.closed()
     assert (await running.ended()).ending is Ending.TIMED_OUT
 
 
 async def test_bad_framing_is_told_of(proxy: StartProxy, upstream: Upstream) -> None:
-    running, client, server = await stream(proxy, upstream)
+    running, client, server = await stream(proxy, upstream, request=EVENT_SOURCE)
     await server.send(chunk(EVENT) + b"zz\r\n")
     assert await client.read_chunk() == EVENT
     assert told(await client.read_chunk())["type"] == "http_protocol_error"
@@ -144,6 +166,7 @@ async def test_a_broken_content_coding_is_told_of(
     running, client, server = await stream(
         proxy,
         upstream,
+        request=EVENT_SOURCE,
         head=HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"),
     )
     coder = zlib.compressobj(wbits=31)
@@ -159,7 +182,8 @@ async def test_a_broken_content_coding_is_told_of(
     "head",
     [
         pytest.param(
-            HEAD.replace(b"Text/Event-Stream", b"application/x-ndjson"), id="ndjson"
+            HEAD.replace(b"Text/Event-Stream", b"application/json-seq"),
+            id="a format that has no form for it",
         ),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -194,19 +218,20 @@ async def test_where_no_event_can_be_written_the_connection_breaks(
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
 
 
+@pytest.mark.parametrize("request_", [GET, EVENT_SOURCE])
 async def test_an_old_client_gets_the_event_and_the_close(
-    proxy: StartProxy, upstream: Upstream
+    proxy: StartProxy, upstream: Upstream, request_: bytes
 ) -> None:
-    """HTTP/1.0: the close is the end of the body."""
+    """HTTP/1.0: the close is the end of the body, a reset is none."""
     running, client, server = await stream(
-        proxy, upstream, request=b"GET /sse/x HTTP/1.0\r\n\r\n"
+        proxy, upstream, request=request_.replace(b"1.1", b"1.0")
     )
     await server.send(chunk(EVENT))
     assert await client.read(len(EVENT)) == EVENT
     server.close()
     rest, how = await client.read_to_close()
     assert told(rest)["route"] == "/sse"
-    assert how == "fin"
+    assert how == ("fin" if request_ is EVENT_SOURCE else "reset")
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
 
 
@@ -232,3 +257,143 @@ async def test_a_good_end_is_left_alone(proxy: StartProxy, upstream: Upstream) -
     assert await client.read_body() == EVENT
     assert (await running.ended()).ending is Ending.COMPLETE
     assert running.idle_connections == 1
+
+
+# -- each family in its own form
+
+CHAT = (
+    b'data: {"object":"chat.completion.chunk","choices":[{"index":0,'
+    b'"delta":{"content":"x"},"finish_reason":null}]}\n\n'
+)
+POST = b"POST /sse/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+NDJSON = HEAD.replace(b"Text/Event-Stream", b"application/x-ndjson")
+LINE = b'{"n":1}\n'
+OLLAMA = b'{"model":"m","done":false}\n'
+ANSWERS = {
+    "openai-chat": CHAT,
+    "openai-responses": (
+        b'event: response.created\ndata: {"type":"response.created",'
+        b'"sequence_number":0,"response":{"id":"r1"}}\n\n'
+    ),
+    "anthropic": (
+        b'event: message_start\ndata: {"type":"message_start","message":{}}\n\n'
+    ),
+    "gemini": b'data: {"candidates":[{"content":{}}]}\n\n',
+    "ai-sdk": b'data: {"type":"start"}\n\n',
+    "ag-ui": b'data: {"type":"RUN_STARTED"}\n\n',
+    "ollama": OLLAMA,
+}
+
+
+@pytest.mark.parametrize("family", ANSWERS)
+@pytest.mark.parametrize("how", ["dies", "is silent", "stops"])
+async def test_a_failure_is_told_in_the_form_of_the_family(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, family: str, how: str
+) -> None:
+    head = NDJSON if family == "ollama" else HEAD
+    answer = ANSWERS[family]
+    running, client, server = await stream(
+        proxy,
+        upstream,
+        request=POST,
+        head=head,
+        clock=clock,
+        idle_timeout_seconds=30,
+    )
+    await server.send(chunk(answer))
+    assert await client.read_chunk() == answer
+    stopped = None
+    if how == "dies":
+        server.close()
+        reason = "the upstream closed early"
+    elif how == "is silent":
+        clock.advance(31)
+        running.tick()
+        reason = "(idle_timeout_seconds)"
+    else:
+        stopped = asyncio.ensure_future(running.server.stop(10))
+        await became(lambda: running.server.draining)
+        clock.advance(10)
+        running.tick()
+        reason = "the proxy is shutting down"
+    last = await client.read_chunk()
+    assert reason.encode() in last
+    recent = RecentEvents(lines=family == "ollama")
+    recent.observe(answer)
+    assert recent.observe(last)  # it ends between two events
+    assert len(recent.items()) == 2
+    assert named(family).failed(recent.items()[1])
+    if how == "stops" and not named(family).aborts_badly:
+        assert await client.read_to_close() == (b"", "fin")
+    else:
+        assert await client.read_chunk() == b""
+    timeline = await running.ended()
+    assert timeline.call.family == family
+    assert timeline.bytes_sent == len(answer + last)
+    if stopped is not None:
+        assert await stopped == 1
+
+
+async def test_json_rpc_is_aborted(proxy: StartProxy, upstream: Upstream) -> None:
+    """Which request the error would be for is not known from the response."""
+    running, client, server = await stream(proxy, upstream, request=POST)
+    message = b'data: {"jsonrpc":"2.0","method":"x"}\n\n'
+    await server.send(chunk(message))
+    assert await client.read_chunk() == message
+    server.close()
+    assert await client.read_rest() == b""
+    assert (await running.ended()).call.family == "json-rpc"
+
+
+async def test_other_lines_end_with_one_that_tells_and_no_clean_end(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running, client, server = await stream(proxy, upstream, request=POST, head=NDJSON)
+    await server.send(chunk(LINE))
+    assert await client.read_chunk() == LINE
+    server.close()
+    last = await client.read_chunk()
+    assert last.endswith(b"\n")
+    assert json.loads(last) == {
+        "error": "the upstream closed early: the last chunk is missing",
+        "type": "http_response_incomplete",
+        "route": "/sse",
+    }
+    assert await client.read_to_close() == (b"", "fin")
+    assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
+
+
+@pytest.mark.parametrize("head", [HEAD, NDJSON])
+async def test_inside_a_line_or_event_of_a_family_it_is_aborted(
+    proxy: StartProxy, upstream: Upstream, head: bytes
+) -> None:
+    whole = CHAT if head is HEAD else OLLAMA
+    _, client, server = await stream(proxy, upstream, request=POST, head=head)
+    await server.send(chunk(whole + whole[:9]))
+    assert await client.read_chunk() == whole + whole[:9]
+    server.close()
+    assert await client.read_rest() == b""
+
+
+async def test_an_event_source_of_an_answer_is_told_and_not_ended_cleanly(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """It would ask again, and get another answer, where the first looked complete."""
+    running, client, server = await stream(
+        proxy, upstream, request=EVENT_SOURCE, clock=clock
+    )
+    await server.send(chunk(CHAT))
+    assert await client.read_chunk() == CHAT
+    stopped = asyncio.ensure_future(running.server.stop(10))
+    await became(lambda: running.server.draining)
+    clock.advance(9)
+    running.tick()
+    await server.send(chunk(CHAT))  # it has all of the time
+    assert await client.read_chunk() == CHAT
+    clock.advance(1)
+    running.tick()
+    assert (
+        b'"error":{"message":"the proxy is shutting down' in await client.read_chunk()
+    )
+    assert await client.read_to_close() == (b"", "fin")
+    assert await stopped == 1

@@ -13,6 +13,8 @@ from proxy.exchange.exchange import Exchange
 from proxy.inspector.exchange_history import LINGER_SECONDS
 from proxy.inspector.static_files import PAGE
 from proxy.observe.capture_buffer import PER_EXCHANGE
+from proxy.transport.capture import CaptureSlot
+from proxy.transport.pipeline import Slot
 from proxy.web.files import SHARED
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import (
@@ -49,10 +51,15 @@ async def first_id(running: RunningProxy) -> str:
 
 
 def is_captured(exchange: Exchange) -> bool:
-    """Does anything stand in the way of the pieces of its response?"""
+    """Are the pieces of its response noted?"""
     pipeline = exchange.response_pipeline
     assert pipeline is not None
-    return pipeline.first is not pipeline.sink
+    each = pipeline.first
+    while isinstance(each, Slot):
+        if isinstance(each, CaptureSlot):
+            return True
+        each = each.next
+    return False
 
 
 # -- the list

@@ -137,6 +137,9 @@ class DryRun:
         self.forward = DryForward(exchange)
         self.forward.start()
 
+    def stream_truncated(self, exchange: Exchange) -> None:
+        """Nothing is streamed here."""
+
     def exchange_ended(self, exchange: Exchange) -> None:
         """There is nothing to count."""
 

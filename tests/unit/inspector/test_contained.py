@@ -178,6 +178,14 @@ class Client:
     def drain(self) -> None:
         self.act("drain")
 
+    @property
+    def comes_back(self) -> bool:
+        self.act("comes back?")
+        return True
+
+    def end_early(self) -> None:
+        self.act("end early")
+
     def shut_down(self) -> bool:
         return self.act("shut down")
 
@@ -204,10 +212,11 @@ async def test_a_drain_reaches_all_clients_whatever_one_of_them_raises() -> None
         await turns(3)
         drain.over.set()
     assert await run == 4  # one at the shut down, and the cut of each
-    assert clients[0].done == ["drain", "drain", "shut down", "cut", "abort"]
+    asked = ["drain", "drain", "comes back?"]
+    assert clients[0].done == [*asked, "end early", "shut down", "cut", "abort"]
     assert clients[1].done == [
-        *("drain", "crashed", "drain", "crashed"),
+        *("drain", "crashed", "drain", "crashed", "comes back?", "crashed"),
         *("shut down", "crashed", "cut", "crashed", "abort"),
     ]
-    assert clients[2].done == clients[0].done
+    assert clients[2].done == [*asked, "shut down", "cut", "abort"]
     drain.ticker.stop()

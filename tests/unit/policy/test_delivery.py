@@ -7,6 +7,9 @@ import pytest
 from proxy.config.route import Decode, RouteOptions
 from proxy.http1.framing import response_body
 from proxy.policy.delivery import (
+    EVENTS,
+    LINE_TYPES,
+    LINES,
     STREAM_TYPES,
     Delivery,
     decide,
@@ -142,7 +145,19 @@ def test_a_media_type_is_type_and_subtype(value: bytes, media: bytes) -> None:
 def test_events_are_seen_where_the_client_gets_them_in_plain(
     lines: list[bytes], events: bool
 ) -> None:
-    assert decided(*lines).events is events
+    assert (decided(*lines).format is EVENTS) is events
+
+
+@pytest.mark.parametrize("kind", sorted(LINE_TYPES))
+def test_lines_are_seen_where_the_client_gets_them_in_plain(kind: bytes) -> None:
+    assert decided(b"Content-Type: " + kind).format is LINES
+    assert decided(b"Content-Type: " + kind, b"Content-Encoding: x").format is None
+
+
+def test_of_json_sequences_nothing_is_read() -> None:
+    """RFC 7464: a record begins with a separator, and has no line of its own."""
+    delivery = decided(b"Content-Type: application/json-seq")
+    assert delivery == Delivery(True, (), None)
 
 
 # -- which codings come off?
@@ -294,7 +309,7 @@ def test_a_file_that_is_left_alone_is_a_stream_by_its_framing_only() -> None:
     assert decided(GZIP, SIZED, decode="streams") == Delivery(False, ())
     assert decided(GZIP, CHUNKED, RANGES, decode="streams") == Delivery(True, ())
     events = decided(GZIP, SIZED, b"Content-Type: text/event-stream", decode="streams")
-    assert events == Delivery(True, (), events=False)
+    assert events == Delivery(True, (), None)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from proxy.http1.head import RequestHead, ResponseHead, parse_response_head
 from proxy.policy.error_response import (
     ADVICE,
     Failure,
-    failure_event,
     plan_failure,
     wants_page,
 )
@@ -114,20 +113,6 @@ def test_advice_is_one_sentence_or_two_for_a_type_that_exists(kind: str) -> None
         kinds += each.__subclasses__()
     assert kind in known
     assert ADVICE[kind].endswith(".")
-
-
-def test_an_event_stream_may_end_with_an_event_that_says_why() -> None:
-    """One event whatever the words are: WHATWG HTML §9.2.6 ends it at a line feed."""
-    error = FirstByteTimeout("line\nfeed\r\n\nand 名字")
-    written = failure_event(error, "/sse")
-    kind, data, *end = written.split(b"\n")
-    assert (kind, end) == (b"event: error", [b"", b""])
-    assert b"\r" not in written
-    assert json.loads(data.removeprefix(b"data: ")) == {
-        "type": "http_response_timeout",
-        "reason": "line\nfeed\r\n\nand 名字",
-        "route": "/sse",
-    }
 
 
 # -- for persons

@@ -87,7 +87,7 @@ export const COLUMNS = [
 
 function ending({ row, isOpen }) {
   if (row.error) return row.error;
-  if (!isOpen) return row.ending ?? "ended";
+  if (!isOpen) return row.verdict ? `${row.ending}, ${row.family} ${row.verdict}` : row.ending ?? "ended";
   if (row.holding) return "waiting for the client";
   return row.phase;
 }

@@ -35,7 +35,8 @@ export class Entry {
   }
 
   get isFailed() {
-    return Boolean(this.row.error) || this.row.status >= 500;
+    const { error, status, verdict } = this.row;
+    return Boolean(error) || status >= 500 || verdict === "truncated" || verdict === "error";
   }
 
   age(now) {

@@ -67,7 +67,7 @@ export class Header {
     const { age } = row;
     const status = row.status ? `${row.status}  ·  ` : "";
     const standing = open ? `${row.phase}, ${duration(age)}` : `${row.ending ?? "ended"} after ${duration(age)}`;
-    setText(this.state, `${status}${row.kind}  ·  ${standing}`);
+    setText(this.state, `${status}${row.family ?? row.kind}  ·  ${standing}`);
     this.state.dataset.state = row.error ? "failed" : open ? "open" : "over";
     const { kind, text } = judge(row, stall);
     setText(this.verdict, text);

@@ -8,6 +8,10 @@ const NOTICED = 0.1; // seconds; nobody notices a shorter hold
 /** {kind, text}: "good", "wait" or "bad", and the sentence. */
 export function judge(row, stall) {
   if (row.error) return { kind: "bad", text: capital(row.error) };
+  if (row.verdict === "truncated") {
+    return { kind: "bad", text: `The upstream ended the stream well framed, but without the end that ${row.family} has.` };
+  }
+  if (row.verdict === "error") return { kind: "bad", text: "The upstream told of an error inside the stream." };
   if (row.holding >= NOTICED) {
     return {
       kind: "bad",
