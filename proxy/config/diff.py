@@ -5,7 +5,7 @@ Names keys, never values: they may be secrets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -13,34 +13,50 @@ from proxy.config.load import PLAIN_TABLES
 from proxy.config.model import Config
 from proxy.config.reader import fields_of
 
+FILES = ("tls_certificate", "tls_key", "ca_file")
 
-def changes(before: Config, after: Config) -> str:
-    """Tables and keys that differ; routes added, removed and changed."""
+
+def changes(before: Config, after: Config, rewritten: Collection[str] = ()) -> str:
+    """Tables and keys that differ; routes added, removed and changed.
+
+    The files in `rewritten` have another content under the same name.
+    """
     told = []
     for name in PLAIN_TABLES:
-        keys = differing(getattr(before, name), getattr(after, name))
+        keys = differing(getattr(before, name), getattr(after, name), rewritten)
         if keys:
             told.append(f"[{name}] changed ({', '.join(keys)})")
     told += [f"route {prefix} added" for prefix in after.routes.keys() - before.routes]
     told += [
         f"route {prefix} removed" for prefix in before.routes.keys() - after.routes
     ]
-    told += route_changes(before, after)
+    told += route_changes(before, after, rewritten)
     return "; ".join(sorted(told)) or "nothing changed"
 
 
-def route_changes(before: Config, after: Config) -> Iterator[str]:
+def route_changes(
+    before: Config, after: Config, rewritten: Collection[str]
+) -> Iterator[str]:
     for prefix, route in after.routes.items():
         if prefix in before.routes:
-            keys = differing(before.routes[prefix], route)
+            keys = differing(before.routes[prefix], route, rewritten)
             if keys:
                 yield f"route {prefix} changed ({', '.join(keys)})"
 
 
-def differing(one: msgspec.Struct, other: msgspec.Struct) -> list[str]:
-    """The keys of a table whose values are not the same."""
-    return [
+def differing(
+    one: msgspec.Struct, other: msgspec.Struct, rewritten: Collection[str]
+) -> list[str]:
+    """The keys of a table whose values, or files, are not the same."""
+    keys = [
         key
         for key, each in fields_of(type(one)).items()
         if getattr(one, each.name) != getattr(other, each.name)
     ]
+    files = {key: getattr(other, key, "") for key in FILES}
+    keys += [
+        f"content of {key}"
+        for key, file in files.items()
+        if file in rewritten and key not in keys
+    ]
+    return keys

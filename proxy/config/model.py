@@ -18,7 +18,7 @@ from proxy.config.units import Bytes, Seconds
 
 LogFormat: TypeAlias = Literal["text", "json"]
 Enabled: TypeAlias = bool | Literal["loopback"]
-Workers: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
+WorkerCount: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
 
 
 class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="Port to listen on. 0: any free port.", ge=0, le=65535),
     ] = 8080
     workers: Annotated[
-        Workers,
+        WorkerCount,
         Meta(
             description="Processes that share the port, with one event loop each. "
             "auto: one per available CPU."

@@ -16,8 +16,8 @@ from proxy.inspector.exchange_history import ExchangeHistory
 from proxy.internal_errors import report
 from proxy.observe.burst_detector import BurstDetector, events_in
 from proxy.observe.capture_buffer import CaptureBuffer
-from proxy.observe.exchange_row import kind
 from proxy.observe.findings import Finding, RecentFindings
+from proxy.observe.list_row import kind
 from proxy.timeline import Phase, Timeline
 
 LOOK_SECONDS = 5.0

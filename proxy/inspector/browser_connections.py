@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from proxy.observe.exchange_row import text
 from proxy.observe.findings import Finding
+from proxy.observe.list_row import text
 
 BROWSERS_LIMIT = 6  # connections of one browser to one origin, by HTTP/1.1
 MOST_BROWSERS = 200  # that one worker tells another of

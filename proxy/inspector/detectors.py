@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.browser_connections import MOST_BROWSERS, Browser, browser, crowded
-from proxy.observe.exchange_row import text
 from proxy.observe.findings import Finding
+from proxy.observe.list_row import text
 from proxy.stream.families import named
 from proxy.timeline import Phase, Timeline
 

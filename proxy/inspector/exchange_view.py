@@ -16,7 +16,7 @@ from proxy.inspector.exchange_history import ExchangeHistory
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.shown_heads import shown_heads
 from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
-from proxy.observe.exchange_row import Row, row, signature
+from proxy.observe.list_row import Row, row, signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
 BATCH_SECONDS = 0.1  # at least, between two batches of pieces

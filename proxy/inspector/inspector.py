@@ -36,7 +36,7 @@ from proxy.inspector.peer_workers import OWN, PeerWorker, fetch, owned, pass_on
 from proxy.inspector.state import state
 from proxy.inspector.static_files import send_asset
 from proxy.internal_errors import report
-from proxy.observe.exchange_row import identity
+from proxy.observe.list_row import identity
 from proxy.timeline import Timeline, wall_clock
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker

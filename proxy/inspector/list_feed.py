@@ -15,8 +15,8 @@ import msgspec
 from proxy.inspector.browser_connections import Browser, added_up, crowded
 from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
-from proxy.observe.exchange_row import Row, identity, row, signature
 from proxy.observe.findings import Finding
+from proxy.observe.list_row import Row, identity, row, signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
 COMMENT_SECONDS = 15.0  # of silence, after which a comment says that all is well

@@ -8,7 +8,7 @@ from __future__ import annotations
 from proxy.exchange.exchange import Exchange
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead, ResponseHead
-from proxy.observe.exchange_row import text
+from proxy.observe.list_row import text
 from proxy.observe.redaction import masked_fields, masked_line
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import ResponsePlan

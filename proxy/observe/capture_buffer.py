@@ -12,7 +12,7 @@ from itertools import islice
 
 from proxy.internal_errors import report
 from proxy.observe.burst_detector import BurstDetector, events_in
-from proxy.observe.exchange_row import kind
+from proxy.observe.list_row import kind
 from proxy.timeline import Ending, Timeline
 
 PER_EXCHANGE = 256 * 1024  # bytes

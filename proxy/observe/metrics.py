@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.observe.exchange_row import kind
 from proxy.observe.histogram import (
     DURATIONS,
     FIRST_BYTES,
@@ -18,6 +17,7 @@ from proxy.observe.histogram import (
     LAGS,
     Histogram,
 )
+from proxy.observe.list_row import kind
 from proxy.observe.prometheus_text import Family, Kind
 from proxy.timeline import Timeline
 

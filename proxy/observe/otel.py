@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from proxy.config.packages import NO_OTEL
 from proxy.errors import ConfigError, in_words
 from proxy.http1.head import RequestHead
-from proxy.observe.exchange_row import reason, text
+from proxy.observe.list_row import reason, text
 from proxy.timeline import Clock, Timeline, wall_clock
 
 if TYPE_CHECKING:

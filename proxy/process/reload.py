@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 import socket
@@ -49,6 +50,7 @@ class Reloader:
         self.read = read
         self.observers = observers
         self.watched = Watched(path, server.config)
+        self.contents = FileContents(server.config)
         self.asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -66,10 +68,11 @@ class Reloader:
         """Read the configuration and serve by it; False if it was refused."""
         before = self.server.config
         try:
-            config, told = read_again(self.read, before)
+            config, told = read_again(self.read, before, self.contents)
             await apply(self.server, config, self.observers)
         except Exception as fault:
             return refuse(faults_of(fault))
+        self.contents.apply()
         log.info("configuration reloaded: %s", told)
         return True
 
@@ -81,8 +84,10 @@ class Reloader:
                 self.ask()
 
 
-def read_again(read: Read, before: Config) -> tuple[Config, str]:
-    """The configuration that a reload asks for, and what is new in it.
+def read_again(
+    read: Read, before: Config, contents: FileContents
+) -> tuple[Config, str]:
+    """The configuration that a reload asks for, and what is new in it and its files.
 
     Raises:
         ConfigError: it has faults, or cannot be had without a restart.
@@ -91,7 +96,7 @@ def read_again(read: Read, before: Config) -> tuple[Config, str]:
         config = read()
     if refusal := asks_for_restart(before, config):
         raise ConfigError([refusal])
-    return config, changes(before, config)
+    return config, changes(before, config, contents.rewritten(config))
 
 
 async def apply(
@@ -171,9 +176,8 @@ class Watched:
         """What changes with the content of any of the files."""
         if self.path is None:
             return []
-        named = [config.server.tls_certificate, config.server.tls_key]
-        named += [route.ca_file for route in config.routes.values()]
-        return [condition(self.path), *(condition(file) for file in named if file)]
+        named = files_of(config)
+        return [condition(self.path), *(condition(file) for file in named)]
 
     def changed(self, config: Config) -> bool:
         """Have they changed, and are they at rest again since the last look?
@@ -187,6 +191,43 @@ class Watched:
             return False
         self.known = state
         return True
+
+
+class FileContents:
+    """The contents of the files that a configuration names, when it was applied."""
+
+    def __init__(self, config: Config) -> None:
+        self.applied = self.read = digests(config)
+
+    def rewritten(self, config: Config) -> set[str]:
+        """The files that have another content now."""
+        self.read = digests(config)
+        return {
+            file
+            for file, digest in self.read.items()
+            if self.applied.get(file, digest) != digest
+        }
+
+    def apply(self) -> None:
+        """What was read last is what holds."""
+        self.applied = self.read
+
+
+def files_of(config: Config) -> list[str]:
+    """The files that a configuration names."""
+    named = [config.server.tls_certificate, config.server.tls_key]
+    named += [route.ca_file for route in config.routes.values()]
+    return [file for file in named if file]
+
+
+def digests(config: Config) -> dict[str, bytes]:
+    """What tells the contents of files apart; nothing of those that are away."""
+    found = {}
+    for file in files_of(config):
+        with contextlib.suppress(OSError, ValueError):
+            if os.path.isfile(file):  # nothing that can be read only once
+                found[file] = hashlib.sha256(Path(file).read_bytes()).digest()
+    return found
 
 
 def condition(file: Path | str) -> tuple[int, ...] | None:

@@ -24,7 +24,7 @@ EARLY = 0.5
 
 
 class Draining(Protocol):
-    """Something that is being served."""
+    """An exchange, or an answer of our own, that is under way."""
 
     def drain(self) -> None:
         """The proxy is about to shut down."""
@@ -142,8 +142,8 @@ class Drain:
     # -- waiting
 
     async def wait(self, seconds: float) -> None:
-        """Wait until all clients are served, or the time is over."""
-        if not self.served():
+        """Wait until all clients have their last response, or the time is over."""
+        if not self.all_answered():
             self.over.clear()
             self.limit = self.ticker.clock() + seconds
             self.ticker.add(self)
@@ -162,12 +162,12 @@ class Drain:
         """Called by the clock."""
         if self.window:
             self.end_early(now)
-        if now >= self.limit or self.served():
+        if now >= self.limit or self.all_answered():
             self.over.set()
 
-    def served(self) -> bool:
-        """Has every client that is still there got all that it will get?"""
-        return all(client.served for client in self.clients)
+    def all_answered(self) -> bool:
+        """Has every client that is still there got its last response?"""
+        return all(client.has_last_response for client in self.clients)
 
     def crashed(self, place: str, error: Exception) -> None:
         """Nobody would say when the time is over: it is."""

@@ -139,7 +139,7 @@ class Server:
         Returns how many clients were left with half a response.
         """
         self.listener.close()
-        self.last = Drain(self.clients, self.served, self.ticker)
+        self.last = Drain(self.clients, self.exchanges_and_answers, self.ticker)
         broken = await self.last.run(drain_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GONE_SECONDS):
@@ -233,8 +233,8 @@ class Server:
         except Exception as error:
             report("a warning of a truncated stream", error)
 
-    def served(self) -> Iterator[Draining]:
-        """All that is being served, our own answers included."""
+    def exchanges_and_answers(self) -> Iterator[Draining]:
+        """All exchanges that run, and our own answers."""
         yield from self.exchanges
         yield from self.inspector.answers
 

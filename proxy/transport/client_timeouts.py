@@ -105,14 +105,14 @@ class TimedConnection(Connection):
         `response` is the exchange's; `request`, `tunnel`, `reading` of the last
         response and `close` are the client's.
         """
-        if self.closed or self.served:
+        if self.closed or self.has_last_response:
             return "close"
         if self.state is LINGER:
             return "reading"
         return {HEAD: "request", EXCHANGE: "response", TUNNEL: "tunnel"}[self.state]
 
     @property
-    def served(self) -> bool:
+    def has_last_response(self) -> bool:
         """Has it got its last response, so that only its FIN has yet to come?"""
         return self.state is LINGER and not self.waiting()[0]
 

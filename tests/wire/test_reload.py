@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 from msgspec.structs import replace
 
 from proxy.config.load import from_routes, load
@@ -122,6 +123,37 @@ async def test_routes_come_and_go(
         log={"access": False},
     )
     assert log.records[-1].getMessage() == "configuration reloaded: nothing changed"
+
+
+async def test_a_file_with_another_content_is_named(
+    proxy: StartProxy, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    """Nothing in config.toml differs when a certificate is renewed."""
+
+    def renew() -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        pair = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+        pair.write_to_path(str(tmp_path / "pair.pem"))
+
+    renew()
+    running = await proxy({"/a": {"target": "http://h:1"}})
+    file = File(tmp_path / "config.toml", running)
+    file.server["tls_certificate"] = "pair.pem"
+    routes: dict[str, Table] = {"/a": {"target": "https://h:1", "ca_file": "ca.pem"}}
+    for _ in range(2):
+        assert await file.reload(routes)
+    renew()
+    assert await file.reload(routes)
+    assert await file.reload(routes)
+    assert [line.getMessage() for line in log.records] == [
+        "configuration reloaded: [server] changed (tls_certificate); "
+        "route /a changed (ca_file, target)",
+        "configuration reloaded: nothing changed",
+        "configuration reloaded: [server] changed (content of tls_certificate); "
+        "route /a changed (content of ca_file)",
+        "configuration reloaded: nothing changed",
+    ]
 
 
 async def test_a_faulty_configuration_is_refused_with_all_its_faults(

@@ -73,7 +73,7 @@ class Slow:
         assert (await self.running.ended()).ending is Ending.COMPLETE
         self.own = self.running.connection
         await settled(lambda: self.own.waiting()[1])
-        assert not self.own.served
+        assert not self.own.has_last_response
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)

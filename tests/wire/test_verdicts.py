@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.observe.access_log import render_text, to_dict
-from proxy.observe.exchange_row import row
+from proxy.observe.list_row import row
 from proxy.observe.metrics import Metrics
 from proxy.observe.otel import attributes
 from proxy.timeline import Ending, Phase, Timeline

@@ -16,6 +16,7 @@ from typing import Protocol
 from proxy.config.model import Config
 from proxy.process.reload import (
     POLL_SECONDS,
+    FileContents,
     Watched,
     faults_of,
     listening,
@@ -70,6 +71,7 @@ class WorkerReload:
         self.watch = watch
         self.clock = clock
         self.watched = Watched(watch, workers.config)
+        self.contents = FileContents(workers.config)
         self.looked = clock()
         self.asked = False
         self.waiting: set[int] = set()  # workers that have not answered yet
@@ -114,7 +116,7 @@ class WorkerReload:
         workers = self.workers
         before = WorkerConfig(workers.config, workers.tls, workers.port)
         try:
-            config, news = read_again(self.read, before.config)
+            config, news = read_again(self.read, before.config, self.contents)
             after = self.prepare(config, before)
         except Exception as fault:
             return refuse(faults_of(fault))
@@ -136,17 +138,17 @@ class WorkerReload:
                 port = SharedPort(config.server, len(self.workers.children), port)
         return WorkerConfig(config, tls, port)
 
-    def order(self, served: WorkerConfig, children: Sequence[WorkerProcess]) -> None:
+    def order(self, wanted: WorkerConfig, children: Sequence[WorkerProcess]) -> None:
         """Have workers serve by something, and wait for their answers."""
         workers = self.workers
-        moved = served.port is not workers.port
-        workers.config, workers.tls = served.config, served.tls
-        workers.port = served.port
+        moved = wanted.port is not workers.port
+        workers.config, workers.tls = wanted.config, wanted.tls
+        workers.port = wanted.port
         self.waiting = {child.number for child in children}
         self.limit = self.clock() + ANSWER_SECONDS
         for child in children:
-            sockets = served.port.of(child.number) if moved else ()
-            child.tell(Reload(served.config), sockets)
+            sockets = wanted.port.of(child.number) if moved else ()
+            child.tell(Reload(wanted.config), sockets)
         self.conclude()
 
     def answered(self, child: WorkerProcess, faults: Sequence[str]) -> None:
@@ -193,6 +195,7 @@ class WorkerReload:
         if before is not None:
             if before.port is not self.workers.port:
                 self.leave(before.port)
+            self.contents.apply()
             log.info("configuration reloaded: %s", self.news)
         if self.asked:
             self.ask()

@@ -162,7 +162,7 @@ async def test_an_answer_does_not_wait_for_a_task_that_raised() -> None:
 class Client:
     """A connection that a drain finds open, and its exchange."""
 
-    served = False
+    has_last_response = False
 
     def __init__(self, fault: Exception | None) -> None:
         self.fault = fault

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.config.load import from_routes
 from proxy.config.model import Config
@@ -162,6 +163,30 @@ def test_what_one_worker_cannot_serve_by_no_worker_does(
     assert log.messages[2:] == [
         "configuration reloaded: route /a removed; route /c added"
     ]
+
+
+def test_a_file_with_another_content_is_named_by_the_reload_that_holds(
+    workers: TwoWorkers,
+    log: pytest.LogCaptureFixture,
+    clock: ManualClock,
+    tmp_path: Path,
+) -> None:
+    """What a refused reload has read is news to the next one."""
+    file = tmp_path / "ca.pem"
+    file.write_text("one")
+    config = workers.config
+    route = replace(config.routes["/a"], ca_file=str(file))
+    workers.config = replace(config, routes={"/a": route})
+    reloader = WorkerReload(workers, lambda: workers.config, clock=clock)
+    file.write_text("another")
+    for faults in (["[x] y: broken"], []):
+        reloader.ask()
+        while reloader.waiting:  # also those that go back
+            for child in workers.children:
+                reloader.answered(child, faults)
+    assert log.messages[-1] == (
+        "configuration reloaded: route /a changed (content of ca_file)"
+    )
 
 
 def test_a_port_that_no_worker_takes_is_let_go_and_the_one_before_kept(
