@@ -13,7 +13,17 @@ from enum import Enum
 from functools import lru_cache
 from typing import TypeAlias
 
-from proxy.errors import ProxyError
+from proxy.errors import (
+    ClientDisconnected,
+    ClientError,
+    ClientStalled,
+    InternalError,
+    Overloaded,
+    ProxyError,
+    RequestTimeout,
+    ShuttingDown,
+    UpstreamTimeout,
+)
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -47,6 +57,24 @@ class Ending(Enum):
     REFUSED = "refused"  # by us: a bad request, no route, a limit
     SHUT_DOWN = "shut down"  # by us: the process ends, drain_seconds are over
     INTERNAL_ERROR = "internal error"  # of the proxy; its log has the traceback
+
+
+COMPLETE = Ending.COMPLETE  # of nearly every exchange
+
+
+def ending_of(error: ProxyError) -> Ending:
+    """How an exchange that failed has ended, in the words of the log."""
+    if isinstance(error, UpstreamTimeout | RequestTimeout | ClientStalled):
+        return Ending.TIMED_OUT
+    if isinstance(error, ClientDisconnected):
+        return Ending.CLIENT_LEFT
+    if isinstance(error, ClientError | Overloaded):
+        return Ending.REFUSED
+    if isinstance(error, ShuttingDown):
+        return Ending.SHUT_DOWN
+    if isinstance(error, InternalError):
+        return Ending.INTERNAL_ERROR
+    return Ending.UPSTREAM_BROKE
 
 
 class CallTimeline:
@@ -115,6 +143,7 @@ class Timeline:
         "ending",
         "error",
         "heads",
+        "heartbeats",
         "held_since",
         "longest_hold",
         "method",
@@ -152,10 +181,11 @@ class Timeline:
         self.started = started
         self.held_since: float | None = None
         self.ended: float | None = None
-        self.ending = Ending.COMPLETE
+        self.ending = COMPLETE
         self.bytes_received = 0  # request body, as the client sent it
         self.bytes_sent = 0  # response body, before transfer coding
         self.longest_hold = 0.0
+        self.heartbeats = 0  # of ours, inside the response body
 
     def piece_written(self, read: float, now: float) -> None:
         """Mark that the piece read at `read` has been written by `now`."""

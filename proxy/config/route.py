@@ -189,6 +189,23 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Seconds,
         Meta(description="Time limit for the whole exchange, from its first byte."),
     ] = 0.0
+    heartbeat_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="Send the client a comment line when its event stream was "
+            "silent for this long, between two events, so that no hop cuts it. The "
+            "first one follows the response head. 0: no heartbeats."
+        ),
+    ] = 0.0
+    heartbeat_padding_bytes: Annotated[
+        int,
+        Meta(
+            description="How many spaces a heartbeat has behind its colon, for a hop "
+            "that holds small writes.",
+            ge=0,
+            le=64 * 1024,
+        ),
+    ] = 0
     on_upstream_failure: Annotated[
         OnUpstreamFailure,
         Meta(

@@ -20,6 +20,7 @@ from proxy.policy.routing import Router
 from proxy.policy.trusted_proxies import TrustedProxies
 from proxy.policy.webdav_destination import Find
 from proxy.timeline import Clock
+from proxy.transport.heartbeat import heartbeat
 from proxy.transport.lenient_reading import Reading
 from proxy.transport.ticker import Ticker
 from proxy.transport.upstream import Upstream, Upstreams
@@ -30,6 +31,7 @@ class CompiledRoute:
 
     __slots__ = (
         "find",
+        "heartbeat",
         "lenient",
         "path_rules",
         "prefix",
@@ -57,6 +59,9 @@ class CompiledRoute:
 
             self.lenient = Lenient()
         self.turn = 0
+        self.heartbeat = heartbeat(
+            route.heartbeat_seconds, route.heartbeat_padding_bytes
+        )
 
     def itself(self, path: bytes) -> CompiledRoute:
         """Where there are no other routes."""

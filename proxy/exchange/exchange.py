@@ -12,25 +12,29 @@ from typing import Protocol
 
 from proxy.errors import (
     ClientError,
-    ClientStalled,
     InternalError,
-    Overloaded,
     ProxyError,
-    RequestTimeout,
     ShuttingDown,
     UpstreamError,
-    UpstreamTimeout,
 )
+from proxy.exchange import stream_watch
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.graceful_end import GracefulEnd
-from proxy.exchange.stream_watch import ends_by_itself, failure_of, judge, watch
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.policy.delivery import EVENTS, LINES, Format, reconnects
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan
-from proxy.timeline import OVER, ROUTING, Ending, Timeline, http_date
+from proxy.timeline import (
+    COMPLETE,
+    OVER,
+    ROUTING,
+    Ending,
+    Timeline,
+    ending_of,
+    http_date,
+)
 from proxy.transport.boundary import BoundarySlot
 from proxy.transport.capture import Capture, Record
 from proxy.transport.client_stream import ClientStream
@@ -104,9 +108,7 @@ class Exchange:
         self.response_head: ResponseHead | None = None
         self.response_plan: ResponsePlan | None = None  # as it was sent
         self.format: Format | None = None  # of a stream whose end is ours to say
-        self.boundary: BoundarySlot | None = (
-            None  # where its events end, if that counts
-        )
+        self.boundary: BoundarySlot | None = None  # of its events, if that counts
         self.request_pipeline: Pipeline | None = None
         self.response_pipeline: Pipeline | None = None
         self.capture: Capture | None = None  # while somebody looks
@@ -143,26 +145,35 @@ class Exchange:
 
     def begin_stream(self, head: ResponseHead, kind: Format, framing: Framing) -> None:
         """The response is a stream that its client can read."""
-        watch(self, head, kind)
-        if framing is not LENGTH:
-            self.format = kind
+        stream_watch.watch(self, head, kind)
+        if framing is LENGTH or head.status == 206:  # no end of it is ours to say
+            return
+        self.format = kind
         route = self.route
         assert route is not None
         if self.client.draining or route.route.on_upstream_failure == "event":
             self.watch_boundary(at_beginning=True)
+        if route.heartbeat is not None and kind is EVENTS:
+            stream_watch.start_heartbeats(self, head, route.heartbeat)
+
+    def heartbeat_sent(self, beat: bytes) -> None:
+        """A beat of ours was written to the client."""
+        self.timeline.heartbeats += 1
+        if self.capture is not None:
+            self.capture.heartbeat(beat)
 
     # -- the ends
 
     def complete(self) -> None:
         """All went well; the source has been released."""
-        self.end(Ending.COMPLETE, None)
+        self.end(COMPLETE, None)
         self.notify()
         self.client.finish()
 
     def end(self, ending: Ending, error: ProxyError | None) -> None:
         """Close the account."""
         self.phase = OVER
-        if self.timeline.call.family is not None and judge(self, ending):
+        if self.timeline.call.family is not None and stream_watch.judge(self, ending):
             self.owner.stream_truncated(self)
         try:
             now = self.compiled.clock()
@@ -198,8 +209,10 @@ class Exchange:
         )
         if self.capture is not None:
             self.capture.over()
+        if self.boundary is not None:
+            stream_watch.stop(self)
         # What is over refers to nothing that refers to it: it is freed at once.
-        self.source = self.boundary = None
+        self.source = None
         self.request_pipeline = self.response_pipeline = None
         self.owner.exchange_ended(self)
 
@@ -243,7 +256,7 @@ class Exchange:
         if boundary is None or not boundary.reached or self.client.closed:
             return b"", False
         try:
-            return failure_of(self, error)
+            return stream_watch.failure_of(self, error)
         except Exception as fault:
             report("telling of a failure inside a stream", fault)
             return b"", False
@@ -284,12 +297,7 @@ class Exchange:
         """The client is gone: so is its upstream connection, in every phase."""
         if self.phase is OVER:
             return
-        if isinstance(error, InternalError):
-            ending = Ending.INTERNAL_ERROR
-        else:
-            stalled = isinstance(error, ClientStalled)
-            ending = Ending.TIMED_OUT if stalled else Ending.CLIENT_LEFT
-        self.end(ending, error)
+        self.end(ending_of(error), error)
         self.abort_source()
         self.abort_client()
         self.notify()
@@ -327,7 +335,7 @@ class Exchange:
         return (
             self.format is EVENTS
             and reconnects(self.head)
-            and not ends_by_itself(self.response_pipeline)
+            and not stream_watch.ends_by_itself(self.response_pipeline)
         )
 
     def end_early(self) -> None:
@@ -387,16 +395,3 @@ class Exchange:
         if self.capture is not None:
             self.capture.remove()
             self.capture = None
-
-
-def ending_of(error: ProxyError) -> Ending:
-    """How an exchange that failed has ended, in the words of the log."""
-    if isinstance(error, UpstreamTimeout | RequestTimeout):
-        return Ending.TIMED_OUT
-    if isinstance(error, ClientError | Overloaded):
-        return Ending.REFUSED
-    if isinstance(error, ShuttingDown):
-        return Ending.SHUT_DOWN
-    if isinstance(error, InternalError):
-        return Ending.INTERNAL_ERROR
-    return Ending.UPSTREAM_BROKE

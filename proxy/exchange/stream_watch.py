@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.errors import ProxyError, ShuttingDown
-from proxy.exchange.compiled_routes import CompiledRoute
+from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.policy.delivery import LINES, Format, reconnects
+from proxy.policy.delivery import LINES, Format, has_digest, reconnects
 from proxy.stream.families import (
     PLAIN_EVENTS,
     PLAIN_LINES,
@@ -17,7 +17,10 @@ from proxy.stream.families import (
     of_fields,
 )
 from proxy.timeline import Ending, Timeline
+from proxy.transport.boundary import BoundarySlot
+from proxy.transport.client_stream import ClientStream
 from proxy.transport.family_slot import FamilySlot, family_slot
+from proxy.transport.heartbeat import Heartbeat, HeartbeatSlot
 from proxy.transport.pipeline import Pipeline
 
 
@@ -31,6 +34,21 @@ class Streaming(Protocol):
     timeline: Timeline
 
 
+class Beating(Protocol):
+    """An exchange whose client may be sent heartbeats."""
+
+    boundary: BoundarySlot | None
+    client: ClientStream
+    compiled: CompiledRoutes
+    response_pipeline: Pipeline | None
+
+    def heartbeat_sent(self, beat: bytes) -> None:
+        """A beat was written to the client."""
+
+    def watch_boundary(self, *, at_beginning: bool) -> None:
+        """Know from now on where the events of the response end."""
+
+
 def watch(exchange: Streaming, head: ResponseHead, kind: Format) -> None:
     """A stream begins that can be read: find out of which family it is."""
     pipeline = exchange.response_pipeline
@@ -39,6 +57,30 @@ def watch(exchange: Streaming, head: ResponseHead, kind: Format) -> None:
     family = None if lines else of_fields(head.index)
     account = exchange.timeline.call
     pipeline.insert(FamilySlot(pipeline, account, lines=lines, family=family))
+
+
+def start_heartbeats(
+    exchange: Beating, head: ResponseHead, heartbeat: Heartbeat
+) -> None:
+    """Keep the stream alive for its client while the upstream is silent.
+
+    Called before the first piece. A client that checks a digest would take a beat
+    for a fault.
+    """
+    exchange.watch_boundary(at_beginning=True)
+    pipeline, boundary = exchange.response_pipeline, exchange.boundary
+    if pipeline is None or boundary is None or has_digest(head):
+        return
+    slot = HeartbeatSlot(exchange, boundary, exchange.compiled.clock, heartbeat)
+    pipeline.insert(slot)
+    slot.begin()
+
+
+def stop(exchange: Beating) -> None:
+    """The stream is over: nothing of it acts later."""
+    exchange.boundary = None
+    if exchange.response_pipeline is not None:
+        exchange.response_pipeline.over()
 
 
 def ends_by_itself(pipeline: Pipeline | None) -> bool:

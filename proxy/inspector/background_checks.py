@@ -42,6 +42,9 @@ class Probe:
     def sent(self, side: str, now: float) -> None:
         """Of no interest."""
 
+    def heartbeat(self, now: float, data: bytes) -> None:
+        """Of no interest."""
+
     def over(self, now: float) -> None:
         """Of no interest."""
 

@@ -69,7 +69,7 @@ class CaptureBuffer:
         self.timeline = timeline
         self.budget = budget
         self.pieces: deque[Piece] = deque()
-        self.counts = {"request": 0, "response": 0}
+        self.counts = {"request": 0, "response": 0, "heartbeat": 0}
         self.unsent: list[Piece] = []  # that wait for a slow peer
         self.bursts: BurstDetector | None = None  # of streams of events
         self.first = 0
@@ -113,6 +113,10 @@ class CaptureBuffer:
                     piece.sent = now
             self.unsent = [piece for piece in self.unsent if piece.sent is None]
             self.tell()
+
+    def heartbeat(self, now: float, data: bytes) -> None:
+        """Note what the proxy itself wrote to the client."""
+        self.piece("heartbeat", now, now, data)
 
     def over(self, now: float) -> None:
         """No more will come. What waits is out by now, as the timeline has it."""

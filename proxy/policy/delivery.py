@@ -78,17 +78,16 @@ COMPRESSED_SUFFIXES = (b"+gzip", b"+zip", b"+zstd")  # RFC 6839 §3.6, RFC 8878 
 REFUSED = re.compile(rb"q=0(?:\.0*)?")  # RFC 9110 §12.4.2: not acceptable
 MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
 
+# Of the exact bytes of a body (RFC 9530 §2, RFC 1864), or of its representation.
+DIGESTS = frozenset({b"content-md5", b"content-digest", b"repr-digest", b"digest"})
 # True of the compressed bytes only, so false once they are decoded: lengths,
 # digests (RFC 9530 §2) and the promise to serve ranges of them.
 OF_THE_CODED_BYTES = frozenset(
     {
         b"content-encoding",
         b"content-length",
-        b"content-md5",
-        b"content-digest",
-        b"repr-digest",
-        b"digest",
         b"accept-ranges",
+        *DIGESTS,
     }
 )
 
@@ -149,6 +148,15 @@ def reconnects(head: RequestHead) -> bool:
         if kind == EVENT_STREAM:
             return not any(map(REFUSED.fullmatch, parameters))
     return False
+
+
+def has_digest(head: ResponseHead) -> bool:
+    """Does the upstream give a digest of the body, before or behind it?
+
+    A client that checks it would take a comment of ours for a fault.
+    """
+    promised = head.members(b"trailer") if b"trailer" in head.index else ()
+    return not DIGESTS.isdisjoint(head.index) or not DIGESTS.isdisjoint(promised)
 
 
 def is_coded(head: Head) -> bool:

@@ -20,7 +20,7 @@ from proxy.errors import (
     concerning,
 )
 from proxy.exchange.compiled_routes import CompiledRoutes
-from proxy.exchange.exchange import Exchange, ending_of
+from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
 from proxy.http1.head import RequestHead
 from proxy.inspector.inspector import PATH, Inspector
@@ -29,7 +29,7 @@ from proxy.policy.error_response import Failure, plan_failure
 from proxy.server.admission import Admission
 from proxy.server.drain import Drain, Draining
 from proxy.server.listener import TLS, Listener
-from proxy.timeline import Clock, Timeline, http_date, monotonic
+from proxy.timeline import Clock, Timeline, ending_of, http_date, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
 

@@ -65,14 +65,24 @@ class Boundary:
         """True between two events, and before the first."""
         return self.tail.endswith(BLANK_LINE)
 
+    @property
+    def takes_comment(self) -> bool:
+        """May a line be written here that adds no blank line?
+
+        Behind LF CR the LF of a CRLF may still come. Where lines end in CR alone,
+        it does not.
+        """
+        return self.reached and not self.tail.endswith(b"\n\r")
+
 
 class LineBoundary:
     """Is a stream of lines, such as NDJSON, between two of them? As `Boundary`."""
 
-    __slots__ = ("reached",)
+    __slots__ = ("reached", "takes_comment")
 
     def __init__(self, *, at_beginning: bool) -> None:
         self.reached = at_beginning
+        self.takes_comment = False  # there are none
 
     def observe(self, piece: bytes) -> None:
         """Take note of a piece that passes; never empty."""

@@ -27,6 +27,9 @@ class Record(Protocol):
     def sent(self, side: Side, now: float) -> None:
         """What waited for the peer has gone out."""
 
+    def heartbeat(self, now: float, data: bytes) -> None:
+        """A heartbeat of ours was written to the client."""
+
     def over(self, now: float) -> None:
         """No more will come."""
 
@@ -40,6 +43,9 @@ class NoRecord:
         pass
 
     def sent(self, side: Side, now: float) -> None:
+        pass
+
+    def heartbeat(self, now: float, data: bytes) -> None:
         pass
 
     def over(self, now: float) -> None:
@@ -104,6 +110,13 @@ class Capture:
         """The record has raised: it is told nothing more."""
         self.record = NoRecord()
         report("capturing a piece", error)
+
+    def heartbeat(self, data: bytes) -> None:
+        """A heartbeat of ours was written to the client."""
+        try:
+            self.record.heartbeat(self.clock(), data)
+        except Exception as error:
+            self.failed(error)
 
     def over(self) -> None:
         """The exchange has ended."""

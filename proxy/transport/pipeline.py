@@ -15,6 +15,7 @@ from proxy.transport.flow import Feeder, Sink, Source
 # Ranks: a slot stands behind those of a lower rank, nearer to the sink.
 BOUNDARY = 1  # knows where an event ends
 FAMILY = 2  # recognises what is streamed
+HEARTBEAT = 3  # knows how long nothing was sent
 CAPTURE = 9  # shows what goes out, whatever stands before it
 
 Next: TypeAlias = "Slot | Sink"
@@ -44,6 +45,9 @@ class Slot:
 
     def drained(self) -> None:
         """The peer has taken all that waited for it."""
+
+    def over(self) -> None:
+        """The exchange has ended: leave nothing that would act later."""
 
 
 class Pipeline:
@@ -95,6 +99,13 @@ class Pipeline:
         each = self.first
         while isinstance(each, Slot):
             each.drained()
+            each = each.next
+
+    def over(self) -> None:
+        """Tell the slots that the exchange has ended."""
+        each = self.first
+        while isinstance(each, Slot):
+            each.over()
             each = each.next
 
     def detach(self) -> None:

@@ -92,6 +92,33 @@ async def test_stream_is_shown_event_by_event(
     await expect(page.get_by_test_id("verdict")).to_contain_text("Every piece")
 
 
+async def test_heartbeats_are_marked_as_those_of_the_proxy(
+    proxy: StartProxy, page_upstream: PageUpstream, page: Page
+) -> None:
+    started = await proxy(
+        {"/": {"target": page_upstream.url, "heartbeat_seconds": 0.02}}
+    )
+    await looked_at(page, started)
+    client = await started.client()
+    await client.send(get("/events"))
+    stream = await page_upstream.requested("/events")
+    stream.send_event("one")
+    await cell(page, "target").click()
+    listed = page.get_by_test_id("event-list").get_by_role("option")
+    await expect(listed.nth(0).get_by_test_id("type")).to_have_text("heartbeat")
+    await expect(listed.nth(0).get_by_test_id("side")).to_have_text("♥")
+    await expect(listed.filter(has_text="one").get_by_test_id("side")).to_have_text("↓")
+    figures = page.locator(".figures div:visible")
+    await expect(figures.filter(has_text="Heartbeats")).to_contain_text("3")
+    await expect(figures.filter(has_text="Pieces")).to_have_text("Pieces1")
+    await listed.nth(0).click()
+    await expect(page.get_by_test_id("event-detail")).to_contain_text(
+        "from the proxy itself"
+    )
+    stream.finish()
+    await expect(page.get_by_test_id("verdict")).to_contain_text("One piece")
+
+
 async def test_stream_from_before_breaks_and_is_named(
     proxy: StartProxy, page_upstream: PageUpstream, page: Page
 ) -> None:

@@ -13,7 +13,7 @@ from proxy.config.model import Config
 from proxy.config.route import Route
 from proxy.config.target import parse_target
 from proxy.server.server import Server
-from proxy.timeline import Timeline
+from proxy.timeline import Clock, Timeline, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import Connection
 from proxy.transport.upstream_connection import UpstreamConnection
@@ -93,9 +93,9 @@ class MemoryTransport:
 class MemoryProxy:
     """One client, and an upstream with a few connections."""
 
-    def __init__(self, config: Config = CONFIG) -> None:
+    def __init__(self, config: Config = CONFIG, clock: Clock = monotonic) -> None:
         self.timelines: list[Timeline] = []
-        self.server = Server(config, observers=[self.timelines.append])
+        self.server = Server(config, observers=[self.timelines.append], clock=clock)
         self.connect()
 
     def connect(self) -> None:

@@ -17,6 +17,7 @@ from proxy.transport.capture import CaptureSlot
 from proxy.transport.pipeline import Slot
 from proxy.web.files import SHARED
 from tests.conftest import ManualClock, StartProxy
+from tests.support.heartbeats import let_pass
 from tests.support.looking import (
     OWN,
     Feed,
@@ -171,6 +172,33 @@ async def test_each_piece_is_told_with_its_bytes_on_both_sides(
             await server.send(b"0\r\n\r\n")
             assert (await feed.next("end"))["ending"] == "complete"
             assert await feed.peer.read_chunk() == b""
+
+
+async def test_heartbeats_are_told_apart_from_what_the_upstream_sends(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    route = {"target": upstream.url, "heartbeat_seconds": 15}
+    running = await proxy({"/": route}, clock=clock)
+    async with looking(running):
+        client, server = await stream(running, upstream)
+        await server.send(chunk(b"data: 1\n\n"))
+        assert await client.read_payload(11) == b":\ndata: 1\n\n"
+        let_pass(await running.exchange(), clock, 15)
+        assert await client.read_chunk() == b":\n"
+        ident = await first_id(running)
+        async with looking(running, f"exchanges/{ident}/feed") as feed:
+            pieces = await feed.next("pieces")
+            assert [(each["side"], each["n"]) for each in pieces] == [
+                ("heartbeat", 1),
+                ("response", 1),
+                ("heartbeat", 2),
+            ]
+            assert contents(pieces, "heartbeat") == [b":\n", b":\n"]
+            row = await feed.next("row")
+            assert (row["heartbeats"], row["pieces"], row["bytes"]) == (2, 1, 9)
+            let_pass(await running.exchange(), clock, 15)
+            running.tick()
+            assert (await feed.next("row"))["heartbeats"] == 3
 
 
 async def test_a_running_exchange_is_tapped_from_the_look_on(

@@ -39,6 +39,7 @@ REQUESTS = {
     "plain": b"GET /a/plain " + CLOSE + b"\r\n",
     "new connection": b"GET /new/plain " + CLOSE + b"\r\n",
     "decoded": b"GET /a/gzip " + CLOSE + b"\r\n",
+    "heartbeats": b"GET /beat/stream " + CLOSE + b"\r\n",
     "upload": b"POST /a/stream " + CLOSE + b"Content-Length: 4\r\n\r\nping",
     "no route": b"GET /nowhere " + CLOSE + b"\r\n",
     "no request": b"GET /nowhere HTTP/9.9\r\n\r\n",
@@ -77,7 +78,11 @@ async def test_wherever_it_raises_the_client_is_told_and_the_next_one_served(
     plain = REQUESTS["plain"]
     async with start_origin() as url:
         new: Table = {"target": url, "upstream_keepalive_seconds": 0}
-        routes = {"/a": {"target": url, **ROUTE}, "/new": new}
+        routes = {
+            "/a": {"target": url, **ROUTE},
+            "/beat": {"target": url, "heartbeat_seconds": 60},
+            "/new": new,
+        }
         running = await start_proxy(tmp_path, routes, {"server": SERVER}, clock)
         usual = await served(running.port, REQUESTS[name])
         for at in range(1, MOST_CALLS):
@@ -104,6 +109,7 @@ async def test_an_observer_that_raises_is_no_business_of_the_client(
     async with start_origin() as url:
         routes: dict[str, Table] = {
             "/a": {"target": url, "ws": True},
+            "/beat": {"target": url},
             "/new": {"target": url},
         }
         running = await start_proxy(tmp_path, routes, {})
@@ -113,8 +119,8 @@ async def test_an_observer_that_raises_is_no_business_of_the_client(
             if name != "inspector":
                 assert await served(running.port, request) == expected, name
         # The observer behind it hears of all of them.
-        endings = [(await running.ended()).ending for _ in range(11)]
-        assert Counter(endings) == {Ending.COMPLETE: 9, Ending.REFUSED: 2}
+        endings = [(await running.ended()).ending for _ in range(12)]
+        assert Counter(endings) == {Ending.COMPLETE: 10, Ending.REFUSED: 2}
         await became(lambda: let_go(running))
         assert len(internal_errors.told) == 1  # of its kind
         await running.stop()

@@ -52,6 +52,13 @@ class Upgrade(Struct, frozen=True):
     reason: str
 
 
+class Heartbeats(Struct, frozen=True):
+    """Whether the response may get heartbeats, and what it depends on."""
+
+    sent: bool
+    reason: str
+
+
 class ProxyAnswer(Struct, frozen=True):
     """What the proxy answers itself, to whom, and whether to this client."""
 
@@ -74,6 +81,7 @@ class Account(Struct, frozen=True, kw_only=True):
     path_rewrite: Setting | None = None
     sent: list[Sent] = []
     upgrade: Upgrade | None = None
+    heartbeats: Heartbeats | None = None
     limits: list[Setting] = []
     own: ProxyAnswer | None = None
     refused: dict[str, object] | None = None
@@ -172,6 +180,7 @@ def of_route(config: Config, forward: DryForward, call: UpstreamCall) -> dict[st
         "path_rewrite": rule,
         "sent": sent,
         "upgrade": upgrade(config, call),
+        "heartbeats": heartbeats(config, call),
         "limits": limits(config, route),
     }
 
@@ -224,6 +233,27 @@ def upgrade(config: Config, call: UpstreamCall) -> Upgrade:
     return Upgrade(asked, call.upgrade, reason)
 
 
+def heartbeats(config: Config, call: UpstreamCall) -> Heartbeats:
+    """Whether the response to the request may get heartbeats."""
+    options = call.route.route
+    table = table_name(call.route.prefix)
+    source = config.sources.get(f"{table}.heartbeat_seconds", DEFAULT)
+    setting = f"heartbeat_seconds = {as_toml(options.heartbeat_seconds)}, {source}"
+    if not options.heartbeat_seconds:
+        return Heartbeats(False, f"none ({setting})")
+    if call.head.method == b"HEAD":
+        return Heartbeats(False, "none: the response to HEAD has no body")
+    readable = "is not compressed" if options.decode == "never" else "can be decoded"
+    condition = (
+        "if the response is text/event-stream without Content-Length, is not 206, "
+        f"has no digest, and {readable}"
+    )
+    if call.upgrade:
+        condition = f"if the upstream does not accept the upgrade, and {condition[3:]}"
+    every = f"after each {options.heartbeat_seconds:g} s of silence"
+    return Heartbeats(True, f"behind the head and {every}, {condition} ({setting})")
+
+
 def limits(config: Config, route: CompiledRoute) -> list[Setting]:
     """Every time limit and every size limit of the route and of the listener."""
     tables = [(table_name(route.prefix), route.route), ("server", config.server)]
@@ -241,4 +271,6 @@ def limits(config: Config, route: CompiledRoute) -> list[Setting]:
 
 
 def is_limit(key: str) -> bool:
+    if key.startswith("heartbeat_"):
+        return False
     return key.startswith("max_") or key.endswith(("_seconds", "_bytes"))

@@ -41,6 +41,9 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
         asked = f": {account.upgrade.asked}" if account.upgrade.asked else ""
         yield "\n" + paint(f"upgrade{asked}", "bold")
         yield INDENT + account.upgrade.reason
+    if account.heartbeats:
+        yield "\n" + paint("heartbeats", "bold")
+        yield INDENT + account.heartbeats.reason
     yield "\n" + paint("limits", "bold") + ", 0: none"
     yield from settings(account.limits)
     yield "\n" + paint("Nothing was sent.", "dim")

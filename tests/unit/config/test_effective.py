@@ -85,6 +85,8 @@ REPORT = """\
   stall_warning_seconds              0                             default
   server_timing                      false                         default
   max_duration_seconds               0                             default
+  heartbeat_seconds                  0                             default
+  heartbeat_padding_bytes            0                             default
   on_upstream_failure                "abort"                       default
   upstream_keepalive_seconds         4                             default
   max_body_bytes                     0                             default

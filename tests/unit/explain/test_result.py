@@ -131,6 +131,37 @@ def test_a_query_from_the_environment_is_masked(account: Explain) -> None:
     assert "s3cret" not in repr(told)
 
 
+BEATS = f"{ROUTE}heartbeat_seconds = 15\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "request_", "sent", "reason"),
+    [
+        pytest.param(ROUTE, ["GET", "/a"], False,
+                     "none (heartbeat_seconds = 0, default)", id="off"),
+        pytest.param(BEATS, ["HEAD", "/a"], False, "HEAD has no body", id="HEAD"),
+        pytest.param(BEATS, ["GET", "/a"], True, "after each 15 s of silence",
+                     id="on"),
+        pytest.param(BEATS, ["GET", "/a"], True, "can be decoded", id="decoded"),
+        pytest.param(BEATS + 'decode = "never"\n', ["GET", "/a"], True,
+                     "is not compressed", id="not decoded"),
+        pytest.param(BEATS + "ws = true\n",
+                     ["GET", "/a", "-H", "Upgrade: websocket"], True,
+                     "does not accept the upgrade", id="upgrade"),
+    ],
+)  # fmt: skip
+def test_it_is_told_whether_there_are_heartbeats(
+    account: Explain, text: str, request_: list[str], sent: bool, reason: str
+) -> None:
+    method, path, *fields = request_
+    told = account(text, method, path, *fields)
+    assert told.heartbeats is not None
+    assert told.heartbeats.sent is sent
+    assert reason in told.heartbeats.reason
+    keys = {each.key for each in told.limits}
+    assert not any(key.startswith("heartbeat_") for key in keys)
+
+
 def test_limits_are_told_with_their_sources(account: Explain) -> None:
     text = (
         "[server]\nmax_fields = 9\n[defaults]\nidle_timeout_seconds = 5\n"

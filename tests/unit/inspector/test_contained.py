@@ -56,6 +56,10 @@ class Full:
     def sent(self, side: Side, now: float) -> None:
         pass
 
+    def heartbeat(self, now: float, data: bytes) -> None:
+        self.asked += 1
+        raise MemoryError
+
     def over(self, now: float) -> None:
         pass
 
@@ -69,6 +73,17 @@ def test_a_record_that_raises_is_left_alone_and_the_pieces_pass(
     pipeline.first.send_piece(b"a")
     pipeline.first.send_piece(b"b")
     assert (taker.taken, record.asked) == ([b"a", b"b"], 1)
+    assert len(internal_errors.told) == 1
+
+
+def test_a_record_that_raises_at_a_heartbeat_is_left_alone_too(
+    internal_errors: InternalErrorLog,
+) -> None:
+    record = Full()
+    capture = Capture(record, lambda: 0.0)
+    capture.heartbeat(b":\n")
+    capture.heartbeat(b":\n")
+    assert record.asked == 1
     assert len(internal_errors.told) == 1
 
 

@@ -105,6 +105,29 @@ def test_an_event_ends_with_a_blank_line(stream: bytes, reached: bool) -> None:
     assert boundary(*bytewise(stream)) is reached
 
 
+@pytest.mark.parametrize(
+    ("stream", "takes"),
+    [
+        pytest.param(b"", True, id="nothing was sent"),
+        pytest.param(b"\xef", False, id="a part of a byte order mark"),
+        pytest.param(BOM, True, id="only a byte order mark"),
+        pytest.param(b"data: x\n", False, id="inside an event"),
+        pytest.param(b"data: x\n\n", True, id="LF LF"),
+        pytest.param(b"data: x\r\n\r\n", True, id="CRLF CRLF"),
+        pytest.param(b"data: x\r\r", True, id="CR CR"),
+        pytest.param(b"data: x\r\n\r", False, id="half of the last CRLF"),
+        pytest.param(b"data: x\n\r", False, id="LF CR: an LF may follow"),
+    ],
+)
+def test_a_comment_is_taken_where_it_adds_no_blank_line(
+    stream: bytes, takes: bool
+) -> None:
+    observed = Boundary(at_beginning=True)
+    for piece in bytewise(stream):
+        observed.observe(piece)
+    assert observed.takes_comment is takes
+
+
 @pytest.mark.parametrize("stream", [b"", b"\n", b"x\n", b"\r\n"])
 def test_a_stream_that_is_joined_late_is_between_events_at_no_time_before_a_blank_line(
     stream: bytes,

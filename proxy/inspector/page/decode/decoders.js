@@ -16,7 +16,8 @@ const READERS = {
 };
 
 /**
- * {noun, response, request}: decoders of both sides; null: bytes stay bytes.
+ * {noun, response, request, heartbeat}: decoders of both sides, and of what the proxy
+ * adds; null: bytes stay bytes.
  *
  * `joined`: the first piece may start anywhere.
  */
@@ -33,7 +34,7 @@ export function decodersFor(exchange, joined = false) {
   }
   const reader = READERS[exchange.kind];
   if (!reader || codingOf(fields)) return { noun: null, response: null, request: null };
-  return { noun: reader.noun, response: reader.make(), request: null };
+  return { noun: reader.noun, response: reader.make(), request: null, heartbeat: new Heartbeats() };
 }
 
 /** The content coding of the body sent to the client, or "". */
@@ -65,6 +66,14 @@ class TextEvents {
     if (data === "") return [];
     const note = "no empty line at the end: browsers drop this event";
     return [{ ...origin(last), type: "unfinished", id: "", data, size: utf8Length(data), note, adds: [] }];
+  }
+}
+
+/** Comments that the proxy itself puts between two events. */
+class Heartbeats {
+  push(piece) {
+    const note = "a comment of the proxy (heartbeat_seconds)";
+    return [{ ...origin(piece), type: "heartbeat", id: "", data: "", size: piece.bytes, note, adds: [] }];
   }
 }
 

@@ -12,6 +12,7 @@ const FIGURES = [
   ["First byte", (row) => duration(row.first_byte)],
   ["Pieces", (row) => count(row.pieces)],
   ["Bytes", (row) => (row.bytes_received ? `${bytes(row.bytes)}, ${bytes(row.bytes_received)} up` : bytes(row.bytes))],
+  ["Heartbeats", (row) => (row.heartbeats ? count(row.heartbeats) : null)],
   ["Decoded", (row) => row.coded?.join(", ") || null],
   ["Retries", (row) => row.retries || null],
   ["Longest gap", (row) => (row.pieces > 1 ? duration(row.longest_gap) : NOTHING)],

@@ -36,10 +36,17 @@ export function pieceColumns(recording, stall) {
   ];
 }
 
+// Of each side: its sign, the class of that, and the direction in words.
+const SIDES = {
+  response: ["↓", "good", "to the client"],
+  request: ["↑", "up", "to the upstream"],
+  heartbeat: ["♥", "soft", "from the proxy itself to the client"],
+};
+
 const sideColumn = {
   key: "side",
-  text: ({ side }) => (side === "response" ? "↓" : "↑"),
-  mark: ({ side }) => (side === "response" ? "good" : "up"),
+  text: ({ side }) => SIDES[side][0],
+  mark: ({ side }) => SIDES[side][1],
 };
 
 const timeColumn = {
@@ -100,7 +107,7 @@ export function eventDetail(event) {
     ["type", event.type],
     ["id", event.id],
     ["retry", event.retry ? `${event.retry} ms` : ""],
-    ["direction", event.side === "request" ? "to the upstream" : "to the client"],
+    ["direction", SIDES[event.side][2]],
     ["arrived", `${seconds(event.at)} s`],
     ["gap", event.gap === null ? "" : duration(event.gap)],
     ["piece", String(event.piece + 1)],
@@ -117,7 +124,7 @@ export function eventDetail(event) {
 
 export function pieceDetail(piece) {
   const facts = [
-    ["direction", piece.side === "request" ? "to the upstream" : "to the client"],
+    ["direction", SIDES[piece.side][2]],
     ["arrived", `${seconds(piece.arrived, 6)} s`],
     ["sent", piece.sent === null ? "not yet" : `${seconds(piece.sent, 6)} s`],
     ["held", piece.sent === null ? "" : duration(piece.sent - piece.arrived)],

@@ -17,14 +17,14 @@ export class Recording {
   #decoders = null;
   #waiting = [];
   #busy = false;
-  #seen = { response: -1, request: -1 };
-  #last = { response: null, request: null };
+  #seen = { response: -1, request: -1, heartbeat: -1 };
+  #last = { response: null, request: null, heartbeat: null };
   #ended = false;
   #exchange = null;
   #passed = 0; // bytes of the response that the feed has sent
   #unseen = { pieces: Infinity, bytes: Infinity }; // before the page was open, at most
   #hasBodies = false;
-  #previous = { response: null, request: null }; // when the last event of a side arrived
+  #previous = { response: null, request: null, heartbeat: null }; // when the last event of a side arrived
 
   /** `changed` is called after each part of the work. */
   constructor(changed) {
@@ -62,8 +62,8 @@ export class Recording {
     this.dropped = dropped;
     const last = this.pieces.get(this.pieces.end - 1);
     if (last) this.breaks.push(last.arrived);
-    this.#last = { response: null, request: null };
-    this.#previous = { response: null, request: null };
+    this.#last = { response: null, request: null, heartbeat: null };
+    this.#previous = { response: null, request: null, heartbeat: null };
     if (this.#exchange) this.#decoders = decodersFor(this.#exchange, true);
     this.changed();
   }
@@ -117,7 +117,7 @@ export class Recording {
     this.pieces.push(piece);
     this.version += 1;
     if (piece.side === "request") this.#keepRequest(piece);
-    else this.#passed += piece.bytes;
+    else if (piece.side === "response") this.#passed += piece.bytes;
     this.#waiting.push(piece);
   }
 

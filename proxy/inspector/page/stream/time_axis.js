@@ -60,6 +60,7 @@ export function gaps(times, least, start, now) {
 export function lanes(pieces) {
   const found = { up: [], down: [] };
   for (const { side, arrived, sent } of pieces) {
+    if (side === "heartbeat") continue; // ends no silence of the upstream
     const [from, to] = side === "response" ? [found.up, found.down] : [found.down, found.up];
     from.push(arrived);
     if (sent !== null) to.push(sent);

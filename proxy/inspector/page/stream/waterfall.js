@@ -1,7 +1,8 @@
 // The waterfall of a stream: when each piece arrived and when it was sent on.
 //
 // The upstream is above, the client below, time runs to the right. A response
-// piece goes down, a request piece goes up; a slanted line was held.
+// piece goes down, a request piece goes up; a slanted line was held. A heartbeat of
+// the proxy is a dot on the client's line.
 
 import { dot, line, middle, write } from "../ui/canvas.js";
 import { AnimationFrame } from "../web/animation_frame.js";
@@ -213,6 +214,10 @@ export class Waterfall {
   }
 
   #piece(context, piece, x1, x2, crowded) {
+    if (piece.side === "heartbeat") {
+      dot(context, this.ink.soft, x1, DOWN, crowded ? 1.5 : 2.5);
+      return;
+    }
     const isResponse = piece.side === "response";
     const [start, end] = isResponse ? [UP, DOWN] : [DOWN, UP];
     const held = (piece.sent ?? this.#end) - piece.arrived >= HELD;
@@ -230,6 +235,10 @@ export class Waterfall {
     if (!piece) return;
     const isResponse = piece.side === "response";
     const x1 = this.#x(piece.arrived);
+    if (piece.side === "heartbeat") {
+      dot(context, this.ink.ink, x1, DOWN, 4.5);
+      return;
+    }
     const x2 = this.#x(piece.sent ?? this.#end);
     line(context, this.ink.ink, 2, x1, isResponse ? UP : DOWN, x2, isResponse ? DOWN : UP);
     dot(context, this.ink.ink, x1, isResponse ? UP : DOWN, 4.5);
@@ -288,7 +297,7 @@ export class Waterfall {
 }
 
 function description(piece) {
-  const name = piece.side === "response" ? "piece" : "request piece";
+  const name = { response: "piece", request: "request piece", heartbeat: "heartbeat, piece" }[piece.side];
   const sent = piece.sent === null ? "not sent yet" : `held ${duration(piece.sent - piece.arrived)}`;
   const gap = piece.gap === null ? "" : `gap ${duration(piece.gap)}, `;
   return `${name} ${piece.index + 1}: ${bytes(piece.bytes)}, at ${seconds(piece.arrived)} s, ${gap}${sent}`;

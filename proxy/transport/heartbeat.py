@@ -1,0 +1,177 @@
+"""Heartbeats: a comment to the client while an event stream is silent.
+
+A hop that cuts silence sees bytes, and an EventSource ignores them (WHATWG HTML
+§9.2.6). A beat goes straight to the client, beside the relay: it is not a piece of
+the upstream, so nothing that is known of the upstream changes.
+
+There is one timer for each stream with heartbeats, and none for a piece: when it
+rings it is set again for what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, NamedTuple, Protocol
+
+from proxy.http1.grammar import Fields
+from proxy.internal_errors import report
+from proxy.stream.event_stream import BOM
+from proxy.timeline import Clock
+from proxy.transport.boundary import BoundarySlot
+from proxy.transport.client_stream import ClientStream
+from proxy.transport.pipeline import HEARTBEAT, Slot
+
+# A loop may call a timer early by as much as its own clock is behind.
+EARLY = 0.001  # seconds; less is not waited for
+
+
+class Heartbeat(NamedTuple):
+    """What a route's streams get: `comment`, after so many seconds of silence."""
+
+    seconds: float
+    comment: bytes
+
+
+def heartbeat(seconds: float, padding_bytes: int) -> Heartbeat | None:
+    """What the two keys of a route ask for.
+
+    One line, and no blank line behind it: the openai package for Python takes one
+    that follows an `id` for an event, and fails to read it as JSON.
+    """
+    if not seconds:
+        return None
+    return Heartbeat(seconds, b":" + b" " * padding_bytes + b"\n")
+
+
+class Owner(Protocol):
+    """Whose stream it is."""
+
+    client: ClientStream
+
+    def heartbeat_sent(self, beat: bytes) -> None:
+        """A beat was written to the client."""
+
+
+class HeartbeatSlot(Slot):
+    """Knows when the client was last sent something, and sends beats."""
+
+    __slots__ = (
+        "boundary",
+        "client",
+        "clock",
+        "comment",
+        "last",
+        "owner",
+        "seconds",
+        "start",
+        "timer",
+    )
+    rank: ClassVar[int] = HEARTBEAT
+
+    def __init__(
+        self,
+        owner: Owner,
+        boundary: BoundarySlot,
+        clock: Clock,
+        beat: Heartbeat,
+    ) -> None:
+        super().__init__()
+        self.owner = owner
+        self.client = owner.client
+        self.boundary = boundary
+        self.clock = clock
+        self.seconds = beat.seconds
+        self.comment = beat.comment
+        self.last = 0.0  # when the client was last sent something
+        # Of the upstream's first bytes, what may be a byte order mark; None: it is
+        # known.
+        self.start: bytes | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    # -- what passes
+
+    def send_piece(self, piece: bytes) -> None:
+        if self.start is not None:
+            piece = self.without_mark(self.start + piece)
+            if not piece:
+                return
+        self.next.send_piece(piece)
+        self.last = self.clock()
+
+    def without_mark(self, begun: bytes) -> bytes:
+        """The first bytes without a byte order mark.
+
+        At the beginning of a stream a mark means nothing; behind a comment it would
+        be a part of a field's name. So it is not sent.
+        """
+        if len(begun) < len(BOM) and BOM.startswith(begun):
+            self.start = begun
+            return b""
+        self.start = None
+        return begun.removeprefix(BOM)
+
+    def send_end(self, trailers: Fields) -> None:
+        self.over()
+        if self.start:
+            self.next.send_piece(self.start)
+        self.next.send_end(trailers)
+
+    def drained(self) -> None:
+        self.last = self.clock()  # until now there was something to send
+
+    # -- the beats
+
+    def begin(self) -> None:
+        """Send the first beat, behind the head and in the same write.
+
+        Firefox tells a page of a response once the first byte of its body is here,
+        and development servers hold the head until then.
+        """
+        try:
+            self.last = self.clock()
+            if self.may_beat:
+                self.send_beat()
+                self.start = b""
+            self.wait(self.seconds)
+        except Exception as error:
+            report("the first heartbeat of a stream", error)
+
+    def wait(self, seconds: float) -> None:
+        """Look again in so many seconds."""
+        self.timer = asyncio.get_running_loop().call_later(seconds, self.rang)
+
+    def rang(self) -> None:
+        """Send a beat if it is time for one; called by the loop."""
+        self.timer = None
+        try:
+            left = self.last + self.seconds - self.clock()
+            if left > EARLY:
+                self.wait(left)
+                return
+            if self.may_beat:
+                self.send_beat()
+            # Where none may be sent, something is sent first: another time to wait.
+            self.wait(self.seconds)
+        except Exception as error:
+            report("a heartbeat", error)
+
+    @property
+    def may_beat(self) -> bool:
+        """Would a comment change nothing, and does the client take one?"""
+        client = self.client
+        return (
+            not client.blocked
+            and not client.closed
+            and self.boundary.boundary.takes_comment
+        )
+
+    def send_beat(self) -> None:
+        """Send one."""
+        self.client.send_piece(self.comment)
+        self.last = self.clock()
+        self.owner.heartbeat_sent(self.comment)
+
+    def over(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
