@@ -252,6 +252,10 @@ class DurationExceeded(UpstreamTimeout):
     """max_duration_seconds ran out."""
 
 
+class FinishTimeout(UpstreamTimeout):
+    """finish_seconds ran out after the client had left."""
+
+
 class Overloaded(ProxyError):
     """A limit of the proxy itself is reached, or it is draining."""
 
@@ -263,6 +267,10 @@ class DescriptorsExhausted(Overloaded):
     """No descriptor was left for a connection to the upstream (RLIMIT_NOFILE)."""
 
     type = "connection_limit_reached"
+
+
+class FinishTooLarge(Overloaded):
+    """The upstream sent more than max_finish_bytes after the client had left."""
 
 
 class ShuttingDown(ProxyError):

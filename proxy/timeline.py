@@ -77,6 +77,21 @@ def ending_of(error: ProxyError) -> Ending:
     return Ending.UPSTREAM_BROKE
 
 
+class Finish:
+    """What an upstream sent after its client had left, until it was let go.
+
+    `left`: when the client left, on the clock. `ending` and `error`: of the call.
+    """
+
+    __slots__ = ("ending", "error", "left", "unread_bytes")
+
+    def __init__(self, left: float) -> None:
+        self.left = left
+        self.ending = Ending.COMPLETE
+        self.error: ProxyError | None = None
+        self.unread_bytes = 0
+
+
 class CallTimeline:
     """What happened between the proxy and the upstream in one exchange.
 
@@ -88,6 +103,7 @@ class CallTimeline:
         "connected",
         "content_type",
         "family",
+        "finish",
         "first_byte",
         "head_received",
         "last_piece",
@@ -107,6 +123,7 @@ class CallTimeline:
         # What is streamed, and how it ended by its own events: see `stream.families`.
         self.family: str | None = None
         self.verdict: str | None = None
+        self.finish: Finish | None = None  # once it goes on without its client
         self.retries = 0  # attempts to reach an upstream that came to nothing
         self.sought: float | None = None  # a new connection, for the first time
         self.connected: float | None = None

@@ -16,6 +16,7 @@ Decode: TypeAlias = Literal["streams", "unless-no-transform", "always", "never"]
 AcceptEncoding: TypeAlias = Literal["identity", "client"]
 UpstreamParsing: TypeAlias = Literal["strict", "lenient"]
 OnUpstreamFailure: TypeAlias = Literal["abort", "event"]
+OnClientLeave: TypeAlias = Literal["close", "finish"]
 CookieSecure: TypeAlias = Literal["keep", "strip"]
 
 
@@ -209,11 +210,42 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     on_upstream_failure: Annotated[
         OnUpstreamFailure,
         Meta(
-            description="How an event stream ends when its upstream fails after the "
-            "head. abort: the connection is aborted. event: with an event "
-            "of type error; in the middle of an event, abort."
+            description="How a stream ends when its upstream fails after the head, or "
+            "the proxy stops. abort: the connection is aborted. event: with the error "
+            "event, or line, of the stream's protocol family; in the middle of an "
+            "event, abort."
         ),
     ] = "abort"
+    on_client_leave: Annotated[
+        OnClientLeave,
+        Meta(
+            description="What becomes of the upstream when the client leaves. close: "
+            "its connection is closed at once. finish: the response is read to its "
+            "end and dropped, so that the work is not lost."
+        ),
+    ] = "close"
+    finish_seconds: Annotated[
+        Seconds,
+        Meta(
+            description='With on_client_leave = "finish": the maximum time after the '
+            "client has left."
+        ),
+    ] = 60.0
+    max_finish_bytes: Annotated[
+        Bytes,
+        Meta(
+            description='With on_client_leave = "finish": how many bytes of one '
+            "response are read after the client has left."
+        ),
+    ] = 64 * 1024 * 1024
+    max_finishing: Annotated[
+        int,
+        Meta(
+            description='With on_client_leave = "finish": how many exchanges of this '
+            "route may go on without a client, in each worker. Others are closed.",
+            ge=1,
+        ),
+    ] = 100
     upstream_keepalive_seconds: Annotated[
         Seconds,
         Meta(

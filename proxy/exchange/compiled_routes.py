@@ -31,6 +31,7 @@ class CompiledRoute:
 
     __slots__ = (
         "find",
+        "finishing",
         "heartbeat",
         "lenient",
         "path_rules",
@@ -62,6 +63,7 @@ class CompiledRoute:
         self.heartbeat = heartbeat(
             route.heartbeat_seconds, route.heartbeat_padding_bytes
         )
+        self.finishing = 0  # exchanges whose clients have left: see `absent_client`
 
     def itself(self, path: bytes) -> CompiledRoute:
         """Where there are no other routes."""

@@ -15,17 +15,16 @@ from proxy.errors import (
     InternalError,
     ProxyError,
     ShuttingDown,
-    UpstreamError,
 )
-from proxy.exchange import stream_watch
+from proxy.exchange.absent_client import goes_on
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
-from proxy.exchange.graceful_end import GracefulEnd
+from proxy.exchange.response_stream import NOTHING, ResponseStream
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.policy.delivery import EVENTS, LINES, Format, reconnects
+from proxy.policy.delivery import Format
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.policy.request_plan import RequestPlan
-from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan
+from proxy.policy.response_plan import Framing, ResponsePlan
 from proxy.timeline import (
     COMPLETE,
     OVER,
@@ -35,13 +34,9 @@ from proxy.timeline import (
     ending_of,
     http_date,
 )
-from proxy.transport.boundary import BoundarySlot
 from proxy.transport.capture import Capture, Record
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import Pipeline
-
-# What a route may have told inside a stream.
-TOLD_INSIDE = (UpstreamError, ShuttingDown, InternalError)
 
 
 class ExchangeOwner(Protocol):
@@ -66,16 +61,17 @@ class ResponseSource(Protocol):
     def abort(self) -> None:
         """Nobody waits for it any more."""
 
+    def go_on_for(self, client: ClientStream) -> None:
+        """Work for another client from now on."""
+
 
 class Exchange:
     """One request and its response."""
 
     __slots__ = (
-        "boundary",
         "capture",
         "client",
         "compiled",
-        "format",
         "head",
         "owner",
         "phase",
@@ -87,6 +83,7 @@ class Exchange:
         "response_plan",
         "route",
         "source",
+        "stream",
         "timeline",
     )
 
@@ -95,7 +92,7 @@ class Exchange:
     ) -> None:
         self.owner = owner
         self.compiled = compiled = owner.compiled
-        self.client = client
+        self.client: ClientStream = client
         self.head = head
         self.phase = ROUTING
         self.phase_began = started = compiled.clock()
@@ -107,8 +104,7 @@ class Exchange:
         self.request_plan: RequestPlan | None = None  # as it was sent
         self.response_head: ResponseHead | None = None
         self.response_plan: ResponsePlan | None = None  # as it was sent
-        self.format: Format | None = None  # of a stream whose end is ours to say
-        self.boundary: BoundarySlot | None = None  # of its events, if that counts
+        self.stream: ResponseStream | None = None  # if the response is one
         self.request_pipeline: Pipeline | None = None
         self.response_pipeline: Pipeline | None = None
         self.capture: Capture | None = None  # while somebody looks
@@ -145,16 +141,7 @@ class Exchange:
 
     def begin_stream(self, head: ResponseHead, kind: Format, framing: Framing) -> None:
         """The response is a stream that its client can read."""
-        stream_watch.watch(self, head, kind)
-        if framing is LENGTH or head.status == 206:  # no end of it is ours to say
-            return
-        self.format = kind
-        route = self.route
-        assert route is not None
-        if self.client.draining or route.route.on_upstream_failure == "event":
-            self.watch_boundary(at_beginning=True)
-        if route.heartbeat is not None and kind is EVENTS:
-            stream_watch.start_heartbeats(self, head, route.heartbeat)
+        self.stream = ResponseStream(self, head, kind, framing)
 
     def heartbeat_sent(self, beat: bytes) -> None:
         """A beat of ours was written to the client."""
@@ -173,7 +160,7 @@ class Exchange:
     def end(self, ending: Ending, error: ProxyError | None) -> None:
         """Close the account."""
         self.phase = OVER
-        if self.timeline.call.family is not None and stream_watch.judge(self, ending):
+        if self.stream is not None and self.stream.judge(ending):
             self.owner.stream_truncated(self)
         try:
             now = self.compiled.clock()
@@ -209,10 +196,10 @@ class Exchange:
         )
         if self.capture is not None:
             self.capture.over()
-        if self.boundary is not None:
-            stream_watch.stop(self)
+        if self.stream is not None:
+            self.stream.over()
         # What is over refers to nothing that refers to it: it is freed at once.
-        self.source = None
+        self.source = self.stream = None
         self.request_pipeline = self.response_pipeline = None
         self.owner.exchange_ended(self)
 
@@ -224,7 +211,8 @@ class Exchange:
         head_sent = timeline.status != 0
         if not head_sent:
             timeline.status = error.status
-        last, clean = self.last_event(error)
+        stream = self.stream
+        last, clean = NOTHING if stream is None else stream.last_event(error)
         timeline.bytes_sent += len(last)
         self.end(ending_of(error), error)
         self.abort_source()
@@ -244,32 +232,11 @@ class Exchange:
         if clean or not head_sent:
             client.finish()
 
-    def last_event(self, error: ProxyError) -> tuple[bytes, bool]:
-        """What tells a client of the failure inside its stream; often nothing.
-
-        Only between two events: to end an event that is not complete would have the
-        client take it for complete. And whether the response ends cleanly behind it.
-        """
-        if not self.tells_failures or not isinstance(error, TOLD_INSIDE):
-            return b"", False
-        boundary = self.boundary
-        if boundary is None or not boundary.reached or self.client.closed:
-            return b"", False
-        try:
-            return stream_watch.failure_of(self, error)
-        except Exception as fault:
-            report("telling of a failure inside a stream", fault)
-            return b"", False
-
-    @property
-    def tells_failures(self) -> bool:
-        """Is a failure told inside the stream, if it can be?"""
-        route = self.route
-        return route is not None and route.route.on_upstream_failure == "event"
-
     def answer(self, error: ProxyError) -> None:
         """Answer for the upstream with what went wrong."""
         route, client = self.route, self.client
+        if client.closed:
+            return
         failure = Failure(
             error=error,
             elapsed=self.timeline.duration,
@@ -294,13 +261,26 @@ class Exchange:
             self.abort_client()
 
     def client_left(self, error: ClientError | InternalError) -> None:
-        """The client is gone: so is its upstream connection, in every phase."""
-        if self.phase is OVER:
+        """The client is gone, and so is its upstream connection, in every phase.
+
+        Unless its route says that the upstream is read to its end.
+        """
+        if self.phase is OVER or goes_on(self, error):
             return
         self.end(ending_of(error), error)
         self.abort_source()
         self.abort_client()
         self.notify()
+
+    def go_on_for(self, client: ClientStream) -> None:
+        """Have another client from now on."""
+        self.client = client
+        if self.source is not None:
+            self.source.go_on_for(client)
+        pipeline = self.response_pipeline
+        if pipeline is not None:
+            pipeline.redirect(client)
+            pipeline.sink_ready()  # the one before may have been slow
 
     def crashed(self, place: str, error: Exception) -> None:
         """Code of the proxy raised while it worked for this exchange."""
@@ -315,49 +295,31 @@ class Exchange:
 
     def drain(self) -> None:
         """The proxy is about to shut down; this exchange has until then."""
-        if self.comes_back:
-            self.watch_boundary(at_beginning=False)
-
-    def watch_boundary(self, *, at_beginning: bool) -> None:
-        """Know from now on where the events, or lines, of the response end."""
-        pipeline, kind = self.response_pipeline, self.format
-        if self.boundary is None and kind is not None and pipeline is not None:
-            self.boundary = BoundarySlot(at_beginning=at_beginning, lines=kind is LINES)
-            pipeline.insert(self.boundary)
+        if self.stream is not None:
+            self.stream.drain()
 
     @property
     def comes_back(self) -> bool:
-        """Does its client take the end of the stream for the sign to reconnect?
-
-        An EventSource does; but not if the stream has an end of its own, as answers
-        of models have: another request would be another answer.
-        """
-        return (
-            self.format is EVENTS
-            and reconnects(self.head)
-            and not stream_watch.ends_by_itself(self.response_pipeline)
-        )
+        """Does its client take the end of the stream for the sign to reconnect?"""
+        return self.stream is not None and self.stream.comes_back
 
     def end_early(self) -> None:
         """End the stream at its next boundary, if its client comes back."""
-        if self.boundary is not None and self.comes_back:
-            GracefulEnd(self, self.boundary, self.end_stream).begin()
+        if self.stream is not None:
+            self.stream.end_early()
+
+    @property
+    def is_finishing(self) -> bool:
+        """Has the client left, and is the upstream read to its end?"""
+        return self.timeline.call.finish is not None
 
     def shut_down(self) -> bool:
-        """The time is over. True if the client is left with half a response.
-
-        A stream whose client comes back ends at its next boundary. One that tells of
-        failures has as long to reach one; the rest is cut.
-        """
-        boundary = self.boundary
-        if boundary is not None and self.comes_back:
-            self.end_early()
-            return False
-        if boundary is not None and self.tells_failures:
-            GracefulEnd(self, boundary, self.cut).begin()
-        else:
-            self.cut()
-        return True
+        """The time is over. True if the client is left with half a response."""
+        finishing = self.is_finishing
+        if self.stream is not None:
+            return self.stream.shut_down() and not finishing
+        self.cut()
+        return not finishing
 
     def cut(self) -> None:
         """End it as it is: a clean end would say that the response is complete."""

@@ -53,6 +53,7 @@ from proxy.policy.upgrade import is_agreed, is_upgrade
 from proxy.policy.webdav_destination import check_destination, moves
 from proxy.stream.content_decoder import ContentDecoder
 from proxy.timeline import CONNECTING, OVER, RELAYING, TUNNEL, WAITING, http_date
+from proxy.transport.client_stream import ClientStream
 from proxy.transport.relay import (
     ChunkRelay,
     DecodingRelay,
@@ -331,6 +332,11 @@ class Forward:
         call, self.call = self.call, None
         if call is not None:
             call.abort()
+
+    def go_on_for(self, client: ClientStream) -> None:
+        """Work for another client from now on: see `absent_client`."""
+        if self.call is not None:
+            self.call.client = client
 
     @property
     def waiting_for(self) -> str:

@@ -37,6 +37,8 @@ class Findings:
             limit = route.route.stall_warning_seconds
             if limit and self.now - timeline.call.silent_since >= limit:
                 self.stalled(exchange, route.prefix, limit)
+        if exchange.is_finishing:
+            return  # its browser has left
         head = exchange.head
         mode = head.index.get(b"sec-fetch-mode")  # only browsers send it
         if mode is not None and mode != b"websocket":

@@ -190,6 +190,10 @@ class OwnResponse:
     def comes_back(self) -> bool:
         return False  # a feed has ended when the drain began
 
+    @property
+    def is_finishing(self) -> bool:
+        return False
+
     def end_early(self) -> None:
         """See `comes_back`."""
 

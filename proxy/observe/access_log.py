@@ -14,7 +14,7 @@ from proxy.config.model import LogFormat
 from proxy.errors import ProxyError
 from proxy.line_writer import LineStream
 from proxy.quantities import compact_seconds
-from proxy.timeline import Clock, Ending, Timeline, wall_clock
+from proxy.timeline import Clock, Ending, Finish, Timeline, wall_clock
 
 Record = dict[str, object]
 
@@ -48,10 +48,25 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
     if call.family is not None:
         told["family"] = call.family
         told["verdict"] = call.verdict
+    if call.finish is not None:
+        told["finish"] = finish_to_dict(timeline, call.finish)
     error = fault(timeline)
     if error is not None:
         told["error"] = error.type
         told["reason"] = str(error)
+    return told
+
+
+def finish_to_dict(timeline: Timeline, finish: Finish) -> Record:
+    """What the upstream sent after its client had left, which nobody read."""
+    told: Record = {
+        "ending": finish.ending.value,
+        "seconds": round((timeline.ended or finish.left) - finish.left, 6),
+        "unread_bytes": finish.unread_bytes,
+    }
+    if finish.error is not None:
+        told["error"] = finish.error.type
+        told["reason"] = str(finish.error)
     return told
 
 
@@ -94,6 +109,11 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
         f"hold {compact_seconds(timeline.longest_hold)} "
         f"{compact_seconds(timeline.duration)} {timeline.ending.value}"
     )
+    finish = timeline.call.finish
+    if finish is not None:
+        after = compact_seconds((timeline.ended or finish.left) - finish.left)
+        line = f"{line}, upstream {finish.ending.value} {after} later, "
+        line += f"{finish.unread_bytes} B unread"
     if timeline.call.verdict is not None:
         line = f"{line}, {timeline.call.family} {timeline.call.verdict}"
     error = fault(timeline)

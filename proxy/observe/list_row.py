@@ -59,6 +59,7 @@ def signature(timeline: Timeline, phase: Phase) -> tuple[object, ...]:
         timeline.longest_hold,
         timeline.call.upstream,
         timeline.call.family,
+        timeline.call.finish,
         timeline.ended,
     )
 
@@ -68,7 +69,8 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
     started = timeline.started
     first = timeline.first_byte_seconds
     over = timeline.ended is not None
-    held = timeline.held_since
+    held, finish = timeline.held_since, timeline.call.finish
+    goes_on = finish is not None and not over  # without its client
     return {
         "id": identity(worker, timeline),
         "worker": worker,
@@ -78,7 +80,7 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         "method": text(timeline.method),
         "target": masked_target(text(timeline.target)),
         "status": timeline.status,
-        "phase": PHASES[Phase.OVER if over else phase],
+        "phase": "finishing" if goes_on else PHASES[Phase.OVER if over else phase],
         "kind": kind(timeline),
         "started": round(started + epoch, 3),
         "age": round((timeline.ended or now) - started, 6),
@@ -98,6 +100,7 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         ),
         "coded": list(timeline.call.coded),
         "retries": timeline.call.retries,
+        "unread": finish.unread_bytes if finish is not None else None,
         "family": timeline.call.family,
         "verdict": timeline.call.verdict,
         "ending": timeline.ending.value if over else None,

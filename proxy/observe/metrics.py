@@ -53,6 +53,16 @@ FAMILIES: tuple[tuple[str, Kind, str], ...] = (
         "counter",
         "Ended streams of known protocol families, by verdict.",
     ),
+    (
+        "finished_total",
+        "counter",
+        "Exchanges that went on after their client had left, by outcome.",
+    ),
+    (
+        "unread_bytes_total",
+        "counter",
+        "Body bytes of the upstream after its client had left.",
+    ),
     ("retries_total", "counter", "Repeated attempts to reach an upstream."),
     ("loop_lag_seconds", "histogram", "Event loop lag: how late its timer fired."),
 )
@@ -74,6 +84,7 @@ class Series:
         "decoded",
         "duration",
         "endings",
+        "finished",
         "first_byte",
         "gap",
         "hold",
@@ -81,11 +92,14 @@ class Series:
         "received",
         "retries",
         "sent",
+        "unread",
         "verdicts",
     )
 
     def __init__(self) -> None:
         self.verdicts: dict[tuple[str, str], int] = {}
+        self.finished: dict[str, int] = {}
+        self.unread = 0
         self.endings: dict[tuple[str, int], int] = {}
         self.decoded: dict[tuple[str, ...], int] = {}
         self.first_byte = Histogram(FIRST_BYTES)
@@ -113,6 +127,11 @@ class Series:
         self.duration.observe(timeline.duration)
         if call.coded:
             self.decoded[call.coded] = self.decoded.get(call.coded, 0) + 1
+        finish = call.finish
+        if finish is not None:
+            ending = finish.ending.value
+            self.finished[ending] = self.finished.get(ending, 0) + 1
+            self.unread += finish.unread_bytes
         if call.verdict is not None and call.family is not None:
             verdict = (call.family, call.verdict)
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
@@ -158,6 +177,10 @@ class Metrics:
                     ("family", family),
                     ("verdict", verdict),
                 )
+            for ending, count in series.finished.items():
+                told["finished_total"].add(count, *labels, ("ending", ending))
+            if series.finished:
+                told["unread_bytes_total"].add(series.unread, *labels)
             told["retries_total"].add(series.retries, *labels)
             series.first_byte.tell(told["first_byte_seconds"], *labels)
             series.gap.tell(told["longest_gap_seconds"], *labels)

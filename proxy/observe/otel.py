@@ -79,7 +79,7 @@ def carrier(timeline: Timeline) -> dict[str, str]:
 
 def attributes(timeline: Timeline) -> dict[str, str | int | float]:
     """By the semantic conventions where they have a name for it. No query."""
-    first = timeline.first_byte_seconds
+    first, finish = timeline.first_byte_seconds, timeline.call.finish
     told: dict[str, str | int | float | None] = {
         "http.request.method": text(timeline.method),
         "url.path": text(timeline.target.partition(b"?")[0]),
@@ -96,6 +96,7 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
         "unbuffered.longest_hold_seconds": round(timeline.longest_hold, 6),
         "unbuffered.retries": timeline.call.retries,
         "unbuffered.ending": timeline.ending.value,
+        "unbuffered.unread_bytes": finish.unread_bytes if finish is not None else None,
         "unbuffered.family": timeline.call.family,
         "unbuffered.verdict": timeline.call.verdict,
     }

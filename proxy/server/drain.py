@@ -33,6 +33,10 @@ class Draining(Protocol):
     def comes_back(self) -> bool:
         """Does its client reconnect, so that the stream can end early?"""
 
+    @property
+    def is_finishing(self) -> bool:
+        """Has its client left, and goes it on nevertheless?"""
+
     def end_early(self) -> None:
         """End at the next boundary, if the client comes back."""
 
@@ -166,8 +170,13 @@ class Drain:
             self.over.set()
 
     def all_answered(self) -> bool:
-        """Has every client that is still there got its last response?"""
-        return all(client.has_last_response for client in self.clients)
+        """Has every client that is still there got its last response?
+
+        And has every exchange ended whose client has left?
+        """
+        return all(client.has_last_response for client in self.clients) and not any(
+            exchange.is_finishing for exchange in self.exchanges()
+        )
 
     def crashed(self, place: str, error: Exception) -> None:
         """Nobody would say when the time is over: it is."""
@@ -176,5 +185,5 @@ class Drain:
 
     def client_gone(self) -> None:
         """A connection is closed."""
-        if not self.clients:
+        if not self.clients and self.all_answered():
             self.over.set()

@@ -94,6 +94,21 @@ class Pipeline:
                 return
             before, each = each, each.next
 
+    def redirect(self, sink: Sink) -> None:
+        """Send what comes from now on to another sink."""
+        before: Slot | None = None
+        each = self.first
+        while isinstance(each, Slot):
+            before, each = each, each.next
+        if before is None:
+            self.first = sink
+        else:
+            before.next = sink
+        if self.sink.feeder is self:
+            self.sink.feeder = None
+        self.sink = sink
+        sink.feeder = self
+
     def tell_drained(self) -> None:
         """Tell the slots that the peer has taken all that waited for it."""
         each = self.first

@@ -95,6 +95,8 @@ STATUS_AND_TYPE = {
     "ConnectTimeout": (504, "connection_timeout"),
     "FirstByteTimeout": (504, "http_response_timeout"),
     "UploadStalled": (504, "connection_write_timeout"),
+    "FinishTimeout": (504, "http_response_timeout"),
+    "FinishTooLarge": (503, "proxy_internal_response"),
     "IdleTimeout": (504, "http_response_timeout"),
     "DurationExceeded": (504, "http_response_timeout"),
     "Overloaded": (503, "proxy_internal_response"),

@@ -88,6 +88,10 @@ REPORT = """\
   heartbeat_seconds                  0                             default
   heartbeat_padding_bytes            0                             default
   on_upstream_failure                "abort"                       default
+  on_client_leave                    "close"                       default
+  finish_seconds                     60                            default
+  max_finish_bytes                   67108864                      default
+  max_finishing                      100                           default
   upstream_keepalive_seconds         4                             default
   max_body_bytes                     0                             default
   max_buffer_bytes                   65536                         default

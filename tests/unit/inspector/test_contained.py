@@ -198,6 +198,10 @@ class Client:
         self.act("comes back?")
         return True
 
+    @property
+    def is_finishing(self) -> bool:
+        return False
+
     def end_early(self) -> None:
         self.act("end early")
 

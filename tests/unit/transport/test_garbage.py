@@ -20,9 +20,11 @@ from tests.support.messages import GET, OK, UPLOAD
 TARGET = parse_target("http://127.0.0.1:1")
 CONFIG = Config(
     routes={
-        "/": Route(prefix="/", targets=(TARGET,), on_upstream_failure="event", ws=True)
+        "/": Route(prefix="/", targets=(TARGET,), on_upstream_failure="event", ws=True),
+        "/finish": Route(prefix="/finish", targets=(TARGET,), on_client_leave="finish"),
     }
 )
+FINISH = GET.replace(b" / ", b" /finish ")
 UPGRADE = GET[:-2] + b"Connection: upgrade\r\nUpgrade: x\r\n\r\n"
 STREAM = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
@@ -55,6 +57,7 @@ def no_collector() -> Iterator[None]:
         pytest.param(UPGRADE, SWITCH, "upstream, client", id="a tunnel"),
         pytest.param(GET, STREAM, "client", id="the client leaves a stream"),
         pytest.param(UPLOAD, b"", "client", id="the client leaves an upload"),
+        pytest.param(FINISH, STREAM, "client, upstream", id="without its client"),
     ],
 )
 @pytest.mark.usefixtures("no_collector")
@@ -63,15 +66,13 @@ async def test_nothing_of_an_exchange_that_is_over_waits_for_the_collector(
 ) -> None:
     proxy = MemoryProxy(CONFIG)
     proxy.client.receive(request_bytes)
-    upstream = next((each for each in proxy.upstreams if each.written), None)
-    if upstream is not None and answer:
+    upstream = next((each for each in proxy.upstreams if each.written), proxy.client)
+    if answer:
         upstream.receive(answer)
-    if "upstream" in end:
-        assert upstream is not None
-        upstream.end(None)
-    if "client" in end:
-        proxy.client.end(None)
+    for who in filter(None, end.split(", ")):
+        (proxy.client if who == "client" else upstream).end(None)
     assert len(proxy.timelines) == 1
+    assert (proxy.timelines[0].call.finish is not None) == (request_bytes == FINISH)
     del upstream
     await asyncio.sleep(0)  # what the loop was given to call
     gc.set_debug(gc.DEBUG_SAVEALL)
