@@ -34,6 +34,7 @@ class CompiledRoute:
         "finishing",
         "heartbeat",
         "lenient",
+        "looks_at_requests",
         "path_rules",
         "prefix",
         "request_rules",
@@ -60,6 +61,10 @@ class CompiledRoute:
 
             self.lenient = Lenient()
         self.turn = 0
+        # Is there anything to be done about the body of a request but to relay it?
+        self.looks_at_requests = (
+            route.max_body_bytes > 0 or route.on_upstream_failure == "event"
+        )
         self.heartbeat = heartbeat(
             route.heartbeat_seconds, route.heartbeat_padding_bytes
         )

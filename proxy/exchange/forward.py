@@ -32,9 +32,10 @@ from proxy.errors import (
 )
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.looking_relay import looking_relay
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.chunked import ChunkedBody
-from proxy.http1.framing import Body, LengthBody, response_body
+from proxy.http1.framing import Body, response_body
 from proxy.http1.grammar import shown
 from proxy.http1.head import ResponseHead
 from proxy.http1.persistence import stays_in_step
@@ -57,7 +58,6 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.relay import (
     ChunkRelay,
     DecodingRelay,
-    MeasuredRequestRelay,
     RequestRelay,
     ResponseRelay,
 )
@@ -177,16 +177,13 @@ class Forward:
         exchange = self.exchange
         client, timeline, route = exchange.client, exchange.timeline, exchange.route
         assert route is not None
-        limits = route.route
-        client.limit_buffer(limits.max_buffer_bytes)
+        client.limit_buffer(route.route.max_buffer_bytes)
         if body.complete:
             if client.paused:  # a client is noticed to leave only while it is read
                 client.resume_reading()
             return
-        if limits.max_body_bytes and not isinstance(body, LengthBody):
-            relay: RequestRelay = MeasuredRequestRelay(
-                client, connection, self.body_sent, timeline, limits.max_body_bytes
-            )
+        if route.looks_at_requests:
+            relay = looking_relay(exchange, route, body, connection, self.body_sent)
         else:
             relay = RequestRelay(client, connection, self.body_sent, timeline)
         exchange.carry_request(relay)

@@ -28,6 +28,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.family_slot import FamilySlot, family_slot
 from proxy.transport.heartbeat import Heartbeat, HeartbeatSlot
 from proxy.transport.pipeline import Pipeline
+from proxy.transport.request_copy import copied_request
 
 # What a route may have told inside a stream.
 TOLD_INSIDE = (UpstreamError, ShuttingDown, InternalError)
@@ -40,6 +41,7 @@ class Streaming(Protocol):
     client: ClientStream
     compiled: CompiledRoutes
     head: RequestHead
+    request_pipeline: Pipeline | None
     response_pipeline: Pipeline | None
     route: CompiledRoute | None
     timeline: Timeline
@@ -186,7 +188,8 @@ class ResponseStream:
             family, first, last = slot.family, slot.first, slot.recent.items()
         if family is None:
             family = PLAIN_LINES if self.kind is LINES else PLAIN_EVENTS
-        told = Told(error.type, str(error), self.route.prefix)
+        request = copied_request(self.exchange.request_pipeline)
+        told = Told(error.type, str(error), self.route.prefix, request)
         written = family.failure(told, first, last) or b""
         comes_back = family is PLAIN_EVENTS and reconnects(self.exchange.head)
         stops = isinstance(error, ShuttingDown) and not family.aborts_badly

@@ -141,13 +141,32 @@ def reconnects(head: RequestHead) -> bool:
     §9.2.3). Any other client, such as one that POSTs to an LLM, takes a clean end
     for the end of the answer.
     """
-    if head.method != b"GET" or b"accept" not in head.index:
+    return head.method == b"GET" and accepts_events(head)
+
+
+def accepts_events(head: RequestHead) -> bool:
+    """Does the request's Accept name the type of event streams (RFC 9110 §12.5.1)?"""
+    if b"accept" not in head.index:
         return False
     for member in head.members(b"accept"):
         kind, *parameters = (part.strip(b" \t") for part in member.split(b";"))
         if kind == EVENT_STREAM:
             return not any(map(REFUSED.fullmatch, parameters))
     return False
+
+
+def calls_json_rpc(head: RequestHead) -> bool:
+    """May a request be one of JSON-RPC whose response is an event stream, as of MCP?
+
+    MCP's clients have to name both types (revision 2025-03-26 and later).
+    """
+    return (
+        head.method == b"POST"
+        and media_type(head) == b"application/json"
+        and not is_coded(head)
+        and accepts_events(head)
+        and b"application/json" in (head.get(b"accept") or b"").lower()
+    )
 
 
 def has_digest(head: ResponseHead) -> bool:

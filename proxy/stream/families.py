@@ -37,6 +37,7 @@ class Told:
     type: str
     reason: str
     route: str
+    request: object = None  # the JSON of its body, where that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +288,9 @@ def ag_ui_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes
 # -- JSON-RPC 2.0, MCP among it
 
 
+UPSTREAM_FAILED = -32000  # of the range that is left to implementations
+
+
 def is_json_rpc(item: Item) -> bool:
     return item.object.get("jsonrpc") == "2.0"
 
@@ -299,12 +303,20 @@ def json_rpc_complete(items: Sequence[Item]) -> bool:
 def json_rpc_failure(
     told: Told, first: Item | None, last: Sequence[Item]
 ) -> bytes | None:
-    """None: which request it would be the response to is not known from here.
+    """The response to the request, as an error; None where that must not be.
 
-    MCP's client for Python takes an abort for an error; a client that has seen an id
-    asks again with it, and an error would end its request for good.
+    MCP's client for Node waits a minute for a response with its id, whatever becomes
+    of the body. But a client that has seen an id of an event asks again with it, and
+    an error would end its request for good.
     """
-    return None
+    request = told.request
+    if any(item.id for item in last) or not isinstance(request, dict):
+        return None
+    number = request.get("id")
+    if not isinstance(number, int | str) or isinstance(number, bool):
+        return None
+    error = {"code": UPSTREAM_FAILED, "message": told.reason}
+    return event({"jsonrpc": "2.0", "id": number, "error": error}, "message")
 
 
 # -- Ollama

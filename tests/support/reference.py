@@ -119,7 +119,12 @@ def with_tables(text: str) -> str:
 
 # -- the table of families --------------------------------------------------------
 
-TOLD = Told("http_response_timeout", "the upstream sent nothing for 30.1 s", "/chat")
+TOLD = Told(
+    "http_response_timeout",
+    "the upstream sent nothing for 30.1 s",
+    "/chat",
+    {"jsonrpc": "2.0", "id": 3, "method": "tools/call"},
+)
 
 
 def row_of_family(family: ProtocolFamily) -> str:
@@ -131,6 +136,8 @@ def row_of_family(family: ProtocolFamily) -> str:
         lines = written.decode("ascii").strip("\n").split("\n")
         failure = "<br>".join(f"`{line}`" for line in lines)
         end = "clean" if family.raises else "aborted"
+    if family.name == "json-rpc":
+        end += "; aborted if an event had an id, or the request is not known"
     if family.aborts_badly:
         end = "clean, always"
     elif family.name == "event-stream":

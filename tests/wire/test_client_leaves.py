@@ -148,6 +148,7 @@ async def test_before_the_head_too(proxy: StartProxy, upstream: Upstream) -> Non
             chunk(gzip.compress(EVENT)) + END,
         ),
     ],
+    ids=["length", "until close", "gzip"],
 )
 async def test_a_body_of_any_framing_and_coding_is_read(
     proxy: StartProxy, upstream: Upstream, head: bytes, body: bytes

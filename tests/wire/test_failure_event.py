@@ -334,13 +334,59 @@ async def test_a_failure_is_told_in_the_form_of_the_family(
         assert await stopped == 1
 
 
-async def test_json_rpc_is_aborted(proxy: StartProxy, upstream: Upstream) -> None:
-    """Which request the error would be for is not known from the response."""
-    running, client, server = await stream(proxy, upstream, request=POST)
-    message = b'data: {"jsonrpc":"2.0","method":"x"}\n\n'
-    await server.send(chunk(message))
-    assert await client.read_chunk() == message
+CALL = (
+    b"POST /sse/x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"Accept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n"
+)
+RPC = b'data: {"jsonrpc":"2.0","method":"x"}\n\n'
+
+
+async def called(
+    proxy: StartProxy, upstream: Upstream, body: bytes, first: bytes
+) -> tuple[RunningProxy, Peer]:
+    """A JSON-RPC request whose stream breaks behind its first event."""
+    running, client, server = await stream(
+        proxy, upstream, request=CALL % len(body) + body
+    )
+    assert await server.read(len(body)) == body
+    await server.send(chunk(first))
+    assert await client.read_chunk() == first
     server.close()
+    return running, client
+
+
+async def test_a_json_rpc_request_gets_an_error_as_its_response(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """MCP's client for Node waits for it, whatever becomes of the body."""
+    body = b'{"method":"tools/call","params":{"x":1},"jsonrpc":"2.0","id":3}'
+    running, client = await called(proxy, upstream, body, RPC)
+    name, data, *end = (await client.read_chunk()).split(b"\n")
+    assert (name, end) == (b"event: message", [b"", b""])
+    told = json.loads(data.removeprefix(b"data: "))
+    assert (told["jsonrpc"], told["id"]) == ("2.0", 3)
+    assert told["error"]["message"].startswith("the upstream closed early")
+    assert await client.read_chunk() == b""
+    assert (await running.ended()).call.family == "json-rpc"
+
+
+@pytest.mark.parametrize(
+    ("body", "first"),
+    [
+        pytest.param(b"[1]", RPC, id="a batch"),
+        pytest.param(b"{", RPC, id="no JSON"),
+        pytest.param(
+            b'{"id":1,"method":"m","params":"%b"}' % (b"x" * 70_000),
+            RPC,
+            id="too long to be kept",
+        ),
+        pytest.param(b'{"id":1,"method":"m"}', b"id: 5\n" + RPC, id="can be resumed"),
+    ],
+)
+async def test_json_rpc_is_aborted_where_no_response_can_be_given(
+    proxy: StartProxy, upstream: Upstream, body: bytes, first: bytes
+) -> None:
+    running, client = await called(proxy, upstream, body, first)
     assert await client.read_rest() == b""
     assert (await running.ended()).call.family == "json-rpc"
 

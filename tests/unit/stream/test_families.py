@@ -21,7 +21,12 @@ from proxy.stream.families import (
 )
 from proxy.stream.recent_events import Item, RecentEvents
 
-TOLD = Told("http_response_incomplete", "the upstream closed early: é\nx", "/chat")
+TOLD = Told(
+    "http_response_incomplete",
+    "the upstream closed early: é\nx",
+    "/chat",
+    {"jsonrpc": "2.0", "id": 7, "method": "m"},
+)
 
 
 def data(value: object, event: str = "", id: str = "") -> bytes:
@@ -340,9 +345,6 @@ def test_a_failure_is_one_whole_event_and_an_error_to_its_family(
     first = first_of(stream, lines=family.lines) if stream else None
     items = seen(stream, 10**9, lines=family.lines).items() if stream else []
     told = family.failure(TOLD, first, items)
-    if family.name == "json-rpc":
-        assert told is None
-        return
     assert told is not None
     recent = seen(stream + told, 1, lines=family.lines)
     assert not recent.open
@@ -365,3 +367,34 @@ def test_a_response_that_fails_keeps_its_id_and_counts_on() -> None:
     assert failed["response"]["id"] == "resp_1"
     assert failed["response"]["status"] == "failed"
     assert failed["response"]["error"]["code"] == "server_error"
+
+
+@pytest.mark.parametrize("number", [7, "a-1", 0, ""])
+def test_a_json_rpc_request_that_fails_gets_its_response(number: object) -> None:
+    told = Told("t", "the reason", "/", {"id": number, "method": "m"})
+    items = seen(rpc(method="x"), 10**9, lines=False).items()
+    written = named("json-rpc").failure(told, items[0], items)
+    assert written is not None
+    (item,) = seen(written, 10**9, lines=False).items()
+    assert item.object == {
+        "jsonrpc": "2.0",
+        "id": number,
+        "error": {"code": -32000, "message": "the reason"},
+    }
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [None, [{"id": 1}], {"method": "m"}, {"id": None}, {"id": True}, {"id": [1]}, "x"],
+)
+def test_one_that_is_not_known_is_aborted(request_: object) -> None:
+    told = Told("t", "the reason", "/", request_)
+    assert named("json-rpc").failure(told, None, []) is None
+
+
+def test_a_stream_that_can_be_resumed_is_aborted() -> None:
+    """Its client asks again, with the id; an error would be the answer."""
+    told = Told("t", "the reason", "/", {"id": 1, "method": "m"})
+    stream = b"id: 1\ndata:\n\n" + rpc(method="x")
+    items = seen(stream, 10**9, lines=False).items()
+    assert named("json-rpc").failure(told, items[0], items) is None

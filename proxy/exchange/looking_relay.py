@@ -1,0 +1,42 @@
+"""The relay of a request body on routes that look at it: a limit, or a copy."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.exchange.compiled_routes import CompiledRoute
+from proxy.http1.framing import Body, LengthBody
+from proxy.http1.head import RequestHead
+from proxy.policy.delivery import calls_json_rpc
+from proxy.timeline import Timeline
+from proxy.transport.client_stream import ClientStream
+from proxy.transport.flow import Sink
+from proxy.transport.relay import Done, MeasuredRequestRelay, RequestRelay
+from proxy.transport.request_copy import RequestCopy
+
+
+class Requesting(Protocol):
+    """The exchange whose request it is."""
+
+    client: ClientStream
+    head: RequestHead
+    timeline: Timeline
+
+
+def looking_relay(
+    exchange: Requesting, route: CompiledRoute, body: Body, sink: Sink, done: Done
+) -> RequestRelay:
+    """Relay a body that did not say how long it is within its limit.
+
+    Where a failure may have to name the request, its body is kept.
+    """
+    client, timeline, options = exchange.client, exchange.timeline, route.route
+    if options.max_body_bytes and not isinstance(body, LengthBody):
+        relay: RequestRelay = MeasuredRequestRelay(
+            client, sink, done, timeline, options.max_body_bytes
+        )
+    else:
+        relay = RequestRelay(client, sink, done, timeline)
+    if options.on_upstream_failure == "event" and calls_json_rpc(exchange.head):
+        relay.insert(RequestCopy())
+    return relay
