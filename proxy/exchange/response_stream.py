@@ -13,7 +13,14 @@ from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.graceful_end import GracefulEnd
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.policy.delivery import EVENTS, LINES, Format, has_digest, reconnects
+from proxy.policy.delivery import (
+    EVENTS,
+    LINES,
+    Format,
+    has_digest,
+    reconnects,
+    skips_comments,
+)
 from proxy.policy.response_plan import LENGTH, Framing
 from proxy.stream.families import (
     PLAIN_EVENTS,
@@ -121,8 +128,11 @@ class ResponseStream:
         """
         boundary = self.watch_boundary(at_beginning=True)
         if boundary is not None:
-            exchange = self.exchange
-            slot = HeartbeatSlot(exchange, boundary, exchange.compiled.clock, heartbeat)
+            exchange, seconds = self.exchange, heartbeat.seconds
+            skips = skips_comments(exchange.head)
+            beat = heartbeat.comment if skips else heartbeat.blank_lines
+            clock = exchange.compiled.clock
+            slot = HeartbeatSlot(exchange, boundary, clock, seconds, beat)
             self.pipeline.insert(slot)
             slot.begin()
 

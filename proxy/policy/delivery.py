@@ -76,6 +76,9 @@ COMPRESSED_TYPES = frozenset(
 )
 COMPRESSED_SUFFIXES = (b"+gzip", b"+zip", b"+zstd")  # RFC 6839 §3.6, RFC 8878 §7.3
 REFUSED = re.compile(rb"q=0(?:\.0*)?")  # RFC 9110 §12.4.2: not acceptable
+# The method that a request for a stream of Gemini's API ends with, as its clients send
+# it, whatever the path in front.
+GEMINI_STREAM = re.compile(rb"(?::|%3[Aa])streamGenerateContent(?:\?|$)")
 MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
 
 # Of the exact bytes of a body (RFC 9530 §2, RFC 1864), or of its representation.
@@ -167,6 +170,15 @@ def calls_json_rpc(head: RequestHead) -> bool:
         and accepts_events(head)
         and b"application/json" in (head.get(b"accept") or b"").lower()
     )
+
+
+def skips_comments(head: RequestHead) -> bool:
+    """Does the client skip the comments of an event stream (WHATWG HTML §9.2.6)?
+
+    Clients of Gemini's API do not: google-genai for Python fails on a line that is not
+    data, @google/genai drops the event behind it. Both skip blank lines.
+    """
+    return GEMINI_STREAM.search(head.target) is None
 
 
 def has_digest(head: ResponseHead) -> bool:

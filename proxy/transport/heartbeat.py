@@ -26,10 +26,14 @@ EARLY = 0.001  # seconds; less is not waited for
 
 
 class Heartbeat(NamedTuple):
-    """What a route's streams get: `comment`, after so many seconds of silence."""
+    """What a route's streams get: `comment`, after so many seconds of silence.
+
+    `blank_lines`: instead of it, for a client that does not skip comments.
+    """
 
     seconds: float
     comment: bytes
+    blank_lines: bytes
 
 
 def heartbeat(seconds: float, padding_bytes: int) -> Heartbeat | None:
@@ -40,7 +44,8 @@ def heartbeat(seconds: float, padding_bytes: int) -> Heartbeat | None:
     """
     if not seconds:
         return None
-    return Heartbeat(seconds, b":" + b" " * padding_bytes + b"\n")
+    comment = b":" + b" " * padding_bytes + b"\n"
+    return Heartbeat(seconds, comment, b"\n" * (1 + padding_bytes))
 
 
 class Owner(Protocol):
@@ -73,15 +78,16 @@ class HeartbeatSlot(Slot):
         owner: Owner,
         boundary: BoundarySlot,
         clock: Clock,
-        beat: Heartbeat,
+        seconds: float,
+        comment: bytes,
     ) -> None:
         super().__init__()
         self.owner = owner
         self.client = owner.client
         self.boundary = boundary
         self.clock = clock
-        self.seconds = beat.seconds
-        self.comment = beat.comment
+        self.seconds = seconds
+        self.comment = comment  # or blank lines
         self.last = 0.0  # when the client was last sent something
         # Of the upstream's first bytes, what may be a byte order mark; None: it is
         # known.

@@ -143,6 +143,27 @@ async def test_padding_fills_the_comment(
     assert await client.read_chunk() == b":" + b" " * 2000 + b"\n"
 
 
+@pytest.mark.parametrize("padding", [0, 3])
+async def test_a_client_of_gemini_gets_blank_lines(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    padding: int,
+) -> None:
+    """It would fail on a comment, or drop the event behind it."""
+    target = b"/sse/v1beta/models/m:streamGenerateContent?alt=sse"
+    request = GET.replace(b"/sse/x", target)
+    beat = b"\n" * (1 + padding)
+    running, client, server = await stream(
+        proxy, upstream, clock, request=request, heartbeat_padding_bytes=padding
+    )
+    assert await client.read_chunk() == beat
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
+    let_pass(await running.exchange(), clock, SECONDS)
+    assert await client.read_chunk() == beat
+
+
 @pytest.mark.parametrize(
     "part",
     [

@@ -15,6 +15,7 @@ from proxy.policy.delivery import (
     decide,
     media_type,
     reconnects,
+    skips_comments,
 )
 from tests.unit.http1.heads import request, response
 
@@ -333,3 +334,20 @@ def test_an_event_source_sends_get_and_names_the_type(
     method: bytes, lines: tuple[bytes, ...], again: bool
 ) -> None:
     assert reconnects(request(*lines, start=method + b" / HTTP/1.1")) is again
+
+
+@pytest.mark.parametrize(
+    ("target", "skips"),
+    [
+        (b"/v1beta/models/m:streamGenerateContent?alt=sse", False),
+        (b"/v1/projects/p/models/m:streamGenerateContent", False),
+        (b"/gemini/v1/models/m%3AstreamGenerateContent?alt=sse&key=k", False),
+        (b"/v1beta/models/m:generateContent", True),
+        (b"/v1beta/models/m:streamGenerateContents", True),
+        (b"/streamGenerateContent", True),
+        (b"/v1/chat/completions", True),
+    ],
+)
+def test_a_client_of_gemini_does_not_skip_comments(target: bytes, skips: bool) -> None:
+    start = b"POST %b HTTP/1.1" % target
+    assert skips_comments(request(start=start)) is skips
