@@ -102,7 +102,8 @@ class Forward:
             exchange.route = route = compiled.router.match(where.path)
             exchange.timeline.route = route.prefix
             check_loop(head, route.route)
-            check_rewritten(route.path_rules, where.path)
+            if route.path_rules:
+                check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
             trusted = compiled.trusts(route, client.address)
             if moves(head):
@@ -215,8 +216,7 @@ class Forward:
         publishing = route.response_rewrite
         if publishing is not None and publishing.concerns(head):
             assert call.upstream is not None
-            scheme = exchange.client.scheme
-            public = public_address(exchange.head, scheme, call.trusted)
+            public = public_address(exchange.head, exchange.client.scheme, call.trusted)
             head = publishing.publish(head, public, call.upstream.target)
         try:
             if head.status == 101:
@@ -338,10 +338,9 @@ class Forward:
     @property
     def waiting_for(self) -> str:
         """`connection`, `retry`, `response head`, `upload` or `upstream`."""
+        call = self.call
         if self.exchange.phase is CONNECTING:
-            return (
-                "retry" if self.call is not None and self.call.waits else "connection"
-            )
+            return "retry" if call is not None and call.waits else "connection"
         if not self.upstream_to_move:
             return "upload"
         return "response head" if self.exchange.phase is WAITING else "upstream"
