@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType
@@ -35,13 +36,20 @@ THROWN_BY_MYPYC = (
 def pytest_configure(config: pytest.Config) -> None:
     """Keep bytecode with pytest's cache where none is wanted beside the sources.
 
-    Tests start some sixty processes; each would compile the proxy anew.
+    Tests start some hundred processes; each would compile the proxy again. Without a
+    cache (`-p no:cacheprovider`) it is kept for this run.
     """
     if form():
         config.addinivalue_line("filterwarnings", THROWN_BY_MYPYC)
     cache: pytest.Cache | None = getattr(config, "cache", None)
-    if sys.dont_write_bytecode and cache is not None:
-        sys.pycache_prefix = str(cache.mkdir("bytecode"))
+    if sys.dont_write_bytecode:
+        if cache is not None:
+            folder = str(cache.mkdir("bytecode"))
+        else:
+            kept = tempfile.TemporaryDirectory(prefix="unbuffered-bytecode-")
+            config.add_cleanup(kept.cleanup)
+            folder = kept.name
+        sys.pycache_prefix = folder
         sys.dont_write_bytecode = False
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

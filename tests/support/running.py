@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -120,6 +121,21 @@ class RunningProxy:
     def idle_connections(self) -> int:
         """Upstream connections that wait for their next request."""
         return sum(len(upstream.idle) for upstream in self.server.compiled.upstreams)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path,
+    routes: Mapping[str, Table],
+    tables: Mapping[str, Table],
+    clock: Clock = monotonic,
+) -> AsyncIterator[RunningProxy]:
+    """A proxy that is stopped in any case: its ticker would keep the loop going."""
+    running = await start_proxy(folder, routes, tables, clock)
+    try:
+        yield running
+    finally:
+        await running.stop()
 
 
 async def start_proxy(

@@ -11,7 +11,7 @@ from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.codings import PACKERS
 from tests.support.messages import CHUNKED, GET_X
-from tests.support.raw import Upstream, became, chunk, turns
+from tests.support.raw import Upstream, became, chunk, idle, turns
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ async def test_a_fault_that_comes_with_the_end_is_not_overtaken_by_it(
     while not own.transport.get_write_buffer_size():
         sent += (data := noise.randbytes(8192))
         await server.send(chunk(PACKERS["zstd"](data)))
-        await turns()
+        await turns(3)
     assert not own.blocked
     await server.send(chunk(b"garbage") + b"0\r\n\r\n")
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
@@ -226,7 +226,7 @@ async def test_good_bytes_reach_a_client_that_still_sends(
     await server.send(CHUNKED + b"\r\n")
     own = running.connection
     server.writer.write(chunk(good))
-    await turns()
+    await idle()
     client.writer.write(bytes(3_000_000))  # more than is read at once
     await became(lambda: len(own.ahead) > 0 or own.paused or still == "uploading")
     server.close()

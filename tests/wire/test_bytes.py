@@ -13,7 +13,7 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
-from tests.support.raw import Peer, Upstream, turns
+from tests.support.raw import Peer, Upstream
 from tests.support.running import RunningProxy
 from tests.wire.cases import (
     request_chunks,
@@ -116,7 +116,7 @@ async def is_refused(running: RunningProxy, client: Peer, status: int) -> None:
     timeline = await running.ended()
     assert timeline.ending is Ending.REFUSED
     assert timeline.status == status
-    await turns()
+    await running.server.stop()  # with it another exchange would have ended
     assert running.exchanges.empty()
 
 

@@ -17,7 +17,7 @@ from tests.support.flood import fill
 from tests.support.messages import GET, STREAM, UPLOAD
 from tests.support.names import NameServer
 from tests.support.ports import BlackHole
-from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.raw import Peer, Upstream, became, chunk, idle, settled, turns
 from tests.support.running import RunningProxy
 
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -193,7 +193,7 @@ async def test_with_requests_still_waiting_behind(
     leave(client)
     await server.closed()
     await left(running)
-    await turns()
+    await idle()
     assert upstream.unexpected == 0
     assert running.exchanges.empty()
 
@@ -210,7 +210,7 @@ async def test_in_the_turn_in_which_the_upstream_breaks(
     ours: socket.socket = client.writer.get_extra_info("socket")
     with socket.socket(fileno=os.dup(ours.fileno())) as twin:
         client.writer.transport.abort()
-        await turns()  # its own descriptor is closed
+        await idle()  # its own descriptor is closed
         server.close()
         await became(connection.transport.is_closing)
         twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -12,7 +12,7 @@ import gzip
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from proxy.transport.ticker import Ticker
 from tests.conftest import InternalErrorLog
 from tests.support.faulty import EVENTS, Fault, Unspeakable, ask, outcome
 from tests.support.raw import became, chunk
-from tests.support.running import RunningProxy, start_proxy
+from tests.support.running import RunningProxy, serving
 
 STREAMS = 1000
 FEEDS = 5
@@ -33,6 +33,7 @@ GUARD = 60.0  # seconds, for all of it
 KINDS = ("stream", "gzip", "post", "plain")
 EXCEPTIONS = (Fault, RuntimeError, ValueError, OSError, MemoryError, RecursionError)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+KEYS = {"idle_timeout_seconds": 600}
 FEED = (
     b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n"
     b"Connection: keep-alive\r\n\r\n"
@@ -236,22 +237,49 @@ async def test_whatever_raises_each_client_is_served_or_told(
         pass  # libuv keeps a descriptor from the first listener on
     before = descriptors()
     counted = INTERNAL_ERRORS.counts.total()
+    async with (
+        listening(origin) as url,
+        serving(tmp_path, {"/a": {"target": url, **KEYS}}, {}, chaos.clock) as running,
+    ):
+        await struck(chaos, running, origin, internal_errors)
+    assert INTERNAL_ERRORS.counts.total() - counted >= chaos.raised["an observer"]
+    await became(lambda: descriptors() <= before)
+
+
+@contextlib.asynccontextmanager
+async def listening(origin: Origin) -> AsyncIterator[str]:
+    """The address of an origin, until the end of all that it serves."""
     listener = await asyncio.start_server(origin.accept, "127.0.0.1", 0, backlog=1024)
-    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    routes = {"/a": {"target": url, "idle_timeout_seconds": 600}}
-    running = await start_proxy(tmp_path, routes, {}, chaos.clock)
+    try:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    finally:
+        listener.close()
+        origin.go.set()
+        for writer in origin.serving.values():
+            writer.transport.abort()
+        await asyncio.gather(*origin.serving)
+
+
+async def struck(
+    chaos: Chaos,
+    running: RunningProxy,
+    origin: Origin,
+    internal_errors: InternalErrorLog,
+) -> None:
+    """Serve everybody while it strikes, and see what is left."""
     server = running.server
     server.observers = (chaos.observer, chaos.poison, *server.observers, chaos.observer)
     limits = [Limit(chaos, server.ticker) for _ in range(10)]
     for each in limits:
         server.ticker.add(each)
     chaos.on = True
-    told = Counter(await run_streams(chaos, running, origin))
-    chaos.on = False
+    try:
+        told = Counter(await run_streams(chaos, running, origin))
+    finally:
+        chaos.on = False
     assert told.total() == STREAMS
     assert told["whole"] > STREAMS // 2, told
     assert set(chaos.raised) >= {"the clock", "an observer", "a decoder", "an account"}
-    assert INTERNAL_ERRORS.counts.total() - counted >= chaos.raised["an observer"]
     assert len(internal_errors.told) < 200  # each kind once
     # Nothing is left of it, and all goes on.
     await became(lambda: let_go(running))
@@ -263,9 +291,3 @@ async def test_whatever_raises_each_client_is_served_or_told(
     assert outcome(await ask(running.port, request)) == "whole"
     for each in limits:
         server.ticker.discard(each)
-    await running.stop()
-    listener.close()
-    for writer in origin.serving.values():
-        writer.transport.abort()
-    await asyncio.gather(*origin.serving)
-    await became(lambda: descriptors() <= before)

@@ -10,7 +10,7 @@ import pytest
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
 from tests.support.messages import GET_NUMBER
-from tests.support.raw import Upstream, became, settled, turns
+from tests.support.raw import Upstream, became, idle, settled
 
 POST = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d"
@@ -66,7 +66,7 @@ async def test_pipelined_requests_are_answered_in_order(
         assert server.head_lines[0].split()[1] == b"/%d" % n
         if n == 1:
             assert await server.read(2) == b"hi"
-        await turns()
+        await idle()
         assert upstream.unexpected == 0  # the next waits for its turn
         await server.send(OK % n)
         await client.read_head()
@@ -346,11 +346,11 @@ async def test_a_byte_after_the_answer_does_not_cost_it(
     await server.send(answer)
     server.finish()
     await became(lambda: own.waiting_for == "close")
-    await turns()
+    await idle()
     await client.send(b"\r\n")
-    await turns()
+    await idle()
     await client.send(b"GET / HTTP/1.1\r\n")
-    await turns()
+    await idle()
     body, ending = await client.read_to_close()
     assert ending == "fin"
     assert body.startswith(b"HTTP/1.1 ")

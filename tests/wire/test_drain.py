@@ -11,7 +11,7 @@ import pytest
 from proxy.stream.content_decoder import STEP
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
-from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, idle
 from tests.support.running import RunningProxy
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
@@ -244,7 +244,7 @@ async def test_an_event_that_has_begun_is_waited_for(
     await server.send(chunk(EVENT[:6]))
     assert await client.read_chunk() == EVENT[:6]
     draining.pass_time(10)
-    await turns()
+    await idle()
     await server.send(chunk(EVENT[6:]))
     assert await client.read_chunk() == EVENT[6:]
     assert await client.read_chunk() == b""
@@ -263,7 +263,7 @@ async def test_an_event_that_does_not_end_is_cut(
         await server.send(chunk(part))
         assert await client.read_chunk() == part
     draining.pass_time(10)
-    await turns()
+    await idle()
     assert not draining.stopped.done()
     draining.pass_time(0.5)
     assert await client.read_rest() == b""
@@ -281,7 +281,7 @@ async def test_an_event_stream_may_go_on_and_end_by_itself_after_that(
     await server.send(chunk(EVENT[:6]))
     assert await client.read_chunk() == EVENT[:6]
     draining.pass_time(10)
-    await turns()
+    await idle()
     await server.send(chunk(EVENT[6:]) + b"0\r\n\r\n")
     assert await client.read_chunk() == EVENT[6:]
     assert await client.read_chunk() == b""
@@ -305,7 +305,7 @@ async def test_the_end_of_an_event_is_none_if_the_next_one_began_in_the_same_tur
     await server.send(coded(b"data: "))
     assert await client.read_payload(6) == b"data: "
     draining.pass_time(10)
-    await turns()
+    await idle()
     first = b"x" * (STEP - 2) + b"\n\n"
     await server.send(coded(first + b"data: y"))
     assert await client.read_payload(STEP + 7) == first + b"data: y"
@@ -401,6 +401,6 @@ async def test_a_client_that_does_not_read_holds_the_end_up_for_a_moment_only(
     await became(lambda: any(each.blocked for each in running.connections))
     draining = await drain(running)
     draining.pass_time(10)
-    await turns()
+    await idle()
     draining.pass_time(0.5)
     assert await draining.cut() >= 1

@@ -16,7 +16,7 @@ from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
 from tests.support.flood import PIECE, fill
 from tests.support.messages import OK, UPLOAD
-from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.raw import Peer, Upstream, became, chunk, idle, settled, turns
 from tests.support.running import RunningProxy
 
 REFUSAL = (
@@ -42,11 +42,11 @@ async def test_a_refusal_is_read_though_a_reset_follows_it(
     server = await blunt.connection()
     exchange = await running.exchange()
     await became(lambda: exchange.timeline.call.connected is not None)
-    await turns()
+    await idle()
     client.writer.write(chunk(b"one"))
     await became(lambda: exchange.timeline.bytes_received == 3)
     if meets == "the next write":
-        await turns()
+        await idle()
         client.writer.write(chunk(b"two"))
     # In one turn: what the proxy writes next meets the reset, not the answer.
     server.send(REFUSAL)
@@ -116,7 +116,7 @@ async def test_an_upload_still_under_way_keeps_the_connection_from_the_next(
     connection = await running.upstream_connection()
     while not connection.transport.get_write_buffer_size():
         await client.send(chunk(bytes(8192)))
-        await turns()
+        await turns(3)
     await client.send(b"0\r\n\r\n")
     own = running.connection
     await became(lambda: own.request_complete)
@@ -205,7 +205,7 @@ async def answered_and_reset(
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ_SIZE)
     await client.send(chunk(b"one"))
     await became(lambda: exchange.timeline.bytes_received == 3)
-    await turns()
+    await idle()
     connection.transport.pause_reading()  # as if the answer came in the next turn
     for at in range(0, len(sent), 1 << 14):
         server.send(sent[at : at + (1 << 14)])
@@ -255,7 +255,7 @@ async def test_a_client_that_leaves_has_no_more_of_a_lost_answer_kept(
     connection = await answered_and_reset(running, blunt, client, sent)
     await became(lambda: connection.remains is not None and connection.paused)
     client.reset()
-    await turns()
+    await idle()
     running.tick()
     assert (await running.ended()).ending is Ending.CLIENT_LEFT
     assert connection.remains is None

@@ -22,7 +22,7 @@ from proxy.transport.upstream_connection import INTERIM_A_TURN
 from tests.conftest import StartProxy
 from tests.support.flood import Tally, drained, fill
 from tests.support.messages import CHUNKED, GET, UPLOAD
-from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -343,9 +343,11 @@ async def test_a_client_that_leaves_while_its_body_is_decoded_is_sent_no_more(
     await server.send(chunk(gzip.compress(b"one ") + MANY + gzip.compress(b"two ")))
     await client.read_chunk()
     client.close()
-    assert (await running.ended()).ending is Ending.CLIENT_LEFT
+    timeline = await running.ended()
+    assert timeline.ending is Ending.CLIENT_LEFT
     await server.closed()
-    await turns(400)  # in which the rest would be decoded
+    await idle()  # in which the rest would be decoded
+    assert timeline.bytes_sent == len(b"one ")
 
 
 # -- what happens while bytes wait for their turn
@@ -421,7 +423,7 @@ async def test_requests_of_a_client_that_is_gone_are_not_served(
         client.writer.write(GET * HEADS_A_TURN + last)
         client.reset()
         await running.connected(0)
-    await turns(10)
+    await idle()
     assert running.server.under_way == 0
     assert upstream.unexpected == 0
 

@@ -14,8 +14,8 @@ from proxy.timeline import Ending
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.faulty import Fault
 from tests.support.heartbeats import heartbeat_of, let_pass
-from tests.support.raw import Peer, Upstream, became, chunk, turns
-from tests.support.running import RunningProxy, start_proxy
+from tests.support.raw import Peer, Upstream, became, chunk, idle
+from tests.support.running import RunningProxy, serving
 
 GET = b"GET /sse/x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
 HEAD = (
@@ -383,7 +383,7 @@ async def test_a_byte_order_mark_is_left_out(
     _, client, server = await stream(proxy, upstream, clock)
     for piece in pieces:
         await server.send(chunk(piece))
-        await turns()
+        await idle()
     assert await client.read_payload(len(BEAT + EVENT)) == BEAT + EVENT
     await server.send(chunk(BOM + EVENT))  # this one is no mark
     assert await client.read_chunk() == BOM + EVENT
@@ -493,23 +493,22 @@ async def test_a_beat_that_raises_costs_the_beats_of_its_stream(
 ) -> None:
     clock = BrokenClock()
     route = {"target": upstream.url, "heartbeat_seconds": SECONDS}
-    running = await start_proxy(tmp_path, {"/sse": route}, {}, clock)
-    client, server = await running.begin(upstream, GET)
-    await server.send(HEAD)
-    await client.read_head()
-    assert await client.read_chunk() == BEAT
-    exchange = await running.exchange()
-    slot = heartbeat_of(exchange)
-    assert slot is not None
-    clock.broken = True
-    let_pass(exchange, clock, SECONDS)
-    clock.broken = False
-    assert slot.timer is None
-    assert ["a heartbeat" in told for told in internal_errors.told] == [True]
-    await server.send(chunk(EVENT) + b"0\r\n\r\n")
-    assert await client.read_body() == EVENT
-    assert (await running.ended()).ending is Ending.COMPLETE
-    await running.stop()
+    async with serving(tmp_path, {"/sse": route}, {}, clock) as running:
+        client, server = await running.begin(upstream, GET)
+        await server.send(HEAD)
+        await client.read_head()
+        assert await client.read_chunk() == BEAT
+        exchange = await running.exchange()
+        slot = heartbeat_of(exchange)
+        assert slot is not None
+        clock.broken = True
+        let_pass(exchange, clock, SECONDS)
+        clock.broken = False
+        assert slot.timer is None
+        assert ["a heartbeat" in told for told in internal_errors.told] == [True]
+        await server.send(chunk(EVENT) + b"0\r\n\r\n")
+        assert await client.read_body() == EVENT
+        assert (await running.ended()).ending is Ending.COMPLETE
 
 
 async def test_they_go_by_tls(

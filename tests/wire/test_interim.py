@@ -9,7 +9,7 @@ from proxy.timeline import Ending
 from proxy.transport.connection import HIGH_WATER
 from tests.conftest import ManualClock, StartProxy
 from tests.support.messages import OK
-from tests.support.raw import Upstream, turns
+from tests.support.raw import Upstream, idle
 
 EXPECT = (
     b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
@@ -192,7 +192,7 @@ async def test_bytes_that_come_before_101_wait_for_it(
     """CVE-2026-2833 (Pingora), nginx: proxy_upgrade.t"""
     running = await proxy({"/": {"target": upstream.url, "ws": True}})
     client, server = await running.begin(upstream, UPGRADE + b"early")
-    await turns()
+    await idle()
     await server.send(SWITCH + b"reply")
     assert await server.read(5) == b"early"
     assert (await client.read_head()).startswith(b"HTTP/1.1 101 ")

@@ -31,7 +31,7 @@ from tests.support.faulty import (
 )
 from tests.support.memory import CONFIG, MemoryProxy, MemoryTransport
 from tests.support.raw import Upstream, became, connect
-from tests.support.running import RunningProxy, Table, start_proxy
+from tests.support.running import RunningProxy, Table, serving
 
 CLOSE = b"HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 REQUESTS = {
@@ -83,24 +83,23 @@ async def test_wherever_it_raises_the_client_is_told_and_the_next_one_served(
             "/beat": {"target": url, "heartbeat_seconds": 60},
             "/new": new,
         }
-        running = await start_proxy(tmp_path, routes, {"server": SERVER}, clock)
-        usual = await served(running.port, REQUESTS[name])
-        for at in range(1, MOST_CALLS):
-            internal_errors.told.clear()
-            INTERNAL_ERRORS.forget()
-            clock.arm(at)
-            told = await served(running.port, REQUESTS[name])
+        async with serving(tmp_path, routes, {"server": SERVER}, clock) as running:
+            usual = await served(running.port, REQUESTS[name])
+            for at in range(1, MOST_CALLS):
+                internal_errors.told.clear()
+                INTERNAL_ERRORS.forget()
+                clock.arm(at)
+                told = await served(running.port, REQUESTS[name])
+                await became(lambda: let_go(running))
+                if not clock.disarm():
+                    assert told == usual
+                    break
+                assert told == usual or internal_errors.told, at
+                assert await served(running.port, plain) == "whole", at
+            else:
+                pytest.fail(f"{MOST_CALLS} calls of the clock are not all there are")
+            assert at > 1
             await became(lambda: let_go(running))
-            if not clock.disarm():
-                assert told == usual
-                break
-            assert told == usual or internal_errors.told, at
-            assert await served(running.port, plain) == "whole", at
-        else:
-            pytest.fail(f"{MOST_CALLS} calls of the clock are not all there are")
-        assert at > 1
-        await became(lambda: let_go(running))
-        await running.stop()
 
 
 async def test_an_observer_that_raises_is_no_business_of_the_client(
@@ -112,18 +111,17 @@ async def test_an_observer_that_raises_is_no_business_of_the_client(
             "/beat": {"target": url},
             "/new": {"target": url},
         }
-        running = await start_proxy(tmp_path, routes, {})
-        running.server.observers = (deaf, *running.server.observers)
-        for name, request in REQUESTS.items():
-            expected = "refused" if name.startswith("no ") else "whole"
-            if name != "inspector":
-                assert await served(running.port, request) == expected, name
-        # The observer behind it hears of all of them.
-        endings = [(await running.ended()).ending for _ in range(12)]
-        assert Counter(endings) == {Ending.COMPLETE: 10, Ending.REFUSED: 2}
-        await became(lambda: let_go(running))
-        assert len(internal_errors.told) == 1  # of its kind
-        await running.stop()
+        async with serving(tmp_path, routes, {}) as running:
+            running.server.observers = (deaf, *running.server.observers)
+            for name, request in REQUESTS.items():
+                expected = "refused" if name.startswith("no ") else "whole"
+                if name != "inspector":
+                    assert await served(running.port, request) == expected, name
+            # The observer behind it hears of all of them.
+            endings = [(await running.ended()).ending for _ in range(12)]
+            assert Counter(endings) == {Ending.COMPLETE: 10, Ending.REFUSED: 2}
+            await became(lambda: let_go(running))
+            assert len(internal_errors.told) == 1  # of its kind
 
 
 async def test_a_client_has_its_answer_before_observers_are_told(
@@ -138,21 +136,23 @@ async def test_a_client_has_its_answer_before_observers_are_told(
         waiting.append(len(client.head) + (exchange is not None))
 
     routes = {"/a": {"target": upstream.url}}
-    running = await start_proxy(tmp_path, routes, {})
-    running.server.observers = (look, *running.server.observers)
-    for request in (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", b"no request\r\n\r\n"):
-        client = await running.client()
-        await client.send(request)
-        await client.read_head()
+    async with serving(tmp_path, routes, {}) as running:
+        running.server.observers = (look, *running.server.observers)
+        for request in (
+            b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"no request\r\n\r\n",
+        ):
+            client = await running.client()
+            await client.send(request)
+            await client.read_head()
+            await running.ended()
+            client.close()
+            await running.connected(0)
+        client, server = await running.begin(upstream, REQUESTS["plain"])
+        server.close()
+        assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
         await running.ended()
-        client.close()
-        await running.connected(0)
-    client, server = await running.begin(upstream, REQUESTS["plain"])
-    server.close()
-    assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
-    await running.ended()
-    assert waiting == [0, 0, 0]
-    await running.stop()
+        assert waiting == [0, 0, 0]
 
 
 async def test_a_time_limit_that_raises_ends_its_exchange_with_an_answer(
@@ -160,19 +160,19 @@ async def test_a_time_limit_that_raises_ends_its_exchange_with_an_answer(
 ) -> None:
     """And the time limits of all others are looked at in the same tick."""
     routes = {"/a": {"target": upstream.url, "first_byte_timeout_seconds": 60}}
-    running = await start_proxy(tmp_path, routes, {})
-    client, _ = await running.begin(upstream, REQUESTS["plain"])
-    exchange = await running.exchange()
-    assert exchange.route is not None
-    force_setattr(exchange.route.route, "max_duration_seconds", "soon")  # the fault
-    running.tick()
-    assert (await client.read_head()).startswith(b"HTTP/1.1 500 ")
-    assert b"proxy_internal_error" in await client.read_rest()
-    timeline = await running.ended()
-    assert (timeline.ending, timeline.status) == (Ending.INTERNAL_ERROR, 500)
-    assert len(internal_errors.told) == 1
-    await became(lambda: let_go(running))
-    await running.stop()
+    async with serving(tmp_path, routes, {}) as running:
+        client, _ = await running.begin(upstream, REQUESTS["plain"])
+        exchange = await running.exchange()
+        assert exchange.route is not None
+        force_setattr(exchange.route.route, "max_duration_seconds", "soon")  # the fault
+        running.tick()
+        assert (await client.read_head()).startswith(b"HTTP/1.1 500 ")
+        client.finish()  # or the proxy would linger
+        assert b"proxy_internal_error" in await client.read_rest()
+        timeline = await running.ended()
+        assert (timeline.ending, timeline.status) == (Ending.INTERNAL_ERROR, 500)
+        assert len(internal_errors.told) == 1
+        await became(lambda: let_go(running))
 
 
 async def test_a_list_that_cannot_be_shown_stops_no_clock(
@@ -181,28 +181,27 @@ async def test_a_list_that_cannot_be_shown_stops_no_clock(
     """Issue 10, A5: the inspector's list raised once, and no time limit was left."""
     server = {"head_timeout_seconds": 0.5}
     routes = {"/a": {"target": upstream.url}}
-    running = await start_proxy(tmp_path, routes, {"server": server})
-    looking = await running.client()
-    await looking.send(
-        b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n"
-        b"Connection: keep-alive\r\n\r\n"
-    )
-    await looking.read_until(b"event: warnings")
-    client, peer = await running.begin(upstream, REQUESTS["plain"])
-    exchange = await running.exchange()
-    exchange.timeline.error = Unspeakable()  # the fault
-    exchange.timeline.call.pieces += 1
-    rest = await looking.read_rest()  # its feed is broken off
-    assert b"0\r\n\r\n" not in rest
-    assert len(internal_errors.told) == 1
-    slow = await connect(running.port)
-    await slow.send(b"GET ")
-    assert (await slow.read_head()).startswith(b"HTTP/1.1 408 ")
-    slow.close()
-    exchange.timeline.error = None
-    await peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-    assert (await client.read_head()).startswith(b"HTTP/1.1 204 ")
-    await running.stop()
+    async with serving(tmp_path, routes, {"server": server}) as running:
+        looking = await running.client()
+        await looking.send(
+            b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: keep-alive\r\n\r\n"
+        )
+        await looking.read_until(b"event: warnings")
+        client, peer = await running.begin(upstream, REQUESTS["plain"])
+        exchange = await running.exchange()
+        exchange.timeline.error = Unspeakable()  # the fault
+        exchange.timeline.call.pieces += 1
+        rest = await looking.read_rest()  # its feed is broken off
+        assert b"0\r\n\r\n" not in rest
+        assert len(internal_errors.told) == 1
+        slow = await connect(running.port)
+        await slow.send(b"GET ")
+        assert (await slow.read_head()).startswith(b"HTTP/1.1 408 ")
+        slow.close()
+        exchange.timeline.error = None
+        await peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+        assert (await client.read_head()).startswith(b"HTTP/1.1 204 ")
     await asyncio.sleep(0)
 
 

@@ -12,7 +12,7 @@ from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import drained, fill
 from tests.support.messages import GET, STREAM, UPLOAD
 from tests.support.ports import BlackHole
-from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.raw import Peer, Upstream, became, chunk, idle, settled
 from tests.support.running import RunningProxy
 
 SIZE = 16 * 1024 * 1024  # bytes; more than the kernel takes of them
@@ -21,7 +21,7 @@ UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 async def pass_time(running: RunningProxy, clock: ManualClock, seconds: float) -> None:
     """All that was sent has arrived; then so much time is gone."""
-    await turns()
+    await idle()
     clock.advance(seconds)
     running.tick()
 

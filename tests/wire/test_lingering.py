@@ -14,7 +14,7 @@ from proxy.transport.client_timeouts import (
 )
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import PIECE
-from tests.support.raw import Peer, Upstream, became, turns
+from tests.support.raw import Peer, Upstream, became, idle
 from tests.support.running import RunningProxy
 
 SIZE = 12 << 20
@@ -54,7 +54,7 @@ async def test_it_may_take_its_time(
     own = running.connection
     for _ in range(int(LINGER_AT_MOST_SECONDS / LINGER_SECONDS) - 1):
         await client.send(b"more")
-        await turns()
+        await idle()
         clock.advance(LINGER_SECONDS)
         running.tick()
         assert not own.closed
@@ -70,10 +70,10 @@ async def test_but_not_for_ever(
     while running.connections:
         if sends == "for ever":
             await client.send(b"more")
-            await turns()
+            await idle()
         clock.advance(LINGER_SECONDS)
         passed += LINGER_SECONDS
         running.tick()
-        await turns()
+        await idle()
     wanted = LINGER_SECONDS if sends == "nothing" else LINGER_AT_MOST_SECONDS
     assert wanted <= passed <= wanted + LINGER_SECONDS

@@ -18,7 +18,7 @@ from proxy.timeline import Ending
 from proxy.transport.client_timeouts import LINGER_SECONDS
 from tests.conftest import ManualClock, StartProxy
 from tests.support.messages import GET_X, OK, STREAM
-from tests.support.raw import GUARD, Peer, Upstream, became, chunk, turns
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy, document
 
 
@@ -354,7 +354,7 @@ async def test_a_refusal_arrives_while_the_upload_goes_on(
     await became(lambda: own.waiting_for == "close")
     for _ in range(9):
         await peer.send(bytes(10_000))
-        await turns()
+        await idle()
     assert (await peer.read_head()).startswith(b"HTTP/1.1 413 ")
     assert await peer.read(2) == b"no"
     assert not own.closed

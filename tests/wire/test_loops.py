@@ -13,7 +13,7 @@ from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.ports import ClosedPort
 from tests.support.raw import Upstream
-from tests.support.running import start_proxy
+from tests.support.running import serving
 from tests.wire.test_failures import refusal
 
 
@@ -101,8 +101,9 @@ async def test_proxies_may_be_chained(tmp_path: Path, upstream: Upstream) -> Non
         for number in range(MOST_PASSES):
             folder = tmp_path / str(number)
             folder.mkdir()
-            running = await start_proxy(folder, {"/": {"target": target}}, {})
-            stack.push_async_callback(running.stop)
+            running = await stack.enter_async_context(
+                serving(folder, {"/": {"target": target}}, {})
+            )
             target = running.url
         client, server = await running.begin(
             upstream, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -18,7 +18,7 @@ from tests.conftest import StartProxy
 from tests.support.messages import OK
 from tests.support.names import STUCK, NameServer
 from tests.support.process import Process
-from tests.support.raw import Peer, Upstream, became, turns
+from tests.support.raw import Peer, Upstream, became, idle
 from tests.support.running import RunningProxy
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -51,7 +51,7 @@ async def test_one_look_up_is_shared_by_all_who_wait_for_it(
         )
         clients = [await ask(running, b"b" * (n % 2)) for n in range(6)]
         await running.connected(6)
-        await turns()
+        await idle()
         names.answer("slow.example")
         await served(upstream, *clients)
         assert names.asked == ["slow.example"]
@@ -104,7 +104,7 @@ async def test_a_look_up_outlives_a_reload(
         await running.server.reload(load(path, {}, {"server.port": 0}))
         second = await ask(running, b"")
         await running.connected(2)
-        await turns()
+        await idle()
         names.answer("slow.example")
         await served(upstream, first, second)
         assert names.asked == ["slow.example"]
@@ -131,7 +131,7 @@ async def test_a_look_up_that_fails_is_told_to_all_and_tried_again(
         running = await proxy({"/": {"target": target}})
         clients = [await ask(running, b"") for _ in range(2)]
         await running.connected(2)
-        await turns()
+        await idle()
         names.answer("slow.example")
         for client in clients:
             assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")

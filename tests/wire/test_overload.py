@@ -171,7 +171,7 @@ class ScarceProxy:
             assert len(self.clients) < LIMIT
             await self.client()
             await self.pass_time(0)
-            await turns()
+            await turns(3)
         return self.clients[-1]
 
     def leave(self, clients: list[Peer]) -> None:

@@ -15,7 +15,7 @@ from proxy.transport.relay import DecodingRelay
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import drained
 from tests.support.messages import CHUNKED, GET, OK, UPLOAD
-from tests.support.raw import Upstream, became, chunk, turns
+from tests.support.raw import Upstream, became, chunk, idle, turns
 from tests.support.running import RunningProxy
 
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: x\r\n\r\n"
@@ -44,10 +44,10 @@ class Late:
 
     async def then_counts(self) -> None:
         """Once the work is done, silence is the upstream's."""
-        await turns()
+        await idle()
         self.clock.advance(LIMIT - 1)
         self.running.tick()
-        await turns()
+        await idle()
         assert self.running.exchanges.empty()
         self.clock.advance(2)
         self.running.tick()

@@ -9,7 +9,7 @@ import pytest
 from proxy.errors import MalformedRequest
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
-from tests.support.raw import Peer, Upstream, chunk, turns
+from tests.support.raw import Peer, Upstream, chunk, idle
 
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
@@ -98,7 +98,7 @@ async def test_a_refused_upload_closes_its_connection(
     assert b"Connection: close\r\n" in client.head
     await client.closed()
     assert (await running.ended()).ending is Ending.REFUSED
-    await turns()
+    await idle()
     assert upstream.unexpected == 0
 
 

@@ -10,7 +10,7 @@ from proxy.transport.client_connection import ClientConnection
 from tests.conftest import ManualClock, StartProxy
 from tests.support.flood import fill
 from tests.support.messages import GET, OK, STREAM
-from tests.support.raw import Peer, Upstream, became, chunk, settled, turns
+from tests.support.raw import Peer, Upstream, became, chunk, idle, settled, turns
 from tests.support.running import RunningProxy
 
 UPLOAD = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
@@ -191,7 +191,7 @@ async def test_a_connection_that_never_sent_a_byte_is_closed_without_a_word(
     await accepted(running)
     clock.advance(29)
     running.tick()
-    await turns()
+    await idle()
     assert running.connections
     clock.advance(2)
     running.tick()
@@ -213,7 +213,7 @@ async def test_a_connection_waits_so_long_for_its_next_request(
     assert await client.read(2) == b"ok"
     clock.advance(6.9)
     running.tick()
-    await turns()
+    await idle()
     assert running.connections
     clock.advance(0.2)
     running.tick()
@@ -248,10 +248,10 @@ async def test_0_waits_for_ever(
 
 
 async def pass_a_day(running: RunningProxy, clock: ManualClock) -> None:
-    await turns()
+    await idle()
     clock.advance(86_400)
     running.tick()
-    await turns()
+    await idle()
 
 
 async def accepted(running: RunningProxy) -> list[ClientConnection]:
@@ -313,7 +313,7 @@ async def test_waiting_for_a_slow_upstream_is_not_the_clients_silence(
     for _ in range(10):
         clock.advance(50)
         running.tick()
-        await turns()
+        await idle()
     assert running.exchanges.empty()
     assert sent.size
     client.reset()
@@ -400,7 +400,7 @@ async def stalled(
     running.tick()
     clock.advance(29)
     running.tick()
-    await turns()
+    await idle()
     assert running.exchanges.empty()
     return client, peer
 
@@ -441,7 +441,7 @@ async def test_a_client_that_takes_something_is_not(
         running.tick()
         clock.advance(29)
         running.tick()
-        await turns()
+        await idle()
         assert running.exchanges.empty()
     client.close()
     assert (await running.ended()).ending is Ending.CLIENT_LEFT
@@ -473,7 +473,7 @@ async def test_a_finished_response_that_nobody_reads_is_given_up(
     for _ in range(4):  # keep-alive, then twice without progress
         clock.advance(76)
         running.tick()
-        await turns()
+        await idle()
     await running.connected(0)
     assert (await client.read_to_close())[1] == "reset"
 

@@ -15,7 +15,7 @@ from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
 from tests.support.messages import GET_NUMBER, OK
 from tests.support.ports import BlackHole, ClosedPort
-from tests.support.raw import Peer, Upstream, became, turns
+from tests.support.raw import Peer, Upstream, became, idle
 from tests.support.running import RunningProxy
 
 POST = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
@@ -179,7 +179,7 @@ async def test_a_client_that_leaves_while_it_waits_ends_it_at_once(
     async with port.upstream() as upstream:
         clock.advance(60.0)
         running.tick()
-        await turns()
+        await idle()
         assert upstream.unexpected == 0
 
 
@@ -229,7 +229,7 @@ async def test_an_attempt_that_hangs_ends_with_its_own_limit(
         client = await running.client()
         await client.send(GET_NUMBER % 0)
         exchange = await running.waiting_for("connection")
-        await turns()
+        await idle()
         clock.advance(9.9)
         running.tick()
         assert exchange.waiting_for == "connection"

@@ -14,7 +14,7 @@ from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
 from tests.support.messages import EVENT_STREAM, GET_NUMBER, OK
 from tests.support.ports import BlackHole, ClosedPort
-from tests.support.raw import Peer, Upstream, became, turns
+from tests.support.raw import Peer, Upstream, became, idle
 from tests.support.running import RunningProxy
 
 POST = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
@@ -260,7 +260,7 @@ async def test_a_target_that_does_not_answer_is_left_after_its_time(
         await client.send(GET_NUMBER % 0)
         exchange = await running.waiting_for("connection")
         assert exchange.timeline.call.upstream == hole.url
-        await turns()
+        await idle()
         clock.advance(10.0)
         running.tick()
         server = await upstream.request()
@@ -286,7 +286,7 @@ async def test_a_request_that_was_sent_goes_to_no_other_target(
     assert error["target"] == second.url
     timeline = await running.ended()
     assert isinstance(timeline.error, UpstreamDisconnected)
-    await turns()
+    await idle()
     assert (first.unexpected, second.unexpected) == (0, 0)
 
 
@@ -310,7 +310,7 @@ async def test_a_post_on_a_stale_connection_goes_to_no_other_target(
     peers[0].close()
     assert (await error_of(client))[0].startswith(b"HTTP/1.1 502 ")
     await running.ended()
-    await turns()
+    await idle()
     assert (first.unexpected, second.unexpected) == (0, 0)
     assert running.idle_connections == 1
 
@@ -353,7 +353,7 @@ async def test_how_an_upstream_went_is_said(
         await server.send(EVENT_STREAM + b"5\r\nab")
         await client.read_head()
         await client.read_payload(2)
-    await turns()
+    await idle()
     getattr(server, how)()
     if where == "within the body":
         assert await client.read_rest() == b""

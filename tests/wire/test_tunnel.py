@@ -131,7 +131,7 @@ async def test_an_upstream_that_has_ended_need_not_wait_for_the_client(
     assert await client.read_to_close() == (b"bye", "fin")
     while running.exchanges.empty():
         client.writer.write(b"but")
-        await turns()
+        await turns(3)
     assert (await running.ended()).ending is Ending.COMPLETE
 
 

@@ -27,7 +27,7 @@ from proxy.transport.upstream_tls import trust
 from tests.conftest import StartProxy
 from tests.support.blunt import Blunt
 from tests.support.messages import OK
-from tests.support.raw import GUARD, Peer, Upstream, became, turns
+from tests.support.raw import GUARD, Peer, Upstream, became, idle, turns
 
 GET = b"GET / HTTP/1.1\r\nHost: public.example\r\n\r\n"
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -421,12 +421,12 @@ async def leave_in_turn(number: int, connector: Connector, port: int) -> bool:
     await asyncio.wait({leaving})
     if not leaving.cancelled():  # it was connected by then
         leaving.result().transport.abort()
-        await turns()
+        await idle()
     ours, theirs = socket.socketpair()  # has the number, if it was given back
     with theirs:
         theirs.setblocking(False)
         other = Peer(*await asyncio.open_connection(sock=ours))
-        await turns()
+        await idle()
         theirs.sendall(b"for the other")
         assert await other.read(13) == b"for the other"
         await other.send(b"answer")

@@ -17,7 +17,7 @@ from proxy.transport.family_slot import family_slot
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, chunk
-from tests.support.running import RunningProxy, start_proxy
+from tests.support.running import RunningProxy, serving
 
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 CHAT = (
@@ -285,20 +285,19 @@ async def test_no_warning_where_warnings_are_off(
 async def test_a_fault_of_what_looks_costs_the_verdict_alone(
     tmp_path: Path, upstream: Upstream, internal_errors: InternalErrorLog
 ) -> None:
-    running = await start_proxy(tmp_path, {"/": once(upstream)}, {})
-    client, server = await begun(running, upstream)
-    pipeline = (await running.exchange()).response_pipeline
-    assert pipeline is not None
-    slot = family_slot(pipeline)
-    assert slot is not None
-    slot.recent.open.append("no bytes")  # type: ignore[arg-type]  # the fault
-    for piece in (CHAT, DONE):
-        await server.send(chunk(piece))
-        assert await client.read_chunk() == piece
-    await server.send(b"0\r\n\r\n")
-    assert await client.read_chunk() == b""
-    timeline = await running.ended()
-    assert timeline.ending is Ending.COMPLETE
-    assert timeline.call.verdict is None
-    assert len(internal_errors.told) == 1
-    await running.stop()
+    async with serving(tmp_path, {"/": once(upstream)}, {}) as running:
+        client, server = await begun(running, upstream)
+        pipeline = (await running.exchange()).response_pipeline
+        assert pipeline is not None
+        slot = family_slot(pipeline)
+        assert slot is not None
+        slot.recent.open.append("no bytes")  # type: ignore[arg-type]  # the fault
+        for piece in (CHAT, DONE):
+            await server.send(chunk(piece))
+            assert await client.read_chunk() == piece
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+        timeline = await running.ended()
+        assert timeline.ending is Ending.COMPLETE
+        assert timeline.call.verdict is None
+        assert len(internal_errors.told) == 1

@@ -276,6 +276,8 @@ def test_a_body_that_is_broken_already_is_refused_before_it_is_forwarded() -> No
 def test_only_chunks_can_be_broken() -> None:
     for body in (LengthBody(5), LengthBody(0), UntilCloseBody()):
         check_begun(body, b"zz\r\n")
+    with pytest.raises(MalformedRequest):
+        check_begun(ChunkedBody(), b"zz\r\n")
 
 
 # -- the readers
