@@ -14,7 +14,7 @@ from proxy.timeline import Ending
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.faulty import Fault
 from tests.support.heartbeats import heartbeat_of, let_pass
-from tests.support.raw import Peer, Upstream, became, chunk, idle
+from tests.support.raw import Peer, Upstream, became, chunk, idle, turns
 from tests.support.running import RunningProxy, serving
 
 GET = b"GET /sse/x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
