@@ -266,6 +266,30 @@ async def test_numbers_are_short_and_say_enough(page: Page) -> None:
     ]  # fmt: skip
 
 
+async def test_the_list_says_how_a_stream_ended_by_its_own_events(page: Page) -> None:
+    rows: list[dict[str, object]] = [
+        {"verdict": "truncated", "family": "openai-chat", "ending": "complete"},
+        {"verdict": "error", "family": "anthropic", "ending": "complete"},
+        {"verdict": "complete", "family": "ollama", "ending": "complete"},
+        {"verdict": None, "ending": "client left"},
+        {"verdict": "truncated", "family": "x", "ending": "x", "error": "it broke"},
+    ]
+    read = await run(
+        page,
+        "list/columns.js",
+        """const column = m.COLUMNS.find(({ key }) => key === "ending");
+        return given.map((row) => column.text({ row, isOpen: false }));""",
+        rows,
+    )
+    assert read == [
+        "truncated, openai-chat",
+        "error, anthropic",
+        "complete",
+        "client left",
+        "it broke",
+    ]
+
+
 async def test_verdict_names_who_was_slow(page: Page) -> None:
     plain = {
         "phase": "relaying", "pieces": 9, "bytes": 900, "longest_gap": 1.0,

@@ -87,7 +87,8 @@ export const COLUMNS = [
 
 function ending({ row, isOpen }) {
   if (row.error) return row.error;
-  if (!isOpen) return row.verdict ? `${row.ending}, ${row.family} ${row.verdict}` : row.ending ?? "ended";
+  if (row.verdict === "truncated" || row.verdict === "error") return `${row.verdict}, ${row.family}`;
+  if (!isOpen) return row.ending ?? "ended";
   if (row.holding) return "waiting for the client";
   return row.phase;
 }
