@@ -215,6 +215,18 @@ class UpstreamTruncated(UpstreamError):
     type = "http_response_incomplete"
 
 
+class UnexpectedResponse(UpstreamError):
+    """The upstream's response cannot be that which has begun as an event stream.
+
+    Told inside it (heartbeat_before_head), with the beginning of the body.
+    """
+
+    def __init__(self, reason: str, upstream_status: int) -> None:
+        super().__init__(reason)
+        self.upstream_status = upstream_status
+        self.body = b""
+
+
 class ContentCodingFailed(UpstreamError):
     """The body is not what its Content-Encoding says, or breaks a bound."""
 

@@ -106,6 +106,7 @@ def build(
         reader.fault("routes", "", NO_ROUTES)
     check_loops(reader, values(plain["server"]), routes)
     check_schemes(reader, routes)
+    check_heartbeats(reader, routes)
     if reader.faults:
         raise ConfigError(reader.faults)
     tables: dict[str, Any] = {
@@ -185,6 +186,19 @@ def check_schemes(reader: Reader, routes: Mapping[str, Options]) -> None:
                     f"{'false' if ws else 'not set'}: write ws = true"
                 )
                 reader.fault(table_name(prefix), "target", message)
+
+
+def check_heartbeats(reader: Reader, routes: Mapping[str, Options]) -> None:
+    """A response that begins early has nothing to say without heartbeats."""
+    for prefix, options in routes.items():
+        early = options.values.get("heartbeat_before_head")
+        seconds = options.values.get("heartbeat_seconds")
+        if early and early.value and not (seconds and seconds.value):
+            message = (
+                f"needs heartbeats, but heartbeat_seconds is "
+                f"{'0' if seconds else 'not set'}: write heartbeat_seconds = 15"
+            )
+            reader.fault(table_name(prefix), "heartbeat_before_head", message)
 
 
 def read_document(path: Path) -> dict[str, object]:

@@ -207,6 +207,16 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             le=64 * 1024,
         ),
     ] = 0
+    heartbeat_before_head: Annotated[
+        bool,
+        Meta(
+            description="Begin the response as 200 text/event-stream if the upstream "
+            "has not answered after heartbeat_seconds, and send heartbeats meanwhile. "
+            "Only for requests whose Accept names text/event-stream. The upstream's "
+            "status and fields are not sent then; an answer that is not a 2xx event "
+            "stream becomes an error event."
+        ),
+    ] = False
     on_upstream_failure: Annotated[
         OnUpstreamFailure,
         Meta(

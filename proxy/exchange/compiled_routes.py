@@ -30,6 +30,7 @@ class CompiledRoute:
     """One route: its compiled rules and its targets with their connections."""
 
     __slots__ = (
+        "begins_early",
         "find",
         "finishing",
         "heartbeat",
@@ -68,6 +69,7 @@ class CompiledRoute:
         self.heartbeat = heartbeat(
             route.heartbeat_seconds, route.heartbeat_padding_bytes
         )
+        self.begins_early = self.heartbeat is not None and route.heartbeat_before_head
         self.finishing = 0  # exchanges whose clients have left: see `absent_client`
 
     def itself(self, path: bytes) -> CompiledRoute:

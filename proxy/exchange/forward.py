@@ -31,6 +31,7 @@ from proxy.errors import (
     ProxyError,
 )
 from proxy.exchange.compiled_routes import CompiledRoute
+from proxy.exchange.early_response import begin_early
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.looking_relay import looking_relay
 from proxy.exchange.upstream_call import UpstreamCall
@@ -55,12 +56,7 @@ from proxy.policy.webdav_destination import check_destination, moves
 from proxy.stream.content_decoder import ContentDecoder
 from proxy.timeline import CONNECTING, OVER, RELAYING, TUNNEL, WAITING, http_date
 from proxy.transport.client_stream import ClientStream
-from proxy.transport.relay import (
-    ChunkRelay,
-    DecodingRelay,
-    RequestRelay,
-    ResponseRelay,
-)
+from proxy.transport.relay import ChunkRelay, DecodingRelay, RequestRelay, ResponseRelay
 from proxy.transport.tunnel import Tunnel
 from proxy.transport.upstream_connection import UpstreamConnection
 
@@ -158,6 +154,8 @@ class Forward:
     def begin(self, call: UpstreamCall) -> None:
         """Choose a target, connect to it, and send the request."""
         self.exchange.compiled.ticker.add(self)
+        if call.route.begins_early:
+            begin_early(self, self.exchange, call)
         call.pick_target(call.route.upstreams)
 
     def connecting(self, now: float) -> None:

@@ -21,6 +21,7 @@ from proxy.policy.delivery import (
     reconnects,
     skips_comments,
 )
+from proxy.policy.error_response import refusal_event
 from proxy.policy.response_plan import LENGTH, Framing
 from proxy.stream.families import (
     PLAIN_EVENTS,
@@ -71,9 +72,12 @@ class Streaming(Protocol):
 
 
 class ResponseStream:
-    """One stream. `ours`: where it ends is the proxy's to say."""
+    """One stream. `ours`: where it ends is the proxy's to say.
 
-    __slots__ = ("boundary", "exchange", "kind", "ours")
+    `early`: it has begun before the upstream's head (see `early_response`).
+    """
+
+    __slots__ = ("boundary", "early", "exchange", "heartbeats", "kind", "ours")
 
     def __init__(
         self,
@@ -85,17 +89,32 @@ class ResponseStream:
         self.exchange = exchange
         self.kind = kind
         self.ours = framing is not LENGTH and head.status != 206
+        self.early = False
         self.boundary: BoundarySlot | None = None  # of its events, if that counts
-        lines = kind is LINES
-        family = None if lines else of_fields(head.index)
-        account, pipeline, route = exchange.timeline.call, self.pipeline, self.route
-        pipeline.insert(FamilySlot(pipeline, account, lines=lines, family=family))
+        self.heartbeats: HeartbeatSlot | None = None
+        route = self.route
+        self.recognise(head)
         if not self.ours:
             return
         if exchange.client.draining or self.tells_failures:
             self.watch_boundary(at_beginning=True)
         if route.heartbeat is not None and kind is EVENTS and not has_digest(head):
             self.start_heartbeats(route.heartbeat)
+
+    def recognise(self, head: ResponseHead) -> None:
+        """Find out of which family it is."""
+        lines = self.kind is LINES
+        family = None if lines else of_fields(head.index)
+        account, pipeline = self.exchange.timeline.call, self.pipeline
+        pipeline.insert(FamilySlot(pipeline, account, lines=lines, family=family))
+
+    def join(self, head: ResponseHead) -> None:
+        """The upstream's head is here, and its pipeline that of the exchange."""
+        self.early = False
+        self.recognise(head)
+        for slot in (self.boundary, self.heartbeats):
+            if slot is not None:
+                self.pipeline.insert(slot)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -132,14 +151,15 @@ class ResponseStream:
             skips = skips_comments(exchange.head)
             beat = heartbeat.comment if skips else heartbeat.blank_lines
             clock = exchange.compiled.clock
-            slot = HeartbeatSlot(exchange, boundary, clock, seconds, beat)
+            self.heartbeats = slot = HeartbeatSlot(
+                exchange, boundary.boundary, clock, seconds, beat
+            )
             self.pipeline.insert(slot)
             slot.begin()
 
     def over(self) -> None:
         """The exchange has ended: nothing of it acts later."""
-        if self.boundary is not None:
-            self.pipeline.over()
+        self.pipeline.over()
 
     # -- its end
 
@@ -164,8 +184,11 @@ class ResponseStream:
 
     @property
     def tells_failures(self) -> bool:
-        """Is a failure told inside it, if it can be?"""
-        return self.route.route.on_upstream_failure == "event"
+        """Is a failure told inside it, if it can be?
+
+        One that would have had a status of its own is.
+        """
+        return self.early or self.route.route.on_upstream_failure == "event"
 
     def last_event(self, error: ProxyError) -> tuple[bytes, bool]:
         """What tells its client of a failure, in the form of its family.
@@ -192,6 +215,10 @@ class ResponseStream:
 
     def failure(self, error: ProxyError) -> tuple[bytes, bool]:
         """See `last_event`."""
+        if self.early:
+            written, raises = refusal_event(error, self.route.prefix)
+            raises = raises or reconnects(self.exchange.head)
+            return written, raises and not isinstance(error, ShuttingDown)
         slot = family_slot(self.pipeline)
         family, first, last = None, None, []
         if slot is not None:

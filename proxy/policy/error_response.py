@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 
-from proxy.errors import NoRoute, ProxyError
+from proxy.errors import NoRoute, ProxyError, UnexpectedResponse
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.policy.header_fields import ALLOW, PSEUDONYM
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
+from proxy.stream.families import event
 
 ADVICE = {
     "connection_refused": "Start the upstream, or correct the target of the route.",
@@ -129,6 +130,46 @@ def plan_options(terms: Terms, date: bytes) -> ResponsePlan:
         [(b"Allow", ALLOW), (b"Content-Length", b"0"), (b"Date", date)],
         terms,
     )
+
+
+def refusal_event(error: ProxyError, route: str) -> tuple[bytes, bool]:
+    """The event that ends a response which began before the upstream's, as an error.
+
+    And whether every client of what it looks like raises on it. An error of a model's
+    API goes on as it came: its clients know no other form.
+    """
+    status, body = error.status, b""
+    if isinstance(error, UnexpectedResponse):
+        status, body = error.upstream_status, error.body
+    told = parsed_error(body)
+    if told is not None:
+        name = "error" if told.get("type") == "error" else ""
+        return event(told, name), True
+    value = {
+        "type": error.type,
+        "reason": str(error),
+        "route": route,
+        "status": status,
+        "body": body.decode("utf-8", "ignore"),
+        "error": {"message": str(error), "type": "server_error", "code": error.type},
+    }
+    return event(value, "error"), False
+
+
+def parsed_error(body: bytes) -> dict[str, object] | None:
+    """The body, if it is an error as OpenAI, Gemini or Anthropic have it, and whole."""
+    try:
+        value = json.loads(body, parse_constant=no_constant)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict) and isinstance(value.get("error"), dict):
+        return value
+    return None
+
+
+def no_constant(name: str) -> None:
+    """NaN and its like are no JSON (RFC 8259 §6)."""
+    raise ValueError(name)
 
 
 def page(failure: Failure) -> str:

@@ -15,9 +15,8 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from proxy.http1.grammar import Fields
 from proxy.internal_errors import report
-from proxy.stream.event_stream import BOM
+from proxy.stream.event_stream import BOM, Boundary, LineBoundary
 from proxy.timeline import Clock
-from proxy.transport.boundary import BoundarySlot
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import HEARTBEAT, Slot
 
@@ -76,7 +75,7 @@ class HeartbeatSlot(Slot):
     def __init__(
         self,
         owner: Owner,
-        boundary: BoundarySlot,
+        boundary: Boundary | LineBoundary,
         clock: Clock,
         seconds: float,
         comment: bytes,
@@ -157,7 +156,8 @@ class HeartbeatSlot(Slot):
             if self.may_beat:
                 self.send_beat()
             # Where none may be sent, something is sent first: another time to wait.
-            self.wait(self.seconds)
+            if not self.client.closed:
+                self.wait(self.seconds)
         except Exception as error:
             report("a heartbeat", error)
 
@@ -165,11 +165,7 @@ class HeartbeatSlot(Slot):
     def may_beat(self) -> bool:
         """Would a comment change nothing, and does the client take one?"""
         client = self.client
-        return (
-            not client.blocked
-            and not client.closed
-            and self.boundary.boundary.takes_comment
-        )
+        return not client.blocked and not client.closed and self.boundary.takes_comment
 
     def send_beat(self) -> None:
         """Send one."""

@@ -118,8 +118,9 @@ class Pipeline:
             each = each.next
 
     def over(self) -> None:
-        """Tell the slots that the exchange has ended."""
+        """Let go of the slots: the exchange has ended. Some refer to their pipeline."""
         each = self.first
+        self.first = self.sink
         while isinstance(each, Slot):
             each.over()
             each = each.next

@@ -90,6 +90,7 @@ STATUS_AND_TYPE = {
     "UpstreamDisconnected": (502, "connection_terminated"),
     "MalformedResponse": (502, "http_protocol_error"),
     "UpstreamTruncated": (502, "http_response_incomplete"),
+    "UnexpectedResponse": (502, "http_protocol_error"),
     "ContentCodingFailed": (502, "http_response_content_coding"),
     "UpstreamTimeout": (504, "http_response_timeout"),
     "ConnectTimeout": (504, "connection_timeout"),

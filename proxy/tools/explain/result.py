@@ -15,6 +15,7 @@ from proxy.config.route_reader import table_name
 from proxy.config.target import Target
 from proxy.errors import ClientError
 from proxy.exchange.compiled_routes import CompiledRoute
+from proxy.exchange.early_response import early_reason
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import Asked
@@ -251,7 +252,13 @@ def heartbeats(config: Config, call: UpstreamCall) -> Heartbeats:
     if call.upgrade:
         condition = f"if the upstream does not accept the upgrade, and {condition[3:]}"
     every = f"after each {options.heartbeat_seconds:g} s of silence"
-    return Heartbeats(True, f"behind the head and {every}, {condition} ({setting})")
+    reason = f"behind the head and {every}, {condition} ({setting})"
+    if options.heartbeat_before_head:
+        source = config.sources.get(f"{table}.heartbeat_before_head", DEFAULT)
+        against = early_reason(call)
+        what = f"not before it: {against}" if against else "and before it, as 200"
+        reason += f"; {what} (heartbeat_before_head = true, {source})"
+    return Heartbeats(True, reason)
 
 
 def limits(config: Config, route: CompiledRoute) -> list[Setting]:

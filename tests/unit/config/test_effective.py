@@ -87,6 +87,7 @@ REPORT = """\
   max_duration_seconds               0                             default
   heartbeat_seconds                  0                             default
   heartbeat_padding_bytes            0                             default
+  heartbeat_before_head              false                         default
   on_upstream_failure                "abort"                       default
   on_client_leave                    "close"                       default
   finish_seconds                     60                            default

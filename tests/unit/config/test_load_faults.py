@@ -237,3 +237,30 @@ def test_a_target_for_websocket_wants_ws(
 def test_a_target_for_websocket_is_content_with_ws_for_all_routes(read: Load) -> None:
     text = '[defaults]\nws = true\n[routes."/a"]\ntarget = ["http://h:1", "ws://h:2"]\n'
     assert read(text).routes["/a"].ws
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [("", "not set"), ("heartbeat_seconds = 0", "0")],
+    ids=["not set", "0"],
+)
+def test_a_response_that_begins_early_wants_heartbeats(
+    refuse: Refuse, options: str, told: str
+) -> None:
+    [fault] = refuse(
+        "[defaults]\nheartbeat_before_head = true\n"
+        f'[routes."/a"]\ntarget = "http://h:1"\n{options}\n'
+    )
+    assert fault == (
+        'config.toml: [routes."/a"] heartbeat_before_head: needs heartbeats, but '
+        f"heartbeat_seconds is {told}: write heartbeat_seconds = 15"
+    )
+
+
+def test_a_route_may_say_that_none_of_its_responses_begins_early(read: Load) -> None:
+    text = (
+        "[defaults]\nheartbeat_before_head = true\nheartbeat_seconds = 15\n"
+        '[routes."/a"]\ntarget = "http://h:1"\n'
+        "heartbeat_before_head = false\nheartbeat_seconds = 0\n"
+    )
+    assert not read(text).routes["/a"].heartbeat_before_head

@@ -29,6 +29,7 @@ VALUES = [
 ]  # fmt: skip
 # Of these the schema knows the kind, and `load` the meaning.
 MEANT = {
+    "heartbeat_before_head",
     "host", "trusted_proxies", "tls_certificate", "tls_key", "target", "ca_file",
     "cookie_domain_rewrite", "cookie_path_rewrite", "path_rewrite",
     "headers.request.set", "headers.request.remove",

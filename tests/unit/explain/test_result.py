@@ -132,6 +132,7 @@ def test_a_query_from_the_environment_is_masked(account: Explain) -> None:
 
 
 BEATS = f"{ROUTE}heartbeat_seconds = 15\n"
+EARLY = f"{BEATS}heartbeat_before_head = true\n"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,12 @@ BEATS = f"{ROUTE}heartbeat_seconds = 15\n"
         pytest.param(BEATS, ["GET", "/a"], True, "can be decoded", id="decoded"),
         pytest.param(BEATS + 'decode = "never"\n', ["GET", "/a"], True,
                      "is not compressed", id="not decoded"),
+        pytest.param(EARLY, ["GET", "/a"], True,
+                     "not before it: Accept does not name text/event-stream",
+                     id="not asked for"),
+        pytest.param(EARLY, ["POST", "/a", "-H", "Accept: text/event-stream"], True,
+                     "and before it, as 200 (heartbeat_before_head = true, ",
+                     id="before the head"),
         pytest.param(BEATS + "ws = true\n",
                      ["GET", "/a", "-H", "Upgrade: websocket"], True,
                      "does not accept the upgrade", id="upgrade"),

@@ -1,0 +1,340 @@
+"""A response that begins before the upstream's: `heartbeat_before_head`.
+
+Behind a hop that allows 30 s of silence, a model that thinks for two minutes is kept
+alive by a response that says nothing yet: the head of an event stream, and heartbeats.
+The upstream's own status and fields can no longer be sent. Its event stream is relayed
+into the response; all else becomes an event that tells of an error.
+
+An `EarlyResponse` stands between a call and the `Forward` for which it is made, and is
+made only where a route and a request ask for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from proxy.errors import MalformedResponse, ProxyError, UnexpectedResponse
+from proxy.exchange.exchange import Exchange, ResponseSource
+from proxy.exchange.response_stream import ResponseStream
+from proxy.exchange.upstream_call import CallOwner, UpstreamCall
+from proxy.http1.framing import Body, UntilCloseBody, response_body
+from proxy.http1.grammar import Fields
+from proxy.http1.head import ResponseHead
+from proxy.http1.persistence import stays_in_step
+from proxy.internal_errors import report
+from proxy.policy.delivery import (
+    EVENT_STREAM,
+    EVENTS,
+    Delivery,
+    accepts_events,
+    decide,
+    media_type,
+)
+from proxy.policy.request_plan import RequestPlan, takes_trailers
+from proxy.policy.response_plan import STREAM, plan_response
+from proxy.stream.content_decoder import ContentDecoder, DecodingError
+from proxy.timeline import CONNECTING, RELAYING, http_date
+from proxy.transport.client_stream import ClientStream
+from proxy.transport.heartbeat import EARLY, Heartbeat
+from proxy.transport.pipeline import Pipeline
+from proxy.transport.relay import DecodingRelay, Done, ResponseRelay
+from proxy.transport.upstream_connection import UpstreamConnection
+
+BODY_BYTES = 4096  # of a body that is no event stream, told of in the error event
+BODY_SECONDS = 2.0  # that it may take to come
+
+log = logging.getLogger("unbuffered")
+
+
+class Forwarding(CallOwner, ResponseSource, Protocol):
+    """The `Forward` that asked for the call."""
+
+    @property
+    def relayed(self) -> Done:
+        """Told when the body has ended."""
+
+
+def begin_early(forward: Forwarding, exchange: Exchange, call: UpstreamCall) -> None:
+    """Have the response begin early, if its client wants an event stream."""
+    heartbeat = call.route.heartbeat
+    if heartbeat is not None and early_reason(call) is None:
+        EarlyResponse(forward, exchange, call, heartbeat)
+
+
+def early_reason(call: UpstreamCall) -> str | None:
+    """Why the response to a request may not begin early, if so."""
+    if call.head.method == b"HEAD":
+        return "the response to HEAD has no body"
+    if call.upgrade:
+        return "the request asks for an upgrade"
+    if not accepts_events(call.head):
+        return "Accept does not name text/event-stream"
+    return None
+
+
+class EarlyResponse:
+    """The response to one request, up to the upstream's response head."""
+
+    def __init__(
+        self,
+        forward: Forwarding,
+        exchange: Exchange,
+        call: UpstreamCall,
+        heartbeat: Heartbeat,
+    ) -> None:
+        self.forward = forward
+        self.exchange = exchange
+        self.call = call
+        self.heartbeat = heartbeat
+        self.clock = exchange.compiled.clock
+        self.stream: ResponseStream | None = None  # once the response has begun
+        self.timer: asyncio.TimerHandle | None = None
+        exchange.source = self
+        call.owner = self
+        self.wait(heartbeat.seconds)
+
+    # -- the head
+
+    def wait(self, seconds: float) -> None:
+        self.timer = asyncio.get_running_loop().call_later(seconds, self.rang)
+
+    def rang(self) -> None:
+        """Begin the response if it is time to; called by the loop."""
+        self.timer = None
+        try:
+            seconds = self.heartbeat.seconds
+            left = self.exchange.timeline.started + seconds - self.clock()
+            if left > EARLY:
+                self.wait(left)
+            elif self.may_begin:
+                self.begin()
+            else:
+                self.wait(seconds)
+        except Exception as error:
+            self.exchange.crashed("beginning a response early", error)
+
+    @property
+    def may_begin(self) -> bool:
+        """Does the client wait for a response, and take one?
+
+        While it sends its request, something passes. What it has yet to send when no
+        connection stands is waited for by nobody; but with Expect: 100-continue it
+        would take a response for a refusal (RFC 9110 §10.1.1).
+        """
+        client = self.exchange.client
+        if client.blocked or client.closed:
+            return False
+        if client.request_complete:
+            return True
+        expects = b"expect" in self.exchange.head.index
+        return self.exchange.phase is CONNECTING and not expects
+
+    def begin(self) -> None:
+        """Send the head of an event stream, and the first heartbeat."""
+        exchange, client = self.exchange, self.exchange.client
+        fields: Fields = [
+            (b"Content-Type", EVENT_STREAM),
+            (b"Cache-Control", b"no-cache"),
+        ]
+        head = ResponseHead(200, b"OK", 1, fields)
+        delivery = Delivery(stream=True, codings=(), format=EVENTS)
+        route, date = self.call.route, http_date()
+        plan = plan_response(
+            head, UntilCloseBody(), delivery, route, client.terms, date
+        )
+        exchange.respond(plan)
+        exchange.timeline.stream = True
+        self.call.account.content_type = EVENT_STREAM
+        exchange.response_pipeline = Pipeline(client, client)
+        exchange.begin_stream(head, EVENTS, plan.framing)
+        self.stream = stream = exchange.stream
+        assert stream is not None
+        stream.early = True
+        client.flush_head()
+
+    # -- what the call tells
+
+    def connecting(self, now: float) -> None:
+        self.forward.connecting(now)
+
+    def connected(self, now: float, plan: RequestPlan) -> None:
+        self.forward.connected(now, plan)
+
+    def send_body(self, body: Body, connection: UpstreamConnection) -> None:
+        self.forward.send_body(body, connection)
+
+    def interim(self, head: ResponseHead) -> None:
+        if self.stream is None:  # no 1xx may follow a final head
+            self.forward.interim(head)
+
+    def response(
+        self, call: UpstreamCall, head: ResponseHead, connection: UpstreamConnection
+    ) -> None:
+        """The upstream's head is here."""
+        self.stop()
+        stream, exchange = self.stream, self.exchange
+        if stream is None:
+            self.leave()
+            self.forward.response(call, head, connection)
+            return
+        exchange.response_head = head
+        exchange.phase_began = self.clock()
+        try:
+            body = response_body(head, exchange.head.method)
+            if call.route.lenient is not None:
+                body = call.route.lenient.body(body)
+        except MalformedResponse as error:
+            exchange.fail(error)
+            return
+        # No field says any more that the body is coded: all has to come off.
+        delivery = decide(head, body, "always")
+        whole = 200 <= head.status < 300 and head.status != 206
+        if whole and delivery.format is EVENTS:
+            self.leave()
+            self.join(stream, head, body, delivery, connection)
+        else:
+            call.account.content_type = EVENT_STREAM  # as the client has it
+            self.refuse(head, body, delivery, connection)
+
+    def fail(self, error: ProxyError) -> None:
+        self.exchange.fail(error)
+
+    def crashed(self, place: str, error: Exception) -> None:
+        self.forward.crashed(place, error)
+
+    # -- the upstream's response
+
+    def join(
+        self,
+        stream: ResponseStream,
+        head: ResponseHead,
+        body: Body,
+        delivery: Delivery,
+        connection: UpstreamConnection,
+    ) -> None:
+        """Relay an event stream into the response that has begun."""
+        exchange, client, clock = self.exchange, self.exchange.client, self.clock
+        route, timeline, plan = (
+            self.call.route,
+            exchange.timeline,
+            exchange.response_plan,
+        )
+        exchange.phase, exchange.phase_began = RELAYING, clock()
+        timeline.call.coded = delivery.codings
+        log.debug(
+            "route %s: heartbeat_before_head: status %d and the fields of the upstream "
+            "were not sent: %s",
+            route.prefix,
+            head.status,
+            ", ".join(sorted(name.decode("ascii", "replace") for name in head.index)),
+        )
+        if delivery.codings:
+            decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
+            relay: ResponseRelay = DecodingRelay(
+                connection, client, self.forward.relayed, timeline, clock, decoder
+            )
+        else:
+            relay = ResponseRelay(
+                connection, client, self.forward.relayed, timeline, clock
+            )
+        assert plan is not None
+        if plan.framing is STREAM and takes_trailers(exchange.head):
+            relay.trailers = route.response_rules.trailers
+        exchange.carry_response(relay)
+        stream.join(head)
+        connection.read_body(body, relay, keep_alive=stays_in_step(head))
+
+    def refuse(
+        self,
+        head: ResponseHead,
+        body: Body,
+        delivery: Delivery,
+        connection: UpstreamConnection,
+    ) -> None:
+        """Tell of a response that cannot be relayed, and how its body begins."""
+        kind = media_type(head).decode("ascii", "replace")
+        reason = (
+            f"the upstream answered {head.status}{f' with {kind}' if kind else ''}, "
+            "when the response had begun as an event stream (heartbeat_before_head)"
+        )
+        error = UnexpectedResponse(reason, head.status)
+        decoder = ContentDecoder(delivery.codings, 1) if delivery.codings else None
+        beginning = BodyBeginning(self, error, decoder)
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_later(BODY_SECONDS, beginning.done)
+        connection.read_body(body, beginning, keep_alive=False)
+
+    # -- the end
+
+    def leave(self) -> None:
+        """The rest is between the call and its owner."""
+        self.exchange.source = self.forward
+        self.call.owner = self.forward
+
+    def stop(self) -> None:
+        """Do nothing more later."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def go_on_for(self, client: ClientStream) -> None:
+        if self.stream is None:  # nobody is there for whom to begin
+            self.stop()
+            self.leave()
+        self.forward.go_on_for(client)
+
+    @property
+    def waiting_for(self) -> str:
+        return self.forward.waiting_for
+
+    def abort(self) -> None:
+        self.stop()
+        self.leave()
+        self.forward.abort()
+
+
+class BodyBeginning:
+    """Takes the beginning of a body for an error event, and is done then."""
+
+    blocked = False
+
+    def __init__(
+        self,
+        early: EarlyResponse,
+        error: UnexpectedResponse,
+        decoder: ContentDecoder | None,
+    ) -> None:
+        self.early: EarlyResponse | None = early
+        self.error = error
+        self.decoder = decoder
+
+    def piece(self, data: bytes) -> None:
+        error = self.error
+        try:
+            for step in (data,) if self.decoder is None else self.decoder.decode(data):
+                error.body += step[: BODY_BYTES - len(error.body)]
+                if len(error.body) == BODY_BYTES:
+                    self.done()
+                    return
+        except DecodingError:
+            self.done()
+
+    def end(self, trailers: Fields) -> None:
+        self.done()
+
+    def broken(self, error: ProxyError) -> None:
+        self.done()
+
+    def done(self) -> None:
+        """That is all; called by the loop, too, when it takes too long."""
+        early, self.early = self.early, None
+        if early is None:
+            return
+        try:
+            early.stop()
+            early.exchange.fail(self.error)
+        except Exception as fault:
+            report("telling of an unexpected response", fault)
+            early.exchange.abort_client()
