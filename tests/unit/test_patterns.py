@@ -57,7 +57,7 @@ def test_no_input_makes_a_pattern_go_back(found: Found) -> None:
         pytest.param(r"(?:a|a)*b", "match", id="two ways to read the same"),
         pytest.param(r"\s*a\s*\s*b", "match", id="two neighbours"),
         pytest.param(r"<!--.*?-->", "findall", id="an opening that nothing closes"),
-        pytest.param(r"key=(?:[a-z]|=)*;", "search", id="behind a word"),
+        pytest.param(r"key=(?:[a-z]=?)*;", "search", id="behind a word"),
         pytest.param(r'"(?:[^"\\]|\\.)*"', "search", id="quotes"),
     ],
 )
