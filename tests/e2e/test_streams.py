@@ -53,6 +53,31 @@ async def test_each_message_is_shown_before_the_next_is_sent(site: Site) -> None
         await read_in_lock_step(site, means)
 
 
+OPEN = """(path) => {
+  window.opened = false;
+  window.source = new EventSource(path);
+  source.onopen = () => { window.opened = true; };
+}"""
+
+
+@pytest.mark.parametrize(
+    "way", ["webpack-behind", "vite-behind", "next-behind"], indirect=True
+)
+async def test_a_stream_opens_before_its_first_event_by_heartbeats(site: Site) -> None:
+    """The dev server's proxy holds the head until a byte follows."""
+    await site.page.evaluate(OPEN, "/server2/events")  # a route without them
+    plain = await site.backend.requested("/events")
+    await site.connect("EventSource")
+    stream = await site.backend.requested("/events")
+    await expect(site.page.get_by_test_id("state")).to_have_text("open")
+    settled = "fetch('/sse/events').then(({ status }) => status)"
+    assert await site.page.evaluate(settled) == 200
+    assert not await site.page.evaluate("opened")
+    plain.send_event("first")
+    await site.page.wait_for_function("opened")
+    stream.finish()
+
+
 @pytest.mark.parametrize("way", ["webpack-behind", "next-behind"], indirect=True)
 async def test_all_else_is_compressed_by_the_dev_server(site: Site) -> None:
     """So `compress` is on where the messages come one by one."""
