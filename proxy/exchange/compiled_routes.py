@@ -62,14 +62,16 @@ class CompiledRoute:
 
             self.lenient = Lenient()
         self.turn = 0
-        # Is there anything to be done about the body of a request but to relay it?
-        self.looks_at_requests = (
-            route.max_body_bytes > 0 or route.on_upstream_failure == "event"
-        )
         self.heartbeat = heartbeat(
             route.heartbeat_seconds, route.heartbeat_padding_bytes
         )
         self.begins_early = self.heartbeat is not None and route.heartbeat_before_head
+        # Is there anything to be done about the body of a request but to relay it?
+        self.looks_at_requests = (
+            route.max_body_bytes > 0
+            or route.on_upstream_failure == "event"
+            or self.begins_early
+        )
         self.finishing = 0  # exchanges whose clients have left: see `absent_client`
 
     def itself(self, path: bytes) -> CompiledRoute:

@@ -30,6 +30,7 @@ from proxy.policy.delivery import (
     Delivery,
     accepts_events,
     decide,
+    may_ask_for_stream,
     media_type,
 )
 from proxy.policy.request_plan import RequestPlan, takes_trailers
@@ -40,6 +41,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.heartbeat import EARLY, Heartbeat
 from proxy.transport.pipeline import Pipeline
 from proxy.transport.relay import DecodingRelay, Done, ResponseRelay
+from proxy.transport.request_copy import copied_request
 from proxy.transport.upstream_connection import UpstreamConnection
 
 BODY_BYTES = 4096  # of a body that is no event stream, told of in the error event
@@ -69,8 +71,8 @@ def early_reason(call: UpstreamCall) -> str | None:
         return "the response to HEAD has no body"
     if call.upgrade:
         return "the request asks for an upgrade"
-    if not accepts_events(call.head):
-        return "Accept does not name text/event-stream"
+    if not accepts_events(call.head) and not may_ask_for_stream(call.head):
+        return "Accept does not name text/event-stream, and it is not a POST of JSON"
     return None
 
 
@@ -89,6 +91,7 @@ class EarlyResponse:
         self.call = call
         self.heartbeat = heartbeat
         self.clock = exchange.compiled.clock
+        self.accepts_events = accepts_events(call.head)
         self.stream: ResponseStream | None = None  # once the response has begun
         self.timer: asyncio.TimerHandle | None = None
         exchange.source = self
@@ -109,7 +112,8 @@ class EarlyResponse:
             if left > EARLY:
                 self.wait(left)
             elif self.may_begin:
-                self.begin()
+                if self.wants_stream:
+                    self.begin()
             else:
                 self.wait(seconds)
         except Exception as error:
@@ -127,9 +131,21 @@ class EarlyResponse:
         if client.blocked or client.closed:
             return False
         if client.request_complete:
+            return self.accepts_events or self.exchange.phase is not CONNECTING
+        exchange = self.exchange
+        expects = b"expect" in exchange.head.index
+        return exchange.phase is CONNECTING and not expects and self.accepts_events
+
+    @property
+    def wants_stream(self) -> bool:
+        """Does the client want an event stream, by its Accept or by its body?
+
+        Where neither can be said, such as of a long body, it does not.
+        """
+        if self.accepts_events:
             return True
-        expects = b"expect" in self.exchange.head.index
-        return self.exchange.phase is CONNECTING and not expects
+        request = copied_request(self.exchange.request_pipeline)
+        return isinstance(request, dict) and request.get("stream") is True
 
     def begin(self) -> None:
         """Send the head of an event stream, and the first heartbeat."""

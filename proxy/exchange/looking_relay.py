@@ -7,7 +7,7 @@ from typing import Protocol
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import RequestHead
-from proxy.policy.delivery import calls_json_rpc
+from proxy.policy.delivery import accepts_events, calls_json_rpc, may_ask_for_stream
 from proxy.timeline import Timeline
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.flow import Sink
@@ -28,7 +28,8 @@ def looking_relay(
 ) -> RequestRelay:
     """Relay a body that did not say how long it is within its limit.
 
-    Where a failure may have to name the request, its body is kept.
+    Where a failure may have to name the request, or only its body says that a stream
+    is wanted, the body is kept.
     """
     client, timeline, options = exchange.client, exchange.timeline, route.route
     if options.max_body_bytes and not isinstance(body, LengthBody):
@@ -37,6 +38,9 @@ def looking_relay(
         )
     else:
         relay = RequestRelay(client, sink, done, timeline)
-    if options.on_upstream_failure == "event" and calls_json_rpc(exchange.head):
+    head = exchange.head
+    if (options.on_upstream_failure == "event" and calls_json_rpc(head)) or (
+        route.begins_early and not accepts_events(head) and may_ask_for_stream(head)
+    ):
         relay.insert(RequestCopy())
     return relay

@@ -158,15 +158,26 @@ def accepts_events(head: RequestHead) -> bool:
     return False
 
 
+def may_ask_for_stream(head: RequestHead) -> bool:
+    """May the body say that a stream is wanted, as `"stream": true`?
+
+    The clients of OpenAI and Anthropic say it there alone: their Accept is
+    `application/json`.
+    """
+    return (
+        head.method == b"POST"
+        and media_type(head) == b"application/json"
+        and not is_coded(head)
+    )
+
+
 def calls_json_rpc(head: RequestHead) -> bool:
     """May a request be one of JSON-RPC whose response is an event stream, as of MCP?
 
     MCP's clients have to name both types (revision 2025-03-26 and later).
     """
     return (
-        head.method == b"POST"
-        and media_type(head) == b"application/json"
-        and not is_coded(head)
+        may_ask_for_stream(head)
         and accepts_events(head)
         and b"application/json" in (head.get(b"accept") or b"").lower()
     )

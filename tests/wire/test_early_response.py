@@ -127,6 +127,57 @@ async def test_the_response_begins_after_so_long_and_its_head_is_that_of_events(
     assert (await running.ended()).ending is Ending.CLIENT_LEFT
 
 
+COMPLETION = (
+    b"POST /sse/chat/completions HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+)
+
+
+def completion(body: bytes) -> bytes:
+    """A request as OpenAI's clients send it."""
+    return COMPLETION % (len(body), body)
+
+
+async def test_a_stream_that_only_the_body_asks_for_begins_early_too(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    body = b'{"model":"m","messages":[{"content":"\\"stream\\":false"}],"stream":true}'
+    running, client, server = await begun(proxy, upstream, clock, completion(body))
+    assert await server.read(len(body)) == body
+    await server.send(CHUNKED + chunk(EVENT) + b"0\r\n\r\n")
+    assert await client.read_payload(len(EVENT)) == EVENT
+    assert await client.read_chunk() == b""
+    assert (await running.ended()).ending is Ending.COMPLETE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","stream":false}',
+        b'{"model":"m"}',
+        b'{"model":"m","stream":"true"}',
+        b'{"messages":[{"stream":true}]}',
+        b'["stream",true]',
+        b'{"stream":true',
+        b'{"stream":true,"x":"%b"}' % (b"x" * 70_000),
+    ],
+    ids=["false", "not said", "a string", "inside", "a list", "no JSON", "too long"],
+)
+async def test_a_body_that_asks_for_no_stream_is_answered_as_the_upstream_answers(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, body: bytes
+) -> None:
+    running, client, server, exchange = await waiting(
+        proxy, upstream, clock, completion(body)
+    )
+    assert await server.read(len(body)) == body
+    due(exchange, clock)
+    assert early_of(exchange).timer is None  # nothing will be known later, either
+    await server.send(b"HTTP/1.1 429 x\r\nContent-Length: 2\r\n\r\nno")
+    assert (await client.read_head()).startswith(b"HTTP/1.1 429 ")
+    assert await client.read(2) == b"no"
+    await running.ended()
+
+
 @pytest.mark.parametrize("request_", [ASK, POST], ids=["GET", "POST"])
 @pytest.mark.parametrize(
     ("head", "body"),
