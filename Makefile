@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup fix check test cover demo bench compiled test-compiled matrix reference docs examples e2e
+.PHONY: setup fix check test cover demo bench compiled test-compiled matrix reference docs examples e2e clients client-modules
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -44,6 +44,14 @@ examples: ## the packages of examples/, for their end-to-end tests
 
 e2e: ## the examples and their dev servers in Chromium; needs `make examples`
 	$(PYTHON) -m pytest -m e2e
+
+clients: client-modules ## the clients of real APIs, for tests/clients
+	$(PYTHON) -m pip install -q --group clients
+
+client-modules: # those that are not installed beside the project
+	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund
+	rm -rf build/clients
+	$(PYTHON) -m pip install -q --target build/clients -r tests/clients/old.txt
 
 # A copy, since the compiled modules come to lie beside the sources and go before them.
 compiled: ## the project with its core compiled, in build/compiled; needs a C compiler

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Self
 
 import proxy as package
 
@@ -235,7 +236,7 @@ class Upstream:
         self.server: asyncio.Server | None = None
         self.port = 0
 
-    async def __aenter__(self) -> Upstream:
+    async def __aenter__(self) -> Self:
         if self.path is not None:
             self.server = await asyncio.start_unix_server(self.accept, self.path)
             return self

@@ -31,6 +31,7 @@ from proxy.stream.families import (
     ProtocolFamily,
     Told,
 )
+from tests.clients.table import CLIENTS, Client
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOT_A_DEFAULT = {"target", "path_rewrite"}
@@ -159,9 +160,29 @@ def families() -> str:
     return header + "".join(map(row_of_family, (*FAMILIES, *plain)))
 
 
+def clients() -> str:
+    """The table of clients."""
+    header = (
+        "| client | tested | `family` | the failure above | an abort | a clean end "
+        "before it is complete |\n| --- | --- | --- | --- | --- | --- |\n"
+    )
+    return header + "".join(map(row_of_client, CLIENTS))
+
+
+def row_of_client(client: Client) -> str:
+    """What it makes of each end."""
+    title = client.title if "`" in client.title else f"`{client.title}`"
+    family = f"`{client.family}`" if client.family != "event-stream" else ""
+    return (
+        f"| {title}, {client.language} | {client.version} | {family} | "
+        f"{client.on_event} | {client.on_abort} | {client.on_clean_end} |\n"
+    )
+
+
 def with_families(text: str) -> str:
-    """The page with the table of families as it has to be."""
-    return MARKED.sub(lambda found: found[1] + families() + found[3], text)
+    """The page with its tables as they have to be."""
+    made = {"families": families(), "clients": clients()}
+    return MARKED.sub(lambda found: found[1] + made[found[2]] + found[3], text)
 
 
 # -- the command line -------------------------------------------------------------
