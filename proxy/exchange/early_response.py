@@ -41,7 +41,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.heartbeat import EARLY, Heartbeat
 from proxy.transport.pipeline import Pipeline
 from proxy.transport.relay import DecodingRelay, Done, ResponseRelay
-from proxy.transport.request_copy import copied_request
+from proxy.transport.request_copy import request_copy
 from proxy.transport.upstream_connection import UpstreamConnection
 
 BODY_BYTES = 4096  # of a body that is no event stream, told of in the error event
@@ -138,14 +138,11 @@ class EarlyResponse:
 
     @property
     def wants_stream(self) -> bool:
-        """Does the client want an event stream, by its Accept or by its body?
-
-        Where neither can be said, such as of a long body, it does not.
-        """
+        """Does the client want an event stream, by its Accept or by its body?"""
         if self.accepts_events:
             return True
-        request = copied_request(self.exchange.request_pipeline)
-        return isinstance(request, dict) and request.get("stream") is True
+        copy = request_copy(self.exchange.request_pipeline)
+        return copy is not None and copy.asks_for_stream
 
     def begin(self) -> None:
         """Send the head of an event stream, and the first heartbeat."""

@@ -36,7 +36,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.family_slot import FamilySlot, family_slot
 from proxy.transport.heartbeat import Heartbeat, HeartbeatSlot
 from proxy.transport.pipeline import Pipeline
-from proxy.transport.request_copy import copied_request
+from proxy.transport.request_copy import request_copy
 
 # What a route may have told inside a stream.
 TOLD_INSIDE = (UpstreamError, ShuttingDown, InternalError)
@@ -225,7 +225,8 @@ class ResponseStream:
             family, first, last = slot.family, slot.first, slot.recent.items()
         if family is None:
             family = PLAIN_LINES if self.kind is LINES else PLAIN_EVENTS
-        request = copied_request(self.exchange.request_pipeline)
+        copy = request_copy(self.exchange.request_pipeline)
+        request = None if copy is None else copy.value
         told = Told(error.type, str(error), self.route.prefix, request)
         written = family.failure(told, first, last) or b""
         comes_back = family is PLAIN_EVENTS and reconnects(self.exchange.head)

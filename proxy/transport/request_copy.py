@@ -3,46 +3,63 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import ClassVar
 
 from proxy.transport.pipeline import COPY, Pipeline, Slot
 
-MOST_BYTES = 64 * 1024  # of a longer body nothing is kept
+MOST_BYTES = 64 * 1024  # of a longer body only its last bytes are kept
+# A member of an object: a quote inside of a string has a backslash before it.
+STREAM_TRUE = re.compile(rb'[{,]\s*"stream"\s*:\s*true\b')
+LAST_BYTES = 64  # in which such a member may have begun
 
 
 class RequestCopy(Slot):
     """The request body that passes through, as long as it is short."""
 
-    __slots__ = ("pieces", "size")
+    __slots__ = ("found", "pieces", "size")
     rank: ClassVar[int] = COPY
 
     def __init__(self) -> None:
         super().__init__()
         self.pieces: list[bytes] = []
         self.size = 0
+        self.found = False  # the member, in a body that is too long
 
     def send_piece(self, piece: bytes) -> None:
         self.next.send_piece(piece)
         self.size += len(piece)
-        if self.size <= MOST_BYTES:
-            self.pieces.append(piece)
-        else:
-            self.pieces.clear()
+        self.pieces.append(piece)
+        if self.size > MOST_BYTES:
+            data = b"".join(self.pieces)
+            self.found = self.found or STREAM_TRUE.search(data) is not None
+            self.pieces[:] = [data[-LAST_BYTES:]]
 
     @property
     def value(self) -> object:
         """The value of its JSON; None where it is none, or too long."""
+        if self.size > MOST_BYTES:
+            return None
         try:
             return json.loads(b"".join(self.pieces))
         except (ValueError, RecursionError):
             return None
 
+    @property
+    def asks_for_stream(self) -> bool:
+        """Has the JSON object the member `"stream": true`?
 
-def copied_request(pipeline: Pipeline | None) -> object:
-    """The JSON of a request body, as far as it is kept and of use."""
+        Of a long body it is enough that any object in it has.
+        """
+        value = self.value
+        return self.found or (isinstance(value, dict) and value.get("stream") is True)
+
+
+def request_copy(pipeline: Pipeline | None) -> RequestCopy | None:
+    """The slot of a direction, if it has one."""
     each = pipeline.first if pipeline is not None else None
     while isinstance(each, Slot):
         if isinstance(each, RequestCopy):
-            return each.value
+            return each
         each = each.next
     return None

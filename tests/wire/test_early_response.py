@@ -138,10 +138,22 @@ def completion(body: bytes) -> bytes:
     return COMPLETION % (len(body), body)
 
 
+LONG = b'{"messages":[{"content":"%b"}],"stream":true,"tools":["%b"]}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","messages":[{"content":"\\"stream\\":false"}],"stream":true}',
+        LONG % (b"x" * 70_000, b""),
+        LONG % (b"", b"x" * 70_000),
+        LONG % (b"x" * 65_515, b""),
+    ],
+    ids=["short", "at the end", "at the beginning", "where the limit is"],
+)
 async def test_a_stream_that_only_the_body_asks_for_begins_early_too(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, body: bytes
 ) -> None:
-    body = b'{"model":"m","messages":[{"content":"\\"stream\\":false"}],"stream":true}'
     running, client, server = await begun(proxy, upstream, clock, completion(body))
     assert await server.read(len(body)) == body
     await server.send(CHUNKED + chunk(EVENT) + b"0\r\n\r\n")
@@ -159,9 +171,19 @@ async def test_a_stream_that_only_the_body_asks_for_begins_early_too(
         b'{"messages":[{"stream":true}]}',
         b'["stream",true]',
         b'{"stream":true',
-        b'{"stream":true,"x":"%b"}' % (b"x" * 70_000),
+        b'{"x":"%b,\\"stream\\":true"}' % (b"x" * 70_000),
+        b'{"x":"%b","stream":trueish}' % (b"x" * 70_000),
     ],
-    ids=["false", "not said", "a string", "inside", "a list", "no JSON", "too long"],
+    ids=[
+        "false",
+        "not said",
+        "a string",
+        "inside",
+        "a list",
+        "no JSON",
+        "text",
+        "word",
+    ],
 )
 async def test_a_body_that_asks_for_no_stream_is_answered_as_the_upstream_answers(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock, body: bytes
