@@ -38,9 +38,9 @@ def looking_relay(
         )
     else:
         relay = RequestRelay(client, sink, done, timeline)
-    head = exchange.head
-    if (options.on_upstream_failure == "event" and calls_json_rpc(head)) or (
-        route.begins_early and not accepts_events(head) and may_ask_for_stream(head)
-    ):
+    head, early = exchange.head, route.begins_early
+    told = early or options.on_upstream_failure == "event"
+    asks = early and not accepts_events(head) and may_ask_for_stream(head)
+    if asks or (told and calls_json_rpc(head)):
         relay.insert(RequestCopy())
     return relay

@@ -215,8 +215,11 @@ class ResponseStream:
 
     def failure(self, error: ProxyError) -> tuple[bytes, bool]:
         """See `last_event`."""
+        copy = request_copy(self.exchange.request_pipeline)
+        request = None if copy is None else copy.value
+        told = Told(error.type, str(error), self.route.prefix, request)
         if self.early:
-            written, raises = refusal_event(error, self.route.prefix)
+            written, raises = refusal_event(error, told)
             raises = raises or reconnects(self.exchange.head)
             return written, raises and not isinstance(error, ShuttingDown)
         slot = family_slot(self.pipeline)
@@ -225,9 +228,6 @@ class ResponseStream:
             family, first, last = slot.family, slot.first, slot.recent.items()
         if family is None:
             family = PLAIN_LINES if self.kind is LINES else PLAIN_EVENTS
-        copy = request_copy(self.exchange.request_pipeline)
-        request = None if copy is None else copy.value
-        told = Told(error.type, str(error), self.route.prefix, request)
         written = family.failure(told, first, last) or b""
         comes_back = family is PLAIN_EVENTS and reconnects(self.exchange.head)
         stops = isinstance(error, ShuttingDown) and not family.aborts_badly

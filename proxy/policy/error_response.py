@@ -17,7 +17,7 @@ from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.policy.header_fields import ALLOW, PSEUDONYM
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
-from proxy.stream.families import event
+from proxy.stream.families import Told, event, named
 
 ADVICE = {
     "connection_refused": "Start the upstream, or correct the target of the route.",
@@ -132,23 +132,28 @@ def plan_options(terms: Terms, date: bytes) -> ResponsePlan:
     )
 
 
-def refusal_event(error: ProxyError, route: str) -> tuple[bytes, bool]:
+def refusal_event(error: ProxyError, told: Told) -> tuple[bytes, bool]:
     """The event that ends a response which began before the upstream's, as an error.
 
     And whether every client of what it looks like raises on it. An error of a model's
-    API goes on as it came: its clients know no other form.
+    API, or a message of JSON-RPC, goes on as it came: its clients know no other form.
     """
     status, body = error.status, b""
     if isinstance(error, UnexpectedResponse):
         status, body = error.upstream_status, error.body
-    told = parsed_error(body)
-    if told is not None:
-        name = "error" if told.get("type") == "error" else ""
-        return event(told, name), True
+    known = parsed_message(body)
+    if known is not None:
+        name = "error" if known.get("type") == "error" else ""
+        return event(known, name), True
+    request = told.request
+    if isinstance(request, dict) and request.get("jsonrpc") == "2.0":
+        answer = named("json-rpc").failure(told, None, ())
+        if answer is not None:
+            return answer, True
     value = {
         "type": error.type,
         "reason": str(error),
-        "route": route,
+        "route": told.route,
         "status": status,
         "body": body.decode("utf-8", "ignore"),
         "error": {"message": str(error), "type": "server_error", "code": error.type},
@@ -156,14 +161,19 @@ def refusal_event(error: ProxyError, route: str) -> tuple[bytes, bool]:
     return event(value, "error"), False
 
 
-def parsed_error(body: bytes) -> dict[str, object] | None:
-    """The body, if it is an error as OpenAI, Gemini or Anthropic have it, and whole."""
+def parsed_message(body: bytes) -> dict[str, object] | None:
+    """The body, if it is whole, and a message that clients read as an event, too.
+
+    An error as OpenAI, Gemini or Anthropic have it, or a response of JSON-RPC.
+    """
     try:
         value = json.loads(body, parse_constant=no_constant)
     except (ValueError, RecursionError):
         return None
-    if isinstance(value, dict) and isinstance(value.get("error"), dict):
-        return value
+    if isinstance(value, dict):
+        answers = value.get("jsonrpc") == "2.0" and "result" in value
+        if answers or isinstance(value.get("error"), dict):
+            return value
     return None
 
 

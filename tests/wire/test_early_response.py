@@ -376,6 +376,62 @@ async def test_an_error_of_a_models_api_is_told_in_its_form(
     await refused(running, server)
 
 
+CALL = b'{"jsonrpc":"2.0","id":7,"method":"tools/call"}'
+MCP = (
+    b"POST /sse/mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"Accept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n%b"
+    % (len(CALL), CALL)
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(
+            b"200 OK", b'{"jsonrpc":"2.0","id":7,"result":{"content":[]}}', id="result"
+        ),
+        pytest.param(
+            b"400 Bad Request",
+            b'{"jsonrpc":"2.0","id":7,"error":{"code":-32600,"message":"no"}}',
+            id="error",
+        ),
+    ],
+)
+async def test_a_response_of_json_rpc_goes_on_as_an_event(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    status: bytes,
+    body: bytes,
+) -> None:
+    """A server of MCP may answer in either type (2025-06-18, Transports)."""
+    running, client, server, exchange = await waiting(proxy, upstream, clock, MCP)
+    assert await server.read(len(CALL)) == CALL
+    due(exchange, clock)
+    await client.read_head()
+    assert await client.read_chunk() == BEAT
+    await server.send(answer(status, b"application/json", body))
+    assert await client.read_body() == b"data: " + body + b"\n\n"
+    await refused(running, server)
+
+
+async def test_a_json_rpc_request_that_fails_gets_its_response(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """MCP's client for Node waits for one with its id."""
+    running, client, server, exchange = await waiting(proxy, upstream, clock, MCP)
+    assert await server.read(len(CALL)) == CALL
+    due(exchange, clock)
+    await client.read_head()
+    assert await client.read_chunk() == BEAT
+    await server.send(answer(b"401 Unauthorized", b"text/plain", b"no"))
+    event = await client.read_chunk()
+    assert event.startswith(b'event: message\ndata: {"jsonrpc":"2.0","id":7,"error":{')
+    assert b"answered 401" in event
+    assert await client.read_chunk() == b""
+    await refused(running, server)
+
+
 @pytest.mark.parametrize(
     ("response", "status"),
     [

@@ -380,6 +380,24 @@ async def test_a_hangup_reloads_all_workers_and_is_told_once(
         assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
 
 
+async def test_each_worker_sends_heartbeats_from_a_reload_on(
+    workers: Workers, upstream: Upstream
+) -> None:
+    before = await workers.begin_all(upstream, EVENTS)
+    route = {"target": upstream.url, "heartbeat_seconds": 0.02}
+    workers.write({"/a": route}, workers=2)
+    workers.process.send_signal(signal.SIGHUP)
+    await workers.line("configuration reloaded: route /a changed")
+    streams = await workers.begin_all(upstream, EVENTS)
+    assert len(streams) == 2
+    for client, _ in streams:
+        for _ in range(3):
+            assert await client.read_chunk() == b":\n"
+    for client, server in before:  # these have the route of before
+        await server.send(chunk(b"data: 1\n\n"))
+        assert await client.read_chunk() == b"data: 1\n\n"
+
+
 async def test_all_workers_move_to_another_port_and_hold_it_when_replaced(
     workers: Workers, upstream: Upstream
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from hypothesis import example, given
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from proxy.config.model import Config
 from proxy.config.route import Route
 from proxy.config.target import parse_target
+from proxy.exchange.early_response import EarlyResponse
 from proxy.stream.event_stream import Comment, EventReader, Item
 from tests.conftest import ManualClock
 from tests.support.heartbeats import let_pass
@@ -25,7 +27,8 @@ from tests.support.raw import chunk
 
 BOM = b"\xef\xbb\xbf"
 SECONDS = 15.0
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
+GEMINI = GET.replace(b"/x", b"/m:streamGenerateContent")
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -65,6 +68,7 @@ def config(padding: int) -> Config:
         targets=(parse_target("http://127.0.0.1:1"),),
         heartbeat_seconds=SECONDS,
         heartbeat_padding_bytes=padding,
+        heartbeat_before_head=True,
     )
     return Config(routes={"/": route})
 
@@ -80,14 +84,27 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 async def relayed(
-    stream: bytes, cuts: list[tuple[int, bool]], config: Config
+    stream: bytes,
+    cuts: list[tuple[int, bool]],
+    config: Config,
+    request: bytes = GET,
+    *,
+    early: bool = False,
 ) -> tuple[bytes, int]:
-    """What the client gets of a stream, and how many beats are in it."""
+    """What the client gets of a stream, and how many beats are in it.
+
+    `early`: the response begins before that of the upstream.
+    """
     clock = ManualClock()
     proxy = MemoryProxy(config, clock)
-    proxy.client.receive(GET)
+    proxy.client.receive(request)
     (exchange,) = proxy.server.exchanges
     upstream = next(each for each in proxy.upstreams if each.written)
+    if early:
+        clock.advance(SECONDS)
+        source = cast("EarlyResponse", exchange.source)
+        source.stop()
+        source.rang()
     upstream.receive(HEAD)
     places = sorted((place % (len(stream) + 1), beats) for place, beats in cuts)
     at = 0
@@ -136,27 +153,34 @@ def as_in_the_standard(body: bytes) -> Read:
     return [*events, ("the last id", last_id, "")]
 
 
-@example(BOM + b"data: x\n\n", [], 0)
-@example(BOM + b"data: x\n\n", [(1, True), (2, True), (3, True)], 0)
-@example(b"\xef", [(1, True)], 0)
-@example(b"\xef\xbbdata: x\n\ndata: y\n\n", [(2, True)], 0)
-@example(BOM + BOM + b"data: x\n\n", [(3, True)], 0)
-@example(b"id: 1\r\n\r\ndata: x\r\n\r\n", [(8, True), (9, True)], 1)
-@example(b"data: x\n\ndata: y\n\n", [(7, True), (8, True), (9, True)], 0)
-@given(STREAMS, CUTS, st.integers(0, 1))
+@example(BOM + b"data: x\n\n", [], 0, GET, False)
+@example(BOM + b"data: x\n\n", [(1, True), (2, True), (3, True)], 0, GET, False)
+@example(BOM + b"data: x\n\n", [(1, True), (2, True), (3, True)], 1, GEMINI, True)
+@example(b"\xef", [(1, True)], 0, GET, False)
+@example(b"\xef\xbbdata: x\n\ndata: y\n\n", [(2, True)], 0, GET, True)
+@example(BOM + BOM + b"data: x\n\n", [(3, True)], 0, GET, False)
+@example(b"id: 1\r\n\r\ndata: x\r\n\r\n", [(8, True), (9, True)], 1, GET, False)
+@example(b"data: x\r\rdata: y\r\r", [(9, True)], 0, GEMINI, False)
+@example(b"data: x\n\ndata: y\n\n", [(7, True), (8, True), (9, True)], 0, GET, False)
+@given(STREAMS, CUTS, st.integers(0, 1), st.sampled_from([GET, GEMINI]), st.booleans())
 def test_the_events_are_the_same_with_and_without_heartbeats(
     loop: asyncio.AbstractEventLoop,
     stream: bytes,
     cuts: list[tuple[int, bool]],
     padding: int,
+    request_: bytes,
+    early: bool,
 ) -> None:
-    body, beats = loop.run_until_complete(relayed(stream, cuts, CONFIGS[padding]))
+    body, beats = loop.run_until_complete(
+        relayed(stream, cuts, CONFIGS[padding], request_, early=early)
+    )
     assert beats >= 1
     assert as_read(body) == as_read(stream)
     assert as_in_the_standard(body) == as_in_the_standard(stream)
-    # Nothing but the beats was added, and nothing but one mark taken away.
-    comment = b":" + b" " * (3 * padding) + b"\n"
-    assert len(body) == len(stream.removeprefix(BOM)) + beats * len(comment)
+    # Nothing but the beats was added, and nothing but one mark taken away. A comment
+    # has one byte more than as many blank lines.
+    size = 1 + 3 * padding + (request_ is GET)
+    assert len(body) == len(stream.removeprefix(BOM)) + beats * size
 
 
 @given(STREAMS, CUTS)
