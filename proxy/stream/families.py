@@ -85,7 +85,7 @@ class ProtocolFamily:
 
 def kind(item: Item) -> str:
     """The `type` member of the data, or of the event where that is not whole."""
-    found = item.object.get("type")
+    found = item.members.get("type")
     if isinstance(found, str):
         return found
     return item.type
@@ -103,7 +103,7 @@ def last_is(*kinds: str) -> Callable[[Sequence[Item]], bool]:
 
 def has_error(item: Item) -> bool:
     """Has the data a member `error`?"""
-    return bool(item.object.get("error"))
+    return bool(item.members.get("error"))
 
 
 def never(_: Item) -> bool:
@@ -130,7 +130,7 @@ def is_chat(item: Item) -> bool:
 
     Azure sends a chunk of an empty `object` before the others.
     """
-    found = item.object
+    found = item.members
     if isinstance(found.get("choices"), list):
         return found.get("object") in CHAT_OBJECTS or "prompt_filter_results" in found
     error = found.get("error")
@@ -147,7 +147,7 @@ def chat_complete(items: Sequence[Item]) -> bool:
     for item in reversed(items):
         if item.data.startswith("[DONE]"):
             return True
-        choices = item.object.get("choices")
+        choices = item.members.get("choices")
         if choices:
             return isinstance(choices, list) and all(
                 isinstance(choice, dict) and choice.get("finish_reason") is not None
@@ -175,7 +175,7 @@ def openai_error(told: Told) -> dict[str, object]:
 
 def is_responses(item: Item) -> bool:
     """The first event, or an error in place of it; each has a number."""
-    found = item.object
+    found = item.members
     if kind(item).startswith("response."):
         return "sequence_number" in found or "response" in found
     return kind(item) == "error" and "sequence_number" in found
@@ -186,13 +186,13 @@ def responses_failure(told: Told, first: Item | None, last: Sequence[Item]) -> b
 
     The clients raise by the member `error` alone.
     """
-    began = first.object.get("response") if first is not None else None
+    began = first.members.get("response") if first is not None else None
     response = {
         **(began if isinstance(began, dict) else {"object": "response"}),
         "status": "failed",
         "error": {"code": "server_error", "message": told.reason},
     }
-    numbers = [item.object.get("sequence_number") for item in last]
+    numbers = [item.members.get("sequence_number") for item in last]
     known = [number for number in numbers if isinstance(number, int)]
     failed: dict[str, object] = {
         "type": "response.failed",
@@ -209,8 +209,8 @@ def responses_failure(told: Told, first: Item | None, last: Sequence[Item]) -> b
 def is_anthropic(item: Item) -> bool:
     """The first event, or an error in place of it."""
     if kind(item) == "message_start":
-        return "message" in item.object
-    return kind(item) == "error" and isinstance(item.object.get("error"), dict)
+        return "message" in item.members
+    return kind(item) == "error" and isinstance(item.members.get("error"), dict)
 
 
 def anthropic_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
@@ -225,7 +225,7 @@ FINISH_REASON = re.compile(r'"finishReason"\s*:\s*"[A-Z]')
 
 def is_gemini(item: Item) -> bool:
     """A response, or an error: that has a status in words."""
-    found = item.object
+    found = item.members
     error = found.get("error")
     return (
         isinstance(found.get("candidates"), list)
@@ -239,7 +239,7 @@ def gemini_complete(items: Sequence[Item]) -> bool:
     """The last event has a finish reason; earlier ones may have one, too."""
     if not items:
         return False
-    found = items[-1].object
+    found = items[-1].members
     if not found:  # too long to be kept whole
         return FINISH_REASON.search(items[-1].data) is not None
     feedback = found.get("promptFeedback")
@@ -264,7 +264,7 @@ START_MEMBERS = {"type", "messageId", "messageMetadata"}
 
 def is_ai_sdk(item: Item) -> bool:
     """Its first part, which has nothing that others have."""
-    return kind(item) == "start" and set(item.object) <= START_MEMBERS
+    return kind(item) == "start" and set(item.members) <= START_MEMBERS
 
 
 def ai_sdk_complete(items: Sequence[Item]) -> bool:
@@ -292,12 +292,12 @@ UPSTREAM_FAILED = -32000  # of the range that is left to implementations
 
 
 def is_json_rpc(item: Item) -> bool:
-    return item.object.get("jsonrpc") == "2.0"
+    return item.members.get("jsonrpc") == "2.0"
 
 
 def json_rpc_complete(items: Sequence[Item]) -> bool:
     """A response is the last message."""
-    return bool(items) and "result" in items[-1].object
+    return bool(items) and "result" in items[-1].members
 
 
 def json_rpc_failure(
@@ -323,12 +323,12 @@ def json_rpc_failure(
 
 
 def is_ollama(item: Item) -> bool:
-    found = item.object
+    found = item.members
     return "model" in found and "done" in found
 
 
 def ollama_complete(items: Sequence[Item]) -> bool:
-    return bool(items) and items[-1].object.get("done") is True
+    return bool(items) and items[-1].members.get("done") is True
 
 
 def ollama_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:

@@ -33,7 +33,7 @@ class Item(NamedTuple):
     value: object
 
     @property
-    def object(self) -> dict[str, object]:
+    def members(self) -> dict[str, object]:
         """The JSON object that the data is; empty where it is none."""
         return self.value if isinstance(self.value, dict) else {}
 

@@ -376,7 +376,7 @@ def test_a_json_rpc_request_that_fails_gets_its_response(number: object) -> None
     written = named("json-rpc").failure(told, items[0], items)
     assert written is not None
     (item,) = seen(written, 10**9, lines=False).items()
-    assert item.object == {
+    assert item.members == {
         "jsonrpc": "2.0",
         "id": number,
         "error": {"code": -32000, "message": "the reason"},

@@ -109,7 +109,7 @@ def test_the_id_of_an_event_is_known_and_data_that_is_no_json_has_no_value() -> 
     recent = RecentEvents(lines=False)
     recent.observe(b"id: 7\nevent: a\ndata: [1\n\nid\ndata: 2\n\n")
     assert recent.items() == [Item("a", "[1", "7", None), Item("message", "2", "", 2)]
-    assert recent.items()[1].object == {}
+    assert recent.items()[1].members == {}
 
 
 def test_deep_json_is_no_value() -> None:
@@ -122,4 +122,4 @@ def test_deep_json_is_no_value() -> None:
 def test_a_byte_order_mark_is_no_part_of_the_first(lines: bool) -> None:
     recent = RecentEvents(lines=lines)
     recent.observe(b"\xef\xbb\xbf" + (b'{"a":1}\n' if lines else b'data: {"a":1}\n\n'))
-    assert recent.items()[0].object == {"a": 1}
+    assert recent.items()[0].members == {"a": 1}
