@@ -588,6 +588,60 @@ async def test_an_upstream_that_is_down_is_waited_for(
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
 
 
+async def test_an_upstream_that_comes_back_gets_the_request_and_its_stream_is_read(
+    proxy: StartProxy, clock: ManualClock
+) -> None:
+    """The body of the request has waited at the client for a connection."""
+    with ClosedPort() as closed:
+        route = {
+            "target": closed.url,
+            "heartbeat_seconds": SECONDS,
+            "heartbeat_before_head": True,
+            "connect_retry_seconds": 60,
+        }
+        running = await proxy({"/sse": route}, clock=clock)
+        client = await running.client()
+        await client.send(POST)
+        exchange = await running.waiting_for("retry")
+        due(exchange, clock)
+        await client.read_head()
+        assert await client.read_chunk() == BEAT
+        async with closed.upstream() as upstream:
+            clock.advance(5)
+            running.tick()
+            server = await upstream.request()
+            assert await server.read(4) == b"ping"
+            let_pass(exchange, clock, SECONDS)
+            assert await client.read_chunk() == BEAT
+            await server.send(CHUNKED + chunk(EVENT) + chunk(b""))
+            assert await client.read_body() == EVENT
+            timeline = await running.ended()
+            assert (timeline.ending, timeline.status) == (Ending.COMPLETE, 200)
+            assert timeline.bytes_received == 4
+
+
+async def test_who_waits_for_100_is_not_answered_before_the_upstream(
+    proxy: StartProxy, clock: ManualClock
+) -> None:
+    """A final response in place of 100 would say that the body is not wanted."""
+    with ClosedPort() as closed:
+        route = {
+            "target": closed.url,
+            "heartbeat_seconds": SECONDS,
+            "heartbeat_before_head": True,
+            "connect_retry_seconds": 60,
+        }
+        running = await proxy({"/sse": route}, clock=clock)
+        client = await running.client()
+        head = POST.removesuffix(b"\r\n\r\nping")
+        await client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        exchange = await running.waiting_for("retry")
+        due(exchange, clock)
+        assert exchange.timeline.status == 0
+        client.close()
+        assert (await running.ended()).heartbeats == 0
+
+
 async def test_a_head_that_comes_in_time_is_sent_as_ever(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
