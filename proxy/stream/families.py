@@ -67,17 +67,20 @@ class ProtocolFamily:
     field: bytes | None = None  # of the response head; only this family has it
 
     def verdict(self, items: Sequence[Item], *, whole: bool) -> StreamVerdict | None:
-        """Judge a stream by its last events; None if it was cut, as its log tells.
+        """Judge a stream by its last events; None if they do not tell.
 
-        `whole`: the response was well framed to its end.
+        `whole`: the response was well framed to its end. To call a stream truncated
+        that is complete is worse than not to notice that one is.
         """
         if self.complete is None:
             return None
         if any(self.failed(item) for item in items):
             return ERROR
-        if self.complete(items):
+        if self.complete(items) or any(map(is_done, items)):
             return COMPLETE
-        return TRUNCATED if whole else None
+        if not whole or (items and not items[-1].whole):
+            return None  # what was not kept may have told it
+        return TRUNCATED
 
 
 # -- reading
@@ -96,9 +99,21 @@ def is_kind(*kinds: str) -> Callable[[Item], bool]:
     return lambda item: kind(item) in kinds
 
 
-def last_is(*kinds: str) -> Callable[[Sequence[Item]], bool]:
-    """Is the last event one of these kinds?"""
-    return lambda items: bool(items) and kind(items[-1]) in kinds
+def has_kind(*kinds: str) -> Callable[[Sequence[Item]], bool]:
+    """Is one of the last events of these kinds?
+
+    Not always the very last: pings and messages of a log may come behind it.
+    """
+    return lambda items: any(kind(item) in kinds for item in items)
+
+
+def is_done(item: Item) -> bool:
+    """The end of OpenAI's first API.
+
+    Servers and gateways that speak several families send it behind the end of the
+    others, too.
+    """
+    return item.data.startswith("[DONE]")
 
 
 def has_error(item: Item) -> bool:
@@ -143,10 +158,8 @@ def is_chat(item: Item) -> bool:
 
 
 def chat_complete(items: Sequence[Item]) -> bool:
-    """`[DONE]`; or the choices have finished, and only usage has come since."""
+    """The choices have finished, and only usage has come since."""
     for item in reversed(items):
-        if item.data.startswith("[DONE]"):
-            return True
         choices = item.members.get("choices")
         if choices:
             return isinstance(choices, list) and all(
@@ -209,7 +222,7 @@ def responses_failure(told: Told, first: Item | None, last: Sequence[Item]) -> b
 def is_anthropic(item: Item) -> bool:
     """The first event, or an error in place of it."""
     if kind(item) == "message_start":
-        return "message" in item.members
+        return isinstance(item.members.get("message"), dict)
     return kind(item) == "error" and isinstance(item.members.get("error"), dict)
 
 
@@ -220,35 +233,56 @@ def anthropic_failure(told: Told, first: Item | None, last: Sequence[Item]) -> b
 
 # -- Gemini, `alt=sse`
 
+PARTS = re.compile(r'"parts"\s*:\s*\[')
 FINISH_REASON = re.compile(r'"finishReason"\s*:\s*"[A-Z]')
+# What a response has, if it has no candidates. Events of Google's ADK have some of
+# them, and others.
+WITHOUT_CANDIDATES = {
+    "promptFeedback",
+    "usageMetadata",
+    "modelVersion",
+    "responseId",
+    "createTime",
+}
 
 
 def is_gemini(item: Item) -> bool:
     """A response, or an error: that has a status in words."""
     found = item.members
-    error = found.get("error")
-    return (
-        isinstance(found.get("candidates"), list)
-        or "usageMetadata" in found
-        or "promptFeedback" in found
-        or (isinstance(error, dict) and {"code", "message", "status"} <= set(error))
-    )
+    candidates, error = found.get("candidates"), found.get("error")
+    if "candidates" in found and not item.whole:
+        return PARTS.search(item.data) is not None
+    if isinstance(candidates, list) and candidates:
+        return all(
+            isinstance(each, dict) and ("content" in each or "finishReason" in each)
+            for each in candidates
+        )
+    if isinstance(error, dict):
+        return {"code", "message", "status"} <= set(error)
+    if "usageMetadata" in found or "promptFeedback" in found:
+        return set(found) - {"candidates"} <= WITHOUT_CANDIDATES
+    return False
 
 
 def gemini_complete(items: Sequence[Item]) -> bool:
-    """The last event has a finish reason; earlier ones may have one, too."""
-    if not items:
-        return False
-    found = items[-1].members
-    if not found:  # too long to be kept whole
-        return FINISH_REASON.search(items[-1].data) is not None
-    feedback = found.get("promptFeedback")
-    if isinstance(feedback, dict) and feedback.get("blockReason"):
-        return True
-    candidates = found.get("candidates")
-    return isinstance(candidates, list) and any(
-        isinstance(each, dict) and each.get("finishReason") for each in candidates
-    )
+    """The last candidates have a finish reason; earlier ones may have one, too.
+
+    Behind them an event may have no candidates, but usage.
+    """
+    for item in reversed(items):
+        found = item.members
+        if not item.whole:
+            return FINISH_REASON.search(item.data) is not None
+        feedback = found.get("promptFeedback")
+        if isinstance(feedback, dict) and feedback.get("blockReason"):
+            return True
+        candidates = found.get("candidates")
+        if candidates:
+            return isinstance(candidates, list) and any(
+                isinstance(each, dict) and each.get("finishReason")
+                for each in candidates
+            )
+    return False
 
 
 def gemini_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
@@ -263,15 +297,12 @@ START_MEMBERS = {"type", "messageId", "messageMetadata"}
 
 
 def is_ai_sdk(item: Item) -> bool:
-    """Its first part, which has nothing that others have."""
-    return kind(item) == "start" and set(item.members) <= START_MEMBERS
+    """Its first part, if that says more than that something starts.
 
-
-def ai_sdk_complete(items: Sequence[Item]) -> bool:
-    return any(
-        item.data.startswith("[DONE]") or kind(item) in ("finish", "abort")
-        for item in items
-    )
+    Most say it in the head: see `field`.
+    """
+    members = set(item.members)
+    return kind(item) == "start" and {"type"} < members <= START_MEMBERS
 
 
 def ai_sdk_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
@@ -279,6 +310,14 @@ def ai_sdk_failure(told: Told, first: Item | None, last: Sequence[Item]) -> byte
 
 
 # -- AG-UI
+
+
+def is_ag_ui(item: Item) -> bool:
+    """Its first event, or an error in place of it."""
+    found = item.members
+    if kind(item) == "RUN_STARTED":
+        return "threadId" in found or "runId" in found
+    return kind(item) == "RUN_ERROR" and "message" in found
 
 
 def ag_ui_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
@@ -296,8 +335,8 @@ def is_json_rpc(item: Item) -> bool:
 
 
 def json_rpc_complete(items: Sequence[Item]) -> bool:
-    """A response is the last message."""
-    return bool(items) and "result" in items[-1].members
+    """A response is one of the last messages."""
+    return any("result" in item.members for item in items)
 
 
 def json_rpc_failure(
@@ -310,7 +349,8 @@ def json_rpc_failure(
     an error would end its request for good.
     """
     request = told.request
-    if any(item.id for item in last) or not isinstance(request, dict):
+    seen = last if first is None else (first, *last)
+    if any(item.id for item in seen) or not isinstance(request, dict):
         return None
     number = request.get("id")
     if not isinstance(number, int | str) or isinstance(number, bool):
@@ -328,7 +368,7 @@ def is_ollama(item: Item) -> bool:
 
 
 def ollama_complete(items: Sequence[Item]) -> bool:
-    return bool(items) and items[-1].members.get("done") is True
+    return any(item.members.get("done") is True for item in items)
 
 
 def ollama_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
@@ -375,7 +415,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         recognised_by="`event: response.…`",
         complete_when="`response.completed` or `response.incomplete`",
         recognises=is_responses,
-        complete=last_is("response.completed", "response.incomplete"),
+        complete=has_kind("response.completed", "response.incomplete"),
         failed=is_kind("response.failed", "error"),
         failure=responses_failure,
     ),
@@ -385,15 +425,15 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         recognised_by="`event: message_start`",
         complete_when="`event: message_stop`",
         recognises=is_anthropic,
-        complete=last_is("message_stop"),
+        complete=has_kind("message_stop"),
         failed=is_kind("error"),
         failure=anthropic_failure,
     ),
     ProtocolFamily(
         name="gemini",
         title="Gemini, `alt=sse`",
-        recognised_by="`candidates`, `usageMetadata` or `promptFeedback` in the data",
-        complete_when="the last event has a `finishReason`, or a `blockReason`",
+        recognised_by="`candidates`, or nothing but `usageMetadata` and its like",
+        complete_when="the last candidates have a `finishReason`, or a `blockReason`",
         recognises=is_gemini,
         complete=gemini_complete,
         failed=has_error,
@@ -402,10 +442,12 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
     ProtocolFamily(
         name="ai-sdk",
         title="AI SDK UI message stream",
-        recognised_by='`x-vercel-ai-ui-message-stream`, or `{"type":"start"}`',
+        recognised_by=(
+            "`x-vercel-ai-ui-message-stream`, or `start` with a `messageId`"
+        ),
         complete_when="`finish`, `abort` or `[DONE]`",
         recognises=is_ai_sdk,
-        complete=ai_sdk_complete,
+        complete=has_kind("finish", "abort"),
         failed=is_kind("error"),
         failure=ai_sdk_failure,
         field=b"x-vercel-ai-ui-message-stream",
@@ -413,10 +455,10 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
     ProtocolFamily(
         name="ag-ui",
         title="AG-UI",
-        recognised_by="`RUN_STARTED`",
+        recognised_by="`RUN_STARTED` with a `threadId`",
         complete_when="`RUN_FINISHED`",
-        recognises=is_kind("RUN_STARTED", "RUN_ERROR"),
-        complete=last_is("RUN_FINISHED"),
+        recognises=is_ag_ui,
+        complete=has_kind("RUN_FINISHED"),
         failed=is_kind("RUN_ERROR"),
         failure=ag_ui_failure,
         aborts_badly=True,  # @ag-ui/client 1.0 ends Node by an unhandled rejection
@@ -425,7 +467,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         name="json-rpc",
         title="JSON-RPC, MCP among it",
         recognised_by='`"jsonrpc":"2.0"`',
-        complete_when="a response to a POST is the last message",
+        complete_when="a response to a POST came",
         recognises=is_json_rpc,
         complete=json_rpc_complete,
         failed=has_error,
@@ -436,7 +478,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         name="ollama",
         title="Ollama",
         recognised_by="NDJSON with `model` and `done`",
-        complete_when='`"done":true` in the last line',
+        complete_when='`"done":true`',
         recognises=is_ollama,
         complete=ollama_complete,
         failed=has_error,

@@ -16,21 +16,29 @@ from proxy.stream.event_stream import BLANK_LINE, BOM, TAIL, Event, EventReader
 
 KEPT = 4  # whole pieces, each of one event or more
 MOST_BYTES = 64 * 1024  # of one of them; of a longer event, its two ends are kept
+CUT = b"\0"  # stands for what is missing between them; not valid in JSON
 BLANK = b"\n\n"  # what most events end with; a line of NDJSON may, too
 END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+# Nothing but comments: as many may come as there are pings in a long silence.
+COLON = 0x3A
+COMMENTS = re.compile(rb"(?::[^\r\n]*[\r\n]+)+")
+DECODER = json.JSONDecoder()
+MARKS = {mark: re.compile(rf"\s*{re.escape(mark)}\s*") for mark in "{:,"}
 
 
 class Item(NamedTuple):
     """One event, or one line of NDJSON.
 
     `type`: of the event, `message` where it names none, and of every line. `id`: the
-    last that was set. `value`: of its data as JSON; None where it is none.
+    last that was set. `value`: of its data as JSON; None where it is none. `whole`:
+    is that the value of all of it? Otherwise of the members that it begins with.
     """
 
     type: str
     data: str
     id: str
     value: object
+    whole: bool = True
 
     @property
     def members(self) -> dict[str, object]:
@@ -41,24 +49,25 @@ class Item(NamedTuple):
 class RecentEvents:
     """Keeps the last few events of one stream from its first byte on."""
 
-    __slots__ = ("lines", "open", "open_bytes", "tail", "whole")
+    __slots__ = ("lines", "open", "tail", "whole")
 
     def __init__(self, *, lines: bool) -> None:
         self.lines = lines
         self.whole: list[bytes] = []  # each ends between two events
-        self.open: list[bytes] = []  # pieces since then
-        self.open_bytes = 0
+        self.open = bytearray()  # what came since then
         self.tail = b""  # of what is open
 
     def observe(self, piece: bytes) -> bool:
-        """Take note of a piece; True if the stream is between two events behind it."""
+        """Take note of a piece; True if an event, or a line, ends with it."""
         if self.open or not piece.endswith(BLANK) or not 8 < len(piece) <= MOST_BYTES:
             if not self.open and not piece.strip(b"\r\n"):
-                return True  # a further blank line, or the LF of a CRLF
+                return False  # a further blank line, or the LF of a CRLF
             whole = self.closed_by(piece)
             if whole is None:
                 return False
             piece = whole
+        if piece[0] == COLON and not self.lines and COMMENTS.fullmatch(piece):
+            return False
         self.whole.append(piece)  # most pieces are one event
         if len(self.whole) > KEPT:
             del self.whole[0]
@@ -71,33 +80,30 @@ class RecentEvents:
         else:
             self.tail = ((self.tail if self.open else BLANK) + piece)[-TAIL:]
             reached = self.tail.endswith(BLANK_LINE)
-        self.open.append(piece)
-        self.open_bytes += len(piece)
-        if self.open_bytes > MOST_BYTES:
-            self.shorten()
+        self.open += piece
+        if len(self.open) > MOST_BYTES:
+            # What is kept is the end of it; all of it, if it is one event.
+            self.open = bytearray(shortened(bytes(self.open), self.lines))
         if not reached:
             return None
-        whole = b"".join(self.open)
+        whole = bytes(self.open)
         self.open.clear()
-        self.open_bytes = 0
         return whole
 
-    def shorten(self) -> None:
-        """Keep the end of what is open; all of it, if it is one event."""
-        kept = shortened(b"".join(self.open), self.lines)
-        self.open[:] = [kept]
-        self.open_bytes = len(kept)
+    def items(self, *, ended: bool = False) -> list[Item]:
+        """What is kept, oldest first; an event that is not complete is left out.
 
-    def items(self) -> list[Item]:
-        """What is kept, oldest first; an event that is not complete is left out."""
-        return list(read_items(self.whole, lines=self.lines))
+        But not if the stream has `ended`: many a server leaves out the last line feed.
+        """
+        rest = [bytes(self.open), BLANK] if ended else []
+        return list(read_items([*self.whole, *rest], lines=self.lines))
 
 
 def shortened(data: bytes, lines: bool) -> bytes:
     """The last events of `data`, or the two ends of the last one, if that is long.
 
-    At most half of MOST_BYTES, so that a long event in short pieces is not looked at
-    for each of them.
+    About half of MOST_BYTES at most, so that a long event in short pieces is not
+    looked at for each of them.
     """
     half = MOST_BYTES // 2
     start = after_boundary(data, len(data) - half, lines)
@@ -106,7 +112,7 @@ def shortened(data: bytes, lines: bool) -> bytes:
     start = last_start(data, lines)
     if len(data) - start <= half:
         return data[start:]
-    return data[start : start + half // 2] + data[-(half // 2) :]
+    return data[start : start + half // 2] + CUT + data[-(half // 2) :]
 
 
 def after_boundary(data: bytes, start: int, lines: bool) -> int | None:
@@ -137,18 +143,49 @@ def read_items(pieces: Iterable[bytes], *, lines: bool) -> Iterable[Item]:
         for line in b"".join(pieces).split(b"\n"):
             if line.strip():
                 text = line.removeprefix(BOM).decode("utf-8", "replace")
-                yield Item("message", text, "", parsed(text))
+                yield item_of("message", text, "")
         return
     reader = EventReader()
     for piece in pieces:
         for each in reader.read(piece):
             if isinstance(each, Event) and each.data:
-                yield Item(each.type, each.data, each.id, parsed(each.data))
+                yield item_of(each.type, each.data, each.id)
 
 
-def parsed(text: str) -> object:
-    """The value of a JSON text; None where it is none."""
+def item_of(kind: str, data: str, id: str) -> Item:
+    """An event with the value of its data."""
     try:
-        return json.loads(text)
+        return Item(kind, data, id, json.loads(data))
     except (ValueError, RecursionError):
-        return None
+        return Item(kind, data, id, first_members(data) or None, whole=False)
+
+
+def first_members(text: str) -> dict[str, object]:
+    """The members that a JSON object begins with, where its rest was not kept.
+
+    The value of the last one may be missing: None.
+    """
+    found: dict[str, object] = {}
+    try:
+        at = behind("{", text, 0)
+        while True:
+            name, at = DECODER.raw_decode(text, at)
+            if not isinstance(name, str):
+                return found
+            found[name] = None
+            found[name], at = DECODER.raw_decode(text, behind(":", text, at))
+            at = behind(",", text, at)
+    except (ValueError, RecursionError):
+        return found
+
+
+def behind(mark: str, text: str, at: int) -> int:
+    """Where the next name or value begins: behind a mark that stands at `at`.
+
+    Raises:
+        ValueError: it does not.
+    """
+    match = MARKS[mark].match(text, at)
+    if match is None:
+        raise ValueError(mark)
+    return match.end()

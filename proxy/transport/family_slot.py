@@ -15,6 +15,7 @@ from proxy.timeline import CallTimeline
 from proxy.transport.pipeline import FAMILY, Pipeline, Slot
 
 # A family shows by the first event that says anything; what comes before are pings.
+# Comments are not counted: they cost nothing to speak of.
 MOST_BEFORE = 16  # pieces
 
 
@@ -63,7 +64,7 @@ class FamilySlot(Slot):
     def look(self) -> None:
         """Recognise the stream by its first event, or leave it alone."""
         for item in self.recent.items():
-            if item.type == "ping":
+            if "ping" in (item.type, item.members.get("type")):
                 continue
             self.first = item
             if self.family is None:
@@ -85,7 +86,7 @@ class FamilySlot(Slot):
         family = self.family
         if family is None:
             return None
-        return family.verdict(self.recent.items(), whole=whole)
+        return family.verdict(self.recent.items(ended=whole), whole=whole)
 
 
 def family_slot(pipeline: Pipeline) -> FamilySlot | None:

@@ -279,8 +279,8 @@ ANSWERS = {
         b'event: message_start\ndata: {"type":"message_start","message":{}}\n\n'
     ),
     "gemini": b'data: {"candidates":[{"content":{}}]}\n\n',
-    "ai-sdk": b'data: {"type":"start"}\n\n',
-    "ag-ui": b'data: {"type":"RUN_STARTED"}\n\n',
+    "ai-sdk": b'data: {"type":"start","messageId":"m"}\n\n',
+    "ag-ui": b'data: {"type":"RUN_STARTED","threadId":"t"}\n\n',
     "ollama": OLLAMA,
 }
 

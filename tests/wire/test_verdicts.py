@@ -27,6 +27,7 @@ CHAT = (
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
 PLAIN = b"data: one\n\n"
+PING = b"event: ping\ndata: {}\n\n"
 RPC = b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/x"}\n\n'
 OLLAMA = b'{"model":"m","message":{"content":"x"},"done":false}\n'
 
@@ -79,7 +80,9 @@ async def running(proxy: StartProxy, upstream: Upstream) -> RunningProxy:
         ([CHAT, ERROR], "error"),
         ([CHAT, ERROR, DONE], "error"),
         ([CHAT, CHAT], "truncated"),
-        ([CHAT, DONE[:-1]], "truncated"),
+        ([CHAT, DONE[:-1]], "complete"),
+        ([CHAT, *[b": ping\n\n"] * 3, DONE, *[b": ping\n\n"] * 9], "complete"),
+        ([*[b": ping\n\n"] * 99, CHAT, DONE], "complete"),
         ([CHAT[:7], CHAT[7:] + CHAT], "truncated"),
     ],
 )
@@ -162,8 +165,8 @@ async def test_a_stream_of_pings_alone_is_not_looked_at_for_ever(
 ) -> None:
     client, server = await begun(running, upstream)
     for _ in range(16):
-        await server.send(chunk(b": ping\n\n"))
-        assert await client.read_chunk() == b": ping\n\n"
+        await server.send(chunk(PING))
+        assert await client.read_chunk() == PING
     pipeline = (await running.exchange()).response_pipeline
     assert pipeline is not None
     assert pipeline.first is pipeline.sink
@@ -291,7 +294,7 @@ async def test_a_fault_of_what_looks_costs_the_verdict_alone(
         assert pipeline is not None
         slot = family_slot(pipeline)
         assert slot is not None
-        slot.recent.open.append("no bytes")  # type: ignore[arg-type]  # the fault
+        slot.recent.open = "no bytes"  # type: ignore[assignment]  # the fault
         for piece in (CHAT, DONE):
             await server.send(chunk(piece))
             assert await client.read_chunk() == piece

@@ -62,7 +62,7 @@ def test_the_last_lines_are_kept_however_they_are_cut(
 
 
 def weight(recent: RecentEvents) -> int:
-    return sum(map(sys.getsizeof, [*recent.whole, *recent.open]))
+    return sum(map(sys.getsizeof, [*recent.whole, recent.open]))
 
 
 @pytest.mark.parametrize("lines", [False, True])
@@ -86,9 +86,9 @@ def test_a_long_event_in_short_pieces_is_not_looked_at_for_each() -> None:
     recent = RecentEvents(lines=False)
     looked = 0
     for _ in range(20 * MOST_BYTES // 64):
-        before = recent.open_bytes
+        before = len(recent.open)
         recent.observe(b"x" * 64)
-        looked += recent.open_bytes < before
+        looked += len(recent.open) < before
     assert 0 < looked <= 2 * 20 + 1
 
 
@@ -102,13 +102,69 @@ def test_of_a_long_event_both_ends_are_kept() -> None:
     assert item.type == "a"
     assert item.data.startswith('{"type":"a",xx')
     assert item.data.endswith('xx"end":1}')
-    assert item.value is None
+    assert (item.value, item.whole) == ({"type": "a"}, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "members"),
+    [
+        ('{"a":{"b":1},"c":"x', {"a": {"b": 1}, "c": None}),
+        (' { "a" : 1 , "b":{"c":', {"a": 1, "b": None}),
+        ('{"a":1,"b', {"a": 1}),
+        ('{"a":1 "b":2}', {"a": 1}),
+        ('{"a"', {"a": None}),
+        ("{1:2}", None),
+        ("{" * 100_000, None),
+        ("[1,2", None),
+        ("hello", None),
+    ],
+)
+def test_of_an_object_that_is_not_whole_the_first_members_are_known(
+    text: str, members: object
+) -> None:
+    recent = RecentEvents(lines=True)
+    recent.observe(text.encode() + b"\n")
+    (item,) = recent.items()
+    assert (item.value, item.whole) == (members, False)
+
+
+@given(streams(), st.lists(st.integers(1, 9), min_size=1))
+def test_comments_push_no_event_out(
+    stream: tuple[bytes, list[str]], sizes: list[int]
+) -> None:
+    """A server sends them for as long as it has nothing to say, and after its end."""
+    recent = RecentEvents(lines=False)
+    recent.observe(stream[0])
+    before = recent.items()
+    for size in sizes:
+        assert not recent.observe(b":" + b" ping" * size + b"\n\n")
+        assert not recent.observe(b": a\r\n")
+        assert not recent.observe(b": b\r\n\r\n")
+    assert recent.items() == before
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_the_last_event_of_a_stream_that_ended_needs_no_end(
+    lines: bool, missing: int
+) -> None:
+    recent = RecentEvents(lines=lines)
+    whole = b"1\n\n" if lines else b"data: 1\n\n"
+    recent.observe(whole)
+    recent.observe(whole[: len(whole) - missing])
+    assert [item.value for item in recent.items(ended=True)] == [1, 1]
+    assert [item.value for item in recent.items(ended=False)] == [1] * (
+        1 if missing > lines else 2
+    )
 
 
 def test_the_id_of_an_event_is_known_and_data_that_is_no_json_has_no_value() -> None:
     recent = RecentEvents(lines=False)
     recent.observe(b"id: 7\nevent: a\ndata: [1\n\nid\ndata: 2\n\n")
-    assert recent.items() == [Item("a", "[1", "7", None), Item("message", "2", "", 2)]
+    assert recent.items() == [
+        Item("a", "[1", "7", None, whole=False),
+        Item("message", "2", "", 2),
+    ]
     assert recent.items()[1].members == {}
 
 
