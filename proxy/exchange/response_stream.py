@@ -17,6 +17,7 @@ from proxy.policy.delivery import (
     EVENTS,
     LINES,
     Format,
+    accepts_events,
     has_digest,
     reconnects,
     skips_comments,
@@ -219,8 +220,9 @@ class ResponseStream:
         request = None if copy is None else copy.value
         told = Told(error.type, str(error), self.route.prefix, request)
         if self.early:
-            written, raises = refusal_event(error, told)
-            raises = raises or reconnects(self.exchange.head)
+            head = self.exchange.head
+            written, raises = refusal_event(error, told, accepted=accepts_events(head))
+            raises = raises or reconnects(head)
             return written, raises and not isinstance(error, ShuttingDown)
         slot = family_slot(self.pipeline)
         family, first, last = None, None, []

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
+from typing import TypeGuard
 
 from proxy.errors import NoRoute, ProxyError, UnexpectedResponse
 from proxy.http1.grammar import Fields
@@ -132,24 +133,27 @@ def plan_options(terms: Terms, date: bytes) -> ResponsePlan:
     )
 
 
-def refusal_event(error: ProxyError, told: Told) -> tuple[bytes, bool]:
+def refusal_event(
+    error: ProxyError, told: Told, *, accepted: bool
+) -> tuple[bytes, bool]:
     """The event that ends a response which began before the upstream's, as an error.
 
     And whether every client of what it looks like raises on it. An error of a model's
     API, or a message of JSON-RPC, goes on as it came: its clients know no other form.
+    `accepted`: Accept names event streams. Clients of models' APIs never do so; one of
+    AG-UI does, and has never heard of their errors.
     """
     status, body = error.status, b""
     if isinstance(error, UnexpectedResponse):
         status, body = error.upstream_status, error.body
     known = parsed_message(body)
-    if known is not None:
-        name = "error" if known.get("type") == "error" else ""
-        return event(known, name), True
-    request = told.request
-    if isinstance(request, dict) and request.get("jsonrpc") == "2.0":
-        answer = named("json-rpc").failure(told, None, ())
+    if is_json_rpc(told.request):
+        answer = response_to(told, known)
         if answer is not None:
             return answer, True
+    if known is not None:
+        name = "error" if known.get("type") == "error" else ""
+        return event(known, name), is_json_rpc(known) or not accepted
     value = {
         "type": error.type,
         "reason": str(error),
@@ -159,6 +163,26 @@ def refusal_event(error: ProxyError, told: Told) -> tuple[bytes, bool]:
         "error": {"message": str(error), "type": "server_error", "code": error.type},
     }
     return event(value, "error"), False
+
+
+def is_json_rpc(value: object) -> TypeGuard[dict[str, object]]:
+    """Is it a message of JSON-RPC 2.0?"""
+    return isinstance(value, dict) and value.get("jsonrpc") == "2.0"
+
+
+def response_to(told: Told, known: dict[str, object] | None) -> bytes | None:
+    """The event that is the response to a JSON-RPC request; None if it has no id.
+
+    A server that refuses a request unread does not know its id (JSON-RPC 2.0 §5), and
+    MCP's client for Node waits a minute for a response that has one.
+    """
+    if is_json_rpc(known):
+        if known.get("id") is not None:
+            return event(known)
+        request = told.request
+        if is_json_rpc(request) and isinstance(request.get("id"), int | str):
+            return event({**known, "id": request["id"]})
+    return named("json-rpc").failure(told, None, ())
 
 
 def parsed_message(body: bytes) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ from tests.clients.answers import TEXT, mcp
 from tests.clients.conftest import PATIENCE, Asking
 from tests.clients.judged import (
     CALLS,
+    READERS,
     RESUMING,
     each_call,
     each_reader,
@@ -29,6 +30,16 @@ from tests.support.running import RunningProxy
 
 DRAIN_SECONDS = 10  # those of the injected clock
 IDLE_SECONDS = 30
+EARLY = {"heartbeat_seconds": 0.05, "heartbeat_before_head": True}
+MODELS = ("openai-chat", "openai-responses", "anthropic")
+# Who asks for an event stream by Accept, or by `"stream": true`.
+STARTING_EARLY = [
+    case for case in READERS if case[0].family not in ("gemini", "ai-sdk")
+]
+REFUSALS = [
+    b'{"type":"error","error":{"type":"limit","message":"too many of them"}}',
+    b"<html>wait</html>",
+]
 
 
 class Cut:
@@ -197,3 +208,38 @@ async def test_heartbeats_change_nothing(
             await question.peer.send(chunk(piece))
         await question.finish()
         assert is_complete(asking.client, await asked)
+
+
+@pytest.mark.parametrize("asking", STARTING_EARLY, ids=name, indirect=True)
+async def test_a_client_waits_for_a_model_that_thinks(
+    asking: Asking, provider: Provider, proxy: StartProxy
+) -> None:
+    """The upstream's head leaves after three heartbeats have reached the client."""
+    running = await proxy({"/": {"target": provider.url, **EARLY}})
+    async with Tap(running.port) as tap:
+        asked = asking.ask(tap.url)
+        question = await provider.question()
+        await tap.beaten(3)
+        answer = question.answer(asking.client)
+        await question.begin(answer, answer.pieces)
+        await question.finish()
+        assert is_complete(asking.client, await asked)
+
+
+@pytest.mark.parametrize("body", REFUSALS, ids=["an error", "a page"])
+@pytest.mark.parametrize("asking", STARTING_EARLY, ids=name, indirect=True)
+async def test_a_refusal_behind_heartbeats_is_an_error(
+    asking: Asking, provider: Provider, proxy: StartProxy, body: bytes
+) -> None:
+    running = await proxy({"/": {"target": provider.url, **EARLY}})
+    async with Tap(running.port) as tap:
+        asked = asking.ask(tap.url)
+        question = await provider.question()
+        await tap.beaten(1)
+        head = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: %d\r\n\r\n"
+        await question.peer.send(head % len(body) + body)
+        told = await asked
+    assert is_error(told)
+    assert told.error is not None
+    if body is REFUSALS[0] and asking.client.family in MODELS:
+        assert "too many of them" in told.error

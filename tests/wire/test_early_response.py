@@ -366,13 +366,31 @@ async def test_an_error_of_a_models_api_is_told_in_its_form(
     event: bytes,
     coded: bool,
 ) -> None:
-    running, client, server = await begun(proxy, upstream, clock, POST)
+    asked = b'{"model":"m","stream":true}'
+    running, client, server, exchange = await waiting(
+        proxy, upstream, clock, completion(asked)
+    )
+    assert await server.read(len(asked)) == asked
+    due(exchange, clock)
+    await client.read_head()
+    assert await client.read_chunk() == BEAT
     kind = b"application/json"
     if coded:
         kind += b"\r\nContent-Encoding: gzip"
         body = gzip.compress(body)
     await server.send(answer(b"429 Too Many Requests", kind, body))
     assert await client.read_body() == event
+    await refused(running, server)
+
+
+async def test_a_client_that_is_not_of_a_models_api_finds_the_connection_broken(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """One of AG-UI names the type, and takes a clean end for that of its run."""
+    running, client, server = await begun(proxy, upstream, clock, POST)
+    await server.send(answer(b"429 x", b"application/json", ANTHROPIC))
+    assert await client.read_chunk() == b"event: error\ndata: " + ANTHROPIC + b"\n\n"
+    assert await client.read_rest() == b""
     await refused(running, server)
 
 
@@ -415,8 +433,24 @@ async def test_a_response_of_json_rpc_goes_on_as_an_event(
     await refused(running, server)
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        pytest.param(b"no", b"answered 401", id="a text"),
+        pytest.param(ANTHROPIC, b"answered 401", id="an error of another API"),
+        pytest.param(
+            b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"unread"}}',
+            b"unread",
+            id="an error without its id",
+        ),
+    ],
+)
 async def test_a_json_rpc_request_that_fails_gets_its_response(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    body: bytes,
+    says: bytes,
 ) -> None:
     """MCP's client for Node waits for one with its id."""
     running, client, server, exchange = await waiting(proxy, upstream, clock, MCP)
@@ -424,10 +458,10 @@ async def test_a_json_rpc_request_that_fails_gets_its_response(
     due(exchange, clock)
     await client.read_head()
     assert await client.read_chunk() == BEAT
-    await server.send(answer(b"401 Unauthorized", b"text/plain", b"no"))
+    await server.send(answer(b"401 Unauthorized", b"application/json", body))
     event = await client.read_chunk()
-    assert event.startswith(b'event: message\ndata: {"jsonrpc":"2.0","id":7,"error":{')
-    assert b"answered 401" in event
+    assert b'data: {"jsonrpc":"2.0","id":7,"error":{' in event
+    assert says in event
     assert await client.read_chunk() == b""
     await refused(running, server)
 
