@@ -24,13 +24,8 @@ from proxy.policy.delivery import (
 )
 from proxy.policy.error_response import refusal_event
 from proxy.policy.response_plan import LENGTH, Framing
-from proxy.stream.families import (
-    PLAIN_EVENTS,
-    PLAIN_LINES,
-    TRUNCATED,
-    Told,
-    of_fields,
-)
+from proxy.stream.families import PLAIN_EVENTS, PLAIN_LINES, of_fields
+from proxy.stream.family import TRUNCATED, Told
 from proxy.timeline import Ending, Timeline
 from proxy.transport.boundary import BoundarySlot
 from proxy.transport.client_stream import ClientStream

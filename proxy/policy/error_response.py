@@ -18,7 +18,8 @@ from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.policy.header_fields import ALLOW, PSEUDONYM
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
-from proxy.stream.families import Told, event, named
+from proxy.stream.families import named
+from proxy.stream.family import Told, event
 
 ADVICE = {
     "connection_refused": "Start the upstream, or correct the target of the route.",

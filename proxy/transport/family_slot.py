@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from proxy.internal_errors import report
-from proxy.stream.families import ProtocolFamily, StreamVerdict, of_event
+from proxy.stream.families import of_event
+from proxy.stream.family import ProtocolFamily, StreamVerdict
 from proxy.stream.recent_events import Item, RecentEvents
 from proxy.timeline import CallTimeline
 from proxy.transport.pipeline import FAMILY, Pipeline, Slot

@@ -23,14 +23,8 @@ from proxy.config.fault_text import expected
 from proxy.config.load import PLAIN_TABLES
 from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.schema import schema
-from proxy.stream.families import (
-    FAMILIES,
-    PLAIN_BYTES,
-    PLAIN_EVENTS,
-    PLAIN_LINES,
-    ProtocolFamily,
-    Told,
-)
+from proxy.stream.families import FAMILIES, PLAIN_BYTES, PLAIN_EVENTS, PLAIN_LINES
+from proxy.stream.family import ProtocolFamily, Told
 from tests.clients.table import CLIENTS, Client
 
 DOCS = Path(__file__).parents[2] / "docs"

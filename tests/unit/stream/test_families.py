@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from proxy.stream.families import (
+from proxy.stream.families import FAMILIES, named, of_event, of_fields
+from proxy.stream.family import (
     COMPLETE,
     ERROR,
-    FAMILIES,
     TRUNCATED,
     ProtocolFamily,
     StreamVerdict,
     Told,
-    named,
-    of_event,
-    of_fields,
 )
 from proxy.stream.recent_events import Item, RecentEvents
 
