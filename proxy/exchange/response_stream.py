@@ -253,8 +253,12 @@ class ResponseStream:
     def end_early(self) -> None:
         """End at the next boundary, if the client comes back."""
         if self.boundary is not None and self.comes_back:
-            exchange = self.exchange
-            GracefulEnd(exchange, self.boundary, exchange.end_stream).begin()
+            GracefulEnd(self.exchange, self.boundary, self.send_away).begin()
+
+    def send_away(self) -> None:
+        """End it, if its client still comes back: an answer may have begun by now."""
+        if self.comes_back:
+            self.exchange.end_stream()
 
     def shut_down(self) -> bool:
         """The time is over. True if the client is left with half a response.

@@ -26,6 +26,10 @@ EARLY = 0.5
 class Draining(Protocol):
     """An exchange, or an answer of our own, that is under way."""
 
+    @property
+    def client(self) -> object:
+        """Whose it is."""
+
     def drain(self) -> None:
         """The proxy is about to shut down."""
 
@@ -63,6 +67,7 @@ class Drain:
         self.exchanges = exchanges  # those that are under way
         self.ticker = ticker
         self.limit = 0.0
+        self.broken: set[object] = set()  # clients that are left with half a response
         # Those that come back, when the drain began, and how many were sent away.
         self.early: list[Draining] = []
         self.sent_away = 0
@@ -70,7 +75,7 @@ class Drain:
         self.over = asyncio.Event()
 
     async def run(self, seconds: float) -> int:
-        """Have all exchanges end; how many were left with half a response."""
+        """Have all exchanges end; how many clients are left with half a response."""
         for client in tuple(self.clients):
             try:
                 client.drain()
@@ -81,13 +86,13 @@ class Drain:
                 exchange.drain()
             except Exception as error:
                 exchange.crashed("starting a drain", error)
-        if not seconds:
-            return await self.cut()
-        self.begin_early(seconds * EARLY)
-        await self.wait(seconds)
-        broken = self.shut_down()
-        await self.wait(BOUNDARY_SECONDS)
-        return broken + await self.cut()
+        if seconds:
+            self.begin_early(seconds * EARLY)
+            await self.wait(seconds)
+            self.shut_down()
+            await self.wait(BOUNDARY_SECONDS)
+        await self.cut()
+        return len(self.broken)
 
     def begin_early(self, window: float) -> None:
         """End what comes back, evenly over the next `window` seconds."""
@@ -107,8 +112,7 @@ class Drain:
             due = int(passed * len(self.early)) + 1
             some = self.early[self.sent_away : due]
             self.sent_away = due
-        else:  # and those that began meanwhile
-            self.window = 0.0
+        else:  # and those that began meanwhile, or begin now
             some = list(self.exchanges())
         for exchange in some:
             try:
@@ -116,22 +120,23 @@ class Drain:
             except Exception as error:
                 exchange.crashed("ending a stream early", error)
 
-    def shut_down(self) -> int:
+    def shut_down(self) -> None:
         """End what an EventSource reads at its next event, cut the rest."""
-        broken = 0
+        self.window = 0.0
         for exchange in tuple(self.exchanges()):
+            client = exchange.client
             try:
-                broken += exchange.shut_down()
+                if exchange.shut_down():
+                    self.broken.add(client)
             except Exception as error:
-                broken += 1
+                self.broken.add(client)
                 exchange.crashed("ending a drain", error)
-        return broken
 
-    async def cut(self) -> int:
+    async def cut(self) -> None:
         """Leave nothing."""
-        broken = 0
         for exchange in tuple(self.exchanges()):
-            broken += 1
+            if not exchange.is_finishing:
+                self.broken.add(exchange.client)
             try:
                 exchange.cut()
             except Exception as error:
@@ -139,9 +144,9 @@ class Drain:
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
         await asyncio.sleep(0)
         for client in tuple(self.clients):
-            broken += client.transport.get_write_buffer_size() > 0
+            if client.transport.get_write_buffer_size() > 0:
+                self.broken.add(client)
             client.abort()
-        return broken
 
     # -- waiting
 

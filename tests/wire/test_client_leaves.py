@@ -14,7 +14,7 @@ from proxy.observe.otel import attributes
 from proxy.timeline import Ending, Phase, Timeline
 from tests.conftest import ManualClock, StartProxy
 from tests.support.messages import EVENT_STREAM, GET_X
-from tests.support.raw import Peer, Upstream, became, chunk
+from tests.support.raw import Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy
 
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
@@ -367,3 +367,22 @@ async def test_one_that_does_not_end_is_cut_and_leaves_nobody_with_a_half(
     finish = (await running.ended()).call.finish
     assert finish is not None
     assert finish.ending is Ending.SHUT_DOWN
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+async def test_one_that_is_cut_inside_an_event_leaves_nobody_with_a_half(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, seconds: int
+) -> None:
+    running = await started(proxy, upstream, clock, on_upstream_failure="event")
+    client, server = await begun(running, upstream)
+    await server.send(chunk(EVENT[:4]))
+    assert await client.read_chunk() == EVENT[:4]
+    await left(running, client)
+    stopped = asyncio.ensure_future(running.server.stop(seconds))
+    await became(lambda: running.server.draining)
+    for _ in range(2 if seconds else 0):
+        clock.advance(10)
+        running.tick()
+        await idle()
+    await server.closed()
+    assert await stopped == 0
