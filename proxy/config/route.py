@@ -212,8 +212,8 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="Begin the response as 200 text/event-stream if the upstream "
             "has not answered after heartbeat_seconds, and send heartbeats meanwhile. "
-            "Only for requests whose Accept names text/event-stream, or whose JSON "
-            'body has "stream": true. The upstream\'s '
+            "Only for requests whose Accept names text/event-stream, that ask Gemini's "
+            'API for one, or whose JSON body has "stream": true. The upstream\'s '
             "status and fields are not sent then; an answer that is not a 2xx event "
             "stream becomes an error event."
         ),

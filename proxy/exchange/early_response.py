@@ -28,7 +28,7 @@ from proxy.policy.delivery import (
     EVENT_STREAM,
     EVENTS,
     Delivery,
-    accepts_events,
+    asks_for_events,
     decide,
     may_ask_for_stream,
     media_type,
@@ -71,8 +71,8 @@ def early_reason(call: UpstreamCall) -> str | None:
         return "the response to HEAD has no body"
     if call.upgrade:
         return "the request asks for an upgrade"
-    if not accepts_events(call.head) and not may_ask_for_stream(call.head):
-        return "Accept does not name text/event-stream, and it is not a POST of JSON"
+    if not asks_for_events(call.head) and not may_ask_for_stream(call.head):
+        return "it does not ask for an event stream, and is not a POST of JSON"
     return None
 
 
@@ -91,7 +91,7 @@ class EarlyResponse:
         self.call = call
         self.heartbeat = heartbeat
         self.clock = exchange.compiled.clock
-        self.accepts_events = accepts_events(call.head)
+        self.asks_for_events = asks_for_events(call.head)
         self.stream: ResponseStream | None = None  # once the response has begun
         self.timer: asyncio.TimerHandle | None = None
         exchange.source = self
@@ -131,15 +131,15 @@ class EarlyResponse:
         if client.blocked or client.closed:
             return False
         if client.request_complete:
-            return self.accepts_events or self.exchange.phase is not CONNECTING
+            return self.asks_for_events or self.exchange.phase is not CONNECTING
         exchange = self.exchange
         expects = b"expect" in exchange.head.index
-        return exchange.phase is CONNECTING and not expects and self.accepts_events
+        return exchange.phase is CONNECTING and not expects and self.asks_for_events
 
     @property
     def wants_stream(self) -> bool:
         """Does the client want an event stream, by its Accept or by its body?"""
-        if self.accepts_events:
+        if self.asks_for_events:
             return True
         copy = request_copy(self.exchange.request_pipeline)
         return copy is not None and copy.asks_for_stream

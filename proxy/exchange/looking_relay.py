@@ -7,7 +7,7 @@ from typing import Protocol
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.head import RequestHead
-from proxy.policy.delivery import accepts_events, calls_json_rpc, may_ask_for_stream
+from proxy.policy.delivery import asks_for_events, calls_json_rpc, may_ask_for_stream
 from proxy.timeline import Timeline
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.flow import Sink
@@ -40,7 +40,7 @@ def looking_relay(
         relay = RequestRelay(client, sink, done, timeline)
     head, early = exchange.head, route.begins_early
     told = early or options.on_upstream_failure == "event"
-    asks = early and not accepts_events(head) and may_ask_for_stream(head)
+    asks = early and not asks_for_events(head) and may_ask_for_stream(head)
     if asks or (told and calls_json_rpc(head)):
         relay.insert(RequestCopy())
     return relay

@@ -17,7 +17,6 @@ from proxy.policy.delivery import (
     EVENTS,
     LINES,
     Format,
-    accepts_events,
     has_digest,
     reconnects,
     skips_comments,
@@ -216,7 +215,7 @@ class ResponseStream:
         told = Told(error.type, str(error), self.route.prefix, request)
         if self.early:
             head = self.exchange.head
-            written, raises = refusal_event(error, told, accepted=accepts_events(head))
+            written, raises = refusal_event(error, told, head)
             raises = raises or reconnects(head)
             return written, raises and not isinstance(error, ShuttingDown)
         slot = family_slot(self.pipeline)

@@ -79,6 +79,8 @@ REFUSED = re.compile(rb"q=0(?:\.0*)?")  # RFC 9110 §12.4.2: not acceptable
 # The method that a request for a stream of Gemini's API ends with, as its clients send
 # it, whatever the path in front.
 GEMINI_STREAM = re.compile(rb"(?::|%3[Aa])streamGenerateContent(?:\?|$)")
+# Without the parameter it asks for a list in JSON.
+GEMINI_EVENTS = re.compile(GEMINI_STREAM.pattern + rb"(?:.*&)?alt=sse(?:&|$)")
 MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
 
 # Of the exact bytes of a body (RFC 9530 §2, RFC 1864), or of its representation.
@@ -181,6 +183,14 @@ def calls_json_rpc(head: RequestHead) -> bool:
         and accepts_events(head)
         and b"application/json" in (head.get(b"accept") or b"").lower()
     )
+
+
+def asks_for_events(head: RequestHead) -> bool:
+    """Does a request's head say that it asks for an event stream?
+
+    By its Accept, or in its target, as clients of Gemini's API do.
+    """
+    return accepts_events(head) or GEMINI_EVENTS.search(head.target) is not None
 
 
 def skips_comments(head: RequestHead) -> bool:

@@ -16,6 +16,7 @@ from typing import TypeGuard
 from proxy.errors import NoRoute, ProxyError, UnexpectedResponse
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
+from proxy.policy.delivery import accepts_events, skips_comments
 from proxy.policy.header_fields import ALLOW, PSEUDONYM
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
 from proxy.stream.families import named
@@ -135,14 +136,12 @@ def plan_options(terms: Terms, date: bytes) -> ResponsePlan:
 
 
 def refusal_event(
-    error: ProxyError, told: Told, *, accepted: bool
+    error: ProxyError, told: Told, head: RequestHead
 ) -> tuple[bytes, bool]:
     """The event that ends a response which began before the upstream's, as an error.
 
     And whether every client of what it looks like raises on it. An error of a model's
     API, or a message of JSON-RPC, goes on as it came: its clients know no other form.
-    `accepted`: Accept names event streams. Clients of models' APIs never do so; one of
-    AG-UI does, and has never heard of their errors.
     """
     status, body = error.status, b""
     if isinstance(error, UnexpectedResponse):
@@ -152,9 +151,13 @@ def refusal_event(
         answer = response_to(told, known)
         if answer is not None:
             return answer, True
+    if not skips_comments(head):
+        return error_of_gemini(told, known), True
     if known is not None:
         name = "error" if known.get("type") == "error" else ""
-        return event(known, name), is_json_rpc(known) or not accepted
+        # Clients of models' APIs do not name the type in Accept. One of AG-UI does,
+        # and has never heard of their errors.
+        return event(known, name), is_json_rpc(known) or not accepts_events(head)
     value = {
         "type": error.type,
         "reason": str(error),
@@ -184,6 +187,19 @@ def response_to(told: Told, known: dict[str, object] | None) -> bytes | None:
         if is_json_rpc(request) and isinstance(request.get("id"), int | str):
             return event({**known, "id": request["id"]})
     return named("json-rpc").failure(told, None, ())
+
+
+def error_of_gemini(told: Told, known: dict[str, object] | None) -> bytes:
+    """The upstream's error if it is one of Gemini's API, or one of ours in that form.
+
+    Its clients look for the member `error` alone, with a status as its code.
+    """
+    found = known.get("error") if known is not None else None
+    if isinstance(found, dict):
+        code = found.get("code")
+        if isinstance(code, int) and 400 <= code < 600:
+            return event({"error": found})
+    return named("gemini").failure(told, None, ()) or b""
 
 
 def parsed_message(body: bytes) -> dict[str, object] | None:

@@ -32,10 +32,8 @@ DRAIN_SECONDS = 10  # those of the injected clock
 IDLE_SECONDS = 30
 EARLY = {"heartbeat_seconds": 0.05, "heartbeat_before_head": True}
 MODELS = ("openai-chat", "openai-responses", "anthropic")
-# Who asks for an event stream by Accept, or by `"stream": true`.
-STARTING_EARLY = [
-    case for case in READERS if case[0].family not in ("gemini", "ai-sdk")
-]
+# Who asks for an event stream by Accept, by `"stream": true`, or in the path.
+STARTING_EARLY = [case for case in READERS if case[0].family != "ai-sdk"]
 REFUSALS = [
     b'{"type":"error","error":{"type":"limit","message":"too many of them"}}',
     b"<html>wait</html>",

@@ -394,6 +394,40 @@ async def test_a_client_that_is_not_of_a_models_api_finds_the_connection_broken(
     await refused(running, server)
 
 
+GEMINI = (
+    b"POST /sse/v1beta/models/m:streamGenerateContent?alt=sse HTTP/1.1\r\nHost: a\r\n"
+    b"Accept: */*\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "event"),
+    [
+        pytest.param(
+            b'{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}',
+            b'data: {"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}',
+            id="its own error",
+        ),
+        pytest.param(ANTHROPIC, b'data: {"error":{"code":503,', id="another API's"),
+        pytest.param(ERROR[:-2], b'data: {"error":{"code":503,', id="a part of one"),
+        pytest.param(b"no", b'data: {"error":{"code":503,', id="a text"),
+    ],
+)
+async def test_a_client_of_gemini_waits_by_blank_lines_and_is_told_in_its_form(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, body: bytes, event: bytes
+) -> None:
+    """It fails on a comment, and skips an event that does not begin with its data."""
+    running, client, server, exchange = await waiting(proxy, upstream, clock, GEMINI)
+    due(exchange, clock)
+    await client.read_head()
+    assert await client.read_chunk() == b"\n"
+    await server.send(answer(b"429 x", b"application/json", body))
+    told = await client.read_body()
+    assert told.startswith(event)
+    assert told.count(b"\n") == 2
+    await refused(running, server)
+
+
 CALL = b'{"jsonrpc":"2.0","id":7,"method":"tools/call"}'
 MCP = (
     b"POST /sse/mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"

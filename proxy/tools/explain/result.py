@@ -19,7 +19,7 @@ from proxy.exchange.early_response import early_reason
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import Asked
-from proxy.policy.delivery import accepts_events
+from proxy.policy.delivery import asks_for_events
 from proxy.policy.routing import destination
 from proxy.policy.upgrade import is_upgrade
 from proxy.tools.explain.dry_run import DryForward, DryRun
@@ -258,7 +258,7 @@ def heartbeats(config: Config, call: UpstreamCall) -> Heartbeats:
         source = config.sources.get(f"{table}.heartbeat_before_head", DEFAULT)
         against = early_reason(call)
         what = f"not before it: {against}" if against else "and before it, as 200"
-        if against is None and not accepts_events(call.head):
+        if against is None and not asks_for_events(call.head):
             what += ', if the body has "stream": true'
         reason += f"; {what} (heartbeat_before_head = true, {source})"
     return Heartbeats(True, reason)

@@ -147,7 +147,7 @@ EARLY = f"{BEATS}heartbeat_before_head = true\n"
         pytest.param(BEATS + 'decode = "never"\n', ["GET", "/a"], True,
                      "is not compressed", id="not decoded"),
         pytest.param(EARLY, ["GET", "/a"], True,
-                     "not before it: Accept does not name text/event-stream",
+                     "not before it: it does not ask for an event stream",
                      id="not asked for"),
         pytest.param(EARLY, ["POST", "/a", "-H", "Accept: text/event-stream"], True,
                      "and before it, as 200 (heartbeat_before_head = true, ",

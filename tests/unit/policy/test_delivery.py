@@ -12,6 +12,7 @@ from proxy.policy.delivery import (
     LINES,
     STREAM_TYPES,
     Delivery,
+    asks_for_events,
     decide,
     media_type,
     reconnects,
@@ -351,3 +352,20 @@ def test_an_event_source_sends_get_and_names_the_type(
 def test_a_client_of_gemini_does_not_skip_comments(target: bytes, skips: bool) -> None:
     start = b"POST %b HTTP/1.1" % target
     assert skips_comments(request(start=start)) is skips
+
+
+@pytest.mark.parametrize(
+    ("query", "asks"),
+    [
+        (b"?alt=sse", True),
+        (b"?key=k&alt=sse", True),
+        (b"?alt=sse&key=k", True),
+        (b"?alt=json", False),
+        (b"?xalt=sse", False),
+        (b"?alt=ssex", False),
+        (b"", False),
+    ],
+)
+def test_gemini_is_asked_for_events_in_the_target(query: bytes, asks: bool) -> None:
+    start = b"POST /v1beta/models/m:streamGenerateContent%b HTTP/1.1" % query
+    assert asks_for_events(request(start=start)) is asks
