@@ -107,9 +107,10 @@ class ResponseStream:
         """The upstream's head is here, and its pipeline that of the exchange."""
         self.early = False
         self.recognise(head)
-        for slot in (self.boundary, self.heartbeats):
-            if slot is not None:
-                self.pipeline.insert(slot)
+        if self.boundary is not None:
+            self.pipeline.insert(self.boundary)
+        if self.heartbeats is not None:
+            self.heartbeats.attach(self.pipeline)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -149,8 +150,8 @@ class ResponseStream:
             self.heartbeats = slot = HeartbeatSlot(
                 exchange, boundary.boundary, clock, seconds, beat
             )
-            self.pipeline.insert(slot)
             slot.begin()
+            slot.attach(self.pipeline)
 
     def over(self) -> None:
         """The exchange has ended: nothing of it acts later."""

@@ -19,6 +19,7 @@ class BoundarySlot(Slot):
 
     __slots__ = ("at_boundary", "boundary")
     rank: ClassVar[int] = BOUNDARY
+    witness: ClassVar[bool] = True
 
     def __init__(self, *, at_beginning: bool, lines: bool = False) -> None:
         super().__init__()
@@ -44,6 +45,16 @@ class BoundarySlot(Slot):
     def send_piece(self, piece: bytes) -> None:
         self.boundary.observe(piece)
         self.next.send_piece(piece)
+        if self.at_boundary is not None:
+            self.look_again()
+
+    def passed(self, piece: bytes) -> None:
+        self.boundary.observe(piece)
+        if self.at_boundary is not None:
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Is it the boundary that is waited for?"""
         callback = self.at_boundary
         if callback is not None:
             self.at_boundary = None

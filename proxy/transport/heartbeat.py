@@ -18,7 +18,7 @@ from proxy.internal_errors import report
 from proxy.stream.event_stream import BOM, Boundary, LineBoundary
 from proxy.timeline import Clock
 from proxy.transport.client_stream import ClientStream
-from proxy.transport.pipeline import HEARTBEAT, Slot
+from proxy.transport.pipeline import HEARTBEAT, Pipeline, Slot
 
 # A loop may call a timer early by as much as its own clock is behind.
 EARLY = 0.001  # seconds; less is not waited for
@@ -67,10 +67,11 @@ class HeartbeatSlot(Slot):
         "last",
         "owner",
         "seconds",
-        "start",
+        "sent",
         "timer",
     )
     rank: ClassVar[int] = HEARTBEAT
+    witness: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -88,37 +89,26 @@ class HeartbeatSlot(Slot):
         self.seconds = seconds
         self.comment = comment  # or blank lines
         self.last = 0.0  # when the client was last sent something
-        # Of the upstream's first bytes, what may be a byte order mark; None: it is
-        # known.
-        self.start: bytes | None = None
+        self.sent = False  # a beat, before the first piece
         self.timer: asyncio.TimerHandle | None = None
 
     # -- what passes
 
+    def attach(self, pipeline: Pipeline) -> None:
+        """Stand in the way of a direction whose first piece has yet to come."""
+        if self.sent:
+            pipeline.insert(MarkSlot(pipeline))
+        pipeline.insert(self)
+
     def send_piece(self, piece: bytes) -> None:
-        if self.start is not None:
-            piece = self.without_mark(self.start + piece)
-            if not piece:
-                return
         self.next.send_piece(piece)
         self.last = self.clock()
 
-    def without_mark(self, begun: bytes) -> bytes:
-        """The first bytes without a byte order mark.
-
-        At the beginning of a stream a mark means nothing; behind a comment it would
-        be a part of a field's name. So it is not sent.
-        """
-        if len(begun) < len(BOM) and BOM.startswith(begun):
-            self.start = begun
-            return b""
-        self.start = None
-        return begun.removeprefix(BOM)
+    def passed(self, piece: bytes) -> None:
+        self.last = self.clock()
 
     def send_end(self, trailers: Fields) -> None:
         self.over()
-        if self.start:
-            self.next.send_piece(self.start)
         self.next.send_end(trailers)
 
     def drained(self) -> None:
@@ -136,7 +126,7 @@ class HeartbeatSlot(Slot):
             self.last = self.clock()
             if self.may_beat:
                 self.send_beat()
-                self.start = b""
+                self.sent = True
             self.wait(self.seconds)
         except Exception as error:
             report("the first heartbeat of a stream", error)
@@ -177,3 +167,34 @@ class HeartbeatSlot(Slot):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+
+class MarkSlot(Slot):
+    """Leaves out a byte order mark, and itself once the first bytes have passed.
+
+    At the beginning of a stream a mark means nothing; behind a heartbeat it would be a
+    part of a field's name.
+    """
+
+    __slots__ = ("held", "pipeline")
+    rank: ClassVar[int] = HEARTBEAT
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__()
+        self.pipeline = pipeline
+        self.held = b""  # what may be the beginning of a mark
+
+    def send_piece(self, piece: bytes) -> None:
+        begun = self.held + piece
+        if len(begun) < len(BOM) and BOM.startswith(begun):
+            self.held = begun
+            return
+        self.pipeline.remove(self)
+        rest = begun.removeprefix(BOM)
+        if rest:
+            self.next.send_piece(rest)
+
+    def send_end(self, trailers: Fields) -> None:
+        if self.held:
+            self.next.send_piece(self.held)
+        self.next.send_end(trailers)

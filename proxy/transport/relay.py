@@ -208,7 +208,7 @@ class ChunkRelay(ResponseRelay):
         if line is None or not (data.startswith(line) and data.endswith(b"\r\n")):
             return False
         if self.first is not self.client:
-            return self.passes_a_witness(data, data[len(line) : -2])
+            return self.passes_witnesses(data, data[len(line) : -2])
         timeline, call, clock = self.timeline, self.call, self.clock
         now = clock()
         last = call.last_piece
@@ -225,19 +225,25 @@ class ChunkRelay(ResponseRelay):
             timeline.longest_hold = hold
         return True
 
-    def passes_a_witness(self, data: bytes, piece: bytes) -> bool:
-        """The same where a witness is all that stands before the client."""
-        first = self.first
-        if not (isinstance(first, Slot) and first.witness):
-            return False
-        if first.next is not self.client:
+    def passes_witnesses(self, data: bytes, piece: bytes) -> bool:
+        """The same where witnesses are all that stands before the client."""
+        each = self.first
+        while isinstance(each, Slot):
+            if not each.witness:
+                return False
+            each = each.next
+        if each is not self.client:
             return False
         now = self.clock()
         self.call.piece_read(now)
         self.timeline.bytes_sent += len(piece)
         self.client.transport.write(data)
         self.timeline.piece_written(now, self.clock())
-        first.passed(piece)
+        each = self.first
+        while isinstance(each, Slot):
+            following = each.next  # it may take itself out
+            each.passed(piece)
+            each = following
         return True
 
 

@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from proxy.timeline import Ending
+from proxy.transport.relay import ChunkRelay
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.faulty import Fault
 from tests.support.heartbeats import heartbeat_of, let_pass
@@ -134,6 +135,28 @@ async def test_the_timer_is_set_for_what_is_left(
     waits.append(slot.last + slot.seconds - clock())
     assert waits == [5.0]
     assert exchange.timeline.heartbeats == 1
+
+
+async def test_behind_its_first_bytes_a_read_passes_as_without_heartbeats(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """In one call, if it is a whole chunk."""
+    running, client, server = await stream(proxy, upstream, clock)
+    await server.send(chunk(EVENT))
+    assert await client.read_payload(len(BEAT + EVENT)) == BEAT + EVENT
+    exchange = await running.exchange()
+    relay = exchange.response_pipeline
+    assert isinstance(relay, ChunkRelay)
+    clock.advance(SECONDS - 1)
+    assert relay.passes(chunk(b"data: two\n"))
+    assert await client.read_chunk() == b"data: two\n"
+    let_pass(exchange, clock, SECONDS)  # inside an event
+    assert relay.passes(chunk(b"\n"))
+    assert await client.read_chunk() == b"\n"
+    let_pass(exchange, clock, SECONDS - 1)
+    assert exchange.timeline.heartbeats == 1
+    let_pass(exchange, clock, 1)
+    assert await client.read_chunk() == BEAT
 
 
 async def test_padding_fills_the_comment(
