@@ -77,3 +77,18 @@ def test_a_compiled_class_has_no_subclass_that_is_not() -> None:
         if base in known
     ]
     assert faults == []
+
+
+def test_no_field_of_a_tuple_or_dataclass_is_any_object() -> None:
+    """mypyc 2.4 looks for the name `object` in the module, and raises at import."""
+    faults = [
+        f"{name}: {ast.unparse(field)}"
+        for name, path in listed().items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and (node.decorator_list or "NamedTuple" in map(ast.unparse, node.bases))
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+        and ast.unparse(field.annotation) == "object"
+    ]
+    assert faults == []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from proxy.stream.recent_events import Item
 
@@ -28,7 +29,7 @@ class Told:
     type: str
     reason: str
     route: str
-    request: object = None  # the JSON of its body, where that is known
+    request: Any = None  # the JSON of its body, where that is known
 
 
 @dataclass(frozen=True, slots=True)

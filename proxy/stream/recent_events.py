@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.stream.event_stream import BLANK_LINE, BOM, TAIL, Event, EventReader
 
@@ -37,7 +37,7 @@ class Item(NamedTuple):
     type: str
     data: str
     id: str
-    value: object
+    value: Any
     whole: bool = True
 
     @property
