@@ -62,7 +62,7 @@ def goes_on(exchange: Left, error: ProxyError) -> bool:
         or exchange.phase not in (WAITING, RELAYING)
         or not client.request_complete
         or client.private is not None  # its connections close with it
-        or route.finishing >= route.route.max_finishing
+        or route.finishing.count >= route.route.max_finishing
     ):
         return False
     exchange.timeline.hold_ends(exchange.compiled.clock())
@@ -110,7 +110,7 @@ class AbsentClient:
         self.count = timeline.bytes_sent
         now = exchange.compiled.clock()
         timeline.call.finish = Finish(now)
-        route.finishing += 1
+        route.finishing.count += 1
         seconds = route.route.finish_seconds
         self.finish_by = now + seconds
         if seconds:
@@ -167,7 +167,7 @@ class AbsentClient:
         exchange, self.exchange = self.exchange, None
         if exchange is None:
             return
-        self.route.finishing -= 1
+        self.route.finishing.count -= 1
         exchange.compiled.ticker.discard(self)
         timeline = exchange.timeline
         finish = timeline.call.finish

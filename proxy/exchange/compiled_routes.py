@@ -26,6 +26,18 @@ from proxy.transport.ticker import Ticker
 from proxy.transport.upstream import Upstream, Upstreams
 
 
+class Finishing:
+    """How many exchanges of a route go on without a client: see `absent_client`.
+
+    A reload does not change it.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class CompiledRoute:
     """One route: its compiled rules and its targets with their connections."""
 
@@ -72,7 +84,7 @@ class CompiledRoute:
             or route.on_upstream_failure == "event"
             or self.begins_early
         )
-        self.finishing = 0  # exchanges whose clients have left: see `absent_client`
+        self.finishing = Finishing()
 
     def itself(self, path: bytes) -> CompiledRoute:
         """Where there are no other routes."""
@@ -105,14 +117,21 @@ class CompiledRoutes:
         self.ticker = ticker
         known = before.upstreams if before is not None else None
         self.upstreams: Upstreams = Upstreams(ticker, known)
+        finishing = (
+            {each.prefix: each.finishing for each in before.router.routes}
+            if before is not None
+            else {}
+        )
         with concerning("[server] trusted_proxies"):
             self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
         routes: dict[str, CompiledRoute] = {}
         for prefix, route in config.routes.items():
             # A file, such as ca_file, may have gone since the check.
             with concerning(f"[{table_name(prefix)}]"):
-                routes[prefix] = CompiledRoute(route, self.upstreams.of(route))
-        self.router = Router(routes)
+                made = CompiledRoute(route, self.upstreams.of(route))
+            made.finishing = finishing.get(prefix, made.finishing)
+            routes[prefix] = made
+        self.router: Router[CompiledRoute] = Router(routes)
         for made in routes.values():
             made.find = self.router.match
         self.upstreams.before = {}

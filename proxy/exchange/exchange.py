@@ -265,8 +265,13 @@ class Exchange:
 
         Unless its route says that the upstream is read to its end.
         """
-        if self.phase is OVER or goes_on(self, error):
+        if self.phase is OVER:
             return
+        try:
+            if goes_on(self, error):
+                return
+        except Exception as fault:
+            report("going on without a client", fault)
         self.end(ending_of(error), error)
         self.abort_source()
         self.abort_client()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.observe.access_log import render_text, to_dict
 from proxy.observe.list_row import row
 from proxy.observe.metrics import Metrics
 from proxy.observe.otel import attributes
 from proxy.timeline import Ending, Phase, Timeline
-from tests.conftest import ManualClock, StartProxy
+from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk, idle
-from tests.support.running import RunningProxy
+from tests.support.running import RunningProxy, serving
 
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
 EVENT = b"data: one\n\n"
@@ -321,6 +323,45 @@ async def test_no_more_of_them_than_may_be(
     await left(running, third)  # there is room again
     await server.send(END)
     assert (await running.ended()).call.finish is not None
+
+
+async def test_a_reload_allows_no_more_of_them(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await started(
+        proxy, upstream, max_finishing=2, upstream_keepalive_seconds=0
+    )
+    first, source = await begun(running, upstream)
+    await left(running, first)
+    server = running.server
+    routes = {
+        "/": replace(server.config.routes["/"], max_finishing=1),
+        "/new": server.config.routes["/"],
+    }
+    await server.reload(replace(server.config, routes=routes))
+    second, other = await begun(running, upstream)
+    await closed_at_once(running, second, other)
+    await source.send(END)
+    assert (await running.ended()).call.finish is not None
+    third, source = await begun(running, upstream)
+    await left(running, third)  # there is room again
+    await source.send(END)
+    assert (await running.ended()).call.finish is not None
+
+
+async def test_a_fault_on_the_way_closes_as_ever(
+    tmp_path: Path, upstream: Upstream, internal_errors: InternalErrorLog
+) -> None:
+    route = {"target": upstream.url, "on_client_leave": "finish"}
+    async with serving(tmp_path, {"/": route}, {}) as running:
+        client, server = await begun(running, upstream)
+        pipeline = (await running.exchange()).response_pipeline
+        assert pipeline is not None
+        pipeline.source = None  # type: ignore[assignment]  # the fault
+        client.close()
+        await server.closed()
+        assert (await running.ended()).ending is Ending.CLIENT_LEFT
+        assert len(internal_errors.told) == 1
 
 
 async def test_the_stop_of_the_proxy_waits_for_them(
