@@ -68,8 +68,11 @@ def is_responses(item: Item) -> bool:
     return kind(item) == "error" and "sequence_number" in found
 
 
+MOST_EVENTS = 2**53  # what a number of JavaScript counts
+
+
 def responses_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
-    """`response.failed`, of this response and with the next number.
+    """`response.failed`, of this response in outline and with the next number.
 
     The clients raise by the member `error` alone.
     """
@@ -80,7 +83,7 @@ def responses_failure(told: Told, first: Item | None, last: Sequence[Item]) -> b
         "error": {"code": "server_error", "message": told.reason},
     }
     numbers = [item.members.get("sequence_number") for item in last]
-    known = [number for number in numbers if isinstance(number, int)]
+    known = [n for n in numbers if isinstance(n, int) and abs(n) < MOST_EVENTS]
     failed: dict[str, object] = {
         "type": "response.failed",
         "sequence_number": max(known, default=-1) + 1,

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from proxy.stream.event_stream import BLANK_LINE, BOM, TAIL, Event, EventReader
 
 KEPT = 4  # whole pieces, each of one event or more
+SHORT = 256  # characters
+BIG = 2**63
 MOST_BYTES = 64 * 1024  # of one of them; of a longer event, its two ends are kept
 CUT = b"\0"  # stands for what is missing between them; not valid in JSON
 BLANK = b"\n\n"  # what most events end with; a line of NDJSON may, too
@@ -44,6 +46,29 @@ class Item(NamedTuple):
     def members(self) -> dict[str, object]:
         """The JSON object that the data is; empty where it is none."""
         return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def outline(self) -> Item:
+        """What is short in it: all that may be kept of it for as long as a stream."""
+        return Item(self.type, "", self.id, outline(self.members), self.whole)
+
+
+def outline(members: dict[str, object], *, deep: bool = False) -> dict[str, object]:
+    """The short members of an object, and those of the objects in it."""
+    found: dict[str, object] = {}
+    for name, value in members.items():
+        if isinstance(value, dict) and not deep:
+            found[name] = outline(value, deep=True)
+        elif value is None or is_short(value):
+            found[name] = value
+    return found
+
+
+def is_short(value: object) -> bool:
+    """Is it a short string, or a number that JSON can write?"""
+    if isinstance(value, str):
+        return len(value) <= SHORT
+    return isinstance(value, int | float) and -BIG < value < BIG
 
 
 class RecentEvents:

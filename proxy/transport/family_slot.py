@@ -39,7 +39,7 @@ class FamilySlot(Slot):
         self.pipeline = pipeline
         self.account = account
         self.recent = RecentEvents(lines=lines)
-        self.first: Item | None = None
+        self.first: Item | None = None  # its outline
         self.looked = 0  # times, without having found an event
         self.family: ProtocolFamily | None = None
         if family is not None:
@@ -67,7 +67,7 @@ class FamilySlot(Slot):
         for item in self.recent.items():
             if "ping" in (item.type, item.members.get("type")):
                 continue
-            self.first = item
+            self.first = item.outline
             if self.family is None:
                 family = of_event(item, lines=self.recent.lines)
                 if family is None:

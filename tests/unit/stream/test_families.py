@@ -421,6 +421,20 @@ def test_a_response_that_fails_keeps_its_id_and_counts_on() -> None:
     assert failed["response"]["error"]["code"] == "server_error"
 
 
+def test_what_is_told_of_a_response_is_json_however_odd_its_events_are() -> None:
+    """Neither too deep to be written, nor more than may be kept for so long."""
+    odd = b"[" * 900 + b"]" * 900 + b',"y":NaN,"z":"' + b"x" * 10_000 + b'"'
+    first = CREATED.replace(b'"resp_1"', b'"resp_1","x":' + odd)
+    recent = RecentEvents(lines=False)
+    recent.observe(first.replace(b": 0", b": " + b"9" * 4300))
+    (item,) = recent.items()
+    told = named("openai-responses").failure(TOLD, item.outline, [item])
+    assert told is not None
+    assert len(told) < 1000
+    response = json.loads(told.split(b"data: ")[1], parse_constant=pytest.fail)
+    assert response["response"]["id"] == "resp_1"
+
+
 @pytest.mark.parametrize("number", [7, "a-1", 0, ""])
 def test_a_json_rpc_request_that_fails_gets_its_response(number: object) -> None:
     told = Told("t", "the reason", "/", {"id": number, "method": "m"})

@@ -158,6 +158,17 @@ def test_the_last_event_of_a_stream_that_ended_needs_no_end(
     )
 
 
+def test_the_outline_of_an_event_is_what_is_short_in_it() -> None:
+    recent = RecentEvents(lines=False)
+    recent.observe(
+        b'id: 7\nevent: a\ndata: {"a":1,"b":"x","c":null,"d":[1],"e":"%b","f":NaN,'
+        b'"g":1e999,"h":%b,"i":{"j":true,"k":{"l":1}}}\n\n' % (b"x" * 257, b"1" * 99)
+    )
+    (item,) = recent.items()
+    members = {"a": 1, "b": "x", "c": None, "i": {"j": True}}
+    assert item.outline == Item("a", "", "7", members)
+
+
 def test_the_id_of_an_event_is_known_and_data_that_is_no_json_has_no_value() -> None:
     recent = RecentEvents(lines=False)
     recent.observe(b"id: 7\nevent: a\ndata: [1\n\nid\ndata: 2\n\n")
