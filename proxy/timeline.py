@@ -80,13 +80,15 @@ def ending_of(error: ProxyError) -> Ending:
 class Finish:
     """What an upstream sent after its client had left, until it was let go.
 
-    `left`: when the client left, on the clock. `ending` and `error`: of the call.
+    `left`: when the client left, on the clock. `sent`: bytes of the body until then.
+    `ending` and `error`: of the call.
     """
 
-    __slots__ = ("ending", "error", "left", "unread_bytes")
+    __slots__ = ("ending", "error", "left", "sent", "unread_bytes")
 
-    def __init__(self, left: float) -> None:
+    def __init__(self, left: float, sent: int) -> None:
         self.left = left
+        self.sent = sent
         self.ending = Ending.COMPLETE
         self.error: ProxyError | None = None
         self.unread_bytes = 0
@@ -227,6 +229,20 @@ class Timeline:
         self.ended = now
         self.ending = ending
         self.error = error
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of the response body so far, without those that nobody reads."""
+        finish = self.call.finish
+        return self.bytes_sent if finish is None else finish.sent
+
+    @property
+    def unread_bytes(self) -> int | None:
+        """How many came so far after the client had left, if it has."""
+        finish = self.call.finish
+        if finish is None or self.ended is not None:
+            return None if finish is None else finish.unread_bytes
+        return self.bytes_sent - finish.sent
 
     @property
     def duration(self) -> float:

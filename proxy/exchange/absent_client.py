@@ -19,7 +19,7 @@ from proxy.internal_errors import report
 from proxy.policy.request_plan import RequestPlanner
 from proxy.policy.response_plan import ONCE, ResponsePlan, Terms
 from proxy.policy.upgrade import is_upgrade
-from proxy.timeline import RELAYING, WAITING, Ending, Finish, Phase, Timeline
+from proxy.timeline import RELAYING, WAITING, Finish, Phase, Timeline, ending_of
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.flow import ChunkedSink, Feeder, Receiver
 from proxy.transport.private_connections import PrivateConnections
@@ -109,7 +109,7 @@ class AbsentClient:
         self.status = timeline.status
         self.count = timeline.bytes_sent
         now = exchange.compiled.clock()
-        timeline.call.finish = Finish(now)
+        timeline.call.finish = Finish(now, self.count)
         route.finishing.count += 1
         seconds = route.route.finish_seconds
         self.finish_by = now + seconds
@@ -174,7 +174,7 @@ class AbsentClient:
         if finish is not None:
             finish.ending, finish.error = timeline.ending, timeline.error
             finish.unread_bytes = timeline.bytes_sent - self.count
-        timeline.ending, timeline.error = Ending.CLIENT_LEFT, self.error
+        timeline.ending, timeline.error = ending_of(self.error), self.error
         timeline.status, timeline.bytes_sent = self.status, self.count
 
     def finish(self) -> None:

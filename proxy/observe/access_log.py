@@ -112,11 +112,12 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
     finish = timeline.call.finish
     if finish is not None:
         after = compact_seconds((timeline.ended or finish.left) - finish.left)
-        line = f"{line}, upstream {finish.ending.value} {after} later, "
+        ending = finish.ending.value.removeprefix("upstream ")
+        line = f"{line}, upstream {ending} {after} later, "
         line += f"{finish.unread_bytes} B unread"
     if timeline.call.verdict is not None:
         line = f"{line}, {timeline.call.family} {timeline.call.verdict}"
-    error = fault(timeline)
+    error = fault(timeline) or (finish.error if finish is not None else None)
     return line if error is None else f"{line}: {error}"
 
 

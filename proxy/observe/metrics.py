@@ -210,7 +210,7 @@ class Metrics:
             started[timeline.route] = started.get(timeline.route, 0) + 1
             if answered:
                 sums = passing.setdefault(key, [0, 0, 0])
-                sums[0] += timeline.bytes_sent
+                sums[0] += timeline.sent_bytes
                 sums[1] += timeline.bytes_received
                 sums[2] += timeline.call.pieces
         for (route, what), count in opened.items():

@@ -15,6 +15,7 @@ from proxy.observe.metrics import Metrics
 from proxy.observe.otel import attributes
 from proxy.timeline import Ending, Phase, Timeline
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
+from tests.support.flood import fill
 from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy, serving
@@ -119,10 +120,67 @@ async def test_the_list_shows_that_it_goes_on(
     await left(running, client)
     assert row(timeline, Phase.RELAYING, 1, 0, 0)["phase"] == "finishing"
     assert exchange.waiting_for == "upstream"
-    await server.send(chunk(EVENT) + END)
+    await server.send(chunk(EVENT))
+    await became(lambda: timeline.call.pieces == 1)
+    shown = row(timeline, Phase.RELAYING, 1, 0, 0)
+    assert (shown["bytes"], shown["unread"]) == (0, len(EVENT))
+    await server.send(END)
     await running.ended()
     shown = row(timeline, Phase.OVER, 1, 0, 0)
-    assert (shown["phase"], shown["unread"]) == ("over", len(EVENT))
+    assert (shown["phase"], shown["bytes"], shown["unread"]) == ("over", 0, len(EVENT))
+
+
+def sent_bytes(metrics: Metrics, running: list[Timeline]) -> float:
+    """What the metrics say was sent to clients."""
+    told = {family.name: family for family in metrics.families(running)}
+    return sum(
+        sample.value
+        for sample in told["unbuffered_body_bytes_total"].samples
+        if dict(sample.labels)["direction"] == "sent"
+    )
+
+
+async def test_what_nobody_reads_is_never_counted_as_sent(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """A counter never goes back."""
+    running = await started(proxy, upstream)
+    client, server = await begun(running, upstream)
+    timeline = (await running.exchange()).timeline
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
+    metrics = Metrics()
+    assert sent_bytes(metrics, [timeline]) == len(EVENT)
+    await left(running, client)
+    await server.send(chunk(EVENT))
+    await became(lambda: timeline.call.pieces == 2)
+    assert sent_bytes(metrics, [timeline]) == len(EVENT)
+    await server.send(END)
+    metrics.ended(await running.ended())
+    assert sent_bytes(metrics, []) == len(EVENT)
+
+
+async def test_a_client_that_does_not_read_has_not_left(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """Its connection is closed all the same, and the upstream read to its end."""
+    route = {"target": upstream.url, "on_client_leave": "finish", "max_finish_bytes": 0}
+    server = {"write_timeout_seconds": 30}
+    running = await proxy({"/": route}, clock=clock, server=server)
+    client, source = await begun(running, upstream)
+    await fill(source)
+    running.tick()
+    clock.advance(31)
+    running.tick()
+    exchange = await running.exchange()
+    assert exchange.is_finishing
+    assert (await client.read_to_close())[1] == "reset"
+    source.writer.write(END)
+    timeline = await running.ended()
+    assert timeline.ending is Ending.TIMED_OUT
+    assert "write_timeout_seconds" in str(timeline.error)
+    assert timeline.call.finish is not None
+    assert "timed out, upstream complete" in render_text(timeline, 0)
 
 
 async def test_before_the_head_too(proxy: StartProxy, upstream: Upstream) -> None:
@@ -236,6 +294,7 @@ async def test_how_it_ended_is_told(
             "(max_finish_bytes)",
         )
     await server.closed()
+    words = "broke" if how == "dies" else ending.value
     timeline = await running.ended()
     assert timeline.ending is Ending.CLIENT_LEFT
     finish = timeline.call.finish
@@ -246,6 +305,9 @@ async def test_how_it_ended_is_told(
     assert isinstance(told, dict)
     assert reason in told["reason"]
     assert timeline.bytes_sent == 0
+    line = render_text(timeline, 0)
+    assert f"client left, upstream {words} " in line
+    assert line.endswith(f": {finish.error}")
 
 
 async def test_a_failure_before_the_head_answers_nobody(
