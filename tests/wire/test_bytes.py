@@ -12,7 +12,7 @@ import re
 import pytest
 
 from proxy.timeline import Ending
-from tests.conftest import StartProxy
+from tests.conftest import ManualClock, StartProxy
 from tests.support.raw import Peer, Upstream
 from tests.support.running import RunningProxy
 from tests.wire.cases import (
@@ -143,9 +143,10 @@ async def is_forwarded(upstream: Upstream, client: Peer, case: RequestCase) -> N
 
 @pytest.mark.parametrize("case", RESPONSES, ids=named)
 async def test_response(
-    proxy: StartProxy, upstream: Upstream, case: ResponseCase
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, case: ResponseCase
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}})
+    """No time passes: 1xx responses are counted against a rate."""
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
     client, server = await running.begin(upstream, case.request + NEXT)
     await server.send(case.sent)
     if case.then == "fin":

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import ManualClock
 from tests.support.memory import MemoryProxy, joined, whole_requests
 from tests.wire.cases.compare import own_request, own_responses
 from tests.wire.cases.model import RequestCase, ResponseCase
@@ -48,6 +49,11 @@ def cuts(data: bytes, size: int) -> Iterator[list[bytes]]:
         yield parts_of(data, [place])
     if size < LONG:
         yield parts_of(data, places)
+
+
+def still() -> MemoryProxy:
+    """A proxy for which no time passes: some verdicts are those of a rate."""
+    return MemoryProxy(clock=ManualClock())
 
 
 # -- requests
@@ -85,7 +91,7 @@ def own(request: bytes) -> bytes:
 
 @pytest.mark.parametrize("case", REQUESTS, ids=named)
 async def test_request_cut_at_every_place(case: RequestCase) -> None:
-    proxy = MemoryProxy()
+    proxy = still()
     for parts in cuts(case.sent + NEXT, len(case.sent)):
         check_request(proxy, case, parts)
     proxy.stop()
@@ -94,7 +100,7 @@ async def test_request_cut_at_every_place(case: RequestCase) -> None:
 @given(case=st.sampled_from(REQUESTS), places=st.lists(st.integers(0, 4000)))
 async def test_request_in_any_parts(case: RequestCase, places: list[int]) -> None:
     data = case.sent + NEXT
-    proxy = MemoryProxy()
+    proxy = still()
     check_request(proxy, case, parts_of(data, [place % len(data) for place in places]))
     proxy.stop()
 
@@ -142,7 +148,7 @@ def size_of(case: ResponseCase) -> int:
 
 @pytest.mark.parametrize("case", CUT, ids=named)
 async def test_response_cut_at_every_place(case: ResponseCase) -> None:
-    proxy = MemoryProxy()
+    proxy = still()
     for parts in cuts(case.sent, size_of(case)):
         check_response(proxy, case, parts)
     proxy.stop()
@@ -151,7 +157,7 @@ async def test_response_cut_at_every_place(case: ResponseCase) -> None:
 @given(case=st.sampled_from(CUT), places=st.lists(st.integers(0, 4000)))
 async def test_response_in_any_parts(case: ResponseCase, places: list[int]) -> None:
     size = size_of(case)
-    proxy = MemoryProxy()
+    proxy = still()
     places = [place % size for place in places]
     check_response(proxy, case, parts_of(case.sent, places))
     proxy.stop()
