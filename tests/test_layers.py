@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -79,10 +80,16 @@ def imports(tree: ast.AST, module: str) -> Iterator[str]:
             yield from (f"{origin}.{name.name}" for name in node.names)
 
 
+@cache
+def all_imports(module: str) -> frozenset[str]:
+    """All that a module of the proxy imports."""
+    return frozenset(imports(ast.parse(PROXY[module].read_text("utf-8")), module))
+
+
 def own_imports(module: str) -> set[str]:
     """The modules of the proxy that a module imports."""
     found = set()
-    for name in imports(ast.parse(PROXY[module].read_text("utf-8")), module):
+    for name in all_imports(module):
         if name.split(".")[0] == "proxy":
             found.add(name if name in PROXY else name.rpartition(".")[0])
     return found
@@ -90,8 +97,7 @@ def own_imports(module: str) -> set[str]:
 
 def outside_imports(module: str) -> set[str]:
     """The other packages that a module imports."""
-    tree = ast.parse(PROXY[module].read_text("utf-8"))
-    return {name.split(".")[0] for name in imports(tree, module)} - {"proxy"}
+    return {name.split(".")[0] for name in all_imports(module)} - {"proxy"}
 
 
 @pytest.mark.parametrize("module", PROXY)

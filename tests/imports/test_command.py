@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -353,37 +354,42 @@ def test_a_name_that_a_stand_in_lacks_names_its_module(
     assert "without @acme/x, not installed here" in outcome.err
 
 
+# By one start of node: a variable for each file, which those before it do not have.
+NAMES = ["W0", "W1", "W2", "W3", "MINE"]
+
+
 @needs_node
 @pytest.mark.parametrize(
     ("name", "text", "order"),
     [
         pytest.param(
             "vue.config.js",
-            "module.exports = { devServer: { proxy: "
-            "{ '/a': `http://${process.env.WHICH}` } } }",
+            "module.exports = { devServer: { proxy: Object.fromEntries("
+            "names.map((n) => [`/${n}`, `http://${process.env[n]}`])) } }",
             [".env.development.local", ".env.development", ".env.local", ".env"],
             id="Vue CLI",
         ),
         pytest.param(
             "next.config.js",
-            "module.exports = { rewrites: () => [{ source: '/a/:path*', "
-            "destination: `http://${process.env.WHICH}/a/:path*` }] }",
+            "module.exports = { rewrites: () => names.map((n) => ({ source: "
+            "`/${n}/:path*`, destination: `http://${process.env[n]}/${n}/:path*` })) }",
             [".env.development.local", ".env.local", ".env.development", ".env"],
             id="Next.js",
         ),
         pytest.param(
             "src/setupProxy.js",
             "const { createProxyMiddleware: p } = require('http-proxy-middleware')\n"
-            "module.exports = (app) => "
-            "app.use('/a', p({ target: `http://${process.env.WHICH}` }))",
+            "module.exports = (app) => names.forEach((n) => "
+            "app.use(`/${n}`, p({ target: `http://${process.env[n]}` })))",
             [".env.development.local", ".env.local", ".env.development", ".env"],
             id="Create React App",
         ),
         pytest.param(
             "vite.config.js",
             "const { loadEnv, defineConfig } = require('vite')\n"
-            "module.exports = defineConfig(({ mode }) => ({ server: { proxy: { '/a': "
-            "`http://${loadEnv(mode, process.cwd(), '').WHICH}` } } }))",
+            "module.exports = defineConfig(({ mode }) => ({ server: { proxy: "
+            "Object.fromEntries(names.map((n) => [`/${n}`, "
+            "`http://${loadEnv(mode, process.cwd(), '')[n]}`])) } }))",
             [".env.development.local", ".env.development", ".env.local", ".env"],
             id="Vite",
         ),
@@ -397,18 +403,21 @@ def test_env_files_count_in_the_order_of_their_tool(
     text: str,
     order: list[str],
 ) -> None:
-    """Each file is left out in turn; what is in the environment wins over all."""
+    """What is in the environment wins over all of them."""
     (tmp_path / "src").mkdir()
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(f"const names = {NAMES}\n{text}")
     for number, file in enumerate(order):
-        (tmp_path / file).write_text(f"WHICH=h{number}\n")
-    for number, file in enumerate(order):
-        outcome = run("import", name, "-o", "-")
-        assert f'target = "http://h{number}"' in outcome.out
-        (tmp_path / file).unlink()
-    (tmp_path / ".env").write_text("WHICH=h0\n")
-    monkeypatch.setenv("WHICH", "mine")
-    assert 'target = "http://mine"' in run("import", name, "-o", "-").out
+        given = [*NAMES[: number + 1], "MINE"]
+        (tmp_path / file).write_text("".join(f"{key}=h{number}\n" for key in given))
+    monkeypatch.setenv("MINE", "mine")
+    routes = tomllib.loads(run("import", name, "-o", "-").out)["routes"]
+    assert {prefix: table["target"] for prefix, table in routes.items()} == {
+        "/W0": "http://h0",
+        "/W1": "http://h1",
+        "/W2": "http://h2",
+        "/W3": "http://h3",
+        "/MINE": "http://mine",
+    }
 
 
 @needs_node
@@ -435,35 +444,47 @@ def test_other_tools_load_no_env_file(run: Run, tmp_path: Path) -> None:
     assert run("import", "webpack.config.js").status == 0
 
 
+LINES = [
+    ("X=a", "a"),
+    ("  X = a  ", "a"),
+    ("export X=a", "a"),
+    ("X='a # b'", "a # b"),
+    ('X="a" # b', "a"),
+    ("X=a # b", "a"),
+    ("X=`a`", "a"),
+    ("Y=b\nX=a${Y}", "ab"),
+    ("X=a$Y\nY=b", "ab"),
+    ("X=${Y:-c}", "c"),
+    ("X=${X}a", "a"),
+    ("X=a\r\nY=b\r\n", "a"),
+    ("\ufeffX=a", "a"),
+    ("# X=b\nX=a", "a"),
+    ('Z="one\nX=b"\nX=a', "a"),
+]
+
+
 @needs_node
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("X=a", "a"),
-        ("  X = a  ", "a"),
-        ("export X=a", "a"),
-        ("X='a # b'", "a # b"),
-        ('X="a" # b', "a"),
-        ("X=a # b", "a"),
-        ("X=`a`", "a"),
-        ("Y=b\nX=a${Y}", "ab"),
-        ("X=a$Y\nY=b", "ab"),
-        ("X=${Y:-c}", "c"),
-        ("X=${X}a", "a"),
-        ("X=a\r\nY=b\r\n", "a"),
-        ("\ufeffX=a", "a"),
-        ("# X=b\nX=a", "a"),
-        ('Z="one\nX=b"\nX=a', "a"),
-    ],
-)
-def test_lines_of_env_files(run: Run, tmp_path: Path, line: str, value: str) -> None:
-    (tmp_path / ".env").write_text(line, "utf-8", newline="")
-    (tmp_path / "vue.config.js").write_text(
-        "module.exports = { devServer: { proxy: { '/a': { target: 'http://h', "
-        "headers: { 'X-Of': process.env.X } } } } }"
+def test_lines_of_env_files(run: Run, tmp_path: Path) -> None:
+    """Each in a folder of its own, which one configuration reads: one start of node.
+
+    Numbers of two digits, since Vite would have /1 take /10, too.
+    """
+    for number, (line, _) in enumerate(LINES, 10):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / ".env").write_text(line, "utf-8", newline="")
+    (tmp_path / "vite.config.js").write_text(
+        "const { loadEnv } = require('vite')\n"
+        f"const all = Array.from({{ length: {len(LINES)} }}, (_, n) => `${{n + 10}}`)"
+        ".map((n) => [`/${n}`, "
+        "{ target: 'http://h', headers: { 'X-Of': loadEnv('x', n, '').X } }])\n"
+        "module.exports = { server: { proxy: Object.fromEntries(all) } }"
     )
-    outcome = run("import", "vue.config.js", "-o", "-")
-    assert f'X-Of = "{value}"' in outcome.out
+    routes = tomllib.loads(run("import", "vite.config.js", "-o", "-").out)["routes"]
+    read = [
+        (line, routes[f"/{number}"]["headers"]["request"]["set"]["X-Of"])
+        for number, (line, _) in enumerate(LINES, 10)
+    ]
+    assert read == LINES
 
 
 def test_what_is_printed_into_a_pipe_is_utf_8(

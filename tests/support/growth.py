@@ -22,11 +22,14 @@ ROUNDS = 4  # at most; noise only ever adds
 
 
 def assert_linear(
-    run: Callable[[T], object], make: Callable[[int], T], size: int = 2000
+    run: Callable[[T], object],
+    make: Callable[[int], T],
+    size: int = 2000,
+    rounds: int = ROUNDS,
 ) -> None:
     """See that `run` takes time in proportion to what `make` makes of a size."""
     growths = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         little, much = make(size), make(size * TIMES)
         small = max(seconds(run, little), FLOOR_SECONDS)
         large = seconds(run, much)

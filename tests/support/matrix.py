@@ -7,11 +7,14 @@ proxy does without it is tried as a whole.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.support.thorough import ALL, VARIABLE
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 OURS = "{}.{}".format(*sys.version_info[:2])
@@ -92,7 +95,11 @@ def main() -> int:
         say(f"Python {version}, {'with' if uvloop else 'without'} uvloop: {SUITES}")
         python = environment(version, interpreter, uvloop=uvloop)
         ran += 1
-        ended = subprocess.run([python, "-m", "pytest", *OPTIONS, *SUITES], cwd=ROOT)
+        ended = subprocess.run(
+            [python, "-m", "pytest", *OPTIONS, *SUITES],
+            cwd=ROOT,
+            env={**os.environ, VARIABLE: ALL},
+        )
         if ended.returncode:
             failed.append(version)
     say(f"Python versions tried: {ran}; failed: {', '.join(failed) or 'none'}")

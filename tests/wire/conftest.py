@@ -1,4 +1,8 @@
-"""Every wire test runs on both event loops that the proxy can run on."""
+"""Wire tests run on both event loops that the proxy can run on.
+
+A file whose subject is what a message says, and not how its bytes come and go, has the
+mark `any_loop`. Its tests run on one loop, and on both where all is tried.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from tests.support.thorough import thorough
+
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """uvloop where it is installed, and asyncio's own."""
+    """uvloop where it is installed, and asyncio's own where the loop matters."""
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
         "asyncio": asyncio.new_event_loop
     }
@@ -20,6 +26,8 @@ def pytest_asyncio_loop_factories(
         import uvloop
     except ImportError:  # Windows
         return factories
+    if item.get_closest_marker("any_loop") and not thorough():
+        return {"uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop, **factories}
 
 

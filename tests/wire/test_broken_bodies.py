@@ -13,6 +13,8 @@ from tests.support.codings import PACKERS
 from tests.support.messages import CHUNKED, GET_X
 from tests.support.raw import Upstream, became, chunk, idle, turns
 
+pytestmark = pytest.mark.any_loop
+
 
 @pytest.mark.parametrize(
     ("framing", "good", "fault", "reason"),

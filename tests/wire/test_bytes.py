@@ -29,6 +29,8 @@ from tests.wire.cases import (
 from tests.wire.cases.compare import own_request, own_responses
 from tests.wire.cases.model import GET_1_0, RequestCase, ResponseCase, raw
 
+pytestmark = pytest.mark.any_loop
+
 REQUESTS = [
     *request_heads.CASES,
     *request_targets.CASES,

@@ -27,6 +27,8 @@ from tests.support.faulty import EVENTS, Fault, Unspeakable, ask, outcome
 from tests.support.raw import became, chunk
 from tests.support.running import RunningProxy, serving
 
+pytestmark = pytest.mark.any_loop
+
 STREAMS = 1000
 FEEDS = 5
 GUARD = 60.0  # seconds, for all of it

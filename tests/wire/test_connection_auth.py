@@ -11,6 +11,8 @@ from tests.conftest import StartProxy
 from tests.support.raw import Peer, Upstream, became
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.any_loop
+
 ASK = b"GET /%b HTTP/1.1\r\nHost: a\r\n%b\r\n"
 OK = b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\n\r\nok"
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\n%bContent-Length: 2\r\n\r\nno"

@@ -23,6 +23,8 @@ from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, chunk, connect
 from tests.unit.doctor.recordings import sent
 
+pytestmark = pytest.mark.any_loop
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 

@@ -9,6 +9,8 @@ from proxy.tools.explain.result import account
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream
 
+pytestmark = pytest.mark.any_loop
+
 REQUESTS = [
     pytest.param(b"GET /a/events?x=%2F HTTP/1.1\r\nHost: front\r\n\r\n", id="plain"),
     pytest.param(

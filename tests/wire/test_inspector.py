@@ -31,6 +31,8 @@ from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.any_loop
+
 
 async def stream(
     running: RunningProxy,

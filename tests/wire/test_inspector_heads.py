@@ -15,6 +15,8 @@ from tests.support.messages import CHUNKED
 from tests.support.raw import Upstream
 from tests.support.running import RunningProxy, Table
 
+pytestmark = pytest.mark.any_loop
+
 GET = b"GET /a/x HTTP/1.1\r\nHost: public.example\r\n\r\n"
 OLD = b"GET /a/x HTTP/1.0\r\nHost: public.example\r\nConnection: keep-alive\r\n\r\n"
 UPGRADE = GET.replace(

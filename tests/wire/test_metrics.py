@@ -15,6 +15,8 @@ from tests.support.messages import EVENT_STREAM
 from tests.support.raw import Upstream, chunk
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.any_loop
+
 DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana.json"
 GET = b"GET /x/secret?key=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

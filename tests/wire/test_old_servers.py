@@ -15,6 +15,8 @@ from tests.support.messages import GET
 from tests.support.raw import Upstream
 from tests.support.running import document
 
+pytestmark = pytest.mark.any_loop
+
 KEY = 'upstream_parsing = "lenient"'
 
 heads = pytest.mark.parametrize(

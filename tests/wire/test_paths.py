@@ -11,6 +11,8 @@ from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.raw import Peer, Upstream, chunk, idle
 
+pytestmark = pytest.mark.any_loop
+
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 

@@ -8,6 +8,8 @@ from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.raw import Peer, Upstream
 
+pytestmark = pytest.mark.any_loop
+
 STRIPPED = {"change_origin": True, "path_rewrite": {"^/api": ""}}
 GET = b"GET /api/x HTTP/1.1\r\nHost: public:1\r\n%b\r\n"
 

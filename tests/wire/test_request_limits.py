@@ -13,6 +13,8 @@ from tests.support.messages import GET, OK, STREAM
 from tests.support.raw import Peer, Upstream, became, chunk, idle, settled, turns
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.any_loop
+
 UPLOAD = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 

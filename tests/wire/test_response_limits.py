@@ -12,6 +12,8 @@ from tests.conftest import StartProxy
 from tests.support.messages import GET
 from tests.support.raw import Upstream, chunk
 
+pytestmark = pytest.mark.any_loop
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%b\r\n"
 
 

@@ -11,6 +11,8 @@ from tests.conftest import StartProxy
 from tests.support.messages import OK
 from tests.support.raw import Upstream
 
+pytestmark = pytest.mark.any_loop
+
 SECRET = "s3cr3t-k3y-of-the-upstream"
 
 

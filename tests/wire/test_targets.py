@@ -17,6 +17,8 @@ from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, became, idle
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.any_loop
+
 POST = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import StartProxy
 from tests.support.raw import Peer, Upstream
 
+pytestmark = pytest.mark.any_loop
+
 FORGED = (
     b"X-Forwarded-For: 10.0.0.1\r\nx-forwarded-proto: https\r\n"
     b"X-Forwarded-Host: shop\r\nX-Forwarded-Port: 443\r\n"

@@ -19,6 +19,8 @@ from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, chunk
 from tests.support.running import RunningProxy, serving
 
+pytestmark = pytest.mark.any_loop
+
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 CHAT = (
     b'data: {"object":"chat.completion.chunk","choices":[{"index":0,'

@@ -13,6 +13,8 @@ from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.any_loop
+
 BROWSER = GET_X.replace(
     b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\nUser-Agent: B\r\n\r\n"
 )

@@ -2,7 +2,7 @@
 
 A proxy that judges a message by how it happens to be cut into segments is two
 parsers in one. Here the cases pass through in memory: whole, in two parts at
-each position, byte by byte, and (Hypothesis) in any parts.
+each position (`places`), byte by byte, and (Hypothesis) in any parts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ManualClock
 from tests.support.memory import MemoryProxy, joined, whole_requests
+from tests.support.thorough import thorough
 from tests.wire.cases.compare import own_request, own_responses
 from tests.wire.cases.model import RequestCase, ResponseCase
 from tests.wire.test_bytes import (
@@ -41,14 +42,24 @@ def parts_of(data: bytes, places: Iterable[int]) -> list[bytes]:
 
 def cuts(data: bytes, size: int) -> Iterator[list[bytes]]:
     """Cut once at each place below `size`, and at all of them."""
-    places = range(size)
-    few = 40 if size < MANY else 10
-    for place in (
-        places if size < LONG else [*places[: 2 * few], *places[:: size // few]]
-    ):
+    for place in places(data, size):
         yield parts_of(data, [place])
     if size < LONG:
-        yield parts_of(data, places)
+        yield parts_of(data, range(size))
+
+
+def places(data: bytes, size: int) -> Iterable[int]:
+    """All of them; in a long case a few, and in a hurry those beside CR and LF."""
+    if size >= LONG:
+        few = 40 if size < MANY else 10
+        return [*range(2 * few), *range(0, size, size // few)]
+    if thorough():
+        return range(size)
+    return [
+        place
+        for place in range(size)
+        if place % 5 == 0 or data[place - 1] in b"\r\n" or data[place] in b"\r\n"
+    ]
 
 
 def still() -> MemoryProxy:

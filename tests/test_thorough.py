@@ -1,0 +1,61 @@
+"""What is left out while developing is tried where it has to be."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.support.thorough import ALL, VARIABLE
+from tests.unit.transport.test_splits import places
+from tests.wire.conftest import pytest_asyncio_loop_factories
+
+RUN = Path(__file__).parents[1] / ".ci" / "run"
+
+
+class Marked:
+    """An item of a file with these marks."""
+
+    def __init__(self, *marks: str) -> None:
+        self.marks = marks
+
+    def get_closest_marker(self, name: str) -> bool:
+        return name in self.marks
+
+
+def loops(request: pytest.FixtureRequest, *marks: str) -> list[str]:
+    item = cast("pytest.Item", Marked(*marks))
+    return [*pytest_asyncio_loop_factories(request.config, item)]
+
+
+def test_all_is_tried_in_ci() -> None:
+    lines = RUN.read_text("utf-8").splitlines()
+    given = lines.index(f"export {VARIABLE}={ALL}")
+    runs = [n for n, line in enumerate(lines) if line.startswith(("make ", "python3 "))]
+    assert given < min(runs)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has one loop")
+def test_only_where_the_loop_does_not_matter_one_is_enough(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = loops(request)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert loops(request) == both
+    assert loops(request, "any_loop") == both[:1]
+    monkeypatch.setenv(VARIABLE, ALL)
+    assert loops(request) == loops(request, "any_loop") == both
+
+
+def test_a_message_is_cut_everywhere_and_otherwise_beside_each_end_of_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    some = {*places(data, len(data))}
+    assert some >= {14, 15, 16, 23, 24, 25, 26}
+    monkeypatch.setenv(VARIABLE, ALL)
+    assert [*places(data, len(data))] == [*range(len(data))]
+    assert len(some) < len(data)
