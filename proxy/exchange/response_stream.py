@@ -97,7 +97,9 @@ class ResponseStream:
             self.start_heartbeats(route.heartbeat)
 
     def recognise(self, head: ResponseHead) -> None:
-        """Find out of which family it is."""
+        """Find out of which family it is; a part of one (206) tells nothing."""
+        if head.status == 206:
+            return
         lines = self.kind is LINES
         family = None if lines else of_fields(head.index)
         account, pipeline = self.exchange.timeline.call, self.pipeline

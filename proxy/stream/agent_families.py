@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.stream.family import Told, event, kind
+from proxy.stream.family import Told, event, has_id, kind
 from proxy.stream.recent_events import Item
 
 # -- AI SDK, the stream of a page
@@ -65,8 +65,7 @@ def json_rpc_failure(
     an error would end its request for good.
     """
     request = told.request
-    seen = last if first is None else (first, *last)
-    if any(item.id for item in seen) or not isinstance(request, dict):
+    if has_id(first, last) or not isinstance(request, dict):
         return None
     number = request.get("id")
     if not isinstance(number, int | str) or isinstance(number, bool):

@@ -123,6 +123,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=agents.json_rpc_complete,
         failed=has_error,
         failure=agents.json_rpc_failure,
+        resumes=True,
         ends_get=False,
     ),
     ProtocolFamily(

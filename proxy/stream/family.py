@@ -41,7 +41,8 @@ class ProtocolFamily:
     behind the first event and these last ones; None: there is no form for it, and
     the connection is aborted. `raises`: every client of it raises on them, so the
     response may end cleanly behind them; `aborts_badly`: it has to, since an abort
-    takes a client of it down. `ends_get`: a GET of it has an end, too.
+    takes a client of it down. `ends_get`: a GET of it has an end, too. `resumes`: a
+    client that has seen an id of an event asks for the rest by another request.
     """
 
     name: str  # in logs and metrics
@@ -55,11 +56,14 @@ class ProtocolFamily:
     raises: bool = True
     aborts_badly: bool = False
     ends_get: bool = True
+    resumes: bool = False
     lines: bool = False  # NDJSON; otherwise an event stream
     field: bytes | None = None  # of the response head; only this family has it
 
-    def verdict(self, items: Sequence[Item], *, whole: bool) -> StreamVerdict | None:
-        """Judge a stream by its last events; None if they do not tell.
+    def verdict(
+        self, first: Item | None, items: Sequence[Item], *, whole: bool
+    ) -> StreamVerdict | None:
+        """Judge a stream by its first and its last events; None if they do not tell.
 
         `whole`: the response was well framed to its end. To call a stream truncated
         that is complete is worse than not to notice that one is.
@@ -72,10 +76,17 @@ class ProtocolFamily:
             return COMPLETE
         if not whole or (items and not items[-1].whole):
             return None  # what was not kept may have told it
+        if self.resumes and has_id(first, items):
+            return None
         return TRUNCATED
 
 
 # -- reading
+
+
+def has_id(first: Item | None, items: Sequence[Item]) -> bool:
+    """Has its client seen an id of an event?"""
+    return bool(first is not None and first.id) or any(item.id for item in items)
 
 
 def kind(item: Item) -> str:

@@ -87,7 +87,7 @@ class FamilySlot(Slot):
         family = self.family
         if family is None:
             return None
-        return family.verdict(self.recent.items(ended=whole), whole=whole)
+        return family.verdict(self.first, self.recent.items(ended=whole), whole=whole)
 
 
 def family_slot(pipeline: Pipeline) -> FamilySlot | None:

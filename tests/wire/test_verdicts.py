@@ -141,6 +141,16 @@ async def test_of_a_get_of_json_rpc_nobody_can_tell(
     assert (timeline.call.family, timeline.call.verdict) == ("json-rpc", None)
     timeline = await streamed(running, upstream, RPC)
     assert (timeline.call.family, timeline.call.verdict) == ("json-rpc", "truncated")
+    timeline = await streamed(running, upstream, b"id: 1\n" + RPC, *[RPC] * 9)
+    assert (timeline.call.family, timeline.call.verdict) == ("json-rpc", None)
+
+
+async def test_a_part_of_a_stream_is_not_judged(
+    running: RunningProxy, upstream: Upstream
+) -> None:
+    head = EVENT_STREAM.replace(b"200 OK", b"206 Partial Content")
+    timeline = await streamed(running, upstream, CHAT, head=head)
+    assert (timeline.call.family, timeline.call.verdict) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,8 @@ CASES = (
         COMPLETE,
     ),
     Case("ollama", "no line feed", ollama(done=True)[:-1], COMPLETE),
+    # A server of MCP may have its client ask for the rest (SEP-1699).
+    Case("json-rpc", "resumed", b"id: 1\ndata:\n\n" + rpc(method="m"), None),
     # Longer than what is kept.
     Case(
         "gemini",
@@ -316,7 +318,7 @@ def test_a_stream_is_judged_by_its_last_events(case: Case, size: int) -> None:
     if len(case.stream) > 10_000 and size < 1000:
         size = 997
     recent = seen(case.stream, size, lines=family.lines)
-    assert family.verdict(recent.items(ended=True), whole=True) is case.verdict
+    assert family.verdict(None, recent.items(ended=True), whole=True) is case.verdict
 
 
 @pytest.mark.parametrize(
@@ -400,7 +402,7 @@ def test_a_failure_is_one_whole_event_and_an_error_to_its_family(
     assert told is not None
     recent = seen(stream + told, 1, lines=family.lines)
     assert not recent.open
-    assert family.verdict(recent.items(), whole=True) is ERROR
+    assert family.verdict(None, recent.items(), whole=True) is ERROR
     assert len(recent.items()) == min(len(items) + 1, 4)
     assert "the upstream closed early" in recent.items()[-1].data
     assert b"[DONE]" not in told
