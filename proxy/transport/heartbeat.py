@@ -15,6 +15,8 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from proxy.http1.grammar import Fields
 from proxy.internal_errors import report
+from proxy.policy.delivery import DIGESTS
+from proxy.policy.header_fields import without
 from proxy.stream.event_stream import BOM, Boundary, LineBoundary
 from proxy.timeline import Clock
 from proxy.transport.client_stream import ClientStream
@@ -67,7 +69,6 @@ class HeartbeatSlot(Slot):
         "last",
         "owner",
         "seconds",
-        "sent",
         "timer",
     )
     rank: ClassVar[int] = HEARTBEAT
@@ -89,15 +90,13 @@ class HeartbeatSlot(Slot):
         self.seconds = seconds
         self.comment = comment  # or blank lines
         self.last = 0.0  # when the client was last sent something
-        self.sent = False  # a beat, before the first piece
         self.timer: asyncio.TimerHandle | None = None
 
     # -- what passes
 
     def attach(self, pipeline: Pipeline) -> None:
         """Stand in the way of a direction whose first piece has yet to come."""
-        if self.sent:
-            pipeline.insert(MarkSlot(pipeline))
+        pipeline.insert(MarkSlot(pipeline))
         pipeline.insert(self)
 
     def send_piece(self, piece: bytes) -> None:
@@ -109,7 +108,8 @@ class HeartbeatSlot(Slot):
 
     def send_end(self, trailers: Fields) -> None:
         self.over()
-        self.next.send_end(trailers)
+        # A digest behind the body is of the bytes that the upstream has sent.
+        self.next.send_end(without(trailers, DIGESTS) if trailers else trailers)
 
     def drained(self) -> None:
         self.last = self.clock()  # until now there was something to send
@@ -126,7 +126,6 @@ class HeartbeatSlot(Slot):
             self.last = self.clock()
             if self.may_beat:
                 self.send_beat()
-                self.sent = True
             self.wait(self.seconds)
         except Exception as error:
             report("the first heartbeat of a stream", error)
@@ -172,8 +171,8 @@ class HeartbeatSlot(Slot):
 class MarkSlot(Slot):
     """Leaves out a byte order mark, and itself once the first bytes have passed.
 
-    At the beginning of a stream a mark means nothing; behind a heartbeat it would be a
-    part of a field's name.
+    At the beginning of a stream a mark means nothing; behind a heartbeat, of which there
+    may be one by then, it would be a part of a field's name.
     """
 
     __slots__ = ("held", "pipeline")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import zlib
 from pathlib import Path
@@ -335,6 +336,21 @@ async def test_a_coded_stream_is_decoded_and_has_them(
     assert (timeline.ending, timeline.heartbeats) == (Ending.COMPLETE, 3)
 
 
+async def test_a_digest_behind_the_body_is_left_out(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """The upstream may send one that its head did not promise."""
+    _, client, server = await stream(
+        proxy,
+        upstream,
+        clock,
+        request=GET.replace(b"\r\n\r\n", b"\r\nTE: trailers\r\n\r\n"),
+    )
+    assert await client.read_chunk() == BEAT
+    await server.send(b"0\r\nRepr-Digest: sha-256=:AA==:\r\nX-Sum: 1\r\n\r\n")
+    assert await client.read_until(b"\r\n\r\n") == b"0\r\nX-Sum: 1\r\n\r\n"
+
+
 async def test_an_old_client_gets_them_too(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
@@ -410,6 +426,40 @@ async def test_a_byte_order_mark_is_left_out(
     assert await client.read_payload(len(BEAT + EVENT)) == BEAT + EVENT
     await server.send(chunk(BOM + EVENT))  # this one is no mark
     assert await client.read_chunk() == BOM + EVENT
+
+
+async def test_a_mark_is_left_out_behind_a_beat_that_came_late(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """The first one is not sent while bytes before the head still wait."""
+    route = {"target": upstream.url, "heartbeat_seconds": SECONDS}
+    running = await proxy(
+        {"/": {"target": upstream.url}, "/sse": {**route, "max_buffer_bytes": 1024}},
+        clock=clock,
+    )
+    client = await running.client(receive_bytes=4096)
+    await client.send(GET.replace(b"/sse", b"/long"))
+    server = await upstream.request()
+    narrow = running.connection.transport.get_extra_info("socket")
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    body = bytes(48 << 10)
+    await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+    await server.send(body)
+    await running.ended()
+    await client.send(GET)
+    await server.read_head()
+    await server.send(HEAD)
+    exchange = await running.exchange()
+    await became(lambda: exchange.stream is not None)
+    assert exchange.client.blocked
+    assert exchange.timeline.heartbeats == 0
+    await client.read_head()
+    await client.read(len(body))
+    await client.read_head()
+    await became(lambda: not exchange.client.blocked)
+    let_pass(exchange, clock, SECONDS)
+    await server.send(chunk(BOM + EVENT))
+    assert await client.read_payload(len(BEAT + EVENT)) == BEAT + EVENT
 
 
 async def test_what_looks_like_the_beginning_of_a_mark_is_not_lost(
