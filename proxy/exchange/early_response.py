@@ -29,6 +29,7 @@ from proxy.policy.delivery import (
     EVENTS,
     Delivery,
     asks_for_events,
+    calls_json_rpc,
     decide,
     may_ask_for_stream,
     media_type,
@@ -41,7 +42,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.heartbeat import EARLY, Heartbeat
 from proxy.transport.pipeline import Pipeline
 from proxy.transport.relay import DecodingRelay, Done, ResponseRelay
-from proxy.transport.request_copy import request_copy
+from proxy.transport.request_copy import drop_copy, request_copy
 from proxy.transport.upstream_connection import UpstreamConnection
 
 BODY_BYTES = 4096  # of a body that is no event stream, told of in the error event
@@ -114,6 +115,7 @@ class EarlyResponse:
             elif self.may_begin:
                 if self.wants_stream:
                     self.begin()
+                self.drop_body(told=self.stream is not None)
             else:
                 self.wait(seconds)
         except Exception as error:
@@ -281,10 +283,20 @@ class EarlyResponse:
 
     # -- the end
 
+    def drop_body(self, *, told: bool) -> None:
+        """Keep the request's body no longer, unless a failure has to name its id.
+
+        `told`: a failure is told inside the response.
+        """
+        told = told or self.call.route.route.on_upstream_failure == "event"
+        if not told or not calls_json_rpc(self.call.head):
+            drop_copy(self.exchange.request_pipeline)
+
     def leave(self) -> None:
         """The rest is between the call and its owner."""
         self.exchange.source = self.forward
         self.call.owner = self.forward
+        self.drop_body(told=False)
 
     def stop(self) -> None:
         """Do nothing more later."""

@@ -8,6 +8,7 @@ request beyond its path.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
@@ -208,7 +209,7 @@ def parsed_message(body: bytes) -> dict[str, object] | None:
     An error as OpenAI, Gemini or Anthropic have it, or a response of JSON-RPC.
     """
     try:
-        value = json.loads(body, parse_constant=no_constant)
+        value = json.loads(body, parse_constant=no_constant, parse_float=finite)
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict):
@@ -219,8 +220,16 @@ def parsed_message(body: bytes) -> dict[str, object] | None:
 
 
 def no_constant(name: str) -> None:
-    """NaN and its like are no JSON (RFC 8259 §6)."""
+    """NaN and its like are not JSON (RFC 8259 §6)."""
     raise ValueError(name)
+
+
+def finite(number: str) -> float:
+    """1e999 is JSON, but could not be written again: it is read as Infinity."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value
 
 
 def page(failure: Failure) -> str:

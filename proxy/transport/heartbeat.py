@@ -171,8 +171,8 @@ class HeartbeatSlot(Slot):
 class MarkSlot(Slot):
     """Leaves out a byte order mark, and itself once the first bytes have passed.
 
-    At the beginning of a stream a mark means nothing; behind a heartbeat, of which there
-    may be one by then, it would be a part of a field's name.
+    At the beginning of a stream a mark means nothing; behind a heartbeat, and one may
+    have been sent by then, it would be a part of a field's name.
     """
 
     __slots__ = ("held", "pipeline")

@@ -63,3 +63,10 @@ def request_copy(pipeline: Pipeline | None) -> RequestCopy | None:
             return each
         each = each.next
     return None
+
+
+def drop_copy(pipeline: Pipeline | None) -> None:
+    """Keep the body no longer: a stream may run for hours."""
+    copy = request_copy(pipeline)
+    if pipeline is not None and copy is not None:
+        pipeline.remove(copy)

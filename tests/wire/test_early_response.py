@@ -13,6 +13,7 @@ import pytest
 from proxy.exchange.early_response import BODY_BYTES, BodyBeginning, EarlyResponse
 from proxy.exchange.exchange import Exchange
 from proxy.timeline import Ending
+from proxy.transport.request_copy import request_copy
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.faulty import Fault
 from tests.support.heartbeats import let_pass
@@ -465,6 +466,50 @@ async def test_a_response_of_json_rpc_goes_on_as_an_event(
     await server.send(answer(status, b"application/json", body))
     assert await client.read_body() == b"data: " + body + b"\n\n"
     await refused(running, server)
+
+
+async def test_an_error_that_could_not_be_written_again_is_told_as_text(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """1e999 would go out as Infinity, which is not JSON."""
+    running, client, server = await begun(proxy, upstream, clock)
+    body = b'{"error":{"message":"m","code":1e999}}'
+    await server.send(answer(b"429 x", b"application/json", body))
+    assert told(await client.read_chunk())["body"] == body.decode()
+    await refused(running, server)
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["begun", "answered in time"])
+@pytest.mark.parametrize(
+    ("request_", "failure", "kept"),
+    [
+        pytest.param(completion(b'{"stream":true}'), "event", (False, False), id="no"),
+        pytest.param(MCP, "abort", (True, False), id="before the upstream's head"),
+        pytest.param(MCP, "event", (True, True), id="all the time"),
+    ],
+)
+async def test_a_request_is_kept_only_while_a_failure_may_have_to_name_it(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    request_: bytes,
+    failure: str,
+    kept: tuple[bool, bool],
+    begins: bool,
+) -> None:
+    """A long stream is not to hold 64 KiB that nobody reads again."""
+    running, client, server, exchange = await waiting(
+        proxy, upstream, clock, request_, on_upstream_failure=failure
+    )
+    assert request_copy(exchange.request_pipeline) is not None
+    if begins:
+        due(exchange, clock)
+        assert (request_copy(exchange.request_pipeline) is not None) is kept[0]
+    await server.send(CHUNKED + chunk(EVENT))
+    assert await client.read_until(EVENT)
+    assert (request_copy(exchange.request_pipeline) is not None) is kept[1]
+    client.close()
+    await running.ended()
 
 
 @pytest.mark.parametrize(
