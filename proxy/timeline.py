@@ -154,6 +154,7 @@ class Timeline:
     """
 
     __slots__ = (
+        "beats",
         "bytes_received",
         "bytes_sent",
         "call",
@@ -162,7 +163,6 @@ class Timeline:
         "ending",
         "error",
         "heads",
-        "heartbeats",
         "held_since",
         "longest_hold",
         "method",
@@ -204,12 +204,29 @@ class Timeline:
         self.bytes_received = 0  # request body, as the client sent it
         self.bytes_sent = 0  # response body, before transfer coding
         self.longest_hold = 0.0
-        self.heartbeats = 0  # of ours, inside the response body
+        # Heartbeats of ours inside the response body: how many, and when the last one.
+        self.beats: tuple[int, float] = (0, 0.0)
 
     def piece_written(self, read: float, now: float) -> None:
         """Mark that the piece read at `read` has been written by `now`."""
         if now - read > self.longest_hold:
             self.longest_hold = now - read
+
+    def beat_sent(self, now: float) -> None:
+        """Mark that a heartbeat goes out."""
+        self.beats = (self.beats[0] + 1, now)
+
+    @property
+    def heartbeats(self) -> int:
+        """How many were sent."""
+        return self.beats[0]
+
+    @property
+    def beat_alone(self) -> float | None:
+        """When a heartbeat went out, if nothing of the upstream has since."""
+        count, last = self.beats
+        piece = self.call.last_piece
+        return last if count and (piece is None or piece < last) else None
 
     def hold_begins(self, now: float) -> None:
         """Mark that bytes of the client wait in the proxy."""

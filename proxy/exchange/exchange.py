@@ -143,9 +143,9 @@ class Exchange:
         """The response is a stream that its client can read."""
         self.stream = ResponseStream(self, head, kind, framing)
 
-    def heartbeat_sent(self, beat: bytes) -> None:
-        """A beat of ours was written to the client."""
-        self.timeline.heartbeats += 1
+    def heartbeat(self, beat: bytes, now: float) -> None:
+        """A beat of ours goes out to the client."""
+        self.timeline.beat_sent(now)
         if self.capture is not None:
             self.capture.heartbeat(beat)
 

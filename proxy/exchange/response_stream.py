@@ -53,8 +53,8 @@ class Streaming(Protocol):
     def is_over(self) -> bool:
         """Has it ended?"""
 
-    def heartbeat_sent(self, beat: bytes) -> None:
-        """A beat was written to the client."""
+    def heartbeat(self, beat: bytes, now: float) -> None:
+        """A beat goes out to the client."""
 
     def end_stream(self) -> None:
         """End the response as if it were complete."""

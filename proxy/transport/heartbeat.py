@@ -54,8 +54,8 @@ class Owner(Protocol):
 
     client: ClientStream
 
-    def heartbeat_sent(self, beat: bytes) -> None:
-        """A beat was written to the client."""
+    def heartbeat(self, beat: bytes, now: float) -> None:
+        """A beat goes out to the client."""
 
 
 class HeartbeatSlot(Slot):
@@ -157,10 +157,10 @@ class HeartbeatSlot(Slot):
         return not client.blocked and not client.closed and self.boundary.takes_comment
 
     def send_beat(self) -> None:
-        """Send one."""
+        """Send one, and tell of it first: if it blocks the client, that is no hold."""
+        self.last = now = self.clock()
+        self.owner.heartbeat(self.comment, now)
         self.client.send_piece(self.comment)
-        self.last = self.clock()
-        self.owner.heartbeat_sent(self.comment)
 
     def over(self) -> None:
         if self.timer is not None:

@@ -164,14 +164,20 @@ class ResponseRelay(Relay):
         super().end(trailers)
 
     def sink_blocked(self) -> None:
-        self.timeline.hold_begins(self.call.last_piece or self.clock())
+        timeline = self.timeline
+        if timeline.beat_alone is None:  # else no byte of the upstream is held
+            timeline.hold_begins(self.call.last_piece or self.clock())
         if not self.ended:
             self.source.pause_reading()
 
     def sink_ready(self) -> None:
-        now = self.clock()
+        now, call = self.clock(), self.call
         self.timeline.hold_ends(now)
-        self.call.silent_since = now
+        blocked_since = self.timeline.beat_alone
+        if blocked_since is None:
+            call.silent_since = now
+        else:  # a heartbeat is not the upstream's life; it was only not read meanwhile
+            call.silent_since += now - blocked_since
         self.tell_drained()
         self.source.resume_reading()
 

@@ -404,6 +404,46 @@ async def test_a_client_that_does_not_read_is_sent_none(
     assert await client.read_chunk() == BEAT
 
 
+async def test_a_beat_that_blocks_its_client_is_no_hold_and_not_the_upstreams_life(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """One of 64 KiB, to a client that takes 5 s for it each time."""
+    padding = 64 << 10
+    route = {
+        "target": upstream.url,
+        "heartbeat_seconds": SECONDS,
+        "heartbeat_padding_bytes": padding,
+        "idle_timeout_seconds": 60,
+        "max_buffer_bytes": 1024,
+    }
+    running = await proxy({"/sse": route}, clock=clock)
+    client = await running.client(receive_bytes=4096)
+    await running.connected(1)
+    narrow = running.connection.transport.get_extra_info("socket")
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    await client.send(GET)
+    server = await upstream.request()
+    await server.send(HEAD)
+    await client.read_head()
+    assert len(await client.read_chunk()) == padding + 2
+    exchange = await running.exchange()
+    await became(lambda: not exchange.client.blocked)
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
+    for _ in range(4):
+        let_pass(exchange, clock, SECONDS)
+        await became(lambda: exchange.client.blocked)
+        clock.advance(5)
+        running.tick()
+        assert len(await client.read_chunk()) == padding + 2
+        await became(lambda: not exchange.client.blocked)
+    running.tick()  # 60 s of silence, in which it was read
+    assert await client.read_rest() == b""
+    timeline = await running.ended()
+    assert timeline.ending is Ending.TIMED_OUT
+    assert timeline.longest_hold == 0.0
+
+
 BOM = b"\xef\xbb\xbf"
 
 
