@@ -15,7 +15,7 @@ from tests.support.messages import GET
 from tests.support.raw import Peer, Upstream, became
 from tests.support.running import RunningProxy
 
-SIZE = 256 * 1024 * 1024
+SIZE = 64 * 1024 * 1024
 PIECES = SIZE // PIECE
 FLAT = 16 * 1024 * 1024  # peers and proxy together, in Python's memory
 

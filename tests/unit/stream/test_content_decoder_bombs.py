@@ -14,10 +14,10 @@ from proxy.stream.content_decoder import GRACE, STEP, ContentDecoder, DecodingEr
 from tests.unit.stream.coding import CODINGS, encoded, zstd
 
 BLOCK = bytes(1024 * 1024)
-COUNT = 50
+COUNT = 16
 SIZE = COUNT * len(BLOCK)
 LONGEST_STEP = 2 * STEP  # brotli rounds its limit up
-BOUND = 1024 * 1024  # bytes of memory while 50 MiB pass
+BOUND = 1024 * 1024  # bytes of memory while 16 MiB pass
 
 
 @pytest.fixture(scope="module")
