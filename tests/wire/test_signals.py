@@ -88,10 +88,10 @@ async def test_exchanges_that_end_in_time_are_an_end_with_0(
 async def test_event_streams_that_end_between_events_are_an_end_with_0(
     start: Start, upstream: Upstream
 ) -> None:
-    process = await start(routes=routes(upstream), drain_seconds=1)
+    process = await start(routes=routes(upstream), drain_seconds=600)
     client, server = await process.begin(upstream, EVENTS)
     process.process.send_signal(signal.SIGTERM)
-    await process.line("draining 1 exchange for up to 1 s")
+    await process.line("draining 1 exchange for up to 600 s")
     await server.send(chunk(b"data: x\n\n"))
     assert await client.read_body() == b"data: x\n\n"
     assert await process.ended() == 0
