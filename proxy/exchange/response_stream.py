@@ -252,10 +252,24 @@ class ResponseStream:
         if self.comes_back:
             self.watch_boundary(at_beginning=False)
 
+    @property
+    def has_begun(self) -> bool:
+        """Has anything of it come?"""
+        return self.exchange.timeline.call.pieces > 0
+
     def end_early(self) -> None:
-        """End at the next boundary, if the client comes back."""
-        if self.boundary is not None and self.comes_back:
-            GracefulEnd(self.exchange, self.boundary, self.send_away).begin()
+        """End at the next boundary, if the client comes back.
+
+        But behind its first event: until then it may be an answer of a model that
+        thinks.
+        """
+        boundary = self.boundary
+        if boundary is not None and self.comes_back:
+            end = GracefulEnd(self.exchange, boundary, self.send_away)
+            if self.has_begun:
+                end.begin()
+            else:
+                boundary.at_boundary = end.begin
 
     def send_away(self) -> None:
         """End it, if its client still comes back: an answer may have begun by now."""
@@ -270,7 +284,10 @@ class ResponseStream:
         """
         exchange, boundary = self.exchange, self.boundary
         if boundary is not None and self.comes_back:
-            self.end_early()
+            if self.has_begun:
+                self.end_early()
+            else:
+                exchange.end_stream()
             return False
         if boundary is not None and self.tells_failures:
             GracefulEnd(exchange, boundary, exchange.cut).begin()

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 from proxy.stream.event_stream import BLANK_LINE, BOM, TAIL, Event, EventReader
 
 KEPT = 4  # whole pieces, each of one event or more
-SHORT = 256  # characters
-BIG = 2**63
 MOST_BYTES = 64 * 1024  # of one of them; of a longer event, its two ends are kept
 CUT = b"\0"  # stands for what is missing between them; not valid in JSON
+# What is kept of the first event, as long as the stream.
+SHORT = 256  # characters
+BIG = 2**63
 BLANK = b"\n\n"  # what most events end with; a line of NDJSON may, too
+SHORTEST = 9  # bytes; a shorter piece may be nothing but blank lines
 END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
 # Nothing but comments: as many may come as there are pings in a long silence.
 COLON = 0x3A
@@ -84,7 +86,11 @@ class RecentEvents:
 
     def observe(self, piece: bytes) -> bool:
         """Take note of a piece; True if an event, or a line, ends with it."""
-        if self.open or not piece.endswith(BLANK) or not 8 < len(piece) <= MOST_BYTES:
+        if (
+            self.open
+            or not piece.endswith(BLANK)
+            or not SHORTEST <= len(piece) <= MOST_BYTES
+        ):
             if not self.open and not piece.strip(b"\r\n"):
                 return False  # a further blank line, or the LF of a CRLF
             whole = self.closed_by(piece)

@@ -196,6 +196,8 @@ async def test_one_that_begins_late_ends_as_it_begins(
     draining.pass_time(7)
     await server.send(EVENTS)
     await client.read_head()
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
     draining.pass_time(0.25)
     assert await client.read_chunk() == b""
     await server.closed()
@@ -268,12 +270,36 @@ async def test_an_event_that_has_begun_is_waited_for(
     assert await draining.cut() == 0
 
 
+@pytest.mark.parametrize("on_upstream_failure", ["abort", "event"])
+async def test_a_stream_that_has_not_begun_has_all_of_the_time(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    drain: Drain,
+    on_upstream_failure: str,
+) -> None:
+    """It may be an answer yet. Then it ends cleanly: nothing of it is lost."""
+    route = {"target": upstream.url, "on_upstream_failure": on_upstream_failure}
+    running = await proxy({"/": route}, clock=clock)
+    client, server = await begun(running, upstream, EVENTS)
+    draining = await drain(running)
+    draining.pass_time(9)
+    await idle()
+    assert running.exchanges.empty()
+    draining.pass_time(1)
+    assert await client.read_chunk() == b""
+    await server.closed()
+    assert await draining.cut() == 0
+
+
 @pytest.mark.parametrize("part", [b"", b"data: on"])
 async def test_an_event_that_does_not_end_is_cut(
     running: RunningProxy, upstream: Upstream, drain: Drain, part: bytes
 ) -> None:
     """Of a silent stream it is not known where it stands: so it is cut too."""
     client, server = await begun(running, upstream, EVENTS)
+    await server.send(chunk(EVENT))
+    assert await client.read_chunk() == EVENT
     draining = await drain(running)
     if part:
         await server.send(chunk(part))
@@ -306,14 +332,20 @@ async def test_one_that_is_told_inside_an_event_is_counted_once(
     assert await draining.cut() == 1
 
 
-@pytest.mark.parametrize("seconds", [5, 10])
+@pytest.mark.parametrize("on_upstream_failure", ["abort", "event"])
 async def test_an_answer_whose_first_event_comes_then_is_not_ended_cleanly(
-    running: RunningProxy, upstream: Upstream, drain: Drain, seconds: float
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    drain: Drain,
+    on_upstream_failure: str,
 ) -> None:
     """Until then nobody knew that the stream has an end of its own."""
+    route = {"target": upstream.url, "on_upstream_failure": on_upstream_failure}
+    running = await proxy({"/": route}, clock=clock)
     client, server = await begun(running, upstream, EVENTS)
     draining = await drain(running)
-    draining.pass_time(seconds)
+    draining.pass_time(5)
     await idle()
     await server.send(chunk(ANSWER))
     assert await client.read_chunk() == ANSWER
