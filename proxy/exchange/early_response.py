@@ -205,7 +205,7 @@ class EarlyResponse:
             return
         # No field says any more that the body is coded: all has to come off.
         delivery = decide(head, body, "always")
-        whole = 200 <= head.status < 300 and head.status != 206
+        whole = 200 <= head.status < 300 and head.status not in (204, 205, 206)
         if whole and delivery.format is EVENTS:
             self.leave()
             self.join(stream, head, body, delivery, connection)

@@ -549,6 +549,11 @@ async def test_a_json_rpc_request_that_fails_gets_its_response(
     ("response", "status"),
     [
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, id="204"),
+        pytest.param(
+            EVENTS.replace(b"200 OK", b"204 No Content") + b"\r\n",
+            204,
+            id="204 that names the type",
+        ),
         pytest.param(b"HTTP/1.1 304 Not Modified\r\n\r\n", 304, id="304"),
         pytest.param(
             b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n",
