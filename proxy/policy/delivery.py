@@ -76,11 +76,12 @@ COMPRESSED_TYPES = frozenset(
 )
 COMPRESSED_SUFFIXES = (b"+gzip", b"+zip", b"+zstd")  # RFC 6839 §3.6, RFC 8878 §7.3
 REFUSED = re.compile(rb"q=0(?:\.0*)?")  # RFC 9110 §12.4.2: not acceptable
-# The method that a request for a stream of Gemini's API ends with, as its clients send
-# it, whatever the path in front.
-GEMINI_STREAM = re.compile(rb"(?::|%3[Aa])streamGenerateContent(?:\?|$)")
-# Without the parameter it asks for a list in JSON.
-GEMINI_EVENTS = re.compile(GEMINI_STREAM.pattern + rb"(?:.*&)?alt=sse(?:&|$)")
+# What the path of a request for a stream of Gemini's API ends with, as its clients send
+# it. Without the parameter it asks for a list in JSON.
+GEMINI_STREAM = tuple(
+    colon + b"streamGenerateContent" for colon in (b":", b"%3A", b"%3a")
+)
+GEMINI_EVENTS = b"alt=sse"
 MAX_CODINGS = 4  # stacked; nobody sends more than two in earnest
 
 # Of the exact bytes of a body (RFC 9530 §2, RFC 1864), or of its representation.
@@ -190,7 +191,10 @@ def asks_for_events(head: RequestHead) -> bool:
 
     By its Accept, or in its target, as clients of Gemini's API do.
     """
-    return accepts_events(head) or GEMINI_EVENTS.search(head.target) is not None
+    if accepts_events(head):
+        return True
+    path, _, query = head.target.partition(b"?")
+    return path.endswith(GEMINI_STREAM) and GEMINI_EVENTS in query.split(b"&")
 
 
 def skips_comments(head: RequestHead) -> bool:
@@ -199,7 +203,7 @@ def skips_comments(head: RequestHead) -> bool:
     Clients of Gemini's API do not: google-genai for Python fails on a line that is not
     data, @google/genai drops the event behind it. Both skip blank lines.
     """
-    return GEMINI_STREAM.search(head.target) is None
+    return not head.target.partition(b"?")[0].endswith(GEMINI_STREAM)
 
 
 def has_digest(head: ResponseHead) -> bool:

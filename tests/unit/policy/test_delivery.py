@@ -346,6 +346,8 @@ def test_an_event_source_sends_get_and_names_the_type(
         (b"/v1beta/models/m:generateContent", True),
         (b"/v1beta/models/m:streamGenerateContents", True),
         (b"/streamGenerateContent", True),
+        (b"/x?to=:streamGenerateContent", True),
+        (b"/x?to=:streamGenerateContent?alt=sse", True),
         (b"/v1/chat/completions", True),
     ],
 )
@@ -369,3 +371,8 @@ def test_a_client_of_gemini_does_not_skip_comments(target: bytes, skips: bool) -
 def test_gemini_is_asked_for_events_in_the_target(query: bytes, asks: bool) -> None:
     start = b"POST /v1beta/models/m:streamGenerateContent%b HTTP/1.1" % query
     assert asks_for_events(request(start=start)) is asks
+
+
+def test_only_the_path_is_looked_at_for_the_method_of_gemini() -> None:
+    start = b"POST /x?to=:streamGenerateContent?alt=sse HTTP/1.1"
+    assert not asks_for_events(request(start=start))
