@@ -196,6 +196,7 @@ class EarlyResponse:
             return
         exchange.response_head = head
         exchange.phase_began = self.clock()
+        call.account.content_type = EVENT_STREAM  # as the client has it
         try:
             body = response_body(head, exchange.head.method)
             if call.route.lenient is not None:
@@ -210,7 +211,6 @@ class EarlyResponse:
             self.leave()
             self.join(stream, head, body, delivery, connection)
         else:
-            call.account.content_type = EVENT_STREAM  # as the client has it
             self.refuse(head, body, delivery, connection)
 
     def fail(self, error: ProxyError) -> None:

@@ -654,6 +654,19 @@ async def test_a_malformed_head_is_told_by_an_event(
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
 
 
+async def test_a_body_that_cannot_be_framed_is_told_by_an_event(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running, client, server = await begun(proxy, upstream, clock)
+    await server.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+        b"Transfer-Encoding: gzip, chunked\r\n\r\n"
+    )
+    assert told(await client.read_chunk())["type"] == "http_protocol_error"
+    assert await client.read_chunk() == b""
+    await refused(running, server)
+
+
 async def test_a_time_limit_is_told_by_an_event(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
