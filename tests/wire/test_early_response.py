@@ -913,10 +913,14 @@ async def test_an_upstream_is_read_to_its_end_without_a_client(
 async def test_a_drain_ends_the_response_of_an_event_source_cleanly(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
+    """Not early: nothing of it has come, so it may be an answer of a model."""
     running, client, server = await begun(proxy, upstream, clock)
     exchange = await running.exchange()
     exchange.drain()
     exchange.end_early()
+    let_pass(exchange, clock, SECONDS)
+    assert await client.read_chunk() == BEAT
+    assert exchange.shut_down() is False
     assert await client.read_body() == b""
     await server.closed()
     assert (await running.ended()).ending is Ending.SHUT_DOWN
