@@ -306,7 +306,7 @@ async def test_a_fault_of_what_looks_costs_the_verdict_alone(
         assert pipeline is not None
         slot = family_slot(pipeline)
         assert slot is not None
-        slot.recent.open = "no bytes"  # type: ignore[assignment]  # the fault
+        slot.recent.whole.append("no bytes")  # type: ignore[arg-type]  # the fault
         for piece in (CHAT, DONE):
             await server.send(chunk(piece))
             assert await client.read_chunk() == piece
