@@ -17,8 +17,9 @@ import pytest
 import trustme
 
 from proxy.cli.main import COMMANDS, main, parser
+from proxy.config.kept_options import SWITCHES
 from proxy.config.load import load
-from proxy.config.reader import KEYS_ELSEWHERE
+from proxy.config.reader import KEYS_ELSEWHERE, keys_of
 from proxy.config.route_reader import check_rule
 from proxy.config.schema import schema
 from proxy.policy.path_rewrite import compile_rules, rewrite_path
@@ -207,13 +208,27 @@ COMMAND = re.compile(
 )
 
 
+# Where a key belongs whose name alone does not tell that, and what it needs there.
+OF_SWITCHES = {
+    key: f'[routes."/prefix".{name}]'
+    for name, model in SWITCHES.items()
+    for key in keys_of(model)
+}
+BOUND = 'bind = ["Cookie"]\n'
+NEEDS = {
+    "key": BOUND,
+    "path": f'{BOUND}key = "body:id"\n',
+    "stop": f'{BOUND}key = "body:id"\n',
+}
+
+
 def fragments() -> Iterator[tuple[str, str, str]]:
     """Page, table and text of each `key = value`."""
     for page, prose in PROSE.items():
         for text in dict.fromkeys(KEY_AND_VALUE.findall(prose)):
             key = re.split(r"[ .]", text)[0]
-            table = KEYS_ELSEWHERE.get(key, '[routes."/prefix"]')
-            yield page.name, table.replace("/prefix", "/x"), text
+            table = {**OF_SWITCHES, **KEYS_ELSEWHERE}.get(key, '[routes."/prefix"]')
+            yield page.name, table.replace("/prefix", "/x"), NEEDS.get(key, "") + text
 
 
 @pytest.mark.parametrize(("page", "table", "text"), [*fragments()])
@@ -223,7 +238,7 @@ def test_every_key_and_value_in_the_prose_loads(
     address = "" if text.startswith("target") else TARGET
     route = f'[routes."/x"]\n{address}'
     path = tmp_path / "config.toml"
-    content = f"{route}{text}" if "routes" in table else f"{table}\n{text}\n{route}"
+    content = f"{route}{text}" if table in route else f"{table}\n{text}\n{route}"
     path.write_text(content, "utf-8")
     assert load(path, AnyVariable()).routes
 

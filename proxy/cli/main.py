@@ -177,7 +177,10 @@ def run_check(options: argparse.Namespace) -> int:
     """`unbuffered check`"""
     from proxy.config.effective import report
 
-    show(report(configuration(options)))
+    config = configuration(options)
+    show(report(config))
+    for warning in config.warnings:
+        console.print_error(f"warning: {warning}")
     return console.OK
 
 

@@ -139,9 +139,11 @@ def run_serve(options: argparse.Namespace) -> int:
     """`unbuffered serve`"""
     from proxy.config.worker_count import number_of_workers
     from proxy.process import process
+    from proxy.process.reload import log_warnings
 
     console.set_up_logging()
     config, made = serving(options)
+    log_warnings(config)
     if options.route and options.watch:
         raise ConfigError(
             ["--watch needs a configuration file: there is none with --route"]

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
+from proxy.config.kept_options import SWITCHES
 from proxy.config.load import PLAIN_TABLES
 from proxy.config.model import Config
 from proxy.config.reader import fields_of
@@ -48,11 +49,15 @@ def differing(
     one: msgspec.Struct, other: msgspec.Struct, rewritten: Collection[str]
 ) -> list[str]:
     """The keys of a table whose values, or files, are not the same."""
-    keys = [
-        key
-        for key, each in fields_of(type(one)).items()
-        if getattr(one, each.name) != getattr(other, each.name)
-    ]
+    keys = []
+    for key, each in fields_of(type(one)).items():
+        old, new = getattr(one, each.name), getattr(other, each.name)
+        if old == new:
+            continue
+        if key in SWITCHES and old and new:
+            keys += [f"{key}.{name}" for name in differing(old, new, ())]
+        else:
+            keys.append(key)
     files = {key: getattr(other, key, "") for key in FILES}
     keys += [
         f"content of {key}"

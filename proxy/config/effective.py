@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from proxy.config.fault_text import key_name, quoted
+from proxy.config.kept_options import SWITCHES
 from proxy.config.load import PLAIN_TABLES
 from proxy.config.model import Config
 from proxy.config.reader import fields_of
 from proxy.config.route import Route
 from proxy.config.route_reader import table_name
+from proxy.config.target import Target
 
 MASK = "****"
 DEFAULT = "default"
 INDENT = "  "
-FLAGS = ("ws", "change_origin")
+FLAGS = ("ws", "change_origin", "resume", "share")
 
 
 def report(config: Config) -> str:
@@ -53,12 +55,14 @@ def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]
         own = ("target", "path_rewrite")
         values = {name: values[name] for name in own} | values
     for name, value in values.items():
+        if name in SWITCHES:  # it may be said by true or false alone
+            yield path + name, value is not None
         if isinstance(value, msgspec.Struct):
             yield from leaves(value, f"{path}{name}.")
         elif isinstance(value, dict) and value:
             for key, each in value.items():
                 yield f"{path}{name}.{key_name(key)}", each
-        else:
+        elif name not in SWITCHES:
             yield path + name, value
 
 
@@ -92,8 +96,8 @@ def as_toml(value: object) -> str:
             return str(value)
         case float():
             return f"{value:.15g}"
-        case (only,) if isinstance(value, tuple):
-            return as_toml(only)
+        case (Target(text=only),):
+            return quoted(only)
         case list() | tuple():
             return f"[{', '.join(map(as_toml, value))}]"
         case dict():

@@ -31,16 +31,18 @@ def unknown(
     elsewhere: Mapping[str, str],
     kind: str = "key",
     raw: object = None,
+    *,
+    foreign: bool = True,
 ) -> str:
     """Say what to write instead of an unknown key (or table, as `kind` says).
 
     `elsewhere` maps keys of other tables to the table they belong into; `raw`
-    is the value that the key has.
+    is the value that the key has. `foreign`: it may be a key of another proxy.
     """
     name = snake_case(key)
     if name in known:
         return f"unknown {kind}: write {name}"
-    better = advice(name, raw)
+    better = advice(name, raw) if foreign else None
     if better is not None:
         return f"unknown {kind}: {better}"
     if name in elsewhere:
@@ -78,6 +80,13 @@ def expected_type(kind: inspect.Type) -> str:
             types=(inspect.IntType() as number, inspect.LiteralType() as word)
         ):
             return f"{expected_type(number)} or {expected_type(word)}"
+        case inspect.UnionType(
+            types=(
+                (inspect.BoolType(), inspect.DictType())
+                | (inspect.StructType(), inspect.NoneType())
+            )
+        ):
+            return "true, false or a table"
         case inspect.BoolType() | inspect.UnionType():
             return "true or false"
         case inspect.IntType(ge=int(low), le=int(high)):
@@ -88,7 +97,7 @@ def expected_type(kind: inspect.Type) -> str:
             return "a finite number of 0 or more"
         case inspect.LiteralType(values=values):
             return choice([quoted(str(value)) for value in values])
-        case inspect.ListType():
+        case inspect.ListType() | inspect.VarTupleType(item_type=inspect.StrType()):
             return "a list of strings"
         case inspect.VarTupleType():
             return "a string or a list of strings"

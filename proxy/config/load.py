@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from proxy.config.certificate import read_certificate
 from proxy.config.fault_text import key_name, unknown
+from proxy.config.kept_checks import check_kept
 from proxy.config.model import Config, ServerOptions
 from proxy.config.packages import check_packages
 from proxy.config.reader import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
@@ -107,6 +108,7 @@ def build(
     check_loops(reader, values(plain["server"]), routes)
     check_schemes(reader, routes)
     check_heartbeats(reader, routes)
+    check_kept(reader, routes)
     if reader.faults:
         raise ConfigError(reader.faults)
     tables: dict[str, Any] = {
@@ -116,6 +118,7 @@ def build(
         **tables,
         routes={prefix: options.route(prefix) for prefix, options in routes.items()},
         sources=dict(sources(plain, routes)),
+        warnings=tuple(reader.warnings),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from proxy.config.kept_options import StoreOptions
 from proxy.config.route import Route
 from proxy.config.units import Bytes, Seconds
 
@@ -195,6 +196,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `sources` tells where each effective value came from, keyed by
     `table.key` as `check` prints it; a key that is missing has its default.
+    `warnings` are told at start, at a reload and by `check`, and stop nothing.
     """
 
     server: ServerOptions = ServerOptions()
@@ -202,5 +204,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     inspector: InspectorOptions = InspectorOptions()
     metrics: MetricsOptions = MetricsOptions()
     tracing: TracingOptions = TracingOptions()
+    store: StoreOptions = StoreOptions()
     routes: dict[str, Route] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -51,7 +51,13 @@ def keys_of(table: type[msgspec.Struct]) -> dict[str, Any]:
     return {key: each.type for key, each in fields_of(table).items()}
 
 
+# Tables that no other proxy has: what it calls by its names belongs elsewhere.
+UNLIKE_OTHERS = ("store",)
+# Of keys with names that mean something else to many, none is named here.
 KEYS_ELSEWHERE = {
+    "keep_seconds": '[routes."/prefix".resume]',
+    "resume_upstream": '[routes."/prefix".resume]',
+    "replay": '[routes."/prefix".share]',
     **dict.fromkeys(keys_of(Route), '[routes."/prefix"]'),
     **dict.fromkeys(keys_of(ServerOptions), "[server]"),
     **dict.fromkeys(keys_of(LogOptions), "[log]"),
@@ -72,11 +78,23 @@ class Reader:
         self.environ = environ
         self.lax = lax
         self.faults: list[str] = []
+        self.warnings: list[str] = []
 
     def fault(self, table: str, key: str, message: str) -> None:
         """Keep a fault; an empty `table` or `key` is left out."""
+        self.faults.append(self.line(table, key, message))
+
+    def warn(self, table: str, key: str, message: str) -> None:
+        """Keep a warning: of what is taken, but should be looked at."""
+        self.warnings.append(self.line(table, key, message))
+
+    def line(self, table: str, key: str, message: str) -> str:
         place = f"[{table}] {key}".strip() if table else key
-        self.faults.append(f"{self.origin}: {place}: {message}")
+        return f"{self.origin}: {place}: {message}"
+
+    def source(self, table: str) -> str:
+        """Where what is in a table comes from."""
+        return f"{self.origin} [{DEFAULTS}]" if table == DEFAULTS else self.origin
 
     def items(self, table: str, key: str, raw: object) -> Iterator[tuple[str, object]]:
         """The keys of a table, or of a table within it; none after a fault."""
@@ -89,7 +107,6 @@ class Reader:
         self, table: str, key: str, raw: object, kind: Any, *, secret: bool = False
     ) -> Entry | None:
         """Replace references in a value and convert it to the type of its key."""
-        origin = f"{self.origin} [{DEFAULTS}]" if table == DEFAULTS else self.origin
         references: tuple[str, ...] = ()
         try:
             if isinstance(raw, str) and not self.lax:
@@ -107,7 +124,7 @@ class Reader:
         except ValueError as error:
             self.fault(table, key, str(error))
             return None
-        return Entry(key, value, ", ".join([origin, *references]))
+        return Entry(key, value, ", ".join([self.source(table), *references]))
 
     def passes(
         self, table: str, key: str, check: Callable[..., object], *values: str
@@ -125,7 +142,8 @@ class Reader:
     ) -> Entries:
         """The entry of a key that must be one of `known`; empty after a fault."""
         if key not in known:
-            message = unknown(key, known, KEYS_ELSEWHERE, raw=raw)
+            foreign = table not in UNLIKE_OTHERS
+            message = unknown(key, known, KEYS_ELSEWHERE, raw=raw, foreign=foreign)
             self.fault(table, key_name(key), message)
             return {}
         if key == "trusted_proxies":
@@ -152,7 +170,8 @@ class Reader:
                 entries.append(entry)
         if len(entries) < len(raw):
             return {}
-        origins = dict.fromkeys([entry.source for entry in entries] or [self.origin])
+        found = [entry.source for entry in entries] or [self.source(table)]
+        origins = dict.fromkeys(found)
         texts = [entry.value for entry in entries]
         return {key: Entry(key, texts, "; ".join(origins))}
 

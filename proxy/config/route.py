@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from proxy.config.kept_options import Resume, Share
 from proxy.config.target import Target
 from proxy.config.units import Bytes, Seconds
 
@@ -257,6 +258,21 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ge=1,
         ),
     ] = 100
+    resume: Annotated[
+        Resume | None,
+        Meta(
+            description="Keep a stream when its client leaves, and let the client "
+            "resume it. true: with the default of each key. false: off."
+        ),
+    ] = None
+    share: Annotated[
+        Share | None,
+        Meta(
+            description="Send one upstream request for all clients that request the "
+            "same event stream or NDJSON with GET. true: with the default of each "
+            "key. false: off."
+        ),
+    ] = None
     upstream_keepalive_seconds: Annotated[
         Seconds,
         Meta(

@@ -1,7 +1,7 @@
 """`[defaults]` and the `[routes."/prefix"]` tables, read and put together.
 
-Prefixes and path_rewrite are judged here as routing and rewriting use them:
-a prefix byte for byte, a pattern by `re`, a replacement as in JavaScript.
+path_rewrite is judged here as rewriting uses it: a pattern by `re`, a
+replacement as in JavaScript.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote_to_bytes
 
 from proxy.config.cookie_options import COOKIE_TABLES, read_cookie_table
 from proxy.config.fault_text import key_name, quoted, shortened
@@ -20,15 +19,12 @@ from proxy.config.header_rules import (
     merge_headers,
     read_headers,
 )
+from proxy.config.kept_options import SWITCHES
+from proxy.config.kept_reader import Switch, read_switch
+from proxy.config.paths import check_prefix, normal_path
 from proxy.config.reader import Entries, Reader, keys_of
 from proxy.config.route import Route, RouteOptions
 from proxy.config.upstream_options import read_ca_file, read_targets
-
-# RFC 3986 §3.3: what a path holds.
-PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|%[0-9A-Fa-f]{2})+")
-ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
-STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 REFERENCE = re.compile(r"\$(?:\$|&|(?P<number>\d{1,2})|<(?P<name>\w+)>)")
 PYTHON_REFERENCE = re.compile(r"\\(?:(\d{1,2})|g<(\w+)>)")
@@ -39,11 +35,12 @@ MODEL_NAMES = {"target": "targets"}  # where key and field differ
 
 @dataclass(slots=True)
 class Options:
-    """What one table says: single values, path_rewrite, field changes."""
+    """What one table says: single values, path_rewrite, field changes, switches."""
 
     values: Entries = field(default_factory=dict)
     rules: Entries = field(default_factory=dict)
     headers: HeaderChanges = field(default_factory=HeaderChanges)
+    switches: dict[str, Switch] = field(default_factory=dict)
 
     def over(self, defaults: Options) -> Options:
         """These options where they say something, the defaults elsewhere."""
@@ -51,7 +48,12 @@ class Options:
             defaults.values | self.values,
             self.rules,
             merge_headers(defaults.headers, self.headers),
+            {name: self.said(name).over(defaults.said(name)) for name in SWITCHES},
         )
+
+    def said(self, name: str) -> Switch:
+        """What is said of `resume` or `share`."""
+        return self.switches.get(name, Switch())
 
     def route(self, prefix: str) -> Route:
         """The route as the model has it."""
@@ -60,6 +62,7 @@ class Options:
             headers=self.headers.rules(),
             path_rewrite={pattern: e.value for pattern, e in self.rules.items()},
             **{MODEL_NAMES.get(k, k): e.value for k, e in self.values.items()},
+            **{k: self.said(k).options(model) for k, model in SWITCHES.items()},
         )
 
     def sources(self) -> Iterator[tuple[str, str]]:
@@ -79,6 +82,8 @@ class Options:
             if changes.remove:
                 origins = dict.fromkeys(e.source for e in changes.remove.values())
                 yield f"{path}.remove", "; ".join(origins)
+        for name, switch in self.switches.items():
+            yield from switch.sources(name)
 
 
 def table_name(prefix: str) -> str:
@@ -93,7 +98,7 @@ def read_routes(reader: Reader, raw: object, defaults: Options) -> dict[str, Opt
     for prefix, content in reader.items("routes", "", raw):
         table = table_name(prefix)
         if reader.passes(table, "prefix", check_prefix, prefix):
-            twin = seen.setdefault(normal_prefix(prefix), table)
+            twin = seen.setdefault(normal_path(prefix), table)
             if twin != table:
                 reader.fault(table, "prefix", f"the same path as [{twin}]")
         if isinstance(content, str):  # the short form of a dev server
@@ -123,6 +128,8 @@ def read_options(
             options.values |= read_targets(reader, table, raw)
         elif key in COOKIE_TABLES:
             options.values |= read_cookie_table(reader, table, key, raw)
+        elif key in SWITCHES:
+            options.switches[key] = read_switch(reader, table, key, raw)
         elif key == "ca_file":
             options.values |= read_ca_file(reader, table, raw)
         else:
@@ -139,47 +146,6 @@ def read_rules(reader: Reader, table: str, raw: object) -> Entries:
         if entry and reader.passes(table, key, check_rule, pattern, entry.value):
             rules[pattern] = entry
     return rules
-
-
-def check_prefix(prefix: str) -> None:
-    """A prefix is matched byte for byte against the path of a request.
-
-    Raises:
-        ValueError: says what is wrong with it and what to write.
-    """
-    if not prefix.startswith("/"):
-        better = quoted(re.sub(r"^\^?/*", "/", prefix))
-        raise ValueError(
-            f'expected a path that begins with "/", not a pattern: write {better}'
-        )
-    if prefix != "/" and prefix.endswith("/"):
-        better = quoted(prefix.rstrip("/") or "/")
-        raise ValueError(f'a prefix must not end with "/": write {better}')
-    if "*" in prefix:
-        raise ValueError(
-            "a prefix cannot contain wildcards: it already matches every path below it"
-        )
-    if "?" in prefix or "#" in prefix:
-        raise ValueError("a prefix cannot contain a query or fragment: remove ? and #")
-    if re.search(r"[\x00-\x20\x7f]", prefix):
-        raise ValueError("a prefix cannot contain spaces or control characters")
-    if PATH.fullmatch(prefix) is None:
-        sent = quote(STRAY_PERCENT.sub("%25", prefix), safe="/%!$&'()+,;=:@~")
-        raise ValueError(
-            f"a prefix must be percent-encoded, as it is sent: {quoted(sent)}"
-        )
-    if {".", ".."} & set(normal_prefix(prefix).split("/")):
-        raise ValueError("a prefix cannot contain dot segments: remove /./ and /../")
-
-
-def normal_prefix(prefix: str) -> str:
-    """The form in which equal paths are equal text (RFC 3986 §6.2.2)."""
-
-    def normal(found: re.Match[str]) -> str:
-        byte = unquote_to_bytes(found[0])
-        return byte.decode("ascii") if UNRESERVED.match(byte) else found[0].upper()
-
-    return ENCODED.sub(normal, prefix)
 
 
 def check_rule(pattern: str, replacement: str) -> None:

@@ -12,12 +12,14 @@ Draft 7, which every editor knows: Taplo and VS Code read newer ones in part.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
 
 from proxy.config.cookie_options import COOKIE_TABLES
 from proxy.config.header_rules import TOKEN
+from proxy.config.kept_options import SWITCHES
 from proxy.config.load import PLAIN_TABLES
 from proxy.config.reader import DEFAULTS, fields_of
 from proxy.config.route import FieldRules, HeaderRules, Route, RouteOptions
@@ -43,6 +45,24 @@ FIELD_NAME: Schema = {"type": "string", "pattern": f"^{TOKEN.pattern}$"}
 REMOVED: Schema = {
     "type": "array",
     "items": {"anyOf": [FIELD_NAME, {"type": "string", "pattern": r"\$\{"}]},
+}
+COMPARED: Schema = {
+    "type": "array",
+    "items": {
+        "anyOf": [
+            {"type": "string", "pattern": f"^(cookie:)?{TOKEN.pattern}$"},
+            {"type": "string", "pattern": r"\$\{"},
+        ]
+    },
+}
+# "" is none.
+STREAM_KEY: Schema = {
+    "type": "string",
+    "pattern": rf"^$|^(body|query):.|^header:{TOKEN.pattern}$|\$\{{",
+}
+KEY_PATH: Schema = {
+    "type": "string",
+    "pattern": r"^$|^/[^{}?#]*\{key\}[^{}?#]*$|\$\{",
 }
 PREFIX = r"^/([A-Za-z0-9._~!$&'()+,;=:@/%-]*[A-Za-z0-9._~!$&'()+,;=:@%-])?$"
 
@@ -100,7 +120,9 @@ def key(each: msgspec.structs.FieldInfo) -> Schema:
     make = OWN_FORMS.get(name)
     described |= make() if make else plain(each.type)
     default = default_of(each)
-    if default is None:
+    if name in SWITCHES:
+        described["default"] = False
+    elif default is None:
         described["description"] += " Default: the value of change_origin."
     elif default is not msgspec.NODEFAULT:
         described["default"] = default
@@ -115,6 +137,11 @@ def headers() -> Schema:
         directions["properties"][name] = table(FieldRules) | meaning
     del directions["description"]
     return directions
+
+
+def switch(model: type[msgspec.Struct]) -> Schema:
+    """True, false, or a table of its options."""
+    return {"anyOf": [{"type": "boolean"}, REFERENCE, table(model)]}
 
 
 def plain(annotation: Any) -> Schema:
@@ -143,4 +170,10 @@ OWN_FORMS: dict[str, Callable[[], Schema]] = {
     **{
         name: lambda: {"anyOf": [{"type": "string"}, STRINGS]} for name in COOKIE_TABLES
     },
+    **{name: partial(switch, model) for name, model in SWITCHES.items()},
+    "bind": lambda: dict(COMPARED),
+    "by": lambda: dict(COMPARED),
+    "key": lambda: dict(STREAM_KEY),
+    "path": lambda: dict(KEY_PATH),
+    "stop": lambda: dict(KEY_PATH),
 }

@@ -96,7 +96,14 @@ def read_again(
         config = read()
     if refusal := asks_for_restart(before, config):
         raise ConfigError([refusal])
+    log_warnings(config)
     return config, changes(before, config, contents.rewritten(config))
+
+
+def log_warnings(config: Config) -> None:
+    """What stands in a configuration and is taken, but should be looked at."""
+    for warning in config.warnings:
+        log.warning("%s", warning)
 
 
 async def apply(

@@ -20,6 +20,7 @@ import msgspec
 from proxy.cli.main import COMMANDS, main
 from proxy.config.effective import as_toml
 from proxy.config.fault_text import expected
+from proxy.config.kept_options import SWITCHES
 from proxy.config.load import PLAIN_TABLES
 from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.schema import schema
@@ -83,10 +84,14 @@ def short(kind: str) -> str:
     kind = re.sub(r" of (\d+) or more", r" ≥ \1", kind)
     kind = kind.replace(" from ", " ")
     kind = re.sub(r"\b(a finite|an?) ", "", kind)
-    return kind.replace("true or false", "boolean") if kind[0] != '"' else kind
+    if kind[0] == '"':
+        return kind
+    return kind.replace("true or false", "boolean").replace("true, false", "boolean")
 
 
 def default_of(each: msgspec.structs.FieldInfo) -> str:
+    if each.name in SWITCHES:
+        return "`false`"
     if each.default is not msgspec.NODEFAULT:
         return f"`{as_toml(each.default)}`"
     if each.default_factory is not msgspec.NODEFAULT:
@@ -99,6 +104,8 @@ def tables() -> dict[str, str]:
     found = {f"[{name}]": rows_of(model) for name, model in PLAIN_TABLES.items()}
     found["route"] = rows_of(Route, only=NOT_A_DEFAULT)
     found["options"] = rows_of(RouteOptions)
+    for name, model in SWITCHES.items():
+        found[name] = rows_of(model, (f"{name}.",))
     return {name: HEADER + "".join(rows) for name, rows in found.items()}
 
 

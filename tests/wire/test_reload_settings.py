@@ -294,6 +294,12 @@ CASES = [
         lambda world: {"metrics": {"enabled": False}},
         is_answered("metrics", 404),
     ),
+    # What it limits is there once a route has `resume` or `share`.
+    Case(
+        "store.max_bytes",
+        lambda world: {"store": {"max_bytes": 4096}},
+        gives(UNKNOWN, 404),
+    ),
     Case("tracing.enabled", lambda world: {"tracing": {"enabled": True}}, sends_spans),
     Case(
         "server.port",

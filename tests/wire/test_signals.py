@@ -186,3 +186,18 @@ async def test_without_a_file_a_hangup_is_the_end(
     )
     process.process.send_signal(signal.SIGHUP)
     assert await process.ended() == -signal.SIGHUP
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_warning_about_the_configuration_is_told_once_at_each_reading(
+    start: Start, upstream: Upstream, workers: int
+) -> None:
+    resume = {"key": "body:id", "bind": []}
+    table = {"target": upstream.url, "resume": resume}
+    process = await start(routes={"/a": table}, workers=workers)
+    warning = ' WARNING {}: [routes."/a"] resume.bind: the list is empty'
+    words = warning.format(process.path)
+    assert process.told.count(words) == 1
+    process.process.send_signal(signal.SIGHUP)
+    await process.line("configuration reloaded: nothing changed")
+    assert process.told.count(words) == 2

@@ -266,15 +266,19 @@ def heartbeats(config: Config, call: UpstreamCall) -> Heartbeats:
 
 def limits(config: Config, route: CompiledRoute) -> list[Setting]:
     """Every time limit and every size limit of the route and of the listener."""
-    tables = [(table_name(route.prefix), route.route), ("server", config.server)]
+    place, options = table_name(route.prefix), route.route
+    tables: list[tuple[str, str, Struct]]
+    tables = [(place, "", options), ("server", "", config.server)]
+    if options.resume is not None:
+        tables.insert(1, (place, "resume.", options.resume))
     return [
         Setting(
             name,
-            each.encode_name,
+            path + each.encode_name,
             getattr(table, each.name),
-            config.sources.get(f"{name}.{each.encode_name}", DEFAULT),
+            config.sources.get(f"{name}.{path}{each.encode_name}", DEFAULT),
         )
-        for name, table in tables
+        for name, path, table in tables
         for each in msgspec.structs.fields(table)
         if is_limit(each.encode_name)
     ]

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
 
-from proxy.config.route_reader import check_prefix
+from proxy.config.paths import check_prefix
 
 LONGEST_GLOB = 1000  # characters; braces are replaced one after the other
 MOST_PREFIXES = 64  # of one context; each choice multiplies them

@@ -57,6 +57,9 @@ REPORT = """\
 [tracing]
   enabled                            false                         default
 
+[store]
+  max_bytes                          268435456                     default
+
 [routes."/llm"]
   target                             "https://api.example.com/v1"  config.toml
   path_rewrite."^/(llm)/v\\\\d"        "/$1"                         config.toml
@@ -93,6 +96,8 @@ REPORT = """\
   finish_seconds                     60                            default
   max_finish_bytes                   67108864                      default
   max_finishing                      100                           default
+  resume                             false                         default
+  share                              false                         default
   upstream_keepalive_seconds         4                             default
   max_body_bytes                     0                             default
   max_buffer_bytes                   65536                         default

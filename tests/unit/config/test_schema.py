@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from proxy.config.kept_options import SWITCHES
 from proxy.config.load import PLAIN_TABLES, load
 from proxy.config.reader import keys_of
 from proxy.config.route import FieldRules, Route, RouteOptions
@@ -34,6 +35,7 @@ MEANT = {
     "cookie_domain_rewrite", "cookie_path_rewrite", "path_rewrite",
     "headers.request.set", "headers.request.remove",
     "headers.response.set", "headers.response.remove",
+    "resume.bind", "resume.key", "resume.path", "resume.stop", "share.by",
 }  # fmt: skip
 
 
@@ -50,6 +52,8 @@ def documents() -> Iterator[tuple[str, str]]:
                 for direction in ("request", "response")
                 for name in keys_of(FieldRules)
             ]
+            for switch, model in SWITCHES.items():
+                names += [f"{switch}.{name}" for name in keys_of(model)]
         for name in names:
             for value in VALUES:
                 text = f"{table}\n{name} = {value}\n"
@@ -109,6 +113,12 @@ def test_whatever_the_schema_refuses_does_not_load(tmp_path: Path) -> None:
                      id="a string for a table of cookies"),
         pytest.param('[routes."/x"]\nidle_timeout_seconds = 5\n' + TARGET,
                      id="an integer of seconds"),
+        pytest.param('[routes."/x"]\nresume = true\nshare = "${S:-false}"\n' + TARGET,
+                     id="switches"),
+        pytest.param('[routes."/x".resume]\nbind = ["cookie:a", "B", "${C:-D}"]\n'
+                     'key = "header:X-A"\npath = "/${P:-p}/{key}"\n'
+                     'stop = "/a/{key}/b"\n[routes."/x"]\n' + TARGET,
+                     id="a stream with a key"),
     ],
 )  # fmt: skip
 def test_what_people_write_is_taken_by_both(tmp_path: Path, text: str) -> None:
@@ -139,6 +149,17 @@ def test_what_people_write_is_taken_by_both(tmp_path: Path, text: str) -> None:
                      id="no name of a field to remove"),
         pytest.param('[routes."/x"]\nheaders.requst.set = {}\n' + TARGET,
                      id="no direction"),
+        *(
+            pytest.param(f'[routes."/x"]\nresume = {{ {line} }}\n{TARGET}', id=line)
+            for line in (
+                'bind = ["a b"]', 'bind = [], key = "id"',
+                'bind = [], key = "cookie:a"', 'bind = [], key = "header:a b"',
+                'bind = [], key = "body:a", path = "/a"',
+                'bind = [], key = "body:a", path = "a/{key}"',
+                'bind = [], key = "body:a", path = "/{key}/{key}"',
+                'bind = [], key = "body:a", stop = "/{key}?a"',
+            )
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_by_both(tmp_path: Path, text: str) -> None:
@@ -151,6 +172,8 @@ def test_every_key_has_a_meaning_and_its_default() -> None:
         for name, each in node.get("properties", {}).items():
             yield name, each
             yield from keys(each)
+            for form in each.get("anyOf", ()):
+                yield from keys(form)
 
     route = SCHEMA["properties"]["routes"]["additionalProperties"]
     found = [*keys(SCHEMA), *keys(route)]

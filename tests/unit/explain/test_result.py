@@ -191,6 +191,22 @@ def test_limits_are_told_with_their_sources(account: Explain) -> None:
     )  # fmt: skip
 
 
+def test_limits_of_a_stream_that_is_kept_stand_with_those_of_its_route(
+    account: Explain,
+) -> None:
+    text = f"[defaults]\nresume.max_bytes = 2048\n{ROUTE}"
+    limits = account(text, "GET", "/a").limits
+    found = {each.key: each for each in limits if each.key.startswith("resume.")}
+    assert {key: each.value for key, each in found.items()} == {
+        "resume.keep_seconds": 60,
+        "resume.max_bytes": 2048,
+    }
+    assert found["resume.max_bytes"].source.endswith("config.toml [defaults]")
+    assert found["resume.keep_seconds"].source == "default"
+    tables = [*dict.fromkeys(each.table for each in limits)]
+    assert tables == ['routes."/a"', "server"]
+
+
 @pytest.mark.parametrize(
     ("ws", "header", "tunnelled", "reason"),
     [
