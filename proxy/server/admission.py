@@ -77,8 +77,7 @@ class Admission:
         most = self.limits.max_connections
         if most > 0 and len(self.clients) + len(self.handshakes) >= most + SURPLUS:
             return False
-        lowest = self.fd_limit.lowest
-        if lowest and self.fd_limit.next() > lowest:
+        if self.fd_limit.short():
             self.fd_limit.refuse()
             return False
         return True

@@ -19,6 +19,7 @@ from proxy.internal_errors import report
 from proxy.transport.ticker import Ticker
 
 if sys.platform != "win32":
+    import fcntl
     import resource
 
 log = logging.getLogger("unbuffered")
@@ -123,6 +124,37 @@ class FdLimit:
         """It was not told that they are free; begin anew with the next refusal."""
         self.refused = 0
         report(place, error)
+
+    def short(self) -> bool:
+        """Are those among the last ones taken that are kept for upstreams?
+
+        While connections are refused the next number does not tell: each that is
+        closed leaves a low one, and all those above may be taken. Then as many as are
+        kept have to be found free.
+        """
+        if not self.lowest:
+            return False
+        if self.refused:
+            return not self.has(self.limit - self.lowest)
+        return self.next() > self.lowest
+
+    def has(self, count: int) -> bool:
+        """Are so many free? Takes two at a time, never all of them."""
+        if sys.platform == "win32":
+            return True
+        try:
+            first = number = os.open(os.devnull, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            for _ in range(count - 1):
+                number = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, number + 1)
+                os.close(number)
+        except OSError:  # from there on all are taken
+            return False
+        finally:
+            os.close(first)
+        return True
 
     def next(self) -> int:
         """The number that the next descriptor would have."""

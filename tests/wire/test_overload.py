@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,13 @@ from proxy.server.admission import SURPLUS
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.messages import GET_NUMBER, OK, STREAM
+from tests.support.process import GUARD as START
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, connect, turns
 
 
 async def overloaded(client: Peer, word: str, kind: str) -> None:
     """The client reads a 503 that says when to come back, and why."""
-    head = await client.read_head()
+    head = client.head or await client.read_head()
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: 1\r\n" in head
     assert b"\r\nConnection: close\r\n" in head
@@ -149,6 +151,8 @@ async def test_malformed_bytes_are_no_exchange(
 # -- file descriptors -------------------------------------------------------------
 
 LIMIT = 64
+KEPT = 8  # of them, for upstreams
+TURNS_TO_REFUSE = 5  # a connection that was accepted, in a loop; it takes three
 
 
 class ScarceProxy:
@@ -166,13 +170,33 @@ class ScarceProxy:
         return self.clients[-1]
 
     async def fill(self) -> Peer:
-        """Connect clients until it is too much; the one that was."""
-        while not self.told("running out"):
+        """Connect clients until one is told that it is too much: that one."""
+        while True:
             assert len(self.clients) < LIMIT
-            await self.client()
-            await self.pass_time(0)
+            client = await self.client()
+            told = asyncio.ensure_future(client.read_head())
+            await self.decide(1)
             await turns(3)
-        return self.clients[-1]
+            if told.done():
+                return client
+            told.cancel()
+
+    async def decide(self, count: int) -> None:
+        """Have it accept so many that wait, and take or refuse each.
+
+        In every turn of its loop it accepts one, whatever else it does in it.
+        """
+        for _ in range(count + TURNS_TO_REFUSE):
+            await self.pass_time(0)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What comes in the meantime is there all at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def leave(self, clients: list[Peer]) -> None:
         """Have clients go without a word."""
@@ -216,17 +240,22 @@ async def scarce_proxy(*arguments: str) -> AsyncIterator[ScarceProxy]:
         stderr=PIPE,
     )
     proxy = ScarceProxy(process)
-    proxy.port = int(await proxy.line(4 * GUARD))  # it has to start
     reading = asyncio.ensure_future(proxy.read_log())
     try:
+        proxy.port = int(await proxy.line(START))
         yield proxy
     finally:
         proxy.leave(proxy.clients)
         assert process.stdin is not None
         process.stdin.close()  # it ends
-    async with asyncio.timeout(GUARD):
-        assert await process.wait() == 0
-        await reading
+        try:
+            async with asyncio.timeout(START):
+                status = await process.wait()
+                await reading
+        except TimeoutError:
+            process.kill()
+            raise
+    assert status == 0
     assert not proxy.told("Traceback")
     assert not proxy.told("ERROR")
 
@@ -275,24 +304,29 @@ async def test_near_the_limit_a_new_client_is_told(scarce: ScarceProxy) -> None:
     await overloaded(last, f"limit of {LIMIT} file", "proxy_internal_response")
 
 
+async def served(client: Peer, upstream: Upstream) -> bool:
+    """Send a request: does it come to the upstream, or is it answered by the proxy?"""
+    await client.send(GET_NUMBER % 1)
+    head = asyncio.ensure_future(client.read_head())
+    request = asyncio.ensure_future(upstream.request())
+    await asyncio.wait({head, request}, return_when=asyncio.FIRST_COMPLETED)
+    for each in (head, request):
+        each.cancel()
+    await asyncio.gather(head, request, return_exceptions=True)
+    return not client.head
+
+
 async def test_a_request_that_no_descriptor_is_left_for_is_a_503(
     scarce: ScarceProxy, upstream: Upstream
 ) -> None:
     """Streams take two each: those that were accepted use up the reserve."""
     await scarce.fill()
-    for n, client in enumerate(scarce.clients[:-1]):
-        await client.send(GET_NUMBER % n)
-        head = asyncio.ensure_future(client.read_head())
-        served = asyncio.ensure_future(upstream.request())
-        async with asyncio.timeout(GUARD):
-            await asyncio.wait({head, served}, return_when=asyncio.FIRST_COMPLETED)
-        refused = head.done()
-        for each in (head, served):
-            each.cancel()
-        await asyncio.gather(head, served, return_exceptions=True)
-        if refused:
+    count = 0
+    for client in scarce.clients[:-1]:
+        if not await served(client, upstream):
             break
-    assert n > 8
+        count += 1
+    assert count >= KEPT
     assert client.head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: 1\r\n" in client.head
     error = json.loads(await client.read_until(b"\n}\n"))["error"]
@@ -332,31 +366,25 @@ def authority(tmp_path: Path) -> Authority:
 async def test_clients_that_never_begin_tls_leave_the_reserve_to_upstreams(
     upstream: Upstream, authority: Authority
 ) -> None:
+    """All come at once: while one is refused, the next ones are accepted already."""
     async with scarce_proxy(upstream.url, *authority.files) as scarce:
-        client, other = [await authority.client(scarce.port) for _ in range(2)]
-        scarce.clients += [client, other]
-        await client.send(GET_NUMBER % 0)
-        peer = await upstream.request()
-        await peer.send(STREAM)
-        await client.read_head()
-        silent = [await scarce.client() for _ in range(2 * LIMIT)]
+        for _ in range(KEPT):
+            scarce.clients.append(await authority.client(scarce.port))
+        clients = list(scarce.clients)
+        with scarce.stopped():
+            silent = [await scarce.client() for _ in range(2 * LIMIT)]
+        await scarce.decide(len(silent))
         await became(lambda: bool(scarce.told("file descriptors are running out")))
-        for _ in range(3):  # those beyond the bound are gone
-            await scarce.pass_time(0)
-        await other.send(GET_NUMBER % 1)  # its upstream's connection is a new one
-        second = await upstream.request()
-        await second.send(OK)
-        assert (await other.read_head()).startswith(b"HTTP/1.1 200 ")
+        assert [await served(each, upstream) for each in clients] == [True] * KEPT
         # When they leave there is room again.
         scarce.leave(silent)
         await scarce.pass_time(6)
         async with asyncio.timeout(GUARD):
             while not scarce.told("available again"):
                 await scarce.pass_time(6)
-        third = await authority.client(scarce.port)
-        scarce.clients.append(third)
-        await third.send(GET_NUMBER % 2)
-        await upstream.request()
+        late = await authority.client(scarce.port)
+        scarce.clients.append(late)
+        assert await served(late, upstream)
 
 
 async def test_those_that_have_not_begun_tls_count_as_connections(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
+import os
 import resource
 
 import pytest
@@ -27,6 +29,35 @@ async def test_a_part_is_kept_for_what_is_served(descriptors: FdLimit) -> None:
     assert 0 < descriptors.low < descriptors.lowest < descriptors.limit == limit()
     descriptors.leave(loop)
     assert loop.get_exception_handler() is None
+
+
+async def test_a_low_number_is_no_sign_while_connections_are_refused(
+    descriptors: FdLimit,
+) -> None:
+    """Each that is closed leaves one, and all those beyond it may be taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    taken: list[int] = []
+    try:
+        descriptors.limit = limit()
+        descriptors.lowest = descriptors.limit - 8
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        descriptors.refuse()
+        leaving = (taken[0], taken[-1], *taken[1:7])
+        for count, each in enumerate(leaving, start=1):
+            assert descriptors.short()
+            assert not descriptors.has(count)
+            os.close(each)
+            taken.remove(each)
+            assert descriptors.has(count)
+        assert not descriptors.short()
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        descriptors.ticker.stop()
 
 
 async def test_it_is_told_once_and_once_that_it_is_over(
