@@ -17,7 +17,8 @@ import pytest
 
 import upstream_demo
 from tests.demo.gate import Gate
-from tests.demo.rawclient import GUARD, RawClient
+from tests.demo.rawclient import RawClient
+from tests.support.process import GUARD
 from upstream_demo import __main__ as command
 from upstream_demo import listeners
 from upstream_demo.listeners import has_ipv6_loopback, listen, port_of

@@ -270,14 +270,14 @@ class Upstream:
         self.peers.append(peer)
         self.arrived.put_nowait(peer)
 
-    async def connection(self) -> Peer:
+    async def connection(self, guard: float = GUARD) -> Peer:
         """The next connection that the proxy opens."""
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(guard):
             return await self.arrived.get()
 
-    async def request(self) -> Peer:
+    async def request(self, guard: float = GUARD) -> Peer:
         """The next connection, with its first request head read."""
-        peer = await self.connection()
+        peer = await self.connection(guard)
         await peer.read_head()
         return peer
 

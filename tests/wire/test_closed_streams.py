@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from proxy.standard_streams import open_closed
-from tests.wire.test_slow_logs import GUARD, ROOT, ask, listening
+from tests.support.process import GUARD
+from tests.wire.test_slow_logs import ROOT, ask, listening
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 LINUX = pytest.mark.skipif(

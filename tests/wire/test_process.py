@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process import GUARD
 from tests.support.running import document
 
-GUARD = 20  # seconds; a process has to start
 ROOT = Path(__file__).parents[2]
 GET = b"GET /a/x?y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 SECRET = "s3cr3t-k3y-of-the-upstream"

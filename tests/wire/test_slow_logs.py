@@ -19,10 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process import GUARD
+
 pytestmark = pytest.mark.skipif(
     not Path("/proc/net/tcp").exists(), reason="only Linux tells who listens where"
 )
-GUARD = 20  # seconds; a process has to start
 ROOT = Path(__file__).parents[2]
 REQUEST = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
 METRICS = (

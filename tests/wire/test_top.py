@@ -9,7 +9,8 @@ import pytest
 
 from proxy.cli.main import main
 from tests.conftest import StartProxy
-from tests.support.raw import GUARD, Upstream
+from tests.support.process import GUARD
+from tests.support.raw import Upstream
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
 
@@ -21,7 +22,7 @@ async def run_top(url: str) -> tuple[int | None, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(2 * GUARD):
+    async with asyncio.timeout(GUARD):
         output, errors = await process.communicate()
     return process.returncode, output.decode(), errors.decode()
 
@@ -47,7 +48,7 @@ async def test_into_a_pipe_it_prints_what_there_is(
 @pytest.mark.asyncio(loop_factories=["asyncio"])
 async def test_what_is_no_proxy_is_refused_in_words(upstream: Upstream) -> None:
     asked = asyncio.ensure_future(run_top(upstream.url))
-    server = await upstream.request()
+    server = await upstream.request(GUARD)
     await server.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
     status, output, errors = await asked
     assert (status, output) == (1, "")
