@@ -434,6 +434,11 @@ def test_an_empty_list_of_the_defaults_is_said_to_be_theirs(read: Load) -> None:
     assert config.sources['routes."/a".share.by'] == "config.toml [defaults]"
 
 
+def test_what_is_off_has_no_keys_that_came_from_somewhere(read: Load) -> None:
+    config = read(f"[defaults]\nresume.ids = true\n{ROUTE}resume = false\n")
+    assert {key for key in config.sources if ".resume" in key} == {'routes."/a".resume'}
+
+
 def test_the_route_table_has_flags_for_them(read: Load) -> None:
     text = f"{ROUTE}resume = true\nws = true\n{OTHER}share = true\n"
     assert route_table(read(text)).splitlines()[1:] == [
