@@ -150,6 +150,30 @@ class ClientStalled(ClientError):
     type = "connection_write_timeout"
 
 
+class FellBehind(ClientStalled):
+    """The client read so slowly that what it had yet to get is no longer kept."""
+
+
+class StreamUnknown(ClientError):
+    """There is no such kept stream, or it is another client's."""
+
+    status = 404
+    type = "destination_not_found"
+
+
+class StreamGone(ClientError):
+    """There was such a kept stream, or such a part of it (RFC 9110 §15.5.11)."""
+
+    status = 410
+    type = "destination_not_found"
+
+
+class StreamStopped(ClientError):
+    """A client has asked for the end of the kept stream."""
+
+    status = 410
+
+
 # -- the upstream is at fault -------------------------------------------------
 
 

@@ -24,6 +24,7 @@ FLOORS = (
     "config",
     "policy",
     "transport",
+    "kept",
     "exchange",
     "observe",
     "inspector",

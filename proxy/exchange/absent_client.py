@@ -12,17 +12,11 @@ from typing import Protocol
 
 from proxy.errors import ClientError, FinishTimeout, FinishTooLarge, ProxyError
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
-from proxy.http1.framing import Body, LengthBody
-from proxy.http1.grammar import Fields
+from proxy.exchange.stand_in import StandIn
 from proxy.http1.head import RequestHead
-from proxy.internal_errors import report
-from proxy.policy.request_plan import RequestPlanner
-from proxy.policy.response_plan import ONCE, ResponsePlan, Terms
 from proxy.policy.upgrade import is_upgrade
 from proxy.timeline import RELAYING, WAITING, Finish, Phase, Timeline, ending_of
 from proxy.transport.client_stream import ClientStream
-from proxy.transport.flow import ChunkedSink, Feeder, Receiver
-from proxy.transport.private_connections import PrivateConnections
 
 
 class Left(Protocol):
@@ -72,39 +66,17 @@ def goes_on(exchange: Left, error: ProxyError) -> bool:
     return True
 
 
-class AbsentClient:
+class AbsentClient(StandIn):
     """Stands in for a client that has left: what is sent to it goes nowhere."""
 
-    __slots__ = (
-        "address",
-        "blocked",
-        "closed",
-        "count",
-        "draining",
-        "error",
-        "exchange",
-        "feeder",
-        "finish_by",
-        "paused",
-        "planner",
-        "private",
-        "route",
-        "scheme",
-        "status",
-    )
+    __slots__ = ("count", "error", "exchange", "finish_by", "route", "status")
 
     def __init__(self, exchange: Left, route: CompiledRoute, error: ProxyError) -> None:
-        client, timeline = exchange.client, exchange.timeline
+        timeline = exchange.timeline
+        super().__init__(exchange.client)
         self.exchange: Left | None = exchange
         self.route = route
         self.error = error
-        self.address: bytes = client.address
-        self.scheme: bytes = client.scheme
-        self.planner: RequestPlanner = client.planner
-        self.private: PrivateConnections | None = None
-        self.feeder: Feeder | None = None
-        self.blocked = self.paused = self.draining = False
-        self.closed = True
         # What the client was sent, as the log shall have it.
         self.status = timeline.status
         self.count = timeline.bytes_sent
@@ -176,77 +148,3 @@ class AbsentClient:
             finish.unread_bytes = timeline.bytes_sent - self.count
         timeline.ending, timeline.error = ending_of(self.error), self.error
         timeline.status, timeline.bytes_sent = self.status, self.count
-
-    def finish(self) -> None:
-        self.abort()
-
-    def break_off(self) -> None:
-        self.abort()
-
-    def abort(self) -> None:
-        private, self.private = self.private, None
-        if private is not None:
-            try:
-                private.close()
-            except Exception as error:
-                report("closing connections of a client that has left", error)
-
-    # -- the request, which is complete
-
-    @property
-    def request_complete(self) -> bool:
-        return True
-
-    def open_body(self) -> Body:
-        return LengthBody(0)
-
-    def read_body(self, receiver: Receiver) -> None:
-        pass
-
-    def become_tunnel(self, receiver: Receiver) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    # -- the response, which nobody reads
-
-    @property
-    def terms(self) -> Terms:
-        return ONCE
-
-    @property
-    def chunk_sink(self) -> ChunkedSink | None:
-        return None
-
-    @property
-    def is_closing(self) -> bool:
-        return True
-
-    @property
-    def half_closes(self) -> bool:
-        return False
-
-    def limit_buffer(self, size: int) -> None:
-        pass
-
-    def end_after_response(self) -> None:
-        pass
-
-    def send_interim(self, plan: ResponsePlan) -> None:
-        pass
-
-    def send_plan(self, plan: ResponsePlan) -> None:
-        pass
-
-    def send_end(self, trailers: Fields) -> None:
-        pass
-
-    def flush_head(self) -> None:
-        pass
-
-    def send_fin(self) -> None:
-        pass

@@ -17,6 +17,7 @@ from proxy.policy.load_balancing import pick_target
 from proxy.policy.path_rewrite import compile_rules
 from proxy.policy.response_rewrite import ResponseRewrite
 from proxy.policy.routing import Router
+from proxy.policy.stream_identity import KeyPaths
 from proxy.policy.trusted_proxies import TrustedProxies
 from proxy.policy.webdav_destination import Find
 from proxy.timeline import Clock
@@ -38,6 +39,15 @@ class Finishing:
         self.count = 0
 
 
+class KeptRules:
+    """Of a route whose requests may take up kept streams. `paths`: those with a key."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: KeyPaths | None) -> None:
+        self.paths = paths
+
+
 class CompiledRoute:
     """One route: its compiled rules and its targets with their connections."""
 
@@ -46,6 +56,7 @@ class CompiledRoute:
         "find",
         "finishing",
         "heartbeat",
+        "keeping",
         "lenient",
         "looks_at_requests",
         "path_rules",
@@ -83,7 +94,12 @@ class CompiledRoute:
             route.max_body_bytes > 0
             or route.on_upstream_failure == "event"
             or self.begins_early
+            or (route.resume is not None and route.resume.key.startswith("body:"))
         )
+        # None: no request of this route can have to do with a kept stream.
+        self.keeping: KeptRules | None = None
+        if route.resume is not None or route.share is not None:
+            self.keeping = KeptRules(None)
         self.finishing = Finishing()
 
     def itself(self, path: bytes) -> CompiledRoute:
@@ -100,8 +116,11 @@ class CompiledRoutes:
     """All routes, the clock, and who wants to hear of ended exchanges."""
 
     __slots__ = (
+        "by_prefix",
         "clock",
         "is_trusted",
+        "key_paths",
+        "resumes",
         "router",
         "ticker",
         "upstreams",
@@ -134,7 +153,17 @@ class CompiledRoutes:
         self.router: Router[CompiledRoute] = Router(routes)
         for made in routes.values():
             made.find = self.router.match
+        self.by_prefix = routes
+        self.resumes = any(each.resume is not None for each in config.routes.values())
+        self.key_paths = key_paths(config)
+        if self.key_paths is not None:
+            for made in routes.values():  # a path may be below any of them
+                made.keeping = KeptRules(self.key_paths)
         self.upstreams.before = {}
+
+    def find(self, prefix: str) -> CompiledRoute | None:
+        """The route of that prefix, if there still is one."""
+        return self.by_prefix.get(prefix)
 
     def trusts(self, route: CompiledRoute, address: bytes) -> bool:
         """Does what a client says of the hops before it count?"""
@@ -143,3 +172,18 @@ class CompiledRoutes:
     def close(self, successor: CompiledRoutes | None = None) -> None:
         """Close upstream connections that nobody uses, or will."""
         self.upstreams.close(successor.upstreams if successor else None)
+
+
+def key_paths(config: Config) -> KeyPaths | None:
+    """Where streams are asked for by the application's key, if anywhere."""
+    templates = [
+        (prefix, kind, template)
+        for prefix, route in config.routes.items()
+        if route.resume is not None
+        for kind, template in (
+            (b"path", route.resume.path),
+            (b"stop", route.resume.stop),
+        )
+        if template
+    ]
+    return KeyPaths(templates) if templates else None

@@ -163,9 +163,7 @@ class EarlyResponse:
         exchange.timeline.stream = True
         self.call.account.content_type = EVENT_STREAM
         exchange.response_pipeline = Pipeline(client, client)
-        exchange.begin_stream(head, EVENTS, plan.framing)
-        self.stream = stream = exchange.stream
-        assert stream is not None
+        self.stream = stream = exchange.begin_stream(head, EVENTS, plan.framing)
         stream.early = True
         client.flush_head()
 

@@ -8,7 +8,7 @@ observers get the account. From `end` on nothing raises.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.errors import (
     ClientError,
@@ -19,9 +19,11 @@ from proxy.errors import (
 from proxy.exchange.absent_client import goes_on
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.response_stream import NOTHING, ResponseStream
+from proxy.http1.framing import Body
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.policy.delivery import Format
+from proxy.kept.registry import KeptStreams
+from proxy.policy.delivery import Delivery, Format
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import Framing, ResponsePlan
@@ -42,7 +44,13 @@ from proxy.transport.pipeline import Pipeline
 class ExchangeOwner(Protocol):
     """Who serves: the configuration as it is now, and whom the end concerns."""
 
-    compiled: CompiledRoutes
+    @property
+    def compiled(self) -> CompiledRoutes:
+        """The routes."""
+
+    @property
+    def kept(self) -> KeptStreams[Any]:
+        """The streams that outlive a connection."""
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """An exchange is over, and its client served."""
@@ -65,6 +73,48 @@ class ResponseSource(Protocol):
         """Work for another client from now on."""
 
 
+class Keeper(Protocol):
+    """The stream that the response is, or may become, if it is kept."""
+
+    def request_sent(self) -> None:
+        """All of the request has been sent to the upstream."""
+
+    def judge(self, head: ResponseHead, body: Body, delivery: Delivery) -> None:
+        """The response head is here: keep what follows, or let it be."""
+
+    def client_left(self, exchange: Exchange, error: ProxyError) -> bool:
+        """A client has left: True if its exchange goes on."""
+
+    def exchange_over(self, exchange: Exchange) -> None:
+        """The exchange that may have become it is over."""
+
+
+class StreamEnds(Protocol):
+    """How a response that is a stream may end."""
+
+    @property
+    def comes_back(self) -> bool:
+        """Does the client reconnect when it ends?"""
+
+    def judge(self, ending: Ending) -> bool:
+        """Note how it has ended by its own events; True: truncated."""
+
+    def last_event(self, error: ProxyError) -> tuple[bytes, bool]:
+        """What tells of a failure; whether a clean end may follow."""
+
+    def drain(self) -> None:
+        """It has until the shutdown."""
+
+    def end_early(self) -> None:
+        """End at the next boundary, if the client comes back."""
+
+    def shut_down(self) -> bool:
+        """The time is over. True if the client is left with half a response."""
+
+    def over(self) -> None:
+        """The exchange has ended: nothing of it acts later."""
+
+
 class Exchange:
     """One request and its response."""
 
@@ -73,6 +123,7 @@ class Exchange:
         "client",
         "compiled",
         "head",
+        "kept",
         "owner",
         "phase",
         "phase_began",
@@ -104,7 +155,8 @@ class Exchange:
         self.request_plan: RequestPlan | None = None  # as it was sent
         self.response_head: ResponseHead | None = None
         self.response_plan: ResponsePlan | None = None  # as it was sent
-        self.stream: ResponseStream | None = None  # if the response is one
+        self.stream: StreamEnds | None = None  # if the response is one
+        self.kept: Keeper | None = None  # if it may be taken up again, or shared
         self.request_pipeline: Pipeline | None = None
         self.response_pipeline: Pipeline | None = None
         self.capture: Capture | None = None  # while somebody looks
@@ -139,9 +191,12 @@ class Exchange:
         if self.capture is not None:
             self.capture.attach(pipeline, "response")
 
-    def begin_stream(self, head: ResponseHead, kind: Format, framing: Framing) -> None:
+    def begin_stream(
+        self, head: ResponseHead, kind: Format, framing: Framing
+    ) -> ResponseStream:
         """The response is a stream that its client can read."""
-        self.stream = ResponseStream(self, head, kind, framing)
+        self.stream = stream = ResponseStream(self, head, kind, framing)
+        return stream
 
     def heartbeat(self, beat: bytes, now: float) -> None:
         """A beat of ours goes out to the client."""
@@ -201,6 +256,9 @@ class Exchange:
         # What is over refers to nothing that refers to it: it is freed at once.
         self.source = self.stream = None
         self.request_pipeline = self.response_pipeline = None
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.exchange_over(self)
         self.owner.exchange_ended(self)
 
     def fail(self, error: ProxyError) -> None:
@@ -268,7 +326,10 @@ class Exchange:
         if self.phase is OVER:
             return
         try:
-            if goes_on(self, error):
+            kept = self.kept
+            if kept is None and goes_on(self, error):
+                return
+            if kept is not None and kept.client_left(self, error):
                 return
         except Exception as fault:
             report("going on without a client", fault)

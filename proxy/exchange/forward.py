@@ -34,6 +34,7 @@ from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.early_response import begin_early
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.looking_relay import looking_relay
+from proxy.exchange.stream_lookup import take_up
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import Body, response_body
@@ -47,6 +48,7 @@ from proxy.policy.loop_detection import check_loop
 from proxy.policy.path_rewrite import check_rewritten
 from proxy.policy.request_plan import RequestPlan, hops_left, takes_trailers
 from proxy.policy.response_plan import STREAM, plan_interim, plan_switch
+from proxy.policy.resumption import allow_last_event_id
 from proxy.policy.routing import Destination, destination
 from proxy.policy.server_timing import with_timing
 from proxy.policy.size_limits import check_body
@@ -105,6 +107,10 @@ class Forward:
             if moves(head):
                 public = public_address(head, client.scheme, trusted)
                 check_destination(head, public.authority, route.find)
+            if route.keeping is not None and take_up(
+                self, route, where, body, trusted=trusted
+            ):
+                return
         except ClientError as error:
             if error.status == 400:  # nothing that follows it is to be trusted
                 client.end_after_response()
@@ -194,8 +200,11 @@ class Forward:
         if error is not None:
             exchange.client.end_after_response()
             exchange.fail(error)
-        elif exchange.phase is WAITING:
+            return
+        if exchange.phase is WAITING:
             exchange.phase_began = exchange.compiled.clock()
+        if exchange.kept is not None:
+            exchange.kept.request_sent()
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx response on the way to the final one (RFC 9110 §15.2)."""
@@ -227,6 +236,10 @@ class Forward:
             exchange.fail(error)
             return
         delivery = connection.planner.decide(head, body, route)
+        if route.keeping is not None:
+            head = allow_last_event_id(exchange.head, head)
+            if exchange.kept is not None:  # then the client is no longer this one's
+                exchange.kept.judge(head, body, delivery)
         self.deliver(route, head, body, delivery, connection)
 
     # 5. Head to the client, relay on.

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from proxy.transport.boundary import BoundarySlot
-
 
 class Ended(Protocol):
     """The exchange that ends."""
@@ -22,6 +20,17 @@ class Ended(Protocol):
         """Code of the proxy raised."""
 
 
+class Boundaries(Protocol):
+    """Where the stream stands."""
+
+    @property
+    def reached(self) -> bool:
+        """Is it between two events?"""
+
+    def call_at_boundary(self, callback: Callable[[], None]) -> None:
+        """Call back, in a turn of its own, once it is."""
+
+
 class GracefulEnd:
     """Ends one stream, by `end`; made once that is due."""
 
@@ -30,7 +39,7 @@ class GracefulEnd:
     def __init__(
         self,
         exchange: Ended,
-        boundary: BoundarySlot,
+        boundary: Boundaries,
         end: Callable[[], None],
     ) -> None:
         self.exchange = exchange

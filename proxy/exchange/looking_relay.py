@@ -12,7 +12,7 @@ from proxy.timeline import Timeline
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.flow import Sink
 from proxy.transport.relay import Done, MeasuredRequestRelay, RequestRelay
-from proxy.transport.request_copy import RequestCopy
+from proxy.transport.request_copy import KeyCopy, RequestCopy
 
 
 class Requesting(Protocol):
@@ -43,4 +43,7 @@ def looking_relay(
     asks = early and not asks_for_events(head) and may_ask_for_stream(head)
     if asks or (told and calls_json_rpc(head)):
         relay.insert(RequestCopy())
+    resume = options.resume
+    if resume is not None and resume.key.startswith("body:"):
+        relay.insert(KeyCopy())
     return relay

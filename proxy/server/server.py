@@ -22,13 +22,16 @@ from proxy.errors import (
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
+from proxy.exchange.kept_stream import KeptStream
 from proxy.http1.head import RequestHead
 from proxy.inspector.inspector import PATH, Inspector
 from proxy.internal_errors import report
+from proxy.kept.registry import KeptStreams
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.server.admission import Admission
 from proxy.server.drain import Drain, Draining
 from proxy.server.listener import TLS, Listener
+from proxy.server.stream_address import STREAMS, StreamAddress
 from proxy.timeline import Clock, Timeline, ending_of, http_date, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
@@ -49,6 +52,7 @@ class Server:
         clock: Clock = monotonic,
         number: int = 0,
         siblings: tuple[str, ...] = (),
+        secret: bytes = b"",
     ) -> None:
         self.config = config
         self.number = number  # of this worker, among those that share the port
@@ -59,6 +63,8 @@ class Server:
         self.clients: set[ClientConnection] = set()
         self.last: Drain | None = None  # set once the end has begun
         self.exchanges: dict[Exchange, None] = {}  # under way, the oldest first
+        most = config.store.max_bytes
+        self.kept: KeptStreams[KeptStream] = KeptStreams(most, number, secret)
         self.admission = Admission(
             config.server, self.clients, self.exchanges, self.ticker
         )
@@ -129,6 +135,7 @@ class Server:
     def configure(self, config: Config, compiled: CompiledRoutes) -> None:
         """Be as a configuration says, for all that comes from now on."""
         self.compiled, self.config = compiled, config
+        self.kept.store.budget.max_bytes = config.store.max_bytes
         self.admission.limits = config.server
         with concerning("[inspector], [metrics] or [log] warnings"):
             self.inspector.configure(config)
@@ -139,11 +146,13 @@ class Server:
         Returns how many clients were left with half a response.
         """
         self.listener.close()
+        self.kept.close()
         self.last = Drain(self.clients, self.exchanges_and_answers, self.ticker)
         broken = await self.last.run(drain_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GONE_SECONDS):
                 await self.last.gone()
+        self.kept.close()
         self.compiled.close()
         try:
             self.inspector.close()
@@ -194,8 +203,11 @@ class Server:
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
         """Serve a request."""
-        if head.target.startswith(PATH) and self.inspector.serve(client, head):
-            return
+        at_stream = False
+        if head.target.startswith(PATH):
+            at_stream = self.compiled.resumes and head.target.startswith(STREAMS)
+            if not at_stream and self.inspector.serve(client, head):
+                return
         exchange = Exchange(self, client, head)
         client.exchange = exchange
         self.exchanges[exchange] = None
@@ -203,7 +215,10 @@ class Server:
             self.inspector.begun(exchange)
         try:
             self.admission.begin(client)
-            Forward(exchange).start()
+            if at_stream:
+                StreamAddress(exchange, self.kept).serve()
+            else:
+                Forward(exchange).start()
         except Overloaded as error:
             exchange.fail(error)
         except Exception as error:

@@ -336,6 +336,9 @@ class ClientConnection(TimedConnection):
         self.close_is_end = framing is CLOSE
         self.write_head(plan.text, chunked=framing is STREAM)
 
+    def send_aside(self, data: bytes) -> None:
+        self.send_piece(data)
+
     @property
     def chunk_sink(self) -> ChunkedSink | None:
         return self if self.chunked else None

@@ -82,6 +82,9 @@ class ClientStream(TunnelEnd, Protocol):
         If that does not come in the same call, the caller owes `flush_head`.
         """
 
+    def send_aside(self, data: bytes) -> None:
+        """Write bytes into the body that are the proxy's own, not the source's."""
+
     @property
     def chunk_sink(self) -> ChunkedSink | None:
         """Itself, if its response body is in the chunked coding of HTTP/1.1."""

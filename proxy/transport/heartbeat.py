@@ -160,7 +160,7 @@ class HeartbeatSlot(Slot):
         """Send one, and tell of it first: if it blocks the client, that is no hold."""
         self.last = now = self.clock()
         self.owner.heartbeat(self.comment, now)
-        self.client.send_piece(self.comment)
+        self.client.send_aside(self.comment)
 
     def over(self) -> None:
         if self.timer is not None:

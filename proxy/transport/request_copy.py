@@ -9,6 +9,7 @@ from typing import ClassVar
 from proxy.transport.pipeline import COPY, Pipeline, Slot
 
 MOST_BYTES = 64 * 1024  # of a longer body only its last bytes are kept
+MOST_KEY_BYTES = 1024 * 1024  # in which the key of a stream is looked for
 # A member of an object: a quote inside of a string has a backslash before it.
 STREAM_TRUE = re.compile(rb'[{,]\s*"stream"\s*:\s*true\b')
 LAST_BYTES = 64  # in which such a member may have begun
@@ -53,6 +54,33 @@ class RequestCopy(Slot):
         """
         value = self.value
         return self.found or (isinstance(value, dict) and value.get("stream") is True)
+
+
+class KeyCopy(Slot):
+    """The beginning of the request body that passes through, in which a key is."""
+
+    __slots__ = ("body",)
+    rank: ClassVar[int] = COPY
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = b""
+
+    def send_piece(self, piece: bytes) -> None:
+        self.next.send_piece(piece)
+        left = MOST_KEY_BYTES - len(self.body)
+        if left > 0:
+            self.body += piece[:left]
+
+
+def key_copy(pipeline: Pipeline | None) -> KeyCopy | None:
+    """The slot of a direction that keeps the key's part, if it has one."""
+    each = pipeline.first if pipeline is not None else None
+    while isinstance(each, Slot):
+        if isinstance(each, KeyCopy):
+            return each
+        each = each.next
+    return None
 
 
 def request_copy(pipeline: Pipeline | None) -> RequestCopy | None:

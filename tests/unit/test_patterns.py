@@ -28,6 +28,7 @@ MADE_LATER = {
     "proxy.tools.importers.nginx_fields",
     "proxy.tools.importers.slashes",
     "proxy.policy.path_rewrite",
+    "proxy.policy.stream_identity",  # of one mark with white space, by `match`
     "proxy.stream.recent_events",  # of one mark with white space, by `match`
 }
 

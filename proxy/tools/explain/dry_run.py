@@ -16,9 +16,11 @@ from proxy.errors import ProxyError
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
+from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import Asked, asked, may_look, names_of, refusal
+from proxy.kept.registry import KeptStreams
 from proxy.policy.error_response import Failure
 from proxy.policy.request_plan import RequestPlan
 from proxy.timeline import monotonic
@@ -96,6 +98,7 @@ class DryRun:
         self.answered = False  # does it, to this client?
         self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
         ticker = Stopped(monotonic)
+        self.kept: KeptStreams[KeptStream] = KeptStreams(config.store.max_bytes, 0, b"")
         self.compiled = CompiledRoutes(config, ticker)
         self.client = ClientConnection(self, ticker, config.server)
         self.client.connection_made(Paper(address, tls=tls))

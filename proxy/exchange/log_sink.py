@@ -1,0 +1,126 @@
+"""What the upstream's exchange of a kept stream has for a client.
+
+Each piece goes into the log and to all who are live. It never blocks: who does not keep
+up is fed from the log, and does not slow the upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.exchange.audience import Audience
+from proxy.exchange.response_stream import NOTHING
+from proxy.exchange.stand_in import StandIn
+from proxy.http1.grammar import Fields
+from proxy.kept.log import StreamLog
+from proxy.policy.response_plan import TERMS, Terms
+from proxy.stream.event_index import EventIndex
+from proxy.transport.client_stream import ClientStream
+
+SPARE_BYTES = 64 * 1024  # of which it is worth looking whether nobody needs them
+
+
+class LogSink(StandIn):
+    """The way from an upstream into a log.
+
+    `replay`: how many events a newcomer gets, where nothing else needs the log; None:
+    all of it is kept.
+    """
+
+    __slots__ = (
+        "audience",
+        "begins",
+        "clean",
+        "index",
+        "last_piece",
+        "log",
+        "over",
+        "replay",
+        "spare_at",
+        "trailers",
+    )
+
+    def __init__(self, client: ClientStream) -> None:
+        super().__init__(client)
+        self.closed = False
+        self.audience = Audience()
+        self.log: StreamLog | None = None  # once the head is here
+        self.index: EventIndex | None = None
+        self.replay: int | None = None
+        self.begins = 0  # where the log begins, as of the last look
+        self.spare_at = SPARE_BYTES  # the next place to look for what nobody needs
+        self.over = False
+        # What tells of a failure, and whether the end was clean.
+        self.last_piece, self.clean = NOTHING
+        self.trailers: Fields = []
+
+    @property
+    def terms(self) -> Terms:
+        return TERMS[True][True]
+
+    @property
+    def is_closing(self) -> bool:
+        return False
+
+    def flush_head(self) -> None:
+        """The head is complete, and what came with it is in the log."""
+        if self.log is not None:
+            self.audience.begin()
+
+    def send_piece(self, piece: bytes) -> None:
+        """Keep a piece, and send it to all that are live."""
+        log, index = self.log, self.index
+        if log is None or self.over:
+            self.last_piece += piece
+            return
+        if index is None:
+            log.append(piece, ())
+        else:
+            piece = index.scan(piece)
+            log.append(piece, index.cuts)
+        audience = self.audience
+        audience.send(piece)
+        if log.first != self.begins:
+            self.begins = log.first
+            audience.cut_those_behind(log.first)
+        if audience.waiting_events and self.between_events:
+            audience.tell_between_events()
+        if self.replay is not None and log.end > self.spare_at:
+            self.spare(log, self.replay)
+
+    def spare(self, log: StreamLog, replay: int) -> None:
+        """Keep no more than a newcomer, or one who lags, needs."""
+        self.spare_at = log.end + SPARE_BYTES
+        needed = log.last_events(replay)
+        if needed is not None:
+            log.trim(self.audience.behind(needed))
+
+    def send_aside(self, data: bytes) -> None:
+        """A heartbeat, which is not of the stream."""
+        self.audience.send_aside(data)
+
+    def send_end(self, trailers: Fields) -> None:
+        """The body is complete, or what was told of its failure."""
+        self.trailers = trailers
+        self.clean = True
+
+    def detach(self) -> None:
+        """The exchange is over; what is still sent tells of its end."""
+        self.over = True
+
+    @property
+    def between_events(self) -> bool:
+        """Does the stream stand between two events now?"""
+        return self.index is not None and self.index.reached
+
+    def call_between_events(self, callback: Callable[[], None]) -> None:
+        """Call back, from a turn of the loop, once it does."""
+        self.audience.waiting_events.append(callback)
+        if self.between_events:
+            self.audience.tell_between_events()
+
+    def close(self) -> None:
+        """Give back what is kept."""
+        log, self.log = self.log, None
+        if log is not None:
+            log.close()

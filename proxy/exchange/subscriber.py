@@ -1,0 +1,313 @@
+"""One client of a kept stream: how far it is, and what it gets next.
+
+A live client gets each piece in the turn in which it comes. One that came later, or
+does not keep up, is fed from the log until it has all of it; the step from the log to
+the live stream is taken in one call, so no piece comes twice and none is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from proxy.errors import FellBehind, ProxyError
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.response_stream import ResponseStream
+from proxy.exchange.subscribed_stream import SubscribedStream
+from proxy.http1.grammar import Fields
+from proxy.http1.head import RequestHead, ResponseHead
+from proxy.kept.log import FallenOut, StreamLog
+from proxy.policy.request_plan import takes_trailers
+from proxy.policy.response_plan import STREAM, ResponsePlan
+from proxy.timeline import RELAYING, CallTimeline
+from proxy.transport.client_stream import ClientStream
+from proxy.transport.heartbeat import MarkSlot
+from proxy.transport.pipeline import Pipeline, Slot
+
+READ_BYTES = 64 * 1024  # of the log, in one write
+
+Write: TypeAlias = Callable[[bytes], None]
+
+
+class Listeners(Protocol):
+    """All clients of the stream."""
+
+    stale: bool  # how they are written to has to be found out again
+
+    def live_again(self, subscriber: Subscriber) -> None:
+        """One has all that there is."""
+
+    def lags(self, subscriber: Subscriber) -> None:
+        """One does not keep up."""
+
+
+class Subscribed(Protocol):
+    """The stream that is subscribed to."""
+
+    account: CallTimeline
+    error: ProxyError | None  # of its end
+    settled: bool  # has it ended?
+
+    @property
+    def log(self) -> StreamLog:
+        """What has come of it, as far as it is kept."""
+
+    @property
+    def between_events(self) -> bool:
+        """Does it stand between two events now?"""
+
+    @property
+    def stream(self) -> ResponseStream | None:
+        """Its family and boundaries, until it ends."""
+
+    @property
+    def waiting_for(self) -> str:
+        """What has to happen next."""
+
+    @property
+    def trailers(self) -> Fields:
+        """Behind the body."""
+
+    @property
+    def audience(self) -> Listeners:
+        """All of its clients."""
+
+    @property
+    def response_head(self) -> ResponseHead | None:
+        """The head of the response, once it is here."""
+
+    def plan_for(self, subscriber: Subscriber) -> ResponsePlan:
+        """The head of a client's response."""
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """A client is gone, or has all."""
+
+    def read_to_end(self) -> None:
+        """A client has all of it."""
+
+    def beat_for(self, head: RequestHead) -> bytes:
+        """What a newcomer is sent to show that the stream is alive, if anything."""
+
+    def last_words(self, head: RequestHead) -> tuple[bytes, bool]:
+        """What tells of its failure; may a response end cleanly behind that?"""
+
+    def call_between_events(self, callback: Callable[[], None]) -> None:
+        """Call back once it stands between two events."""
+
+
+class Subscriber(Pipeline):
+    """A client of a kept stream, from the beginning or from where it was.
+
+    `way`: how it has asked for the stream, for the metrics. `declined`: called if there
+    will be no stream to subscribe to.
+    """
+
+    __slots__ = (
+        "account",
+        "begun",
+        "declined",
+        "exchange",
+        "gap",
+        "kept",
+        "live",
+        "position",
+        "prelude",
+        "way",
+        "write",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        kept: Subscribed,
+        position: int,
+        way: str,
+        declined: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(exchange.client, exchange.client)
+        self.exchange = exchange
+        self.kept = kept
+        self.position = position  # of the next byte that it gets, unless it is live
+        self.account = position  # up to where its bytes are counted
+        self.way = way
+        self.declined = declined
+        self.begun = self.live = False
+        self.gap: bytes | None = None  # the event id behind which it begins, if not its
+        self.prelude = b""  # a comment before the first byte
+        self.write: Write | None = None  # where a framed piece may go as it is
+        exchange.source = self
+
+    # -- the beginning
+
+    def begin(self) -> None:
+        """The head is known: send it, and what there is."""
+        kept, exchange, client = self.kept, self.exchange, self.exchange.client
+        route = exchange.route
+        assert route is not None
+        self.begun = True
+        exchange.phase, exchange.phase_began = RELAYING, exchange.compiled.clock()
+        exchange.timeline.call = kept.account
+        exchange.timeline.stream = True
+        exchange.response_head = kept.response_head
+        client.limit_buffer(route.route.max_buffer_bytes)
+        plan = kept.plan_for(self)
+        exchange.respond(plan)
+        client.feeder = self
+        exchange.carry_response(self)
+        exchange.stream = SubscribedStream(self)
+        if plan.framing is STREAM or not self.position:
+            self.say_first()
+        self.pump()
+        if exchange.is_over:
+            return
+        beat = kept.beat_for(exchange.head) if self.live else b""
+        if beat:
+            exchange.heartbeat(beat, exchange.compiled.clock())
+            client.send_aside(beat)
+        client.flush_head()
+        self.changed()
+
+    def say_first(self) -> None:
+        """What is not of the stream itself, before its first byte."""
+        if not self.prelude:
+            return
+        # Behind it, a byte order mark would be a part of a field's name.
+        self.insert(MarkSlot(self))
+        self.exchange.client.send_aside(self.prelude)
+
+    # -- pieces
+
+    def pump(self) -> None:
+        """Send from the log until there is no more, or the client is slow."""
+        kept, sink, exchange = self.kept, self.sink, self.exchange
+        log = kept.log
+        while not exchange.is_over:
+            if self.position >= log.end:
+                if kept.settled:
+                    self.conclude()
+                elif not sink.blocked and not self.live:
+                    self.live = True
+                    kept.audience.live_again(self)
+                return
+            if sink.blocked:
+                return
+            try:
+                data = log.read(self.position, READ_BYTES)
+            except FallenOut:
+                self.fell_behind()
+                return
+            self.position += len(data)
+            self.first.send_piece(data)
+
+    def fell_behind(self) -> None:
+        """What comes next for this client is no longer kept."""
+        kept, exchange = self.kept, self.exchange
+        lost = kept.log.first - self.position
+        exchange.fail(
+            FellBehind(
+                f"the client read too slowly: {lost} bytes that it had yet to get are "
+                "no longer kept (resume.max_bytes)"
+            )
+        )
+
+    def sink_blocked(self) -> None:
+        """The client does not keep up: it gets the rest from the log."""
+        timeline, kept = self.exchange.timeline, self.kept
+        timeline.hold_begins(self.exchange.compiled.clock())
+        if self.live:
+            self.live = False
+            self.position = kept.log.end
+            kept.audience.lags(self)
+
+    def sink_ready(self) -> None:
+        self.exchange.timeline.hold_ends(self.exchange.compiled.clock())
+        self.tell_drained()
+        self.pump()
+
+    def insert(self, slot: Slot) -> None:
+        super().insert(slot)
+        self.changed()
+
+    def remove(self, slot: Slot) -> None:
+        super().remove(slot)
+        self.changed()
+
+    def over(self) -> None:
+        super().over()
+        self.changed()
+
+    def changed(self) -> None:
+        """Find out whether a piece may be written as it is, framed once for all."""
+        client = self.exchange.client
+        framed = client.chunk_sink if self.begun else None
+        if framed is not None and self.first is self.sink:
+            self.write = framed.transport.write
+        else:
+            self.write = None
+        self.kept.audience.stale = True
+
+    # -- the end
+
+    def stream_ended(self) -> None:
+        """The stream has ended: so does this client's response, when it has all."""
+        if self.live:
+            self.live = False
+            self.position = self.kept.log.end
+        self.pump()
+
+    def conclude(self) -> None:
+        """The client has all that there was."""
+        kept, exchange = self.kept, self.exchange
+        if kept.error is not None:
+            exchange.fail(kept.error)
+            return
+        kept.read_to_end()
+        trailers = kept.trailers
+        route = exchange.route
+        if trailers:
+            if route is not None and takes_trailers(exchange.head):
+                trailers = route.response_rules.trailers(trailers)
+            else:
+                trailers = []
+        self.first.send_end(trailers)
+        self.abort()
+        exchange.complete()
+
+    def count(self) -> None:
+        """Bring the account of the client up to date."""
+        if not self.begun:
+            return
+        position = self.kept.log.end if self.live else self.position
+        self.exchange.timeline.bytes_sent += position - self.account
+        self.account = position
+
+    # -- as the source of the exchange: see `ResponseSource`
+
+    @property
+    def waiting_for(self) -> str:
+        return self.kept.waiting_for
+
+    def abort(self) -> None:
+        """Leave the stream; it goes on without this client, or not."""
+        self.count()
+        if self.live:
+            self.position = self.kept.log.end
+            self.live = False
+        if self.begun:
+            self.detach()
+        self.kept.leave(self)
+
+    def go_on_for(self, client: ClientStream) -> None:
+        """A subscriber has one client; the stream is what goes on."""
+
+    # -- between events: see `GracefulEnd`
+
+    @property
+    def reached(self) -> bool:
+        """Does the client stand between two events?"""
+        kept = self.kept
+        return kept.between_events if self.live else kept.log.is_cut(self.position)
+
+    def call_at_boundary(self, callback: Callable[[], None]) -> None:
+        """Call back once it does."""
+        self.kept.call_between_events(callback)

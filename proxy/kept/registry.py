@@ -1,0 +1,181 @@
+"""Where the kept and shared streams of one worker are found.
+
+By their ID, and by names: the application's key, an Idempotency-Key, what a shared
+stream is a stream of, and the request whose stream numbers its events. A name belongs
+to a client: it is looked up with the fingerprint of the fields that have to be the
+same, so what one client calls its own is not found by another.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from proxy.internal_errors import report
+from proxy.kept.store import MemoryStore
+
+# Streams that are gone are remembered by their ID, to say so of them.
+REMEMBERED = 10_000
+
+
+class Name(NamedTuple):
+    """What a stream is asked for by. `kind` is one of those below."""
+
+    kind: str
+    route: str
+    value: bytes
+
+
+KEY, IDEMPOTENCY_KEY, GROUP, EVENTS = "key", "idempotency key", "group", "events"
+
+
+class Kept(Protocol):
+    """A stream as the registry sees it."""
+
+    id: bytes
+    names: list[tuple[Name, bytes]]  # each with a fingerprint
+
+    @property
+    def is_ended(self) -> bool:
+        """Has its upstream ended?"""
+
+    def superseded(self) -> None:
+        """Another stream has one of its names now."""
+
+    def expire(self) -> None:
+        """Its room is needed: let go of what is kept."""
+
+    def close(self) -> None:
+        """The process ends."""
+
+
+K = TypeVar("K", bound=Kept)
+Holders: TypeAlias = dict[bytes, list[K]]
+
+
+class Counts:
+    """What has happened so far; for metrics."""
+
+    __slots__ = ("expired", "kept", "refused", "resumed", "shared")
+
+    def __init__(self) -> None:
+        self.kept = 0  # streams
+        self.shared = 0  # clients that joined a stream of another
+        self.expired = 0  # streams that nobody came back for
+        self.resumed: dict[str, int] = {}  # by the way it was asked for
+        self.refused: dict[str, int] = {}  # by the reason
+
+
+class KeptStreams(Generic[K]):
+    """All of one worker. A reload does not change it."""
+
+    __slots__ = (
+        "closing",
+        "counts",
+        "gone",
+        "named",
+        "secret",
+        "store",
+        "streams",
+        "worker",
+    )
+
+    def __init__(self, max_bytes: int, worker: int, secret: bytes) -> None:
+        self.store = MemoryStore(max_bytes, self.evict)
+        self.worker = worker
+        self.secret = secret  # of the fingerprints, the same in all workers
+        self.streams: dict[bytes, K] = {}  # by ID, the oldest first
+        self.named: dict[Name, dict[bytes, list[K]]] = {}
+        self.gone: dict[bytes, None] = {}
+        self.counts = Counts()
+        self.closing = False
+
+    # -- what is kept
+
+    def add(self, stream: K) -> None:
+        """Keep a stream; it is found by its ID from now on."""
+        self.streams[stream.id] = stream
+        self.counts.kept += 1
+
+    def remove(self, stream: K) -> None:
+        """Keep it no longer, and forget its names."""
+        for name, owner in tuple(stream.names):
+            self.unname(stream, name, owner)
+        if self.streams.pop(stream.id, None) is not None:
+            self.gone[stream.id] = None
+            if len(self.gone) > REMEMBERED:
+                del self.gone[next(iter(self.gone))]
+
+    def name(self, stream: K, name: Name, owner: bytes, *, alone: bool = True) -> None:
+        """Give a stream a name; with `alone`, take it from the one that had it."""
+        holders = self.named.setdefault(name, {})
+        before = holders.get(owner, [])
+        stream.names.append((name, owner))
+        if not alone:
+            holders[owner] = [*before, stream]
+            return
+        holders[owner] = [stream]
+        for each in before:
+            if each is not stream:
+                each.names.remove((name, owner))
+                each.superseded()
+
+    def unname(self, stream: K, name: Name, owner: bytes) -> None:
+        """Take a name from a stream, if it has it."""
+        if (name, owner) not in stream.names:
+            return
+        stream.names.remove((name, owner))
+        holders = self.named.get(name)
+        if holders is None:
+            return
+        left = [each for each in holders.get(owner, []) if each is not stream]
+        if left:
+            holders[owner] = left
+            return
+        holders.pop(owner, None)
+        if not holders:
+            del self.named[name]
+
+    # -- what is found
+
+    def find(self, name: Name, owner: bytes) -> K | None:
+        """The newest stream of that name, of that owner."""
+        found = self.find_all(name, owner)
+        return found[-1] if found else None
+
+    def find_all(self, name: Name, owner: bytes) -> list[K]:
+        """All streams of that name, of that owner; the newest last."""
+        holders = self.named.get(name)
+        return [] if holders is None else holders.get(owner, [])
+
+    def is_taken(self, name: Name) -> bool:
+        """Has anybody a stream of that name?"""
+        return name in self.named
+
+    # -- accounts
+
+    def resumed(self, way: str) -> None:
+        """A client has taken a stream up."""
+        self.counts.resumed[way] = self.counts.resumed.get(way, 0) + 1
+
+    def refused(self, reason: str) -> None:
+        """A stream was not kept, or a client did not get one."""
+        self.counts.refused[reason] = self.counts.refused.get(reason, 0) + 1
+
+    # -- the end
+
+    def evict(self) -> bool:
+        """Let go of the ended stream that is the oldest; False: there is none."""
+        for stream in self.streams.values():
+            if stream.is_ended:
+                stream.expire()
+                return True
+        return False
+
+    def close(self) -> None:
+        """The process ends: nobody can come back."""
+        self.closing = True
+        for stream in tuple(self.streams.values()):
+            try:
+                stream.close()
+            except Exception as error:
+                report("ending a kept stream", error)

@@ -1,0 +1,196 @@
+"""`/_unbuffered/streams/ID`: a kept stream by its ID, from the field Stream-Id.
+
+GET takes it up: from its beginning, behind `Last-Event-ID`, or from `?from=BYTE`. HEAD
+tells its state, DELETE stops its upstream. Open to every client that has the ID and the
+fields it is bound to, pages of the origins that its response allows among them.
+"""
+
+from __future__ import annotations
+
+from proxy.errors import (
+    ClientError,
+    MalformedRequest,
+    MethodNotAllowed,
+    StreamGone,
+    StreamStopped,
+    StreamUnknown,
+)
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.kept_stream import KeptStream
+from proxy.exchange.stream_lookup import BY_ADDRESS, DROPPED
+from proxy.exchange.subscriber import Subscriber
+from proxy.http1.framing import Body
+from proxy.http1.grammar import Fields
+from proxy.kept.registry import KeptStreams
+from proxy.policy.error_response import own_plan
+from proxy.policy.resumption import cors_of, is_preflight, preflight_fields
+from proxy.policy.stream_identity import (
+    byte_cursor,
+    fingerprint,
+    last_event_id,
+    owner_of,
+)
+from proxy.timeline import http_date
+
+STREAMS = b"/_unbuffered/streams/"
+
+
+class StreamAddress:
+    """One request for a kept stream."""
+
+    __slots__ = ("body", "exchange", "registry")
+
+    def __init__(self, exchange: Exchange, registry: KeptStreams[KeptStream]) -> None:
+        self.exchange = exchange
+        self.registry = registry
+        self.body: Body | None = None
+
+    def serve(self) -> None:
+        """Answer it."""
+        exchange = self.exchange
+        method = exchange.head.method
+        try:
+            self.body = exchange.client.open_body()
+            stream = self.find()
+            if method == b"OPTIONS":
+                self.preflight(stream)
+                return
+            self.check_owner(stream)
+            if method == b"GET":
+                self.take_up(stream)
+            elif method == b"HEAD":
+                self.answer(stream, 200, self.state(stream))
+            elif method == b"DELETE":
+                stream.stop(StreamStopped("the stream was stopped by its client"))
+                self.answer(stream, 204, [])
+            else:
+                raise MethodNotAllowed("a kept stream takes GET, HEAD and DELETE")
+        except ClientError as error:
+            exchange.fail(error)
+
+    def find(self) -> KeptStream:
+        """The stream of that ID.
+
+        Raises:
+            StreamUnknown, StreamGone.
+        """
+        registry = self.registry
+        id = self.exchange.head.target[len(STREAMS) :].partition(b"?")[0]
+        stream = registry.streams.get(id)
+        if stream is None or stream.response_head is None:
+            if id in registry.gone:
+                raise StreamGone("this stream is no longer kept (resume.keep_seconds)")
+            if owner_of(id) is None:
+                raise StreamUnknown(
+                    "this is not the ID of a stream; the field Stream-Id of a response "
+                    "has it"
+                )
+            raise StreamUnknown("there is no such stream of this client")
+        exchange = self.exchange
+        exchange.route = stream.route
+        exchange.timeline.route = stream.route.prefix
+        return stream
+
+    def check_owner(self, stream: KeptStream) -> None:
+        """Is the client the one that the stream is bound to?
+
+        Raises:
+            StreamUnknown: nobody else is told that there is one.
+        """
+        resume = stream.route.route.resume
+        bind = () if resume is None else resume.bind
+        who = fingerprint(self.exchange.head, bind, self.registry.secret)
+        if not stream.resumes or who != stream.print:
+            self.registry.refused("bind")
+            raise StreamUnknown("there is no such stream of this client")
+
+    def take_up(self, stream: KeptStream) -> None:
+        """GET: go on from where the client is.
+
+        Raises:
+            MalformedRequest, StreamGone.
+        """
+        position = self.position(stream)
+        if stream.settled and position >= stream.log.end and stream.error is None:
+            self.answer(stream, 204, [])
+            return
+        self.registry.resumed(BY_ADDRESS)
+        self.read_body()
+        stream.subscribe(Subscriber(self.exchange, stream, position, BY_ADDRESS))
+
+    def position(self, stream: KeptStream) -> int:
+        """Where the client wants to go on.
+
+        Raises:
+            MalformedRequest: it is not a place in this stream.
+            StreamGone: what follows it is no longer kept.
+        """
+        head, log = self.exchange.head, stream.log
+        cursor, position = last_event_id(head), byte_cursor(head)
+        if cursor is not None:
+            found = log.after_id(cursor)
+            if found is None:
+                raise StreamGone(
+                    "the event of Last-Event-ID is not in this stream, or no longer; "
+                    f"kept are the bytes from {log.first} to {log.end}"
+                )
+            return found
+        if position is None:
+            position = 0
+        if position > log.end:
+            raise MalformedRequest(
+                f"from={position} is beyond the {log.end} bytes of the stream"
+            )
+        if position < log.first:
+            raise StreamGone(
+                f"the bytes before {log.first} are no longer kept (resume.max_bytes); "
+                f"add ?from={log.first} to begin there"
+            )
+        return position
+
+    def state(self, stream: KeptStream) -> Fields:
+        """HEAD: how it stands. Stream-Bytes: the first that is kept, and the end."""
+        fields: Fields = [(b"Stream-Id", stream.id)]
+        fields.append((b"Stream-State", stream.state.encode("ascii")))
+        if stream.has_log:
+            log = stream.log
+            fields.append((b"Stream-Bytes", b"%d-%d" % (log.first, log.end)))
+        if stream.response_head is not None:
+            kind = stream.response_head.get(b"content-type")
+            if kind is not None:
+                fields.append((b"Content-Type", kind))
+        return fields
+
+    def preflight(self, stream: KeptStream) -> None:
+        """OPTIONS: may a page of that origin ask (Fetch, CORS-preflight)?
+
+        Raises:
+            StreamUnknown: it may not.
+        """
+        resume = stream.route.route.resume
+        fields = None
+        if stream.response_head is not None and is_preflight(self.exchange.head):
+            bind = () if resume is None else resume.bind
+            fields = preflight_fields(stream.response_head, self.exchange.head, bind)
+        if fields is None:
+            raise StreamUnknown("there is no such stream for pages of this origin")
+        self.send(204, fields)
+
+    def answer(self, stream: KeptStream, status: int, fields: Fields) -> None:
+        """Answer without a body; pages may read it if they may read the stream."""
+        stored = stream.response_head
+        cors = [] if stored is None else cors_of(stored, self.exchange.head)
+        self.send(status, [*fields, *cors])
+
+    def send(self, status: int, fields: Fields) -> None:
+        """Send an answer without a body."""
+        exchange = self.exchange
+        self.read_body()
+        fields = [*fields, (b"Cache-Control", b"no-store"), (b"Date", http_date())]
+        exchange.send_own(own_plan(status, fields, exchange.client.terms), b"")
+        exchange.complete()
+
+    def read_body(self) -> None:
+        """Read the body of the request, which nobody needs."""
+        if self.body is not None and not self.body.complete:
+            self.exchange.client.read_body(DROPPED)
