@@ -11,6 +11,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 HERE = Path(__file__).parent
 PROXIES = HERE / "proxies"
@@ -35,12 +36,19 @@ class Setting:
     descriptors: int  # how many a process may open
     workers: int = 1
     coded: bool = False  # the origin compresses
+    route: str = ""  # of Unbuffered: lines of the route beside its target
+    control: int = 0  # where events are published to those that take them so
 
     def write(self, name: str, text: str) -> str:
         """The path of a configuration file, written."""
         path = self.folder / name
         path.write_text(text)
         return str(path)
+
+    def fill(self, name: str, source: str) -> str:
+        """The same, of a file of bench/proxies with this setting filled in."""
+        text = Template((PROXIES / source).read_text())
+        return self.write(name, text.substitute(vars(self)))
 
 
 def nginx(setting: Setting) -> Command:
@@ -78,6 +86,7 @@ port = {setting.port}
 {workers}
 [routes."/"]
 target = "http://127.0.0.1:{setting.origin}"
+{setting.route}
 """
     path = setting.write("config.toml", text)
     return [sys.executable, "-m", "proxy", "--config", path]
@@ -87,6 +96,18 @@ def compiled(setting: Setting) -> Command:
     """By a path of its own, which the folder that it starts in does not precede."""
     path = f"PYTHONPATH={COMPILED}"
     return ["env", "PYTHONSAFEPATH=1", path, *unbuffered(setting)]
+
+
+def nchan(setting: Setting) -> Command:
+    path = setting.fill("nchan.conf", "nchan.conf")
+    return ["nginx", "-c", path, "-e", f"{setting.folder}/error.log"]
+
+
+def pushpin(setting: Setting) -> Command:
+    """It starts its four parts itself."""
+    setting.fill("routes", "pushpin.routes")
+    path = setting.fill("pushpin.conf", "pushpin.conf")
+    return ["pushpin", "--config", path, "--merge-output"]
 
 
 def bare_uvloop(setting: Setting) -> Command:

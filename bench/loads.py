@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PACED = ("streams", "eventsource", "coded", "fanout")  # events at fixed times
+LEFT = ("kept", "ended")  # streams that their clients leave
+CHECKED = ("streams", "eventsource", "lockstep", "fanout")  # every event, in order
+
 
 @dataclass(frozen=True)
 class Load:
@@ -17,16 +21,20 @@ class Load:
     workers: int = 1  # two: on two cores, which the load program shares
     watched: bool = False  # with the inspector's feed open
     direct: bool = False  # also without a proxy, for comparison
+    route: str = ""  # what Unbuffered's route asks for beside its target
     once: bool = False  # in the first round only: slow, and not for a target
     only: tuple[str, ...] = ()  # these peers; empty: all
 
     def __str__(self) -> str:
         """As it is told in progress lines and remarks."""
         words = [self.mode, self.coding, f"{self.count:,}"]
-        if self.mode in ("streams", "coded"):
+        if self.mode in PACED:
             words.append(f"× {self.rate:g}/s")
+        if self.mode in LEFT:
+            words.append(f"× {self.rate:g}")
         words.append("two workers" if self.workers > 1 else "")
         words.append("watched" if self.watched else "")
+        words.append(self.route if self.mode != "fanout" else "")
         return " ".join(word for word in words if word)
 
     @property
@@ -38,6 +46,8 @@ class Load:
     def about(self) -> float:
         """Seconds that one run takes, roughly: start, connect, run, end."""
         slack = {"bulk": 3.0, "leaving": 3.0}.get(self.mode, 0.0)
+        if self.mode in LEFT:  # every event is read, and once more by whom is back
+            slack = 1.0 + self.count * self.rate * 30e-6
         return 2.0 + self.seconds + self.count * 0.0015 + slack
 
 
@@ -62,24 +72,37 @@ def marks(load: Load, outcome: Outcome) -> list[str]:
     told = outcome.told
     if told["errors"]:
         found.append(f"{told['errors']:.0f} errors")
-    if load.mode in ("streams", "lockstep"):
-        missing = told["sent"] - told["received"]
-        if missing:
-            found.append(f"{missing:.0f} pieces not through 5 s after the end")
-    if load.mode in ("streams", "coded"):
+    if load.mode in CHECKED:
+        found += order_marks(told)
+    if load.mode in PACED:
         found += pace_marks(load, outcome)
     if told["busy"] > 0.9 and load.workers == 1:
         found.append(f"the load program used {told['busy']:.0%} of its core")
     return found
 
 
+def order_marks(told: dict[str, float]) -> list[str]:
+    """Whether each client got each piece once, and in order."""
+    missing = told["sent"] - told["received"]
+    found = [f"{missing:.0f} pieces not through 5 s after the end"] if missing else []
+    if told["skipped"]:
+        found.append(f"{told['skipped']:.0f} pieces not before the next one")
+    if told["doubled"]:
+        found.append(f"{told['doubled']:.0f} pieces a second time")
+    return found
+
+
 def pace_marks(load: Load, outcome: Outcome) -> list[str]:
     """Where the pace was not kept, by the proxy or by the load program."""
     found = []
+    joined = outcome.told["joined"] / (outcome.told["received"] or 1)
+    if joined > 0.05:
+        found.append(f"{joined:.0%} of the pieces came together with an earlier one")
     used = outcome.cpu / load.seconds
     if used > 0.95:
         found.append(f"saturated, {used:.0%} of its core: pieces queue up and join")
-    late = outcome.told["late"] / (outcome.told["sent"] or 1)
+    each = load.count if load.mode == "fanout" else 1  # clients of one event
+    late = outcome.told["late"] / (outcome.told["sent"] / each or 1)
     if late > 0.01:
         found.append(f"{late:.0%} of the events were written over 1 ms late")
     return found

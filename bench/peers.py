@@ -14,9 +14,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from bench import configs
 from bench.configs import PROXIES, Command, Setting
+from bench.loads import Load
 
 DIRECT = "direct"  # no proxy at all
 BASE = "nginx"
@@ -24,6 +26,7 @@ OURS = "unbuffered"
 COMPILED = "unbuffered-compiled"  # the same with its core compiled
 BOTH = (OURS, COMPILED)
 FLOOR = "bare uvloop"  # no proxy
+HUBS = ("nchan", "pushpin")  # they fan out what is published
 APT = "apt-get install "
 NPM = "npm ci --prefix bench/proxies"
 
@@ -36,6 +39,13 @@ class Peer:
     command: Callable[[Setting], Command]
     version: Callable[[], str]
     how_to_get: str = ""
+    publisher: str = ""  # for fan-out only, of events published in this way
+
+    def takes(self, load: Load) -> bool:
+        """Whether it takes part in a load."""
+        if self.publisher and load.mode != "fanout":
+            return False
+        return not load.only or self.name in load.only
 
 
 def says(*command: str) -> Callable[[], str]:
@@ -59,6 +69,13 @@ def node_package(name: str) -> Callable[[], str]:
         return str(json.loads(file.read_text())["version"])
 
     return ask
+
+
+def nchan_version() -> str:
+    """Of the module, which nginx does not tell."""
+    if not Path("/usr/lib/nginx/modules/ngx_nchan_module.so").exists():
+        return ""
+    return says("dpkg-query", "--show", "libnginx-mod-nchan")() or "unknown"
 
 
 def compiled_version() -> str:
@@ -94,5 +111,13 @@ PEERS = (
     Peer(
         *("mitmproxy", configs.mitmproxy, says("mitmdump", "--version")),
         "pipx install mitmproxy",
+    ),
+    Peer(
+        *("nchan", configs.nchan, nchan_version),
+        *(APT + "nginx-light libnginx-mod-nchan", "nchan"),
+    ),
+    Peer(
+        *("pushpin", configs.pushpin, says("pushpin", "--version")),
+        *(APT + "pushpin", "grip"),
     ),
 )

@@ -116,14 +116,22 @@ def started(peer: Peer, setting: Setting, where: Cores) -> Iterator[int]:
         )
     try:
         wait_for(setting.port, process, log)
-        yield process.pid
+        with its_end_told(process, log):
+            yield process.pid
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def its_end_told(process: subprocess.Popen[bytes], log: Path) -> Iterator[None]:
+    """A fault that is seen elsewhere says so if the proxy has ended."""
+    try:
+        yield
     except RuntimeError as fault:
         if process.poll() is None:
             raise
         said = last_line(log.read_text(errors="replace"))
         raise RuntimeError(f"{fault}; the proxy has ended: {said}") from fault
-    finally:
-        end(process)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -95,7 +95,11 @@ def group_table(rows: Sequence[RowResult], base: str) -> str:
             continue
         name = f"**{peer}**" if peer in BOTH else peer
         cells = [row["cells"].get(peer) for row in rows]
-        lines.append([name, *(cell_text(cell, peer, base) for cell in cells)])
+        texts = [
+            cell_text(cell, peer, "" if row.get("own") else base)
+            for row, cell in zip(rows, cells, strict=True)
+        ]
+        lines.append([name, *texts])
     notes = {"Failed": failures(rows), "Coded": coded_times(rows, coded)}
     told = [f"{title}: {'; '.join(note)}." for title, note in notes.items() if note]
     return markdown(head, lines) + "".join(f"\n{wrapped(note)}" for note in told)
@@ -142,6 +146,8 @@ def cell_text(cell: Cell | None, peer: str, base: str) -> str:
     ratio = cell["ratio"]
     if ratio is None or peer == base:
         return value
+    if not base:
+        return f"×{ratio['median']:.2f}"
     return f"{value} (×{ratio['median']:.2f})"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from bench.loads import Load, Outcome, marks
 from bench.peers import DIRECT
@@ -44,6 +44,7 @@ class RowResult(TypedDict):
     load: str
     target: float | None
     more_is_better: bool
+    own: NotRequired[bool]  # ratios are to the peer's own value in another row
     cells: dict[str, Cell]
 
 
@@ -139,11 +140,12 @@ def collect(
     results = []
     for row in rows:
         against = by_key.get(row.base, row)
-        of_base = [value_of(against, outcomes, n, base) for n in range(rounds)]
         cells = {}
         for peer in peers:
             if peer == DIRECT and (row.over_direct or row.group != "latency"):
                 continue
+            to = peer if row.own else base
+            of_base = [value_of(against, outcomes, n, to) for n in range(rounds)]
             if cell := cell_of(row, outcomes, rounds, peer, of_base):
                 cells[peer] = cell
         results.append(
@@ -155,6 +157,7 @@ def collect(
                 load=str(row.load),
                 target=row.target,
                 more_is_better=row.more_is_better,
+                own=row.own,
                 cells=cells,
             )
         )

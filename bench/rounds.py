@@ -33,11 +33,7 @@ def steps(
                 continue
             if load.direct:
                 found.append((number, load, None))
-            found += [
-                (number, load, peer)
-                for peer in peers
-                if not load.only or peer.name in load.only
-            ]
+            found += [(number, load, peer) for peer in peers if peer.takes(load)]
     return found
 
 

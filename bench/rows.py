@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.loads import Load, Outcome
-from bench.peers import BOTH
+from bench.loads import Load, Outcome, order_marks
+from bench.peers import BASE, BOTH, HUBS
 
 Value = float | str  # a number, or in words why there is none
 CODINGS = ("gzip", "br", "zstd")
@@ -21,6 +21,9 @@ GROUPS = {
     "workers": "two workers on two cores, which they share with the load program",
     "inspector": "the price of looking",
     "leaving": "how soon an upstream hears that its client has left",
+    "resume": "streams that can be taken up again",
+    "fanout": "one stream to many clients: processor time per piece and client",
+    "kept": "memory of a stream that waits for its client",
 }
 
 
@@ -35,10 +38,11 @@ class Row:
     load: Load
     value: Callable[[Outcome], Value]
     group: str
-    target: float | None = None  # ratio to nginx
+    target: float | None = None  # ratio to nginx, or to what `own` says
     more_is_better: bool = False
     over_direct: bool = False  # minus the same without a proxy, in the same round
     base: str = ""
+    own: bool = False  # the ratio is to the same proxy's value in `base`
 
 
 def per_piece(outcome: Outcome) -> float:
@@ -72,6 +76,35 @@ def decoded(outcome: Outcome) -> Value:
     if said["held"] > said["received"] / 2:
         return f"held: {said['held'] / said['received']:.0%} waited for the next event"
     return said["p50_us"]
+
+
+def per_kept_piece(outcome: Outcome) -> Value:
+    """Of streams that have an ID to be taken up by."""
+    if not outcome.told["named"]:
+        return "failed: no Stream-Id in the responses"
+    return per_piece(outcome)
+
+
+def delivered(value: Callable[[Outcome], Value]) -> Callable[[Outcome], Value]:
+    """Only if one stream gave every client each piece once, in order."""
+
+    def judge(outcome: Outcome) -> Value:
+        said = outcome.told
+        if said["upstreams"] > 1:
+            return f"failed: {said['upstreams']:,.0f} upstream streams, not one"
+        if faults := order_marks(said):
+            return f"failed: {', '.join(faults)}"
+        return value(outcome)
+
+    return judge
+
+
+def per_kept_stream(outcome: Outcome) -> Value:
+    """Only if all of them could be taken up again, with all their events."""
+    said = outcome.told
+    if faults := order_marks(said):
+        return f"failed: {', '.join(faults)}"
+    return outcome.memory / said["named"] / 1024
 
 
 def piece_rows(seconds: float) -> list[Row]:
@@ -186,10 +219,91 @@ def other_rows(seconds: float) -> list[Row]:
     ]
 
 
+def resume_rows(seconds: float) -> list[Row]:
+    """One client for each stream; the dearer one gets an ID in each event."""
+    able = (BASE, *BOTH)
+    resume = "resume = true"
+    plain = Load("streams", 100, 50, seconds, only=able)
+    name = "100 × 50/s"
+    found = [Row("plain-100", f"{name}, plain", "µs", plain, per_piece, "resume")]
+    for key, mode, kind in (
+        ("kept-100", "streams", "kept"),
+        ("numbered-100", "eventsource", "kept and numbered"),
+    ):
+        load = Load(mode, 100, 50, seconds, route=resume, only=BOTH)
+        found += [
+            Row(
+                *(key, f"{name}, {kind}", "µs", load, per_kept_piece, "resume"),
+                base="plain-100",
+            ),
+            Row(
+                *(f"{key}-own", f"{name}, {kind}, × its own plain route", "µs"),
+                *(load, per_kept_piece, "resume"),
+                target=1.3,
+                base="plain-100",
+                own=True,
+            ),
+        ]
+    return found
+
+
+def fanout_rows(seconds: float) -> list[Row]:
+    """Compared with nginx, which relays a stream to each client."""
+    found = []
+    for count, rate in ((100, 20), (1000, 5), (1000, 20)):
+        relay = Load("streams", count, rate, seconds, only=(BASE,))
+        shared = Load(
+            *("fanout", count, rate, seconds),
+            route="share = true",
+            only=(*BOTH, *HUBS),
+        )
+        pace, many = f"{count:,} × {rate}/s", "each from a stream of its own"
+        base = f"relay-{count}-{rate}"
+        found += [
+            Row(base, f"{pace}, {many}", "µs", relay, per_piece, "fanout"),
+            Row(
+                *(f"fanout-{count}-{rate}", f"{pace}, all from one stream", "µs"),
+                *(shared, delivered(per_piece), "fanout"),
+                target=0.6,
+                base=base,
+            ),
+        ]
+        if (count, rate) == (1000, 5):  # no hub is saturated by that
+            name, last = f"{pace}, latency p99, ", told("p99_us")
+            found += [
+                Row(f"{base}-p99", name + many, "µs", relay, last, "fanout"),
+                Row(
+                    *("fanout-p99", name + "all from one stream", "µs", shared),
+                    *(delivered(last), "fanout"),
+                    base=f"{base}-p99",
+                ),
+            ]
+    return found
+
+
+def kept_rows() -> list[Row]:
+    """2,000 streams that their clients have left, of one event or of 100."""
+    count, resume = 2000, "resume = true"
+    idle = Load("idle", count, once=True, only=(BASE, *BOTH))
+    size = per_stream(count)
+    found = [Row("kept-open", "open, with its client", "KiB", idle, size, "kept")]
+    for key, mode, events, name in (
+        ("kept-live", "kept", 1, "client gone, 1 event"),
+        ("kept-ended", "ended", 1, "ended, 1 event"),
+        ("kept-ended-100", "ended", 100, "ended, 100 events of 64 bytes"),
+    ):
+        load = Load(mode, count, events, once=True, route=resume, only=BOTH)
+        found.append(
+            Row(key, name, "KiB", load, per_kept_stream, "kept", base="kept-open")
+        )
+    return found
+
+
 def all_rows(seconds: float, most: int) -> list[Row]:
     """Every row; `most` streams are possible here."""
     rows = piece_rows(seconds) + cost_rows(seconds) + growth_rows(seconds, most)
     rows += coded_rows(seconds) + other_rows(seconds) + worker_rows(seconds)
+    rows += resume_rows(seconds) + fanout_rows(seconds) + kept_rows()
     order = list(GROUPS)
     return sorted(rows, key=lambda row: order.index(row.group))
 

@@ -50,13 +50,17 @@ def load_program(folder: Path) -> Path:
 class Program:
     """The load program, running one load. It is ready once it is entered."""
 
-    def __init__(self, path: Path, load: Load, setting: Setting) -> None:
+    def __init__(
+        self, path: Path, load: Load, setting: Setting, publisher: str = ""
+    ) -> None:
         words = [load.mode, setting.origin, setting.port]
         words += [load.count, load.rate, load.seconds]
         if load.coding:
             file = setting.folder / "blocks"
             write_blocks(file, load.coding, int(load.rate * load.seconds * 2) + 10)
             words += [load.coding, file]
+        if load.mode == "fanout":
+            words += [publisher or "upstream", setting.control]
         self.command = [str(path), *map(str, words)]
         self.guard_seconds = load.guard
         self.where = set.union(*cores()) if load.workers > 1 else cores()[1]
@@ -141,6 +145,8 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
         setting = Setting(
             *(port, origin, Path(name), descriptors(), load.workers),
             coded=bool(load.coding),
+            route=load.route,
+            control=free_port(),
         )
         pid = 0
         if peer:
@@ -149,17 +155,19 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
         if load.mode == "leaving":
             cpu, memory, told = 0.0, 0, leave(port, origin, load.count)
         else:
-            cpu, memory, told = loaded(program, setting, load, pid)
+            publisher = peer.publisher if peer else ""
+            ready = Program(program, load, setting, publisher)
+            cpu, memory, told = loaded(ready, setting, load, pid)
     return Outcome(cpu, memory, told, time.monotonic() - began)
 
 
 def loaded(
-    path: Path, setting: Setting, load: Load, pid: int
+    ready: Program, setting: Setting, load: Load, pid: int
 ) -> tuple[float, int, dict[str, float]]:
     """Processor time, memory, and what the load program told."""
     before = resident_bytes(pid) if pid else 0
     with contextlib.ExitStack() as stack:
-        program = stack.enter_context(Program(path, load, setting))
+        program = stack.enter_context(ready)
         if load.watched:
             stack.enter_context(watching(setting.port))
         time.sleep(0.5)  # what connecting left behind is not the stream's cost

@@ -8,6 +8,7 @@ from bench.peers import BOTH
 from bench.results import Cell, Result, RowResult, met
 from bench.rows import GROUPS
 
+OWN = "its own"  # instead of the base's name
 SIGN = {True: "target met", False: "target missed"}
 
 
@@ -42,6 +43,7 @@ def remarks(result: Result) -> list[str]:
 
 
 def row_lines(row: RowResult, base: str) -> Iterator[str]:
+    base = OWN if row.get("own") else base
     target = "" if row["target"] is None else f", target ≤ {row['target']:g} × {base}"
     yield f"  {row['name']} [{row['unit']}]{target}"
     for peer, cell in row["cells"].items():

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,12 +18,13 @@ import pytest
 
 from bench import coded, configs, plot, processes, render, results, rows, table
 from bench.loads import Load, Outcome, marks
-from bench.peers import BASE, DIRECT, OURS, PEERS
+from bench.peers import BASE, DIRECT, HUBS, OURS, PEERS, Peer
 from bench.results import Key, Result
 from bench.rounds import steps
 from bench.rows import Row
 from bench.running import load_program, measure
 from proxy.config.load import load as load_config
+from tests.support import bench_hub
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,14 +32,22 @@ else:
     from backports import zstd
 
 PACE = Load("streams", 100, 50, 2.0, direct=True)
+DELIVERY = rows.delivered(rows.per_piece)
 SLOW = Load("streams", 5000, 1, 2.0, once=True)
 
 
 def told(**numbers: float) -> dict[str, float]:
     """What the load program tells of a run without any fault."""
     names = ("errors", "held", "undecoded", "unreadable", "late", "busy")
-    usual = dict.fromkeys(names, 0.0)
-    usual |= {"sent": 100.0, "received": 100.0, "seconds": 2.0, "p50_us": 50.0}
+    usual = dict.fromkeys((*names, "doubled", "skipped", "joined"), 0.0)
+    usual |= {
+        "named": 10.0,
+        "upstreams": 1.0,
+        "sent": 100.0,
+        "received": 100.0,
+        "seconds": 2.0,
+        "p50_us": 50.0,
+    }
     return usual | numbers
 
 
@@ -115,6 +125,9 @@ def test_a_row_may_be_compared_with_another_row_of_the_base() -> None:
     [
         pytest.param(outcome(errors=3), "3 errors", id="errors"),
         pytest.param(outcome(received=98), "2 pieces not through", id="lost"),
+        pytest.param(outcome(skipped=3), "3 pieces not before", id="skipped"),
+        pytest.param(outcome(doubled=4), "4 pieces a second time", id="doubled"),
+        pytest.param(outcome(joined=7), "7% of the pieces came together", id="joined"),
         pytest.param(outcome(cpu=1.96), "saturated, 98% of its core", id="saturated"),
         pytest.param(outcome(busy=0.93), "used 93% of its core", id="load program"),
         pytest.param(outcome(late=5), "5% of the events", id="late"),
@@ -146,6 +159,59 @@ def test_compressed_events_are_timed_or_it_is_said_what_became_of_them(
 ) -> None:
     value = rows.decoded(run)
     assert str(value).startswith(str(said))
+
+
+@pytest.mark.parametrize(
+    ("value", "run", "said"),
+    [
+        pytest.param(rows.per_kept_piece, outcome(named=0), "no Stream-Id", id="kept"),
+        pytest.param(
+            *(DELIVERY, outcome(upstreams=9)),
+            *("9 upstream streams, not one",),
+            id="unshared",
+        ),
+        pytest.param(DELIVERY, outcome(skipped=2), "2 pieces", id="skipped"),
+        pytest.param(DELIVERY, outcome(received=9), "91 pieces", id="lost"),
+        pytest.param(rows.per_kept_stream, outcome(doubled=1), "1 pieces", id="again"),
+    ],
+)
+def test_what_was_not_kept_or_shared_has_no_number(
+    value: Callable[[Outcome], rows.Value], run: Outcome, said: str
+) -> None:
+    assert str(value(run)).startswith(f"failed: {said}")
+    assert isinstance(value(outcome()), float)
+
+
+def test_late_events_of_a_fan_out_are_counted_once_for_all_their_clients() -> None:
+    fanned = Load("fanout", 1000, 20, 2.0)
+    [said] = marks(fanned, outcome(sent=40_000, received=40_000, late=2))
+    assert said == "5% of the events were written over 1 ms late"
+
+
+def test_the_ratio_may_be_to_the_same_proxy_in_another_row() -> None:
+    kept = Load("streams", 100, 50, 2.0, route="resume = true", only=(OURS,))
+    own = Row(
+        *("own", "kept, × its own", "µs", kept, rows.per_piece, "resume", 1.3),
+        base="cost",
+        own=True,
+    )
+    outcomes: dict[Key, Outcome | str] = {
+        (0, PACE, BASE): outcome(0.01),
+        (0, PACE, OURS): outcome(0.02),
+        (0, kept, OURS): outcome(0.025),
+    }
+    _, row = results.collect([COST, own], outcomes, 1, [BASE, OURS], BASE)
+    assert row["cells"][OURS]["ratios"] == [1.25]
+    assert "| **unbuffered** | ×1.25 |" in render.group_table([row], BASE)
+    assert "1.25 × its own  target met" in "".join(table.row_lines(row, BASE))
+
+
+def test_a_hub_of_published_events_takes_part_in_fan_out_only() -> None:
+    hubs = [peer for peer in PEERS if peer.publisher]
+    assert {peer.name for peer in hubs} == set(HUBS)
+    fanned = Load("fanout", 5, 20, 1.0, only=(OURS, "pushpin"))
+    found = [peer for _, _, peer in steps([SLOW, fanned], hubs, 1, once=True) if peer]
+    assert [peer.name for peer in found] == ["pushpin"]
 
 
 def test_rounds_are_interleaved_and_slow_loads_run_once() -> None:
@@ -289,20 +355,23 @@ def test_labels_of_lines_do_not_lie_upon_each_other() -> None:
 
 
 def setting(folder: Path, workers: int = 1) -> configs.Setting:
-    return configs.Setting(40001, 40002, folder, 20000, workers, coded=True)
+    return configs.Setting(
+        *(40001, 40002, folder, 20000, workers), coded=True, control=40003
+    )
 
 
 @pytest.mark.parametrize("peer", [pytest.param(peer, id=peer.name) for peer in PEERS])
 def test_every_peer_is_told_both_ports_and_how_to_get_it(
     peer: object, tmp_path: Path
 ) -> None:
-    assert isinstance(peer, type(PEERS[0]))
+    assert isinstance(peer, Peer)
     command = peer.command(setting(tmp_path))
     said = " ".join(command) + "".join(
         file.read_text() for file in tmp_path.iterdir() if file.is_file()
     )
     assert "40001" in said
-    assert "40002" in said
+    assert "40002" in said or peer.name == "nchan"
+    assert ("40003" in said) == bool(peer.publisher)
     assert peer.how_to_get or peer.name in (OURS, "plain aiohttp", "bare uvloop")
 
 
@@ -339,3 +408,64 @@ def test_the_client_tells_coded_bytes_from_events(program: Path, coding: str) ->
     run = measure(program, None, Load("coded", 2, 50, 0.1, coding=coding))
     assert str(rows.decoded(run)).startswith("not decoded (")
     assert run.told["received"] == run.told["errors"] == 0
+
+
+# -- fan-out, and streams that wait for their client ----------------------------------
+
+
+def hub(fault: str = bench_hub.NO_FAULT, publisher: str = "") -> Peer:
+    def command(setting: configs.Setting) -> list[str]:
+        ports = map(str, (setting.port, setting.origin, setting.control))
+        return [sys.executable, bench_hub.__file__, *ports, fault]
+
+    return Peer("hub", command, lambda: "1", publisher=publisher)
+
+
+FANNED = Load("fanout", 5, 100, 0.1)
+
+
+@pytest.mark.parametrize("publisher", ["", "nchan", "grip"])
+def test_in_a_fan_out_every_client_gets_every_event(
+    program: Path, publisher: str
+) -> None:
+    run = measure(program, hub(publisher=publisher), FANNED)
+    assert run.told["received"] == run.told["sent"] > FANNED.count
+    assert isinstance(DELIVERY(run), float)
+    assert run.told["errors"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        pytest.param("twice", "5 pieces a second time", id="twice"),
+        pytest.param("skips", "5 pieces not before the next one", id="skips"),
+        pytest.param("unshared", "5 upstream streams, not one", id="unshared"),
+    ],
+)
+def test_a_fan_out_that_is_not_exact_is_noticed(
+    program: Path, fault: str, said: str
+) -> None:
+    assert said in str(DELIVERY(measure(program, hub(fault), FANNED)))
+
+
+@pytest.mark.parametrize("mode", ["kept", "ended"])
+@pytest.mark.parametrize("events", [1, 3])
+def test_a_stream_that_its_client_left_is_taken_up_with_all_its_events(
+    program: Path, mode: str, events: int
+) -> None:
+    run = measure(program, hub(), Load(mode, 4, events))
+    assert run.told["named"] == 4
+    assert run.told["received"] == run.told["sent"] == 4 * events
+    assert isinstance(rows.per_kept_stream(run), float)
+
+
+def test_a_stream_that_comes_back_without_its_beginning_is_noticed(
+    program: Path,
+) -> None:
+    run = measure(program, hub("forgets"), Load("kept", 4, 3))
+    assert "4 pieces not before the next one" in str(rows.per_kept_stream(run))
+
+
+def test_a_stream_without_an_id_cannot_be_kept(program: Path) -> None:
+    with pytest.raises(RuntimeError, match="0 of 4 streams have a Stream-Id"):
+        measure(program, hub("nameless"), Load("kept", 4, 1))

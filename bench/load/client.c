@@ -7,7 +7,11 @@
 
 #define LATENCY_ROOM (20u * 1000 * 1000)
 
-int clients_ready;
+#define TIME_END 26   /* "data: " and a time in 20 digits */
+#define NUMBER_END 37 /* a space and the event's number in 10 digits */
+
+int clients_ready, named;
+const char *accepts = "*/*";
 static uint32_t *latencies; /* units of 100 ns */
 static size_t latency_count;
 
@@ -48,36 +52,91 @@ double percentile(double p)
     return latencies[(size_t)(p * (latency_count - 1))] / 10.0;
 }
 
-void ask(struct connection *c)
+static void ask_for(struct connection *c, const char *path)
 {
-    char request[256];
+    char request[320];
     int size = snprintf(request, sizeof request,
-                        "GET /bench/%05d HTTP/1.1\r\nHost: localhost\r\n"
-                        "Accept: */*\r\nAccept-Encoding: identity\r\n"
+                        "GET %s HTTP/1.1\r\nHost: localhost\r\n"
+                        "Accept: %s\r\nAccept-Encoding: identity\r\n"
                         "User-Agent: load\r\n\r\n",
-                        c->stream);
+                        path, accepts);
     c->asked = now_ns();
     c->head_done = 0;
     c->kept = 0;
     write_all(c, request, size);
 }
 
-void connect_client(int number)
+void ask(struct connection *c)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/bench/%05d", c->stream);
+    ask_for(c, path);
+}
+
+int connected(int port)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(proxy_port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
         fail("connect");
-    struct connection *c = add(fd, CLIENT);
-    c->stream = number;
+    return fd;
+}
+
+void connect_client(int number)
+{
+    struct connection *c = add(connected(proxy_port), CLIENT);
+    c->stream = mode == FANOUT ? 0 : number;
     ask(c);
 }
 
+/* A new connection to a stream that was left behind, from its beginning. */
+void take_up(int number)
+{
+    char path[ID_BYTES + 32];
+    struct connection *c = add(connected(proxy_port), CLIENT);
+    c->stream = number;
+    c->due = 1;
+    snprintf(path, sizeof path, "/_unbuffered/streams/%s", streams[number].id);
+    ask_for(c, path);
+}
+
+/* From here on each client has to get every event of its stream. */
+void expect_the_next(void)
+{
+    for (int i = 0; i < wanted; i++)
+        streams[i].before = streams[i].written;
+    for (int fd = 0; fd < MAX_CONNECTIONS; fd++)
+        if (table[fd].kind == CLIENT && !table[fd].due)
+            table[fd].due = mode == FANOUT ? streams[0].before + 1 : 1;
+}
+
+/* Each event once and in order? Returns whether it is one of the run. */
+static int check_number(struct connection *c, uint32_t number)
+{
+    if (c->due && number < c->due) {
+        counts.doubled++;
+        return 0;
+    }
+    if (c->due)
+        counts.skipped += number - c->due;
+    c->due = number + 1;
+    return number > streams[c->stream].before;
+}
+
+static uint64_t digits(const char *at, int count)
+{
+    uint64_t value = 0;
+    for (; count > 0; count--)
+        value = value * 10 + (*at++ - '0');
+    return value;
+}
+
 /* `value`: the number that stands in the event, a time or, coded, a count. */
-static void take_event(struct connection *c, uint64_t value, uint64_t now)
+static void take_event(struct connection *c, const char *event, uint64_t now)
 {
     struct stream *stream = &streams[c->stream];
+    uint64_t value = digits(event + 6, 20);
     if (mode == CODED) {
         if (value >= block_count()) { /* it only looked like an event */
             counts.unreadable++;
@@ -87,6 +146,8 @@ static void take_event(struct connection *c, uint64_t value, uint64_t now)
         if (value < stream->written && waited > interval / 10 * 8)
             counts.held++;
         value = stream->times[value];
+    } else if (!check_number(c, digits(event + TIME_END + 1, 10))) {
+        return;
     }
     counts.received++;
     note_latency(value, now);
@@ -97,25 +158,25 @@ static void take_event(struct connection *c, uint64_t value, uint64_t now)
 static void take_events(struct connection *c, char *at, ssize_t size)
 {
     uint64_t now = now_ns(), before = counts.received;
+    int whole = mode == CODED ? TIME_END : NUMBER_END;
     char *end = at + size;
     for (;;) {
         char *found = memmem(at, end - at, "data: ", 6);
         if (!found)
             break;
-        if (end - found < 26) {
+        if (end - found < whole) {
             at = found;
             break;
         }
-        uint64_t value = 0;
-        for (int i = 6; i < 26; i++)
-            value = value * 10 + (found[i] - '0');
-        take_event(c, value, now);
-        at = found + 26;
+        take_event(c, found, now);
+        at = found + whole;
     }
     if (size && counts.received == before)
         counts.unreadable++;
+    if (counts.received > before)
+        counts.joined += counts.received - before - 1;
     size_t rest = end - at;
-    if (rest > 30) { /* nothing of a token is further back than this */
+    if (rest >= (size_t)whole) { /* nothing of a token is further back than this */
         at = end - 5;
         rest = 5;
     }
@@ -129,6 +190,19 @@ static void take_undecoded(struct connection *c)
     struct stream *stream = &streams[c->stream];
     counts.undecoded++;
     note_latency(stream->times[stream->written], now_ns());
+}
+
+static void note_id(struct stream *stream)
+{
+    char *field = strcasestr(read_buffer, "\nstream-id: ");
+    if (!field || stream->id[0])
+        return;
+    field += 12;
+    size_t size = strcspn(field, "\r\n");
+    if (size >= ID_BYTES)
+        size = 0;
+    memcpy(stream->id, field, size);
+    named += size > 0;
 }
 
 /* Returns the offset of the body, 0 while the head is not complete. */
@@ -149,6 +223,8 @@ static ssize_t after_head(struct connection *c, ssize_t size)
     if (memcmp(read_buffer, "HTTP/1.1 200", 12))
         counts.errors++;
     c->coded = strcasestr(read_buffer, "\ncontent-encoding:") != NULL;
+    if (IS_STREAM)
+        note_id(&streams[c->stream]);
     c->head_done = 1;
     return end + 4 - read_buffer;
 }
@@ -160,7 +236,7 @@ void read_client(struct connection *c, ssize_t size)
         start = after_head(c, size);
         if (!start)
             return;
-        if (mode <= CODED)
+        if (IS_STREAM)
             clients_ready++;
         c->left = mode == BULK ? body_bytes : 2;
         size -= start;
@@ -170,7 +246,9 @@ void read_client(struct connection *c, ssize_t size)
             take_undecoded(c);
         return;
     }
-    if (mode <= CODED) {
+    if (mode == ENDED && size >= 5)
+        c->ended |= !memcmp(read_buffer + start + size - 5, "0\r\n\r\n", 5);
+    if (IS_STREAM) {
         take_events(c, read_buffer + start, size);
         return;
     }

@@ -20,8 +20,12 @@
 #define GUARD_NS 60000000000ull
 #define GRACE_NS 5000000000ull /* for what is on its way at the end */
 
-enum kind { FREE, LISTENER, ORIGIN, CLIENT };
-enum mode { STREAMS, IDLE, LOCKSTEP, CODED, REQUESTS, BULK, MODES };
+#define ID_BYTES 64
+
+enum kind { FREE, LISTENER, ORIGIN, CLIENT, PUBLISHER };
+enum mode { STREAMS, IDLE, LOCKSTEP, CODED, FANOUT, KEPT, ENDED, REQUESTS, BULK, MODES };
+enum source { UPSTREAM, GRIP, NCHAN, SOURCES }; /* where a fan-out's events come from */
+#define IS_STREAM (mode < REQUESTS)
 
 struct connection {
     enum kind kind;
@@ -29,7 +33,9 @@ struct connection {
     int stream;           /* its number: client n asks for /bench/n */
     int head_done;        /* the other side's head has been read */
     int coded;            /* the head has a Content-Encoding */
+    int ended;            /* the last chunk has been read */
     int kept;             /* bytes kept from the last read */
+    uint32_t due;         /* number of the event that has to come next; 0: any */
     uint64_t left;        /* bulk: bytes still to write or to read */
     uint64_t asked;       /* requests: when the request was written, ns */
     char keep[160];       /* an event, or a head's end, may be split */
@@ -37,7 +43,9 @@ struct connection {
 
 struct stream {
     int origin;           /* descriptor, 0 while there is none */
-    uint32_t written;     /* coded: number of the last event */
+    uint32_t written;     /* number of the last event; the first has 1, coded 0 */
+    uint32_t before;      /* number of the last event before the run */
+    char id[ID_BYTES];    /* Stream-Id of the response, empty: it had none */
     uint64_t *times;      /* coded: when each was written, ns */
 };
 
@@ -46,12 +54,19 @@ struct counts {
     uint64_t held;        /* coded: events that waited for the next one */
     uint64_t undecoded;   /* coded: reads of a body that is still coded */
     uint64_t unreadable;  /* reads without a whole event, of one that should not be */
+    uint64_t doubled;     /* events that came again, or after a later one */
+    uint64_t skipped;     /* events that did not come before a later one */
+    uint64_t joined;      /* events that came in one read with an earlier one */
     uint64_t late;        /* events written more than 1 ms after their time */
     uint64_t late_most;   /* ns */
 };
 
 extern enum mode mode;
+extern enum source source;
 extern int wanted, proxy_port, running, clients_ready, origins_ready;
+extern int upstreams;     /* streams that the origin was asked for */
+extern int named;         /* responses that had a Stream-Id */
+extern const char *accepts; /* the clients' Accept */
 extern uint64_t body_bytes, interval; /* ns between two events of a stream */
 extern struct counts counts;
 extern struct connection table[MAX_CONNECTIONS];
@@ -72,15 +87,28 @@ int turn(int timeout_ms);
 void read_blocks(const char *path, const char *coding);
 uint32_t block_count(void);
 void send_event(int stream);
+void end_stream(int stream);
 void write_bulk(struct connection *c);
 void read_origin(struct connection *c, ssize_t size);
 
 /* client.c */
 void make_room(void);
+int connected(int port);
 void connect_client(int number);
+void take_up(int number);
+void expect_the_next(void);
 void ask(struct connection *c);
 void read_client(struct connection *c, ssize_t size);
 void forget_latencies(void);
 void sort_latencies(void);
 double percentile(double p);
+
+/* publish.c */
+void publish_to(int port);
+void publish(uint32_t number);
+void read_publisher(struct connection *c, ssize_t size);
+
+/* kept.c */
+void leave_behind(int events);
+void take_up_all(int events);
 #endif

@@ -1,10 +1,17 @@
-/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS]
+/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS | SOURCE PORT]
  *
  *   streams   RATE events a second on each of COUNT streams, at fixed times,
  *             however slowly the earlier ones come through
+ *   eventsource  as streams, asked for as an EventSource does
  *   idle      COUNT open streams, nothing more
  *   lockstep  on each stream the next event when the last one has been read
  *   coded     as streams, with events that were compressed before
+ *   fanout    RATE events a second to COUNT clients that all ask for the same stream.
+ *             SOURCE says where the events come from: `upstream`, the origin's stream;
+ *             `grip` or `nchan`, a message for each, published at PORT
+ *   kept      COUNT streams whose clients leave after RATE events; then each is
+ *             taken up again by its Stream-Id, and has to give all its events
+ *   ended     as kept, but the streams have ended when their clients leave
  *   requests  small responses on COUNT kept-alive connections
  *   bulk      COUNT bodies of RATE MiB
  *
@@ -20,7 +27,8 @@
 #include <unistd.h>
 
 enum mode mode;
-int wanted, proxy_port, running, origins_ready;
+enum source source;
+int wanted, proxy_port, running, origins_ready, upstreams;
 uint64_t body_bytes, interval;
 struct counts counts;
 #define POLL_NS 5000 /* an empty poll takes less; beyond, others had the core */
@@ -50,16 +58,22 @@ static void turn_while_opening(uint64_t began)
     exit(1);
 }
 
+/* How many streams the origin has to be asked for before all are open. */
+static int origins_wanted(void)
+{
+    return source != UPSTREAM ? 0 : mode == FANOUT ? 1 : wanted;
+}
+
 static void connect_all(void)
 {
     uint64_t began = now_ns();
     for (int i = 0; i < wanted; i++) {
         connect_client(i);
         /* No proxy is asked to accept more than a few at a time. */
-        while (mode <= CODED && i - clients_ready > 50)
+        while (IS_STREAM && i - clients_ready > 50)
             turn_while_opening(began);
     }
-    while (mode <= CODED && (clients_ready < wanted || origins_ready < wanted))
+    while (IS_STREAM && (clients_ready < wanted || origins_ready < origins_wanted()))
         turn_while_opening(began);
 }
 
@@ -89,14 +103,18 @@ static void note_lateness(uint64_t due, uint64_t now)
 static void wait_for_rest(void)
 {
     uint64_t until = now_ns() + GRACE_NS;
-    while (counts.received + counts.undecoded < counts.sent && now_ns() < until)
+    if (mode == FANOUT && upstreams > 1) /* some are not sent anything */
+        return;
+    while (counts.received + counts.undecoded + counts.skipped < counts.sent
+           && now_ns() < until)
         turn(1);
 }
 
 /* Polls without sleeping: a wake-up would be in every latency. */
 static void run_streams(double rate, double seconds)
 {
-    double step = 1e9 / (rate * wanted), next;
+    int count = mode == FANOUT ? 1 : wanted;
+    double step = 1e9 / (rate * count), next;
     uint64_t began = now_ns(), end = began + (uint64_t)(seconds * 1e9), now;
     int at = 0;
     next = began;
@@ -104,7 +122,7 @@ static void run_streams(double rate, double seconds)
         while (next <= now) {
             note_lateness((uint64_t)next, now_ns());
             send_event(at);
-            at = (at + 1) % wanted;
+            at = (at + 1) % count;
             next += step;
             turn(0);
         }
@@ -133,7 +151,7 @@ static void run_bulk(void)
 
 static void run(double rate, double seconds)
 {
-    if (mode == STREAMS || mode == CODED) {
+    if (mode == STREAMS || mode == CODED || mode == FANOUT) {
         run_streams(rate, seconds);
     } else if (mode == LOCKSTEP) {
         for (int i = 0; i < wanted; i++)
@@ -144,6 +162,8 @@ static void run(double rate, double seconds)
         run_for(seconds);
     } else if (mode == BULK) {
         run_bulk();
+    } else if (mode == KEPT || mode == ENDED) {
+        take_up_all((int)rate);
     }
 }
 
@@ -151,11 +171,16 @@ static void tell(double took, double busy)
 {
     sort_latencies();
     printf("{\"sent\": %llu, \"received\": %llu, \"bytes\": %llu, \"errors\": %llu, "
+           "\"doubled\": %llu, \"skipped\": %llu, \"joined\": %llu, "
+           "\"upstreams\": %d, \"named\": %d, "
            "\"held\": %llu, \"undecoded\": %llu, \"unreadable\": %llu, \"late\": %llu, "
            "\"late_most_us\": %.1f, \"seconds\": %.3f, \"busy\": %.3f, "
            "\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n",
            (unsigned long long)counts.sent, (unsigned long long)counts.received,
            (unsigned long long)counts.bytes, (unsigned long long)counts.errors,
+           (unsigned long long)counts.doubled, (unsigned long long)counts.skipped,
+           (unsigned long long)counts.joined,
+           upstreams, named,
            (unsigned long long)counts.held, (unsigned long long)counts.undecoded,
            (unsigned long long)counts.unreadable,
            (unsigned long long)counts.late, counts.late_most / 1e3, took, busy,
@@ -163,24 +188,43 @@ static void tell(double took, double busy)
     fflush(stdout);
 }
 
-static enum mode mode_named(const char *name)
+static int place(const char *name, const char **names, int count)
 {
-    static const char *names[] = {"streams", "idle", "lockstep",
-                                  "coded", "requests", "bulk"};
-    enum mode found = 0;
-    while (found < MODES && strcmp(name, names[found]))
+    int found = 0;
+    while (found < count && strcmp(name, names[found]))
         found++;
     return found;
+}
+
+static enum mode mode_named(const char *name)
+{
+    static const char *names[] = {"streams", "idle", "lockstep", "coded", "fanout",
+                                  "kept", "ended", "requests", "bulk"};
+    if (strcmp(name, "eventsource") == 0) {
+        accepts = "text/event-stream";
+        return STREAMS;
+    }
+    return place(name, names, MODES);
+}
+
+static enum source source_named(const char *name)
+{
+    static const char *names[] = {"upstream", "grip", "nchan"};
+    return place(name, names, SOURCES);
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS "
+                    "[CODING BLOCKS | SOURCE PORT]\n");
+    return 2;
 }
 
 int main(int argc, char **argv)
 {
     mode = argc > 1 ? mode_named(argv[1]) : MODES;
-    if (mode == MODES || argc != (mode == CODED ? 9 : 7)) {
-        fprintf(stderr, "usage: load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS "
-                        "[CODING BLOCKS]\n");
-        return 2;
-    }
+    if (mode == MODES || argc != (mode == CODED || mode == FANOUT ? 9 : 7))
+        return usage();
     proxy_port = atoi(argv[3]);
     wanted = atoi(argv[4]);
     double rate = atof(argv[5]), seconds = atof(argv[6]);
@@ -190,15 +234,25 @@ int main(int argc, char **argv)
         read_blocks(argv[8], argv[7]);
     make_room();
     listen_on(atoi(argv[2]));
+    if (mode == FANOUT) {
+        accepts = "text/event-stream";
+        source = source_named(argv[7]);
+        if (source == SOURCES)
+            return usage();
+        publish_to(atoi(argv[8]));
+    }
     interval = rate > 0 ? (uint64_t)(1e9 / rate) : 0;
     body_bytes = (uint64_t)(rate * 1024 * 1024);
-    if (mode <= CODED)
+    if (IS_STREAM)
         connect_all();
+    if (mode == KEPT || mode == ENDED)
+        leave_behind((int)rate);
     printf("READY\n");
     fflush(stdout);
     wait_for_line();
     forget_latencies();
     memset(&counts, 0, sizeof counts);
+    expect_the_next();
     running = 1;
     uint64_t began = now_ns();
     double worked = processor_seconds();
@@ -206,7 +260,7 @@ int main(int argc, char **argv)
     double took = (now_ns() - began) / 1e9;
     double busy = (processor_seconds() - worked - spun / 1e9) / took;
     running = 0;
-    if (mode == STREAMS || mode == LOCKSTEP || mode == CODED)
+    if (mode == STREAMS || mode == LOCKSTEP || mode == CODED || mode == FANOUT)
         wait_for_rest();
     tell(took, busy > 0 ? busy : 0);
     wait_for_line();

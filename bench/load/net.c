@@ -100,6 +100,8 @@ static void on_readable(struct connection *c)
     c->kept = 0;
     if (c->kind == ORIGIN)
         read_origin(c, size);
+    else if (c->kind == PUBLISHER)
+        read_publisher(c, size);
     else
         read_client(c, size);
 }

@@ -44,30 +44,48 @@ static void send_block(struct connection *c, struct stream *stream, uint32_t num
     write_all(c, blocks[number], block_sizes[number]);
 }
 
-/* One chunk of 64 bytes: "data: " and the time in 20 digits, filled up. */
-static void send_plain(struct connection *c)
+static void put_digits(char *last, int count, uint64_t value)
+{
+    for (; count > 0; count--, value /= 10)
+        *last-- = '0' + value % 10;
+}
+
+/* One chunk of 64 bytes: "data: ", the time in 20 digits, the event's number in 10. */
+static void send_plain(struct connection *c, uint32_t number)
 {
     static char event[] =
-        "40\r\ndata: 00000000000000000000 "
-        "...................................\n\n\r\n";
-    uint64_t value = now_ns();
-    for (int i = 29; i >= 10; i--, value /= 10)
-        event[i] = '0' + value % 10;
+        "40\r\ndata: 00000000000000000000 0000000000 "
+        "........................\n\n\r\n";
+    put_digits(event + 29, 20, now_ns());
+    put_digits(event + 40, 10, number);
     write_all(c, event, sizeof event - 1);
 }
 
 void send_event(int number)
 {
     struct stream *stream = &streams[number];
-    counts.sent++;
-    if (!stream->origin)
+    counts.sent += mode == FANOUT ? wanted : 1;
+    if (source != UPSTREAM)
+        publish(++stream->written);
+    else if (!stream->origin)
         counts.errors++;
     else if (mode != CODED)
-        send_plain(&table[stream->origin]);
+        send_plain(&table[stream->origin], ++stream->written);
     else if (stream->written + 1 < blocks_read)
         send_block(&table[stream->origin], stream, stream->written + 1);
     else
         counts.errors++;
+}
+
+void end_stream(int number)
+{
+    struct connection *c = &table[streams[number].origin];
+    if (!streams[number].origin) {
+        counts.errors++;
+        return;
+    }
+    write_all(c, "0\r\n\r\n", 5);
+    drop(c); /* else a proxy would keep the connection, and its memory, for a while */
 }
 
 void write_bulk(struct connection *c)
@@ -106,19 +124,31 @@ static void answer_bulk(struct connection *c)
     write_bulk(c);
 }
 
+/* Pushpin holds the client's response open, and sends on it what is published. */
+static void answer_held(struct connection *c)
+{
+    static const char held[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        "Cache-Control: no-cache\r\nGrip-Hold: stream\r\nGrip-Channel: bench\r\n"
+        "Content-Length: 8\r\n\r\n: held\n\n";
+    write_all(c, held, sizeof held - 1);
+}
+
 static void answer_stream(struct connection *c, int number)
 {
     char head[256];
     int size = snprintf(head, sizeof head,
                         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                        "Cache-Control: no-cache\r\n%s%s%s"
+                        "Cache-Control: no-cache\r\n%s%s%s%s"
                         "Transfer-Encoding: chunked\r\n\r\n",
                         coding_name ? "Content-Encoding: " : "",
-                        coding_name ? coding_name : "", coding_name ? "\r\n" : "");
+                        coding_name ? coding_name : "", coding_name ? "\r\n" : "",
+                        mode == ENDED ? "Connection: close\r\n" : "");
     if (number < 0 || number >= wanted) {
         counts.errors++;
         return;
     }
+    upstreams++;
     write_all(c, head, size);
     c->stream = number;
     if (!streams[number].origin)
@@ -128,7 +158,7 @@ static void answer_stream(struct connection *c, int number)
     if (mode == CODED)
         send_block(c, &streams[number], 0);
     else
-        send_plain(c);
+        send_plain(c, ++streams[number].written);
 }
 
 void read_origin(struct connection *c, ssize_t size)
@@ -142,6 +172,8 @@ void read_origin(struct connection *c, ssize_t size)
         answer_small(c);
     else if (mode == BULK)
         answer_bulk(c);
+    else if (source == GRIP)
+        answer_held(c);
     else if (memcmp(read_buffer, path, sizeof path - 1) == 0)
         answer_stream(c, atoi(read_buffer + sizeof path - 1));
     else
