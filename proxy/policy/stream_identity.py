@@ -208,12 +208,8 @@ class Integer(NamedTuple):
     text: str
 
 
-def no_integer(text: str) -> None:
-    """What becomes of any other number."""
-
-
-# An integer stays text: it may be huge, and a number that is not a key costs nothing.
-DECODER = json.JSONDecoder(parse_int=Integer, parse_float=no_integer)
+# An integer stays text: it may be longer than Python reads, and `1` is not `true`.
+DECODER = json.JSONDecoder(parse_int=Integer)
 # RFC 8259 §2: these four are white space, and no others.
 MARKS = {mark: re.compile(rf"[ \t\n\r]*{re.escape(mark)}[ \t\n\r]*") for mark in "{:,"}
 BEHIND_NUMBER = re.compile(r"[ \t\n\r,}]")
@@ -351,7 +347,7 @@ def key_between(segment: KeySegment, part: bytes) -> bytes | None:
     """The key in a segment of a path (RFC 3986 §2.1), if it can be one."""
     length = len(segment.before) + len(segment.after)
     if (
-        len(part) <= length
+        len(part) < length
         or not part.startswith(segment.before)
         or not part.endswith(segment.after)
     ):
