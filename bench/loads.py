@@ -47,7 +47,7 @@ class Load:
         """Seconds that one run takes, roughly: start, connect, run, end."""
         slack = {"bulk": 3.0, "leaving": 3.0}.get(self.mode, 0.0)
         if self.mode in LEFT:  # every event is read, and once more by whom is back
-            slack = 1.0 + self.count * self.rate * 30e-6
+            slack = 3.0 + self.count * self.rate * 60e-6
         return 2.0 + self.seconds + self.count * 0.0015 + slack
 
 

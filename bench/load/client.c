@@ -247,7 +247,7 @@ void read_client(struct connection *c, ssize_t size)
         return;
     }
     if (mode == ENDED && size >= 5)
-        c->ended |= !memcmp(read_buffer + start + size - 5, "0\r\n\r\n", 5);
+        ends += !memcmp(read_buffer + start + size - 5, "0\r\n\r\n", 5);
     if (IS_STREAM) {
         take_events(c, read_buffer + start, size);
         return;

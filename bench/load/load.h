@@ -33,7 +33,6 @@ struct connection {
     int stream;           /* its number: client n asks for /bench/n */
     int head_done;        /* the other side's head has been read */
     int coded;            /* the head has a Content-Encoding */
-    int ended;            /* the last chunk has been read */
     int kept;             /* bytes kept from the last read */
     uint32_t due;         /* number of the event that has to come next; 0: any */
     uint64_t left;        /* bulk: bytes still to write or to read */
@@ -109,6 +108,7 @@ void publish(uint32_t number);
 void read_publisher(struct connection *c, ssize_t size);
 
 /* kept.c */
+extern int ends;
 void leave_behind(int events);
 void take_up_all(int events);
 #endif

@@ -9,7 +9,7 @@
  *   fanout    RATE events a second to COUNT clients that all ask for the same stream.
  *             SOURCE says where the events come from: `upstream`, the origin's stream;
  *             `grip` or `nchan`, a message for each, published at PORT
- *   kept      COUNT streams whose clients leave after RATE events; then each is
+ *   kept      COUNT streams, few at a time, whose clients leave after RATE events; then each is
  *             taken up again by its Stream-Id, and has to give all its events
  *   ended     as kept, but the streams have ended when their clients leave
  *   requests  small responses on COUNT kept-alive connections
@@ -243,10 +243,10 @@ int main(int argc, char **argv)
     }
     interval = rate > 0 ? (uint64_t)(1e9 / rate) : 0;
     body_bytes = (uint64_t)(rate * 1024 * 1024);
-    if (IS_STREAM)
-        connect_all();
     if (mode == KEPT || mode == ENDED)
         leave_behind((int)rate);
+    else if (IS_STREAM)
+        connect_all();
     printf("READY\n");
     fflush(stdout);
     wait_for_line();
