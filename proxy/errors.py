@@ -251,6 +251,10 @@ class UnexpectedResponse(UpstreamError):
         self.body = b""
 
 
+class UpstreamRepeats(UpstreamError):
+    """Asked for the rest of a stream, the upstream sent what was there already."""
+
+
 class ContentCodingFailed(UpstreamError):
     """The body is not what its Content-Encoding says, or breaks a bound."""
 

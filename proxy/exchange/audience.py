@@ -130,6 +130,15 @@ class Audience:
                 except Exception as error:
                     each.exchange.crashed("ending a response that fell behind", error)
 
+    def cut_those_beyond(self, position: int, error: ProxyError) -> None:
+        """What comes behind a position will never be complete: they have a part."""
+        for each in tuple(self.subscribers):
+            if each.begun and each.reached_position > position:
+                try:
+                    each.exchange.fail(error)
+                except Exception as fault:
+                    each.exchange.crashed("ending a response inside an event", fault)
+
     def tell_between_events(self) -> None:
         """The stream stands between two events: call those who wait for that."""
         callbacks, self.waiting_events = self.waiting_events, []

@@ -17,12 +17,12 @@ from typing import Protocol
 
 from proxy.errors import MalformedResponse, ProxyError, UnexpectedResponse
 from proxy.exchange.exchange import Exchange, ResponseSource
+from proxy.exchange.joined_relay import can_join, join
 from proxy.exchange.response_stream import ResponseStream
 from proxy.exchange.upstream_call import CallOwner, UpstreamCall
 from proxy.http1.framing import Body, UntilCloseBody, response_body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import ResponseHead
-from proxy.http1.persistence import stays_in_step
 from proxy.internal_errors import report
 from proxy.policy.delivery import (
     EVENT_STREAM,
@@ -34,14 +34,14 @@ from proxy.policy.delivery import (
     may_ask_for_stream,
     media_type,
 )
-from proxy.policy.request_plan import RequestPlan, takes_trailers
-from proxy.policy.response_plan import STREAM, plan_response
+from proxy.policy.request_plan import RequestPlan
+from proxy.policy.response_plan import plan_response
 from proxy.stream.content_decoder import ContentDecoder, DecodingError
-from proxy.timeline import CONNECTING, RELAYING, http_date
+from proxy.timeline import CONNECTING, http_date
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.heartbeat import EARLY, Heartbeat
 from proxy.transport.pipeline import Pipeline
-from proxy.transport.relay import DecodingRelay, Done, ResponseRelay
+from proxy.transport.relay import Done
 from proxy.transport.request_copy import drop_copy, request_copy
 from proxy.transport.upstream_connection import UpstreamConnection
 
@@ -53,6 +53,8 @@ log = logging.getLogger("unbuffered")
 
 class Forwarding(CallOwner, ResponseSource, Protocol):
     """The `Forward` that asked for the call."""
+
+    exchange: Exchange
 
     @property
     def relayed(self) -> Done:
@@ -148,13 +150,16 @@ class EarlyResponse:
 
     def begin(self) -> None:
         """Send the head of an event stream, and the first heartbeat."""
-        exchange, client = self.exchange, self.exchange.client
         fields: Fields = [
             (b"Content-Type", EVENT_STREAM),
             (b"Cache-Control", b"no-cache"),
         ]
         head = ResponseHead(200, b"OK", 1, fields)
         delivery = Delivery(stream=True, codings=(), format=EVENTS)
+        if self.exchange.kept is not None:  # then the client is no longer this one's
+            self.exchange.kept.judge(head, UntilCloseBody(), delivery)
+            self.exchange = self.forward.exchange
+        exchange, client = self.exchange, self.exchange.client
         route, date = self.call.route, http_date()
         plan = plan_response(
             head, UntilCloseBody(), delivery, route, client.terms, date
@@ -204,8 +209,7 @@ class EarlyResponse:
             return
         # No field says any more that the body is coded: all has to come off.
         delivery = decide(head, body, "always")
-        whole = 200 <= head.status < 300 and head.status not in (204, 205, 206)
-        if whole and delivery.format is EVENTS:
+        if can_join(head, delivery):
             self.leave()
             self.join(stream, head, body, delivery, connection)
         else:
@@ -228,36 +232,23 @@ class EarlyResponse:
         connection: UpstreamConnection,
     ) -> None:
         """Relay an event stream into the response that has begun."""
-        exchange, client, clock = self.exchange, self.exchange.client, self.clock
-        route, timeline, plan = (
-            self.call.route,
-            exchange.timeline,
-            exchange.response_plan,
-        )
-        exchange.phase, exchange.phase_began = RELAYING, clock()
-        timeline.call.coded = delivery.codings
         log.debug(
             "route %s: heartbeat_before_head: status %d and the fields of the upstream "
             "were not sent: %s",
-            route.prefix,
+            self.call.route.prefix,
             head.status,
             ", ".join(sorted(name.decode("ascii", "replace") for name in head.index)),
         )
-        if delivery.codings:
-            decoder = ContentDecoder(delivery.codings, route.route.max_decoding_ratio)
-            relay: ResponseRelay = DecodingRelay(
-                connection, client, self.forward.relayed, timeline, clock, decoder
-            )
-        else:
-            relay = ResponseRelay(
-                connection, client, self.forward.relayed, timeline, clock
-            )
-        assert plan is not None
-        if plan.framing is STREAM and takes_trailers(exchange.head):
-            relay.trailers = route.response_rules.trailers
-        exchange.carry_response(relay)
-        stream.join(head)
-        connection.read_body(body, relay, keep_alive=stays_in_step(head))
+        join(
+            self.exchange,
+            self.call,
+            stream,
+            head,
+            body,
+            delivery,
+            connection,
+            self.forward.relayed,
+        )
 
     def refuse(
         self,

@@ -26,11 +26,13 @@ from proxy.exchange.keep_timer import KeepTimer
 from proxy.exchange.kept_head import KeptHead
 from proxy.exchange.log_sink import LogSink
 from proxy.exchange.response_stream import ResponseStream
-from proxy.exchange.separation import UpstreamForward, separated
+from proxy.exchange.separation import UpstreamExchange, UpstreamForward, separated
 from proxy.exchange.subscriber import Subscriber
+from proxy.exchange.upstream_resumption import UpstreamResumption
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead, ResponseHead
+from proxy.internal_errors import report
 from proxy.kept.log import StreamLog
 from proxy.kept.registry import GROUP, KEY, KeptStreams, Name
 from proxy.policy.delivery import Delivery, reconnects
@@ -74,6 +76,7 @@ class KeptStream:
         "print",
         "read",
         "resumes",
+        "resumption",
         "route",
         "settled",
         "shares",
@@ -105,10 +108,13 @@ class KeptStream:
         self.id = new_id(owner.kept.worker)
         self.names: list[tuple[Name, bytes]] = []
         self.state = NO_HEAD
-        self.upstream: Exchange | None = None  # once it is not that of the client
+        self.upstream: UpstreamExchange | None = (
+            None  # once it is not that of the client
+        )
         self.account: CallTimeline = first.timeline.call
         self.prelude = b""  # a comment for the first client
         self.head: KeptHead | None = None
+        self.resumption: UpstreamResumption | None = None
         self.sink = LogSink(first.client)  # the client of the upstream's exchange
         self.settled = self.closing = self.read = False
         self.error: ProxyError | None = None
@@ -146,8 +152,12 @@ class KeptStream:
             return
         source, _, member = resume.key.partition(":")
         if source == "body":
-            copy = key_copy(self.first.request_pipeline)
-            key = None if copy is None else key_of_body(copy.body, member)
+            key = None
+            pipeline = self.first.request_pipeline
+            copy = key_copy(pipeline)
+            if pipeline is not None and copy is not None:
+                key = key_of_body(copy.body, member)
+                pipeline.remove(copy)  # a stream may run for hours
         else:
             key = key_of_head(self.first.head, resume.key)
         if key is not None:
@@ -270,6 +280,34 @@ class KeptStream:
         """Have an exchange of its own with the upstream, whose client is the log."""
         self.upstream = separated(self.first, self.forward, self, self.sink)
         self.upstream.kept = self
+        self.upstream.again = self.takes_up_again
+
+    def takes_up_again(self, error: ProxyError) -> bool:
+        """The upstream failed by `error`: is it asked for the rest of the stream?"""
+        resume, head, upstream = self.route.route.resume, self.head, self.upstream
+        if (
+            resume is None
+            or not resume.resume_upstream
+            or not self.resumes
+            or self.kept.closing
+            or head is None
+            or not head.takes_comments
+            or upstream is None
+            or upstream.head.method != b"GET"
+        ):
+            return False
+        try:
+            if self.resumption is None:
+                forward = self.forward
+                if forward.call is None:
+                    return False
+                self.resumption = UpstreamResumption(
+                    upstream, forward, forward.call, self.sink
+                )
+            return self.resumption.takes_up(error)
+        except Exception as fault:
+            report("asking an upstream for the rest of a stream", fault)
+            return False
 
     # -- as what is subscribed to: see `Subscribed`
 

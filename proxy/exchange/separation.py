@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from proxy.exchange.exchange import Exchange, ExchangeOwner
-from proxy.exchange.upstream_call import UpstreamCall
+from proxy.errors import ProxyError
+from proxy.exchange.exchange import Exchange, ExchangeOwner, ResponseSource
+from proxy.exchange.upstream_call import CallOwner, UpstreamCall
+from proxy.http1.head import RequestHead
 from proxy.transport.client_stream import ClientStream
+from proxy.transport.relay import Done
 
 
-class UpstreamForward(Protocol):
+class UpstreamForward(CallOwner, ResponseSource, Protocol):
     """The `Forward` that asks the upstream."""
 
     call: UpstreamCall | None
     exchange: Exchange
+
+    @property
+    def relayed(self) -> Done:
+        """Told when the body has ended."""
+
+    def begin(self, call: UpstreamCall) -> None:
+        """Choose a target, connect to it, and send the request."""
+
+    def check(self, now: float) -> None:
+        """Look at the time limits of the present phase."""
+
+
+class UpstreamExchange(Exchange):
+    """An exchange with an upstream that may be asked again before it fails."""
+
+    __slots__ = ("again",)
+
+    def __init__(
+        self, owner: ExchangeOwner, client: ClientStream, head: RequestHead
+    ) -> None:
+        super().__init__(owner, client, head)
+        self.again: Callable[[ProxyError], bool] | None = None
+
+    def fail(self, error: ProxyError) -> None:
+        if not self.is_over and self.again is not None and self.again(error):
+            return
+        super().fail(error)
 
 
 def separated(
@@ -21,13 +52,13 @@ def separated(
     forward: UpstreamForward,
     owner: ExchangeOwner,
     client: ClientStream,
-) -> Exchange:
+) -> UpstreamExchange:
     """The exchange with the upstream, whose client is another from now on.
 
     It has the account of the call, the limits and the failures of the `first`, which
     has no source of its response any more.
     """
-    exchange = Exchange(owner, client, first.head)
+    exchange = UpstreamExchange(owner, client, first.head)
     timeline = exchange.timeline
     timeline.call = first.timeline.call
     timeline.started = first.timeline.started

@@ -135,6 +135,8 @@ class StreamLookup:
             return True
         if head.method not in METHODS or is_upgrade(head) or mcp_forbids(head):
             return False
+        if self.exchange.client.private is not None:  # what it gets depends on that
+            return False
         if self.by_event_id() or self.by_idempotency_key() or self.by_group():
             return True
         self.keep()
@@ -197,6 +199,8 @@ class StreamLookup:
         if stream is not None and not self.may_have(stream, resume.bind):
             stream = None
         if stream is None or not stream.has_log:
+            if self.by_upstream_id(cursor):  # of a proxy like this one, further back
+                return True
             self.cannot_resume(known=known)
             return False
         position = stream.log.after_id(cursor)

@@ -273,11 +273,16 @@ class Subscriber(Pipeline):
         self.abort()
         exchange.complete()
 
+    @property
+    def reached_position(self) -> int:
+        """Up to where the client was sent the stream."""
+        return self.kept.log.end if self.live else self.position
+
     def count(self) -> None:
         """Bring the account of the client up to date."""
         if not self.begun:
             return
-        position = self.kept.log.end if self.live else self.position
+        position = self.reached_position
         self.exchange.timeline.bytes_sent += position - self.account
         self.account = position
 

@@ -13,6 +13,7 @@ from proxy.http1.grammar import Fields
 from proxy.transport.flow import Feeder, Sink, Source
 
 # Ranks: a slot stands behind those of a lower rank, nearer to the sink.
+GUARD = 0  # holds the first event, where it may not be the next one
 COPY = 1  # keeps a short request body
 BOUNDARY = 1  # knows where an event ends
 FAMILY = 2  # recognises what is streamed

@@ -75,6 +75,7 @@ STATUS_AND_TYPE = {
     "FellBehind": (408, "connection_write_timeout"),
     "StreamUnknown": (404, "destination_not_found"),
     "StreamGone": (410, "destination_not_found"),
+    "UpstreamRepeats": (502, "http_protocol_error"),
     "StreamStopped": (410, "http_request_error"),
     "MethodNotSupported": (501, "http_request_error"),
     "TransferCodingNotSupported": (501, "http_request_error"),

@@ -17,6 +17,7 @@ from proxy.transport.request_copy import request_copy
 from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.faulty import Fault
 from tests.support.heartbeats import let_pass
+from tests.support.kept import stream_id
 from tests.support.ports import ClosedPort
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy, serving
@@ -1024,3 +1025,33 @@ async def test_one_that_cannot_begin_is_an_internal_error(
         assert (await running.ended()).ending is Ending.INTERNAL_ERROR
         assert early.timer is None
         assert len(internal_errors.told) == 1
+
+
+async def test_a_response_that_began_early_is_kept(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """Its client may leave before the upstream answers, and comes back for all."""
+    running, client, server = await begun(proxy, upstream, clock, POST, resume=True)
+    id = stream_id(client)
+    client.close()
+    await running.ended()
+    again = await running.client()
+    await again.send(b"GET /_unbuffered/streams/%b HTTP/1.1\r\nHost: a\r\n\r\n" % id)
+    await again.read_head()
+    assert stream_id(again) == id
+    assert await again.read_chunk() == BEAT
+    await server.send(CHUNKED + chunk(EVENT) + chunk(b""))
+    assert await again.read_chunk() == EVENT
+    assert await again.read_chunk() == b""
+    assert (await running.ended()).ending is Ending.COMPLETE
+    assert upstream.unexpected == 0
+
+
+async def test_a_kept_response_that_began_early_tells_of_a_refusal(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running, client, server = await begun(proxy, upstream, clock, POST, resume=True)
+    await server.send(b"HTTP/1.1 401 No\r\nContent-Length: 6\r\n\r\nno key")
+    assert told(await client.read_chunk())["status"] == 401
+    await client.read_to_close()
+    assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
