@@ -31,10 +31,15 @@ def loops(request: pytest.FixtureRequest, *marks: str) -> list[str]:
 
 
 def test_all_is_tried_in_ci() -> None:
+    """On other Pythons and compiled; the test command is what developers run."""
     lines = RUN.read_text("utf-8").splitlines()
     given = lines.index(f"export {VARIABLE}={ALL}")
-    runs = [n for n, line in enumerate(lines) if line.startswith(("make ", "python3 "))]
-    assert given < min(runs)
+    taken = lines.index(f"unset {VARIABLE}")
+    tried = {line.split()[1] for line in lines[given:taken] if line.startswith("make ")}
+    assert tried >= {"matrix", "test-compiled"}
+    (command,) = (line for line in lines[taken:] if line.endswith(" -m pytest"))
+    assert command == lines[-1]
+    assert lines.count(lines[-1]) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has one loop")

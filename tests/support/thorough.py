@@ -1,7 +1,8 @@
 """How much is tried: what is enough while developing, or all that there is.
 
-`.ci/run` and `make matrix` set `UNBUFFERED_TESTS=thorough`. Then every wire test runs
-on both event loops, Hypothesis tries more examples, and messages are cut everywhere.
+`make matrix` sets `UNBUFFERED_TESTS=thorough`, and `.ci/run` for the compiled core too.
+Then every wire test runs on both event loops, Hypothesis tries more examples, and
+messages are cut everywhere.
 """
 
 from __future__ import annotations
