@@ -225,7 +225,8 @@ class StreamLookup:
         """The upstream numbers its events: its streams to the same request."""
         registry = self.owner.kept
         name = Name(EVENTS, self.route.prefix, self.path_alone)
-        for stream in reversed(registry.find_all(name, self.strict_print)):
+        found: list[KeptStream] = registry.find_all(name, self.strict_print)
+        for stream in reversed(found):
             if not stream.has_log or not stream.is_numbered:
                 continue
             position = stream.log.after_id(cursor)
