@@ -216,8 +216,8 @@ class KeptStream:
 
     def decline(self) -> None:
         """It will not be kept: those who wait for it are told."""
-        registry = self.kept
-        registry.remove(self)
+        self.timer.stop()
+        self.kept.remove(self)
         self.settled = True
         self.first.kept = None
         self.audience.turn_away(None)
@@ -419,7 +419,8 @@ class KeptStream:
         """A client is gone, or has all."""
         self.audience.remove(subscriber)
         subscriber.exchange.kept = None
-        if not self.audience.subscribers:
+        # Before the head the first client is there, and not among them.
+        if not self.audience.subscribers and self.upstream is not None:
             self.nobody_left()
 
     def nobody_left(self) -> None:

@@ -362,7 +362,7 @@ class StreamLookup:
 
     def ask_alone(self) -> None:
         """The stream is not to be shared after all."""
-        self.exchange.source = None
+        self.exchange.source = self.forward
         self.forward.ask(self.route, self.where, self.body, trusted=self.trusted)
 
     # -- what comes of it
