@@ -108,8 +108,10 @@ class Subscriber(Pipeline):
         "declined",
         "exchange",
         "gap",
+        "gap_before",
         "kept",
         "live",
+        "pieces",
         "position",
         "prelude",
         "way",
@@ -129,6 +131,7 @@ class Subscriber(Pipeline):
         self.kept = kept
         self.position = position  # of the next byte that it gets, unless it is live
         self.account = position  # up to where its bytes are counted
+        self.pieces, self.gap_before = 0, 0.0  # of the stream, when it began
         self.way = way
         self.declined = declined
         self.begun = self.live = False
@@ -146,7 +149,7 @@ class Subscriber(Pipeline):
         assert route is not None
         self.begun = True
         exchange.phase, exchange.phase_began = RELAYING, exchange.compiled.clock()
-        exchange.timeline.call = kept.account
+        self.open_account()
         exchange.timeline.stream = True
         exchange.response_head = kept.response_head
         client.limit_buffer(route.route.max_buffer_bytes)
@@ -167,6 +170,20 @@ class Subscriber(Pipeline):
         client.flush_head()
         self.changed()
 
+    def open_account(self) -> None:
+        """Who came later has an account of its own of what came from then on."""
+        kept, timeline = self.kept.account, self.exchange.timeline
+        own = timeline.call
+        if own is kept:
+            return
+        own.upstream, own.content_type, own.coded = (
+            kept.upstream,
+            kept.content_type,
+            kept.coded,
+        )
+        own.head_received = self.exchange.phase_began
+        self.pieces, self.gap_before = kept.pieces, kept.longest_gap
+
     def say_first(self) -> None:
         """What is not of the stream itself, before its first byte."""
         if not self.prelude:
@@ -180,7 +197,7 @@ class Subscriber(Pipeline):
     def pump(self) -> None:
         """Send from the log until there is no more, or the client is slow."""
         kept, sink, exchange = self.kept, self.sink, self.exchange
-        log = kept.log
+        log, call = kept.log, exchange.timeline.call
         while not exchange.is_over:
             if self.position >= log.end:
                 if kept.settled:
@@ -197,6 +214,8 @@ class Subscriber(Pipeline):
                 self.fell_behind()
                 return
             self.position += len(data)
+            if call.first_byte is None:
+                call.first_byte = exchange.compiled.clock()
             self.first.send_piece(data)
 
     def fell_behind(self) -> None:
@@ -283,8 +302,16 @@ class Subscriber(Pipeline):
         if not self.begun:
             return
         position = self.reached_position
-        self.exchange.timeline.bytes_sent += position - self.account
+        timeline, kept = self.exchange.timeline, self.kept.account
+        timeline.bytes_sent += position - self.account
         self.account = position
+        own = timeline.call
+        if own is not kept:
+            own.family, own.verdict = kept.family, kept.verdict
+            own.pieces = kept.pieces - self.pieces
+            own.last_piece, own.silent_since = kept.last_piece, kept.silent_since
+            if kept.longest_gap > self.gap_before:
+                own.longest_gap = kept.longest_gap
 
     # -- as the source of the exchange: see `ResponseSource`
 
