@@ -19,7 +19,14 @@ from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.kept.registry import EVENTS, GROUP, IDEMPOTENCY_KEY, KEY, Name
+from proxy.kept.registry import (
+    EVENTS,
+    GROUP,
+    IDEMPOTENCY_KEY,
+    KEY,
+    KeptStreams,
+    Name,
+)
 from proxy.policy.delivery import EVENT_STREAM, reconnects
 from proxy.policy.error_response import own_plan
 from proxy.policy.resumption import mcp_forbids
@@ -119,6 +126,11 @@ class StreamLookup:
         self.prelude = b""  # of a new stream: what is told of the one before
 
     @property
+    def registry(self) -> KeptStreams[KeptStream]:
+        """All streams of this worker."""
+        return self.owner.kept
+
+    @property
     def head(self) -> RequestHead:
         """The request."""
         return self.exchange.head
@@ -155,8 +167,8 @@ class StreamLookup:
         if route is None or route.route.resume is None:
             return False
         name = Name(KEY, found.prefix, found.key)
-        who = fingerprint(self.head, route.route.resume.bind, self.owner.kept.secret)
-        stream = self.owner.kept.find(name, who)
+        who = fingerprint(self.head, route.route.resume.bind, self.registry.secret)
+        stream = self.registry.find(name, who)
         if found.kind == b"stop":
             if stream is not None and self.head.method not in SAFE:
                 stream.stop(StreamStopped("the stream was stopped by its client"))
@@ -170,8 +182,8 @@ class StreamLookup:
                 "the beginning of the stream is no longer kept (resume.max_bytes)"
             )
         if stream is None:
-            if self.owner.kept.is_taken(name):
-                self.owner.kept.refused("bind")
+            if self.registry.is_taken(name):
+                self.registry.refused("bind")
                 raise StreamUnknown("there is no such stream of this client")
             self.nothing_runs()
         elif stream.settled and stream.read:
@@ -190,7 +202,7 @@ class StreamLookup:
         cursor = last_event_id(self.head)
         if cursor is None:
             return False
-        registry = self.owner.kept
+        registry = self.registry
         ours = parse_event_id(cursor)
         if ours is None:
             return self.by_upstream_id(cursor)
@@ -214,7 +226,7 @@ class StreamLookup:
 
     def may_have(self, stream: KeptStream, bind: Sequence[str]) -> bool:
         """Is it a stream of this route, and of this client?"""
-        registry = self.owner.kept
+        registry = self.registry
         same = stream.print == fingerprint(self.head, bind, registry.secret)
         if same and stream.route.prefix == self.route.prefix:
             return True
@@ -223,10 +235,10 @@ class StreamLookup:
 
     def by_upstream_id(self, cursor: bytes) -> bool:
         """The upstream numbers its events: its streams to the same request."""
-        registry = self.owner.kept
+        registry = self.registry
         name = Name(EVENTS, self.route.prefix, self.path_alone)
-        found: list[KeptStream] = registry.find_all(name, self.strict_print)
-        for stream in reversed(found):
+        streams = registry.find_all(name, self.strict_print)
+        for stream in reversed(streams):
             if not stream.has_log or not stream.is_numbered:
                 continue
             position = stream.log.after_id(cursor)
@@ -302,7 +314,7 @@ class StreamLookup:
         name = self.idempotency_name
         if name is None:
             return False
-        stream = self.owner.kept.find(name, self.strict_print)
+        stream = self.registry.find(name, self.strict_print)
         if stream is None:
             return False
         if stream.has_log and stream.log.first > 0:
@@ -337,7 +349,7 @@ class StreamLookup:
         name = self.group_name
         if name is None:
             return False
-        stream = self.owner.kept.find(name, b"")
+        stream = self.registry.find(name, b"")
         if stream is None:
             return False
         share = self.route.route.share
@@ -356,7 +368,7 @@ class StreamLookup:
         share = self.route.route.share
         if share is None:
             return None
-        secret = self.owner.kept.secret
+        secret = self.registry.secret
         group = share_group(self.head, self.where.path, share.by, secret)
         return None if group is None else Name(GROUP, self.route.prefix, group)
 
@@ -377,7 +389,7 @@ class StreamLookup:
         declined: Callable[[], None] | None = None,
     ) -> None:
         """Have the client served from a stream."""
-        registry = self.owner.kept
+        registry = self.registry
         if way == BY_SHARING:
             registry.counts.shared += 1
         else:
@@ -406,7 +418,7 @@ class StreamLookup:
 
     def keep(self) -> None:
         """Have what comes of the request kept, or shared, if it can be."""
-        resume, registry = self.route.route.resume, self.owner.kept
+        resume, registry = self.route.route.resume, self.registry
         group = self.group_name
         if resume is None and group is None:
             return
@@ -443,7 +455,7 @@ class StreamLookup:
         """The client, for names that can be guessed."""
         resume = self.route.route.resume
         bind = () if resume is None else resume.bind
-        return fingerprint(self.head, (*bind, *CREDENTIALS), self.owner.kept.secret)
+        return fingerprint(self.head, (*bind, *CREDENTIALS), self.registry.secret)
 
     @property
     def path_alone(self) -> bytes:
