@@ -358,7 +358,10 @@ class StreamLookup:
         if stream.response_head is not None:
             if not may_join(self.head, stream.response_head):
                 return False
-            position = stream.log.last_events(share.replay)
+            beginning = stream.log.last_events(share.replay)
+            if beginning is None:  # in the middle of an event that is longer than all
+                return False
+            position = beginning
         self.subscribe(stream, position, BY_SHARING, declined=self.ask_alone)
         return True
 
