@@ -94,6 +94,51 @@ class Finish:
         self.unread_bytes = 0
 
 
+class Visit:
+    """One connection to a stream that is kept or shared: from where, and how long.
+
+    `stream`: what may be told of its ID. `way`: by what it was asked for; FIRST: it is
+    the request for which the upstream was asked. `begins`: the first byte of the stream
+    that the client got. `state`: of the stream, when the client left.
+    """
+
+    __slots__ = (
+        "began",
+        "begins",
+        "bytes_sent",
+        "client",
+        "ended",
+        "ending",
+        "kept",
+        "state",
+        "stream",
+        "way",
+    )
+
+    def __init__(
+        self,
+        stream: str,
+        client: bytes,
+        way: str,
+        begins: int,
+        began: float,
+        kept: bool,
+    ) -> None:
+        self.stream = stream
+        self.client = client
+        self.way = way
+        self.begins = begins
+        self.began = began
+        self.kept = kept  # can it be resumed, or was it only shared?
+        self.ended: float | None = None
+        self.ending = COMPLETE
+        self.bytes_sent = 0
+        self.state = ""
+
+
+FIRST = "first"
+
+
 class CallTimeline:
     """What happened between the proxy and the upstream in one exchange.
 
@@ -145,6 +190,36 @@ class CallTimeline:
         self.last_piece = self.silent_since = now
         self.pieces += 1
 
+    def first_byte_since(self, begun: float | None) -> float | None:
+        """When the first byte came, for one who waits since then; None: before that."""
+        first = self.first_byte
+        if first is None or begun is None or first < begun:
+            return None
+        return first
+
+    def follow(self, other: CallTimeline) -> None:
+        """Say of the stream what another account says; pieces are a client's own."""
+        self.upstream = other.upstream
+        self.content_type = other.content_type
+        self.coded = other.coded
+        self.family = other.family
+        self.verdict = other.verdict
+        self.longest_gap = other.longest_gap
+        self.last_piece = other.last_piece
+        self.silent_since = other.silent_since
+
+    def copy(self) -> CallTimeline:
+        """The same account up to now, which goes on by itself."""
+        other = CallTimeline(self.silent_since)
+        other.follow(self)
+        other.retries = self.retries
+        other.sought = self.sought
+        other.connected = self.connected
+        other.head_received = self.head_received
+        other.first_byte = self.first_byte
+        other.pieces = self.pieces
+        return other
+
 
 class Timeline:
     """What happened between a client and the proxy in one exchange.
@@ -173,6 +248,7 @@ class Timeline:
         "stream",
         "target",
         "version",
+        "visit",
     )
 
     def __init__(
@@ -196,6 +272,7 @@ class Timeline:
         # For the inspector, once it has ended: the request's head and plan, the
         # response's head and plan.
         self.heads: object = None
+        self.visit: Visit | None = None  # of a stream that is kept or shared
         self.error: ProxyError | None = None
         self.started = started
         self.held_since: float | None = None

@@ -29,6 +29,7 @@ from proxy.exchange.response_stream import ResponseStream
 from proxy.exchange.separation import UpstreamExchange, UpstreamForward, separated
 from proxy.exchange.subscriber import Subscriber
 from proxy.exchange.upstream_resumption import UpstreamResumption
+from proxy.exchange.visits import Visits
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead, ResponseHead
@@ -42,7 +43,7 @@ from proxy.policy.response_plan import (
 from proxy.policy.resumption import may_keep
 from proxy.policy.sharing import may_share
 from proxy.policy.stream_identity import key_of_body, key_of_head, new_id
-from proxy.timeline import COMPLETE, CallTimeline
+from proxy.timeline import COMPLETE, FIRST, CallTimeline, Timeline
 from proxy.transport.request_copy import key_copy
 
 # How a stream stands, as it is told.
@@ -84,6 +85,7 @@ class KeptStream:
         "state",
         "timer",
         "upstream",
+        "visits",
     )
 
     def __init__(
@@ -119,6 +121,7 @@ class KeptStream:
         self.settled = self.closing = self.read = False
         self.error: ProxyError | None = None
         self.timer = KeepTimer(first.compiled.ticker)
+        self.visits = Visits(first.compiled.clock)
         if resumes and route.route.resume is not None:
             self.timer.seconds = route.route.resume.keep_seconds
         first.kept = self
@@ -216,8 +219,8 @@ class KeptStream:
 
     def decline(self) -> None:
         """It will not be kept: those who wait for it are told."""
-        self.timer.stop()
-        self.kept.remove(self)
+        registry = self.kept
+        registry.remove(self)
         self.settled = True
         self.first.kept = None
         self.audience.turn_away(None)
@@ -242,7 +245,7 @@ class KeptStream:
         self.kept.add(self)
         if self.upstream is None:
             self.separate()
-            subscriber = Subscriber(self.first, self, 0, "")
+            subscriber = Subscriber(self.first, self, 0, FIRST)
             if self.head is not None and self.head.takes_comments:
                 subscriber.prelude = self.prelude
             self.first.kept = self
@@ -413,14 +416,24 @@ class KeptStream:
         """Call back, from a turn of the loop, once it stands between two events."""
         self.sink.call_between_events(callback)
 
-    # -- clients leave
+    # -- clients come and leave
+
+    def visited(self, timeline: Timeline, way: str, begins: int) -> None:
+        """A client is served from it."""
+        self.visits.begin(self, timeline, way, begins)
+
+    @property
+    def bytes_in_all(self) -> int:
+        """How many it has had so far."""
+        log = self.sink.log
+        return 0 if log is None else log.end
 
     def leave(self, subscriber: Subscriber) -> None:
         """A client is gone, or has all."""
         self.audience.remove(subscriber)
         subscriber.exchange.kept = None
-        # Before the head the first client is there, and not among them.
-        if not self.audience.subscribers and self.upstream is not None:
+        self.visits.end(self, subscriber.exchange.timeline)
+        if not self.audience.subscribers:
             self.nobody_left()
 
     def nobody_left(self) -> None:
@@ -429,6 +442,7 @@ class KeptStream:
             if self.closing:
                 self.sink.close()
         elif self.timer.seconds and not self.kept.closing and not self.closing:
+            self.visits.left = self.compiled.clock()
             self.timer.start(self.nobody_came)
         else:
             self.end_upstream("the last client left")
@@ -436,10 +450,15 @@ class KeptStream:
     def nobody_came(self) -> None:
         """Nobody came back while the upstream went on."""
         if not self.audience.subscribers:
-            self.kept.counts.expired += 1
             seconds = self.timer.seconds
             self.end_upstream(f"no client came back for {seconds:g} s (keep_seconds)")
-            self.expire()
+            self.kept_long_enough()
+
+    def kept_long_enough(self) -> None:
+        """It has ended, and was kept for those who may come back."""
+        if self.visits.left is not None:
+            self.kept.counts.expired += 1
+        self.expire()
 
     # -- the end
 
@@ -458,13 +477,14 @@ class KeptStream:
             if name.kind == GROUP:
                 registry.unname(self, name, owner)
         self.timer.stop()
+        self.visits.ended_unread(self)
         if self.head is not None:
             self.audience.begin()
         self.audience.end(self.error)
         if self.head is None or not self.timer.seconds or registry.closing:
             self.expire()
         else:
-            self.timer.start(self.expire)
+            self.timer.start(self.kept_long_enough)
 
     def state_of(self, exchange: Exchange) -> str:
         """How it has ended."""

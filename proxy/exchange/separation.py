@@ -61,6 +61,7 @@ def separated(
     exchange = UpstreamExchange(owner, client, first.head)
     timeline = exchange.timeline
     timeline.call = first.timeline.call
+    first.timeline.call = timeline.call.copy()
     timeline.started = first.timeline.started
     timeline.route = first.timeline.route
     timeline.bytes_received = first.timeline.bytes_received

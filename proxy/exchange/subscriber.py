@@ -19,7 +19,7 @@ from proxy.http1.head import RequestHead, ResponseHead
 from proxy.kept.log import FallenOut, StreamLog
 from proxy.policy.request_plan import takes_trailers
 from proxy.policy.response_plan import STREAM, ResponsePlan
-from proxy.timeline import RELAYING, CallTimeline
+from proxy.timeline import FIRST, RELAYING, CallTimeline, Timeline
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.heartbeat import MarkSlot
 from proxy.transport.pipeline import Pipeline, Slot
@@ -79,6 +79,9 @@ class Subscribed(Protocol):
     def plan_for(self, subscriber: Subscriber) -> ResponsePlan:
         """The head of a client's response."""
 
+    def visited(self, timeline: Timeline, way: str, begins: int) -> None:
+        """A client is served."""
+
     def leave(self, subscriber: Subscriber) -> None:
         """A client is gone, or has all."""
 
@@ -98,7 +101,7 @@ class Subscribed(Protocol):
 class Subscriber(Pipeline):
     """A client of a kept stream, from the beginning or from where it was.
 
-    `way`: how it has asked for the stream, for the metrics. `declined`: called if there
+    `way`: how it has asked for the stream, or FIRST. `declined`: called if there
     will be no stream to subscribe to.
     """
 
@@ -108,10 +111,9 @@ class Subscriber(Pipeline):
         "declined",
         "exchange",
         "gap",
-        "gap_before",
         "kept",
         "live",
-        "pieces",
+        "live_from",
         "position",
         "prelude",
         "way",
@@ -131,10 +133,10 @@ class Subscriber(Pipeline):
         self.kept = kept
         self.position = position  # of the next byte that it gets, unless it is live
         self.account = position  # up to where its bytes are counted
-        self.pieces, self.gap_before = 0, 0.0  # of the stream, when it began
         self.way = way
         self.declined = declined
         self.begun = self.live = False
+        self.live_from = 0  # of the pieces of the stream, which it gets as they come
         self.gap: bytes | None = None  # the event id behind which it begins, if not its
         self.prelude = b""  # a comment before the first byte
         self.write: Write | None = None  # where a framed piece may go as it is
@@ -149,8 +151,11 @@ class Subscriber(Pipeline):
         assert route is not None
         self.begun = True
         exchange.phase, exchange.phase_began = RELAYING, exchange.compiled.clock()
-        self.open_account()
-        exchange.timeline.stream = True
+        timeline = exchange.timeline
+        timeline.stream = True
+        if self.way != FIRST:
+            timeline.call.head_received = exchange.phase_began
+        kept.visited(timeline, self.way, self.position)
         exchange.response_head = kept.response_head
         client.limit_buffer(route.route.max_buffer_bytes)
         plan = kept.plan_for(self)
@@ -170,20 +175,6 @@ class Subscriber(Pipeline):
         client.flush_head()
         self.changed()
 
-    def open_account(self) -> None:
-        """Who came later has an account of its own of what came from then on."""
-        kept, timeline = self.kept.account, self.exchange.timeline
-        own = timeline.call
-        if own is kept:
-            return
-        own.upstream, own.content_type, own.coded = (
-            kept.upstream,
-            kept.content_type,
-            kept.coded,
-        )
-        own.head_received = self.exchange.phase_began
-        self.pieces, self.gap_before = kept.pieces, kept.longest_gap
-
     def say_first(self) -> None:
         """What is not of the stream itself, before its first byte."""
         if not self.prelude:
@@ -197,13 +188,13 @@ class Subscriber(Pipeline):
     def pump(self) -> None:
         """Send from the log until there is no more, or the client is slow."""
         kept, sink, exchange = self.kept, self.sink, self.exchange
-        log, call = kept.log, exchange.timeline.call
+        log = kept.log
         while not exchange.is_over:
             if self.position >= log.end:
                 if kept.settled:
                     self.conclude()
                 elif not sink.blocked and not self.live:
-                    self.live = True
+                    self.live, self.live_from = True, kept.account.pieces
                     kept.audience.live_again(self)
                 return
             if sink.blocked:
@@ -214,9 +205,15 @@ class Subscriber(Pipeline):
                 self.fell_behind()
                 return
             self.position += len(data)
-            if call.first_byte is None:
-                call.first_byte = exchange.compiled.clock()
+            self.count_piece()
             self.first.send_piece(data)
+
+    def count_piece(self) -> None:
+        """A piece from the log goes out."""
+        call = self.exchange.timeline.call
+        call.pieces += 1
+        if call.first_byte is None:
+            call.first_byte = self.exchange.compiled.clock()
 
     def fell_behind(self) -> None:
         """What comes next for this client is no longer kept."""
@@ -234,9 +231,14 @@ class Subscriber(Pipeline):
         timeline, kept = self.exchange.timeline, self.kept
         timeline.hold_begins(self.exchange.compiled.clock())
         if self.live:
-            self.live = False
-            self.position = kept.log.end
+            self.no_longer_live()
             kept.audience.lags(self)
+
+    def no_longer_live(self) -> None:
+        """It has all up to now; of what follows it gets what is in the log."""
+        self.count()
+        self.position = self.kept.log.end
+        self.live = False
 
     def sink_ready(self) -> None:
         self.exchange.timeline.hold_ends(self.exchange.compiled.clock())
@@ -270,8 +272,7 @@ class Subscriber(Pipeline):
     def stream_ended(self) -> None:
         """The stream has ended: so does this client's response, when it has all."""
         if self.live:
-            self.live = False
-            self.position = self.kept.log.end
+            self.no_longer_live()
         self.pump()
 
     def conclude(self) -> None:
@@ -301,17 +302,18 @@ class Subscriber(Pipeline):
         """Bring the account of the client up to date."""
         if not self.begun:
             return
-        position = self.reached_position
-        timeline, kept = self.exchange.timeline, self.kept.account
+        account, timeline = self.kept.account, self.exchange.timeline
+        position, call = self.reached_position, timeline.call
         timeline.bytes_sent += position - self.account
         self.account = position
-        own = timeline.call
-        if own is not kept:
-            own.family, own.verdict = kept.family, kept.verdict
-            own.pieces = kept.pieces - self.pieces
-            own.last_piece, own.silent_since = kept.last_piece, kept.silent_since
-            if kept.longest_gap > self.gap_before:
-                own.longest_gap = kept.longest_gap
+        call.follow(account)
+        if call.head_received is None:
+            call.head_received = account.head_received
+        if self.live and account.pieces > self.live_from:
+            call.pieces += account.pieces - self.live_from
+            self.live_from = account.pieces
+            if call.first_byte is None:  # of those whose stream began before it
+                call.first_byte = account.first_byte_since(call.head_received)
 
     # -- as the source of the exchange: see `ResponseSource`
 
@@ -321,10 +323,10 @@ class Subscriber(Pipeline):
 
     def abort(self) -> None:
         """Leave the stream; it goes on without this client, or not."""
-        self.count()
         if self.live:
-            self.position = self.kept.log.end
-            self.live = False
+            self.no_longer_live()
+        else:
+            self.count()
         if self.begun:
             self.detach()
         self.kept.leave(self)

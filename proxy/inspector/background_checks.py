@@ -12,7 +12,7 @@ from itertools import islice
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.detectors import Findings, truncated
-from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.internal_errors import report
 from proxy.observe.burst_detector import BurstDetector, events_in
 from proxy.observe.capture_buffer import CaptureBuffer
@@ -127,7 +127,7 @@ class BackgroundChecks:
 
     def look(self, exchanges: list[Exchange], findings: Findings) -> None:
         """Look at some exchanges, and probe one of each route that is due."""
-        findings.look(exchanges)
+        findings.look(counted(exchanges))
         for exchange in exchanges:
             route = exchange.timeline.route
             if (

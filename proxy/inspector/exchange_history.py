@@ -8,9 +8,10 @@ that a page may be reloaded.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.subscriber import Subscriber
 from proxy.inspector.shown_heads import size_of
 from proxy.internal_errors import report
 from proxy.observe.capture_buffer import CaptureBudget, CaptureBuffer
@@ -24,6 +25,18 @@ MOST_RECENT = 500
 WITH_HEADS = 50
 LINGER_SECONDS = 10.0
 MOST_HEADS = 64 * 1024  # bytes of the heads of an ended exchange, to be kept
+
+
+def counted(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
+    """Exchanges that run, with their accounts up to date.
+
+    Those of the clients of a kept stream are not kept piece by piece.
+    """
+    for exchange in exchanges:
+        source = exchange.source
+        if isinstance(source, Subscriber):
+            source.count()
+        yield exchange
 
 
 class ExchangeHistory:
@@ -74,7 +87,7 @@ class ExchangeHistory:
         """An exchange by its number."""
         for exchange in self.exchanges:
             if exchange.timeline.number == number:
-                return exchange.timeline, exchange
+                return exchange.timeline, next(counted((exchange,)))
         for timeline in self.recent:
             if timeline.number == number:
                 return timeline, None

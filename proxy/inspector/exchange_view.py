@@ -12,7 +12,7 @@ from base64 import b64encode
 import msgspec
 
 from proxy.exchange.exchange import Exchange
-from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.shown_heads import shown_heads
 from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
@@ -140,6 +140,8 @@ class PieceFeed:
         while not self.answer.blocked:
             self.flushed = self.clock()
             self.skip_gone()
+            if self.exchange is not None:
+                next(counted((self.exchange,)))
             batch = self.take()
             if batch:
                 self.send(b"pieces", batch)

@@ -13,6 +13,7 @@ from typing import Protocol
 from proxy.config.model import Config
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.kept_stream import KeptStream
 from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import (
     EXCHANGE,
@@ -27,7 +28,7 @@ from proxy.inspector.access_rule import (
 from proxy.inspector.background_checks import BackgroundChecks, bursts_of
 from proxy.inspector.browser_connections import MOST_IDS, Browser
 from proxy.inspector.detectors import Findings
-from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.inspector.exchange_view import PieceFeed, view
 from proxy.inspector.list_feed import ListFeed, warning
 from proxy.inspector.metrics_endpoint import MetricsEndpoint
@@ -36,6 +37,7 @@ from proxy.inspector.peer_workers import OWN, PeerWorker, fetch, owned, pass_on
 from proxy.inspector.state import state
 from proxy.inspector.static_files import send_asset
 from proxy.internal_errors import report
+from proxy.kept.registry import KeptStreams
 from proxy.observe.list_row import identity
 from proxy.timeline import Timeline, wall_clock
 from proxy.transport.client_connection import ClientConnection
@@ -52,6 +54,7 @@ class InspectedServer(Protocol):
     ticker: Ticker
     config: Config
     compiled: CompiledRoutes
+    kept: KeptStreams[KeptStream]
     number: int  # of this worker
     siblings: tuple[str, ...]  # Unix sockets of the other workers
 
@@ -266,7 +269,7 @@ class Inspector:
 
     def find(self, now: float) -> list[dict[str, object]]:
         findings = Findings(now)
-        for exchange in self.history.exchanges:
+        for exchange in counted(self.history.exchanges):
             findings.look((exchange,))
             bursts = bursts_of(exchange)
             verdict = bursts.verdict() if bursts is not None else None

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from proxy.inspector.browser_connections import Browser, added_up, crowded
-from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory
+from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory, counted
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.observe.findings import Finding
 from proxy.observe.list_row import Row, identity, row, signature
@@ -151,7 +151,7 @@ class ListFeed:
         self.seen.clear()
         self.more = 0
         shown = len(self.known) - len(self.over)
-        for exchange in self.history.exchanges:
+        for exchange in counted(self.history.exchanges):
             timeline = exchange.timeline
             before = self.known.get(timeline)
             if before is None:

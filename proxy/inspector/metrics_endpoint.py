@@ -8,11 +8,14 @@ from typing import Protocol
 import msgspec
 
 from proxy.exchange.compiled_routes import CompiledRoutes
-from proxy.inspector.exchange_history import ExchangeHistory
+from proxy.exchange.kept_stream import KeptStream
+from proxy.inspector.exchange_history import ExchangeHistory, counted
+from proxy.inspector.kept_metrics import kept_families
 from proxy.inspector.own_response import JSON, OwnResponse
 from proxy.inspector.peer_workers import OWN, fetch_all, owned
 from proxy.inspector.process_metrics import surroundings
 from proxy.inspector.state import loop_name
+from proxy.kept.registry import KeptStreams
 from proxy.observe.metrics import Metrics
 from proxy.observe.prometheus_text import CONTENT_TYPE, Family, exposition, merged
 from proxy.timeline import Timeline
@@ -25,6 +28,7 @@ class MeasuredServer(Protocol):
 
     ticker: Ticker
     compiled: CompiledRoutes
+    kept: KeptStreams[KeptStream]
     number: int
     siblings: tuple[str, ...]
 
@@ -96,14 +100,15 @@ class MetricsEndpoint:
 
     def families(self) -> list[Family]:
         """All numbers of this worker, as they are now."""
-        counted = self.counted
-        running = (exchange.timeline for exchange in self.history.exchanges)
+        metrics = self.counted
+        running = (each.timeline for each in counted(self.history.exchanges))
         return [
-            *(counted.families(running) if counted is not None else ()),
+            *(metrics.families(running) if metrics is not None else ()),
             *surroundings(
                 self.server.compiled.upstreams,
                 len(self.server.clients),
                 draining=self.server.draining,
                 loop=loop_name(),
             ),
+            *kept_families(self.server.kept, self.server.compiled),
         ]

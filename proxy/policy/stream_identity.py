@@ -57,6 +57,12 @@ def new_id(worker: int) -> bytes:
     return b"%d-%b" % (worker, token_hex(16).encode("ascii"))
 
 
+def shown_id(id: bytes) -> str:
+    """What may be told of an ID: enough to know streams apart, not to take one up."""
+    worker, hyphen, digits = id.decode("ascii").partition("-")
+    return f"{worker}{hyphen}{digits[:8]}"
+
+
 def owner_of(id: bytes) -> int | None:
     """The worker that has the stream of an ID; None: not an ID of ours."""
     found = STREAM_ID.fullmatch(id)

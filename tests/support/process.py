@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.raw import Peer, Upstream, connect
@@ -23,19 +22,6 @@ WATCHFUL = (
     "from proxy.cli.main import main\n"
     "sys.exit(main())\n"
 )
-
-
-@contextlib.asynccontextmanager
-async def ending(
-    process: asyncio.subprocess.Process,
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Afterwards it has ended, also where the test failed: uvloop would wait for it."""
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 class Process:
@@ -73,7 +59,7 @@ class Process:
         return client, server
 
     async def ended(self) -> int:
-        async with ending(self.process), asyncio.timeout(GUARD):
+        async with asyncio.timeout(GUARD):
             return await self.process.wait()
 
     def write(

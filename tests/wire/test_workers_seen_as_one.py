@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,18 +15,21 @@ from tests.conftest import StartProxy
 from tests.support.looking import asked, contents, looking
 from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Upstream, chunk, turns
-from tests.support.running import RunningProxy
+from tests.support.running import RunningProxy, Table
 
 
 @asynccontextmanager
 async def workers(
-    proxy: StartProxy, upstream: Upstream, folder: Path
+    proxy: StartProxy,
+    upstream: Upstream,
+    folder: Path,
+    routes: Mapping[str, Table] | None = None,
 ) -> AsyncIterator[tuple[RunningProxy, RunningProxy]]:
     """Two servers that know of each other."""
     loop = asyncio.get_running_loop()
     running, sockets = [], []
     for number in (0, 1):
-        running.append(await proxy({"/": {"target": upstream.url}}))
+        running.append(await proxy(routes or {"/": {"target": upstream.url}}))
         path = str(folder / f"{number}.sock")
         server = running[-1].server
         sockets.append(await loop.create_unix_server(server.accept, path))

@@ -23,6 +23,7 @@ from proxy.inspector.access_rule import Asked, asked, may_look, names_of, refusa
 from proxy.kept.registry import KeptStreams
 from proxy.policy.error_response import Failure
 from proxy.policy.request_plan import RequestPlan
+from proxy.server.stream_address import STREAMS
 from proxy.timeline import monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
@@ -96,6 +97,7 @@ class DryRun:
         self.head: RequestHead | None = None
         self.own: Asked | None = None  # what is the proxy's own to answer
         self.answered = False  # does it, to this client?
+        self.at_stream = False  # is a kept stream asked for by its ID?
         self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
         ticker = Stopped(monotonic)
         self.kept: KeptStreams[KeptStream] = KeptStreams(config.store.max_bytes, 0, b"")
@@ -127,6 +129,10 @@ class DryRun:
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
         """Plan a request, for each target of its route."""
         self.head = head
+        if self.compiled.resumes and head.target.startswith(STREAMS):
+            self.at_stream = True
+            client.finish()
+            return
         self.own = question = asked(self.config, head)
         if question is not None and may_look(
             question.enabled, client.address, head, names_of(self.config)

@@ -13,7 +13,7 @@ from proxy.config.fault_text import key_name
 from proxy.config.model import Config
 from proxy.config.route_reader import table_name
 from proxy.config.target import Target
-from proxy.errors import ClientError
+from proxy.errors import ClientError, StreamUnknown
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.early_response import early_reason
 from proxy.exchange.upstream_call import UpstreamCall
@@ -23,6 +23,7 @@ from proxy.policy.delivery import asks_for_events
 from proxy.policy.routing import destination
 from proxy.policy.upgrade import is_upgrade
 from proxy.tools.explain.dry_run import DryForward, DryRun
+from proxy.tools.explain.kept import Resuming, Sharing, joined, resuming, sharing
 from proxy.tools.explain.route_match import Matching, matchings
 from proxy.tools.explain.sent_fields import Fields, LeftOut, SentField, text
 
@@ -84,6 +85,8 @@ class Account(Struct, frozen=True, kw_only=True):
     sent: list[Sent] = []
     upgrade: Upgrade | None = None
     heartbeats: Heartbeats | None = None
+    resume: Resuming | None = None
+    share: Sharing | None = None
     limits: list[Setting] = []
     own: ProxyAnswer | None = None
     refused: dict[str, object] | None = None
@@ -103,10 +106,14 @@ def account(dry_run: DryRun) -> Account:
     }
     if dry_run.own is not None and dry_run.head is not None:
         told |= of_own(dry_run, dry_run.own, dry_run.head)
+    if dry_run.at_stream and dry_run.head is not None:
+        told |= of_stream_address(dry_run.head)
     if forward is not None:
         told |= of_request(dry_run, forward.exchange.head)
         if dry_run.error is None and forward.call is not None:
-            told |= of_route(dry_run.config, forward, forward.call)
+            told |= of_route(dry_run, forward, forward.call)
+        elif (kept := of_kept(dry_run, forward)) is not None:
+            told |= kept
         elif dry_run.error is None:  # neither refused nor for any route
             what = "OPTIONS with Max-Forwards: 0, answered with the allowed methods"
             told |= {"own": ProxyAnswer(what, True, None, "every client"), "routes": []}
@@ -158,9 +165,52 @@ def of_own(dry_run: DryRun, own: Asked, head: RequestHead) -> dict[str, Any]:
     return told
 
 
-def of_route(config: Config, forward: DryForward, call: UpstreamCall) -> dict[str, Any]:
+def of_stream_address(head: RequestHead) -> dict[str, Any]:
+    """A kept stream, asked for by its ID."""
+    whom = (
+        "clients that have its ID, and the values of resume.bind that the first client "
+        "of the stream had"
+    )
+    what = "a kept stream: GET takes it up, HEAD tells its state, DELETE stops it"
+    return {
+        "method": text(head.method),
+        "path": text(head.target),
+        "own": ProxyAnswer(what, True, None, whom),
+    }
+
+
+def of_kept(dry_run: DryRun, forward: DryForward) -> dict[str, Any] | None:
+    """What comes from a kept stream, or from nowhere; None: the request does not."""
+    route = forward.exchange.route
+    resume = route.route.resume if route is not None else None
+    if route is None or resume is None:
+        return None
+    table = table_name(route.prefix)
+    bind = joined(resume.bind)
+    whom = f"clients with the same {bind} as its first one" if bind else "everyone"
+    if isinstance(dry_run.error, StreamUnknown):
+        source = dry_run.config.sources.get(f"{table}.resume", DEFAULT)
+        what = (
+            "the rest of the stream of this Last-Event-ID; 404 if there is none, 410 "
+            "if it is no longer kept"
+        )
+        key = Setting(table, "resume", True, source)
+    elif dry_run.error is None and not forward.exchange.timeline.call.upstream:
+        source = dry_run.config.sources.get(f"{table}.resume.path", DEFAULT)
+        what = "the stream with this key from its beginning; 204 if there is none"
+        key = Setting(table, "resume.path", resume.path, source)
+    else:
+        return None
+    own = ProxyAnswer(what, True, key, f"{whom} (resume.bind)")
+    return {"own": own, "refused": None, "route": route.prefix}
+
+
+def of_route(
+    dry_run: DryRun, forward: DryForward, call: UpstreamCall
+) -> dict[str, Any]:
     """What a route makes of the request."""
-    route = call.route
+    config, route = dry_run.config, call.route
+    stream = forward.exchange.kept
     fields = Fields(config, route, call.head)
     rule = rule_that_applies(config, call)
     secret = rule is not None and "${" in rule.source
@@ -183,6 +233,8 @@ def of_route(config: Config, forward: DryForward, call: UpstreamCall) -> dict[st
         "sent": sent,
         "upgrade": upgrade(config, call),
         "heartbeats": heartbeats(config, call),
+        "resume": resuming(config, dry_run.compiled, call, stream),
+        "share": sharing(config, call, stream),
         "limits": limits(config, route),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from proxy.colour import Paint, plain
 from proxy.config.effective import aligned, as_toml, column_widths
 from proxy.config.fault_text import quoted
+from proxy.tools.explain.kept import Resuming
 from proxy.tools.explain.result import Account, ProxyAnswer, Sent, Setting
 
 INDENT = "  "
@@ -44,6 +45,11 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
     if account.heartbeats:
         yield "\n" + paint("heartbeats", "bold")
         yield INDENT + account.heartbeats.reason
+    if account.resume:
+        yield from resuming(account.resume, paint)
+    if account.share:
+        yield "\n" + paint("share", "bold")
+        yield INDENT + account.share.reason
     yield "\n" + paint("limits", "bold") + ", 0: none"
     yield from settings(account.limits)
     yield "\n" + paint("Nothing was sent.", "dim")
@@ -57,7 +63,7 @@ def answered(own: ProxyAnswer, paint: Paint) -> Iterator[str]:
     yield "\n" + paint(claim, "bold") + (f": {own.what}" if own.answered else "")
     key = own.enabled
     if key is not None:
-        yield f"{INDENT}[{key.table}] enabled = {as_toml(key.value)}, {key.source}"
+        yield f"{INDENT}[{key.table}] {key.key} = {as_toml(key.value)}, {key.source}"
     yield f"{INDENT}to {own.whom}"
 
 
@@ -104,6 +110,21 @@ def sending(sent: Sent, account: Account, paint: Paint) -> Iterator[str]:
     widths = column_widths(rows)
     for row in rows:
         yield INDENT + aligned(row, widths)
+
+
+def resuming(resume: Resuming, paint: Paint) -> Iterator[str]:
+    """Whether its stream is kept, and by what it is found."""
+    yield "\n" + paint("resume", "bold")
+    yield INDENT + resume.reason
+    for title, names in (
+        ("looked up first", resume.looked_up),
+        ("found later by", resume.found_by),
+    ):
+        if names:
+            yield f"{INDENT}{title}"
+            yield from (INDENT + INDENT + each for each in names)
+    if resume.ids is not None:
+        yield f"{INDENT}ids {resume.ids}"
 
 
 def settings(limits: Sequence[Setting]) -> Iterator[str]:

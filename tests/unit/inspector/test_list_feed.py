@@ -21,7 +21,9 @@ class Crowd(ExchangeHistory):
 
     def __init__(self, count: int) -> None:
         exchanges = [
-            SimpleNamespace(timeline=Timeline(0.0, b"::1"), phase=Phase.RELAYING)
+            SimpleNamespace(
+                timeline=Timeline(0.0, b"::1"), phase=Phase.RELAYING, source=None
+            )
             for _ in range(count)
         ]
         self.crowd = cast("list[Exchange]", exchanges)
