@@ -13,6 +13,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from hypothesis import settings
 
 import proxy as package
 from proxy.internal_errors import INTERNAL_ERRORS
@@ -20,9 +21,16 @@ from proxy.process.process import form
 from proxy.timeline import Clock, monotonic
 from tests.support.raw import Upstream, turns
 from tests.support.running import RunningProxy, Table, start_proxy
+from tests.support.thorough import thorough
 
 PROXY = Path(package.__file__).parent
 StartProxy = Callable[..., Awaitable[RunningProxy]]
+
+# Without a deadline: a busy machine is no fault of the code. Here, before any test is
+# imported, since a test takes the settings of that moment.
+EXAMPLES = 100 if thorough() else 25  # 100 is the default of Hypothesis
+settings.register_profile("tests", deadline=None, max_examples=EXAMPLES)
+settings.load_profile("tests")
 
 
 # What mypyc makes of `await` throws by the signature with three arguments, of which

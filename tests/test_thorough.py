@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from hypothesis import settings
 
 from tests.support.thorough import ALL, VARIABLE
 from tests.unit.transport.test_splits import places
 from tests.wire.conftest import pytest_asyncio_loop_factories
 
+WHEN_IMPORTED = settings.default  # what a test has for good
 RUN = Path(__file__).parents[1] / ".ci" / "run"
 
 
@@ -40,6 +42,12 @@ def test_all_is_tried_in_ci() -> None:
     (command,) = (line for line in lines[taken:] if line.endswith(" -m pytest"))
     assert command == lines[-1]
     assert lines.count(lines[-1]) == 1
+
+
+def test_a_busy_machine_is_no_fault_of_a_test_wherever_it_is_imported() -> None:
+    assert WHEN_IMPORTED is not None
+    assert WHEN_IMPORTED.deadline is None
+    assert WHEN_IMPORTED.max_examples in (25, 100)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has one loop")
