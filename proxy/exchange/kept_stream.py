@@ -35,7 +35,7 @@ from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.kept.log import StreamLog
-from proxy.kept.registry import GROUP, KEY, KeptStreams, Name
+from proxy.kept.registry import GROUP, IDEMPOTENCY_KEY, KEY, KeptStreams, Name
 from proxy.policy.delivery import Delivery, reconnects
 from proxy.policy.response_plan import (
     ResponsePlan,
@@ -164,7 +164,8 @@ class KeptStream:
         else:
             key = key_of_head(self.first.head, resume.key)
         if key is not None:
-            registry.name(self, Name(KEY, self.route.prefix, key), self.print)
+            name = Name(KEY, self.route.prefix, key)
+            registry.name(self, name, self.print, alone=False)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """One more client; it begins now, or when the head is here."""
@@ -243,6 +244,7 @@ class KeptStream:
         self.account.coded = delivery.codings
         self.state = RUNNING
         self.kept.add(self)
+        self.kept.supersede(self, KEY)
         if self.upstream is None:
             self.separate()
             subscriber = Subscriber(self.first, self, 0, FIRST)
@@ -474,7 +476,9 @@ class KeptStream:
         self.state = self.state_of(exchange)
         registry = self.kept
         for name, owner in tuple(self.names):
-            if name.kind == GROUP:
+            # An answer that is not complete is asked for again.
+            failed = self.state != ENDED or not self.succeeded
+            if name.kind == GROUP or (name.kind == IDEMPOTENCY_KEY and failed):
                 registry.unname(self, name, owner)
         self.timer.stop()
         self.visits.ended_unread(self)
@@ -485,6 +489,11 @@ class KeptStream:
             self.expire()
         else:
             self.timer.start(self.kept_long_enough)
+
+    @property
+    def succeeded(self) -> bool:
+        """Does the head say that the request was done (RFC 9110 §15.3)?"""
+        return self.head is not None and 200 <= self.head.head.status < 300
 
     def state_of(self, exchange: Exchange) -> str:
         """How it has ended."""

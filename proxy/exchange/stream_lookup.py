@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from proxy.errors import ProxyError, StreamGone, StreamStopped, StreamUnknown
+from proxy.errors import (
+    ClientError,
+    ProxyError,
+    StreamGone,
+    StreamStopped,
+    StreamUnknown,
+)
 from proxy.exchange.compiled_routes import CompiledRoute, KeptRules
 from proxy.exchange.exchange import Exchange, ExchangeOwner
 from proxy.exchange.kept_stream import KeptStream
@@ -37,6 +43,7 @@ from proxy.timeline import http_date
 METHODS = (b"GET", b"POST", b"PUT", b"PATCH", b"DELETE")
 MOST_KEY_BYTES = 1024
 CURSOR = (b"lastEventID=", b"lastEventID&")
+FAILED = b": the stream of this Last-Event-ID has failed; this is a new one\n"
 SAFE = (b"GET", b"HEAD", b"OPTIONS", b"TRACE")
 # Names that can be guessed are looked up by these, too, whatever `bind` says.
 CREDENTIALS = ("Authorization", "Cookie", "Mcp-Session-Id")
@@ -158,15 +165,17 @@ class StreamLookup:
             return False
         name = Name(KEY, found.prefix, found.key)
         who = fingerprint(self.head, route.route.resume.bind, self.owner.kept.secret)
-        stream = self.owner.kept.find(name, who)
+        streams = self.owner.kept.find_all(name, who)
         if found.kind == b"stop":
-            if stream is not None and self.head.method not in SAFE:
-                stream.stop(StreamStopped("the stream was stopped by its client"))
+            if self.head.method not in SAFE:
+                for each in tuple(streams):
+                    each.stop(StreamStopped("the stream was stopped by its client"))
             return False
         if self.head.method != b"GET":
             return False
         self.exchange.route = route
         self.exchange.timeline.route = route.prefix
+        stream = streams[-1] if streams else None
         if stream is not None and stream.has_log and stream.log.first:
             raise StreamGone(
                 "the beginning of the stream is no longer kept (resume.max_bytes)"
@@ -179,8 +188,15 @@ class StreamLookup:
         elif stream.settled and stream.read:
             self.nothing_runs()
         else:
-            self.subscribe(stream, 0, BY_KEY, declined=self.nothing_runs)
+            self.subscribe(stream, 0, BY_KEY, declined=self.look_again)
         return True
+
+    def look_again(self) -> None:
+        """What was waited for is not kept: the stream before it still has the key."""
+        try:
+            self.at_key_path()
+        except ClientError as error:
+            self.exchange.fail(error)
 
     # -- an event id
 
@@ -208,11 +224,28 @@ class StreamLookup:
         position = stream.log.after_id(cursor)
         if position is None:
             return self.behind_gap(stream, ours.number)
-        if stream.settled and position >= stream.log.end and stream.error is None:
+        if not self.is_read(stream, position):
+            self.subscribe(stream, position, BY_EVENT_ID)
+        elif stream.error is None:
             self.has_all()
         else:
-            self.subscribe(stream, position, BY_EVENT_ID)
+            self.prelude = FAILED
+            return False
         return True
+
+    def is_read(self, stream: KeptStream, position: int) -> bool:
+        """Has the client all that it can make use of?
+
+        An EventSource drops an event that is not complete (WHATWG HTML §9.2.6), and
+        would come back for it again and again; and so for a failure. Others learn of
+        the failure.
+        """
+        if not stream.settled:
+            return False
+        if not reconnects(self.head):
+            return stream.error is None and position >= stream.log.end
+        last = stream.log.last_events(0)
+        return last is None or position >= last
 
     def may_have(self, stream: KeptStream, bind: Sequence[str]) -> bool:
         """Is it a stream of this route, and of this client?"""
@@ -233,7 +266,9 @@ class StreamLookup:
             position = stream.log.after_id(cursor)
             if position is None:
                 continue
-            if stream.settled and position >= stream.log.end:
+            if stream.settled and (
+                position >= stream.log.end or self.is_read(stream, position)
+            ):
                 continue  # the upstream may have more, or says that it has not
             self.subscribe(stream, position, BY_UPSTREAM_ID)
             return True

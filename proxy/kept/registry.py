@@ -119,6 +119,22 @@ class KeptStreams(Generic[K]):
                 each.names.remove((name, owner))
                 each.superseded()
 
+    def supersede(self, stream: K, kind: str) -> None:
+        """Take the names of a kind that a stream has from those that had them before.
+
+        Not when it gets them: it may turn out to be no stream.
+        """
+        for name, owner in tuple(stream.names):
+            if name.kind != kind:
+                continue
+            holders = self.named[name]
+            at = holders[owner].index(stream)
+            before = holders[owner][:at]
+            holders[owner] = holders[owner][at:]
+            for each in before:
+                each.names.remove((name, owner))
+                each.superseded()
+
     def unname(self, stream: K, name: Name, owner: bytes) -> None:
         """Take a name from a stream, if it has it."""
         if (name, owner) not in stream.names:
