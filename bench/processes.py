@@ -116,6 +116,8 @@ def started(peer: Peer, setting: Setting, where: Cores) -> Iterator[int]:
         )
     try:
         wait_for(setting.port, process, log)
+        if peer.publisher:  # Pushpin's parts start one after the other
+            wait_for(setting.control, process, log)
         with its_end_told(process, log):
             yield process.pid
     finally:
