@@ -158,14 +158,12 @@ class StreamUnknown(ClientError):
     """There is no such kept stream, or it is another client's."""
 
     status = 404
-    type = "destination_not_found"
 
 
 class StreamGone(ClientError):
     """There was such a kept stream, or such a part of it (RFC 9110 §15.5.11)."""
 
     status = 410
-    type = "destination_not_found"
 
 
 class StreamStopped(ClientError):

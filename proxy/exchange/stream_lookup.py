@@ -34,6 +34,7 @@ from proxy.policy.sharing import may_join, share_group
 from proxy.policy.stream_identity import (
     fingerprint,
     last_event_id,
+    masked,
     parse_event_id,
 )
 from proxy.policy.upgrade import is_upgrade
@@ -205,6 +206,8 @@ class StreamLookup:
         resume = self.route.route.resume
         if resume is None:
             return False
+        timeline = self.exchange.timeline
+        timeline.target = masked(timeline.target)  # the cursor may be a parameter
         cursor = last_event_id(self.head)
         if cursor is None:
             return False

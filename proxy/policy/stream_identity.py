@@ -20,6 +20,7 @@ from proxy.http1.head import RequestHead
 from proxy.policy.head_values import cookie_values, field_values, query_values
 
 # <worker>-<128 random bits>. Written in one way only, so that it can be compared.
+SECRET_PART = re.compile(rb"(\d-[0-9a-f]{8})[0-9a-f]{24}")
 STREAM_ID = re.compile(rb"(0|[1-9]\d{0,5})-[0-9a-f]{32}")
 NUMBER = re.compile(rb"[1-9]\d{0,15}")
 MOST_EVENTS = 2**53  # what a number in JavaScript holds exactly
@@ -61,6 +62,11 @@ def shown_id(id: bytes) -> str:
     """What may be told of an ID: enough to know streams apart, not to take one up."""
     worker, hyphen, digits = id.decode("ascii").partition("-")
     return f"{worker}{hyphen}{digits[:8]}"
+
+
+def masked(text: bytes) -> bytes:
+    """A text without what is secret in the IDs of streams in it, for logs."""
+    return SECRET_PART.sub(rb"\1...", text)
 
 
 def owner_of(id: bytes) -> int | None:
@@ -107,8 +113,8 @@ def last_event_id(head: RequestHead) -> bytes | None:
     ours = found is not None and value.startswith(b".", found.end())
     if ours and parse_event_id(value) is None:
         raise MalformedRequest(
-            f"{name} {shown(value, 80)} is not a valid event id: what stands behind "
-            f"the dot must be a number from 1 to {MOST_EVENTS}"
+            f"{name} {shown(masked(value), 80)} is not a valid event id: what stands "
+            f"behind the dot must be a number from 1 to {MOST_EVENTS}"
         )
     return value
 

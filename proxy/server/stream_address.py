@@ -28,6 +28,7 @@ from proxy.policy.stream_identity import (
     byte_cursor,
     fingerprint,
     last_event_id,
+    masked,
     owner_of,
 )
 from proxy.timeline import http_date
@@ -49,6 +50,7 @@ class StreamAddress:
         """Answer it."""
         exchange = self.exchange
         method = exchange.head.method
+        exchange.timeline.target = masked(exchange.head.target)  # not for logs
         try:
             self.body = exchange.client.open_body()
             stream = self.find()

@@ -242,3 +242,36 @@ async def test_what_is_not_a_stream_is_not_kept(
     assert field(head, b"stream-id") is None
     assert await client.read(2) == b"ok"
     assert not running.server.kept.streams
+
+
+async def test_logs_do_not_have_what_takes_a_stream_up(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await keeping(proxy, upstream, clock)
+    client, peer = await running.begin(upstream, ask())
+    await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
+    await client.read_head()
+    secret = stream_id(client).partition(b"-")[2]
+    client.close()
+    await running.ended()
+    id = stream_id(client).decode()
+    cursors = [f"{id}.1", f"{id}.2", f"{id}.-1", f"{id}.x"]
+    requests = [
+        *(ask(Last_Event_ID=each) for each in cursors),
+        *(ask(f"/?lastEventID={each}".encode()) for each in cursors),
+        ask(f"/_unbuffered/streams/{id}".encode()),
+        ask(f"/_unbuffered/streams/{id}?from=-1".encode()),
+        ask(f"/_unbuffered/streams/{id}?from=99".encode()),
+        ask(f"/_unbuffered/streams/{id}0".encode()),
+    ]
+    for request in requests:
+        other = await running.client()
+        await other.send(request)
+        if b".2" in request:  # it never was: a new stream
+            again = await upstream.request()
+            await again.send(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await other.read_head()
+        other.close()
+        timeline = await running.ended()
+        assert secret not in timeline.target
+        assert secret.decode() not in str(timeline.error)
