@@ -159,6 +159,8 @@ class EarlyResponse:
         if self.exchange.kept is not None:  # then the client is no longer this one's
             self.exchange.kept.judge(head, UntilCloseBody(), delivery)
             self.exchange = self.forward.exchange
+            if self.exchange.is_over:  # nobody waits for what is not kept
+                return
         exchange, client = self.exchange, self.exchange.client
         route, date = self.call.route, http_date()
         plan = plan_response(

@@ -240,6 +240,8 @@ class Forward:
             head = allow_last_event_id(exchange.head, head)
             if exchange.kept is not None:  # then the client is no longer this one's
                 exchange.kept.judge(head, body, delivery)
+                if self.exchange.is_over:  # nobody waits for what is not kept
+                    return
         self.deliver(route, head, body, delivery, connection)
 
     # 5. Head to the client, relay on.

@@ -220,8 +220,8 @@ class KeptStream:
 
     def decline(self) -> None:
         """It will not be kept: those who wait for it are told."""
-        registry = self.kept
-        registry.remove(self)
+        self.timer.stop()
+        self.kept.remove(self)
         self.settled = True
         self.first.kept = None
         self.audience.turn_away(None)
@@ -435,7 +435,8 @@ class KeptStream:
         self.audience.remove(subscriber)
         subscriber.exchange.kept = None
         self.visits.end(self, subscriber.exchange.timeline)
-        if not self.audience.subscribers:
+        # Before the head the first client is there, and not among them.
+        if not self.audience.subscribers and self.upstream is not None:
             self.nobody_left()
 
     def nobody_left(self) -> None:

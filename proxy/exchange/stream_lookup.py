@@ -25,7 +25,14 @@ from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.kept.registry import EVENTS, GROUP, IDEMPOTENCY_KEY, KEY, Name
+from proxy.kept.registry import (
+    EVENTS,
+    GROUP,
+    IDEMPOTENCY_KEY,
+    KEY,
+    KeptStreams,
+    Name,
+)
 from proxy.policy.delivery import EVENT_STREAM, reconnects
 from proxy.policy.error_response import own_plan
 from proxy.policy.resumption import mcp_forbids
@@ -129,6 +136,11 @@ class StreamLookup:
         self.prelude = b""  # of a new stream: what is told of the one before
 
     @property
+    def registry(self) -> KeptStreams[KeptStream]:
+        """All streams of this worker."""
+        return self.owner.kept
+
+    @property
     def head(self) -> RequestHead:
         """The request."""
         return self.exchange.head
@@ -165,8 +177,8 @@ class StreamLookup:
         if route is None or route.route.resume is None:
             return False
         name = Name(KEY, found.prefix, found.key)
-        who = fingerprint(self.head, route.route.resume.bind, self.owner.kept.secret)
-        streams = self.owner.kept.find_all(name, who)
+        who = fingerprint(self.head, route.route.resume.bind, self.registry.secret)
+        streams = self.registry.find_all(name, who)
         if found.kind == b"stop":
             if self.head.method not in SAFE:
                 for each in tuple(streams):
@@ -182,8 +194,8 @@ class StreamLookup:
                 "the beginning of the stream is no longer kept (resume.max_bytes)"
             )
         if stream is None:
-            if self.owner.kept.is_taken(name):
-                self.owner.kept.refused("bind")
+            if self.registry.is_taken(name):
+                self.registry.refused("bind")
                 raise StreamUnknown("there is no such stream of this client")
             self.nothing_runs()
         elif stream.settled and stream.read:
@@ -211,7 +223,7 @@ class StreamLookup:
         cursor = last_event_id(self.head)
         if cursor is None:
             return False
-        registry = self.owner.kept
+        registry = self.registry
         ours = parse_event_id(cursor)
         if ours is None:
             return self.by_upstream_id(cursor)
@@ -252,7 +264,7 @@ class StreamLookup:
 
     def may_have(self, stream: KeptStream, bind: Sequence[str]) -> bool:
         """Is it a stream of this route, and of this client?"""
-        registry = self.owner.kept
+        registry = self.registry
         same = stream.print == fingerprint(self.head, bind, registry.secret)
         if same and stream.route.prefix == self.route.prefix:
             return True
@@ -261,9 +273,10 @@ class StreamLookup:
 
     def by_upstream_id(self, cursor: bytes) -> bool:
         """The upstream numbers its events: its streams to the same request."""
-        registry = self.owner.kept
+        registry = self.registry
         name = Name(EVENTS, self.route.prefix, self.path_alone)
-        for stream in reversed(registry.find_all(name, self.strict_print)):
+        streams = registry.find_all(name, self.strict_print)
+        for stream in reversed(streams):
             if not stream.has_log or not stream.is_numbered:
                 continue
             position = stream.log.after_id(cursor)
@@ -341,7 +354,7 @@ class StreamLookup:
         name = self.idempotency_name
         if name is None:
             return False
-        stream = self.owner.kept.find(name, self.strict_print)
+        stream = self.registry.find(name, self.strict_print)
         if stream is None:
             return False
         if stream.has_log and stream.log.first > 0:
@@ -376,7 +389,7 @@ class StreamLookup:
         name = self.group_name
         if name is None:
             return False
-        stream = self.owner.kept.find(name, b"")
+        stream = self.registry.find(name, b"")
         if stream is None:
             return False
         share = self.route.route.share
@@ -385,7 +398,10 @@ class StreamLookup:
         if stream.response_head is not None:
             if not may_join(self.head, stream.response_head):
                 return False
-            position = stream.log.last_events(share.replay)
+            beginning = stream.log.last_events(share.replay)
+            if beginning is None:  # in the middle of an event that is longer than all
+                return False
+            position = beginning
         self.subscribe(stream, position, BY_SHARING, declined=self.ask_alone)
         return True
 
@@ -395,13 +411,13 @@ class StreamLookup:
         share = self.route.route.share
         if share is None:
             return None
-        secret = self.owner.kept.secret
+        secret = self.registry.secret
         group = share_group(self.head, self.where.path, share.by, secret)
         return None if group is None else Name(GROUP, self.route.prefix, group)
 
     def ask_alone(self) -> None:
         """The stream is not to be shared after all."""
-        self.exchange.source = None
+        self.exchange.source = self.forward
         self.forward.ask(self.route, self.where, self.body, trusted=self.trusted)
 
     # -- what comes of it
@@ -416,7 +432,7 @@ class StreamLookup:
         declined: Callable[[], None] | None = None,
     ) -> None:
         """Have the client served from a stream."""
-        registry = self.owner.kept
+        registry = self.registry
         if way == BY_SHARING:
             registry.counts.shared += 1
         else:
@@ -445,7 +461,7 @@ class StreamLookup:
 
     def keep(self) -> None:
         """Have what comes of the request kept, or shared, if it can be."""
-        resume, registry = self.route.route.resume, self.owner.kept
+        resume, registry = self.route.route.resume, self.registry
         group = self.group_name
         if resume is None and group is None:
             return
@@ -482,7 +498,7 @@ class StreamLookup:
         """The client, for names that can be guessed."""
         resume = self.route.route.resume
         bind = () if resume is None else resume.bind
-        return fingerprint(self.head, (*bind, *CREDENTIALS), self.owner.kept.secret)
+        return fingerprint(self.head, (*bind, *CREDENTIALS), self.registry.secret)
 
     @property
     def path_alone(self) -> bytes:

@@ -23,11 +23,11 @@ CUT_BYTES: Final = 8
 # nearly empty because it has just grown.
 ID_BYTES: Final = 200
 LOG_BYTES: Final = 1024  # of an empty log: its own objects
-# How much may be appended before the memory is counted again: an eighth of what is
-# there, between these two. It is charged in advance, and twice: for events of 8 bytes
-# the cuts weigh as much as the events.
-LEAST_STEP: Final = 1024
-MOST_STEP: Final = 64 * 1024
+# Charged in advance, so that the memory is not counted for each piece: a quarter of
+# what is used, between these two.
+LEAST_ROOM: Final = 4096
+MOST_ROOM: Final = 128 * 1024
+DENSITY: Final = 1 + CUT_BYTES  # of memory for a byte at most: that of a blank line
 LEAST_TRIM: Final = 4096  # bytes; less is not worth a trim
 PRESSED: Final = 16  # a part of the budget: as much is made free at once
 MOST_DIGITS: Final = 18
@@ -112,6 +112,7 @@ class MemoryLog(StreamLog):
 
     `prefix`: of the ids that `EventIndex` has numbered. As long as every event has one
     of them, the number is that of the event, and no id needs to be kept. Others are.
+    It is a secret, so no id of an upstream begins with it.
     """
 
     __slots__ = (
@@ -321,29 +322,32 @@ class MemoryLog(StreamLog):
         if self.bytes_used > self.max_bytes:
             self.shrink(self.max_bytes - self.max_bytes // 8)
         if not self.budget.charge(self, self.wanted()):
-            self.budget.press()
+            self.budget.press(self.wanted() - self.charged)
             self.budget.charge(self, self.wanted())
         limit = self.charged - LOG_BYTES
         if self.bytes_used > limit:
             self.shrink(limit - limit // 8)
-        self.count_at = self.end + max(limit - self.bytes_used, 0) // 2
+        self.count_later()
 
     def wanted(self) -> int:
         """What is to be charged: what is used, and what may come before the next time.
 
-        The step becomes smaller where the bound is near.
+        Less where the bound is near.
         """
         used = self.bytes_used
-        room = max(self.max_bytes - used, 0)
-        step = min(max(LEAST_STEP, used // 8), MOST_STEP, room // 2)
-        return LOG_BYTES + used + 2 * step
+        most = max(self.max_bytes - used, 0)
+        return LOG_BYTES + used + min(max(LEAST_ROOM, used // 4), MOST_ROOM, most)
+
+    def count_later(self) -> None:
+        """Count again before more can be used than is charged."""
+        room = max(self.charged - LOG_BYTES - self.bytes_used, 0)
+        self.count_at = self.end + room // DENSITY
 
     def halve(self) -> None:
         """Forget half of it, for others that need the memory."""
         self.shrink(self.bytes_used // 2)
         self.budget.charge(self, min(self.wanted(), self.charged))
-        room = self.charged - LOG_BYTES - self.bytes_used
-        self.count_at = self.end + max(room, 0) // 2
+        self.count_later()
 
 
 class Budget:
@@ -384,12 +388,12 @@ class Budget:
         log.charged = 0
         self.logs.pop(log, None)
 
-    def press(self) -> None:
+    def press(self, bytes: int) -> None:
         """Make room: what may be closed is; then the largest logs are halved.
 
         A good part at once, so that it is not needed for each piece.
         """
-        target = self.max_bytes - self.max_bytes // PRESSED
+        target = self.max_bytes - max(bytes, self.max_bytes // PRESSED)
         try:
             while self.used > target:
                 before = self.used

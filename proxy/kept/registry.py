@@ -187,10 +187,19 @@ class KeptStreams(Generic[K]):
                 return True
         return False
 
+    def all_streams(self) -> list[K]:
+        """Those that are kept, and those whose head is not here yet."""
+        found = dict(self.streams)
+        for holders in self.named.values():
+            for streams in holders.values():
+                for stream in streams:
+                    found[stream.id] = stream
+        return list(found.values())
+
     def close(self) -> None:
         """The process ends: nobody can come back."""
         self.closing = True
-        for stream in tuple(self.streams.values()):
+        for stream in self.all_streams():
             try:
                 stream.close()
             except Exception as error:

@@ -18,7 +18,7 @@ import pytest
 import upstream_demo
 from tests.demo.gate import Gate
 from tests.demo.rawclient import RawClient
-from tests.support.process import GUARD
+from tests.support.process import GUARD, ending
 from upstream_demo import __main__ as command
 from upstream_demo import listeners
 from upstream_demo.listeners import has_ipv6_loopback, listen, port_of
@@ -196,13 +196,8 @@ class Process:
 
     async def end(self) -> tuple[int, str]:
         """Exit status and standard error."""
-        try:
-            async with asyncio.timeout(GUARD):
-                _, stderr = await self.process.communicate()
-        finally:
-            if self.process.returncode is None:
-                self.process.kill()
-                await self.process.wait()
+        async with ending(self.process), asyncio.timeout(GUARD):
+            _, stderr = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, stderr.decode()
 
@@ -210,15 +205,16 @@ class Process:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_command_serves_until_it_is_stopped(number: signal.Signals) -> None:
     process = await Process.start("events", "--port", "0")
-    address = re.search(r"http://127\.0\.0\.1:(\d+)/events", await process.line())
-    assert address is not None
-    assert await process.line() == "Ctrl-C stops.\n"
-    client = await RawClient.connect(int(address[1]))
-    await client.request("/events")
-    await client.head()
-    process.process.send_signal(number)
-    assert await process.end() == (0, "")
-    client.leave()
+    async with ending(process.process):
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/events", await process.line())
+        assert address is not None
+        assert await process.line() == "Ctrl-C stops.\n"
+        client = await RawClient.connect(int(address[1]))
+        await client.request("/events")
+        await client.head()
+        process.process.send_signal(number)
+        assert await process.end() == (0, "")
+        client.leave()
 
 
 async def test_command_tells_a_taken_port_in_one_line(taken_port: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from tests.support.raw import Peer, Upstream, connect
@@ -22,6 +23,19 @@ WATCHFUL = (
     "from proxy.cli.main import main\n"
     "sys.exit(main())\n"
 )
+
+
+@contextlib.asynccontextmanager
+async def ending(
+    process: asyncio.subprocess.Process,
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Afterwards it has ended, also where the test failed: uvloop would wait for it."""
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 class Process:
@@ -59,7 +73,7 @@ class Process:
         return client, server
 
     async def ended(self) -> int:
-        async with asyncio.timeout(GUARD):
+        async with ending(self.process), asyncio.timeout(GUARD):
             return await self.process.wait()
 
     def write(

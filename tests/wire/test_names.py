@@ -17,7 +17,7 @@ from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.messages import OK
 from tests.support.names import STUCK, NameServer
-from tests.support.process import Process
+from tests.support.process import Process, ending
 from tests.support.raw import Peer, Upstream, became, idle
 from tests.support.running import RunningProxy
 
@@ -150,28 +150,27 @@ async def test_a_look_up_that_never_ends_does_not_hold_up_the_end_of_the_process
     tmp_path: Path, leaves: bool
 ) -> None:
     kind = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    process = Process(
-        tmp_path / "config.toml",
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.support.names", kind, "serve"),
-            *("--route", f"/=http://{STUCK}", "--port", "0"),
-            stdout=PIPE,
-            stderr=PIPE,
-        ),
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.names", kind, "serve"),
+        *("--route", f"/=http://{STUCK}", "--port", "0"),
+        stdout=PIPE,
+        stderr=PIPE,
     )
-    line = await process.line("http://127.0.0.1:")
-    process.port = int(line.partition("127.0.0.1:")[2].partition("/")[0])
-    client = await process.client()
-    await client.send(GET % b"")
-    await process.line(f"asked for {STUCK}")
-    if leaves:
-        client.close()
-        assert process.process.stdout is not None
-        await process.process.stdout.readline()  # the access log tells that it left
-    process.process.terminate()
-    if not leaves:
-        await process.line("draining 1 exchange")
+    async with ending(started):
+        process = Process(tmp_path / "config.toml", started)
+        line = await process.line("http://127.0.0.1:")
+        process.port = int(line.partition("127.0.0.1:")[2].partition("/")[0])
+        client = await process.client()
+        await client.send(GET % b"")
+        await process.line(f"asked for {STUCK}")
+        if leaves:
+            client.close()
+            assert process.process.stdout is not None
+            await process.process.stdout.readline()  # the access log tells that it left
         process.process.terminate()
-    status = await process.ended()
-    client.close()
+        if not leaves:
+            await process.line("draining 1 exchange")
+            process.process.terminate()
+        status = await process.ended()
+        client.close()
     assert status == (0 if leaves else 128 + signal.SIGTERM)

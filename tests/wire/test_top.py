@@ -9,7 +9,7 @@ import pytest
 
 from proxy.cli.main import main
 from tests.conftest import StartProxy
-from tests.support.process import GUARD
+from tests.support.process import GUARD, ending
 from tests.support.raw import Upstream
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
@@ -22,7 +22,7 @@ async def run_top(url: str) -> tuple[int | None, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(GUARD):
+    async with ending(process), asyncio.timeout(GUARD):
         output, errors = await process.communicate()
     return process.returncode, output.decode(), errors.decode()
 
