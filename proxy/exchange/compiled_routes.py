@@ -67,6 +67,7 @@ class CompiledRoute:
         "route",
         "turn",
         "upstreams",
+        "verbatim",
     )
 
     def __init__(self, route: Route, upstreams: Sequence[Upstream]) -> None:
@@ -101,6 +102,7 @@ class CompiledRoute:
         if route.resume is not None or route.share is not None:
             self.keeping = KeptRules(None)
         self.finishing = Finishing()
+        self.verbatim = False  # is its target another worker of this proxy?
 
     def itself(self, path: bytes) -> CompiledRoute:
         """Where there are no other routes."""

@@ -8,6 +8,7 @@ observers get the account. From `end` on nothing raises.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from proxy.errors import (
@@ -22,11 +23,12 @@ from proxy.exchange.response_stream import NOTHING, ResponseStream
 from proxy.http1.framing import Body
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
-from proxy.kept.registry import KeptStreams
+from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.delivery import Delivery, Format
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import Framing, ResponsePlan
+from proxy.policy.routing import Destination
 from proxy.timeline import (
     COMPLETE,
     OVER,
@@ -41,6 +43,34 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import Pipeline
 
 
+class HandingOver(Protocol):
+    """The other workers of the same proxy."""
+
+    @property
+    def number(self) -> int:
+        """Of this worker."""
+
+    @property
+    def count(self) -> int:
+        """How many workers there are, this one included."""
+
+    def home(self, name: Name, who: bytes) -> int:
+        """The worker at which all meet who ask for the same."""
+
+    def hand_over(
+        self,
+        exchange: Exchange,
+        worker: int,
+        route: CompiledRoute | None,
+        where: Destination,
+        body: Body,
+        declined: Callable[[], None],
+        *,
+        last: bool = False,
+    ) -> None:
+        """Have another worker answer a request; `declined`: called if it cannot."""
+
+
 class ExchangeOwner(Protocol):
     """Who serves: the configuration as it is now, and whom the end concerns."""
 
@@ -51,6 +81,10 @@ class ExchangeOwner(Protocol):
     @property
     def kept(self) -> KeptStreams[Any]:
         """The streams that outlive a connection."""
+
+    @property
+    def peers(self) -> HandingOver | None:
+        """The other workers, if there are any."""
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """An exchange is over, and its client served."""

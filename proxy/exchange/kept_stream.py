@@ -21,7 +21,7 @@ from collections.abc import Callable
 from proxy.errors import ClientDisconnected, ClientError, ProxyError
 from proxy.exchange.audience import Audience
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
-from proxy.exchange.exchange import Exchange, ExchangeOwner
+from proxy.exchange.exchange import Exchange, ExchangeOwner, HandingOver
 from proxy.exchange.keep_timer import KeepTimer
 from proxy.exchange.kept_head import KeptHead
 from proxy.exchange.log_sink import LogSink
@@ -137,6 +137,11 @@ class KeptStream:
     def kept(self) -> KeptStreams[KeptStream]:
         """As `ExchangeOwner`."""
         return self.owner.kept
+
+    @property
+    def peers(self) -> HandingOver | None:
+        """As `ExchangeOwner`."""
+        return self.owner.peers
 
     def stream_truncated(self, exchange: Exchange) -> None:
         """As `ExchangeOwner`."""

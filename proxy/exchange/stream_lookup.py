@@ -18,21 +18,16 @@ from proxy.errors import (
     StreamUnknown,
 )
 from proxy.exchange.compiled_routes import CompiledRoute, KeptRules
-from proxy.exchange.exchange import Exchange, ExchangeOwner
+from proxy.exchange.exchange import Exchange, ExchangeOwner, HandingOver
+from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.separation import UpstreamForward
+from proxy.exchange.stream_home import other_worker
 from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
-from proxy.kept.registry import (
-    EVENTS,
-    GROUP,
-    IDEMPOTENCY_KEY,
-    KEY,
-    KeptStreams,
-    Name,
-)
+from proxy.kept.registry import EVENTS, GROUP, IDEMPOTENCY_KEY, KEY, KeptStreams, Name
 from proxy.policy.delivery import EVENT_STREAM, reconnects
 from proxy.policy.error_response import own_plan
 from proxy.policy.resumption import mcp_forbids
@@ -43,6 +38,7 @@ from proxy.policy.stream_identity import (
     last_event_id,
     masked,
     parse_event_id,
+    path_without_cursor,
 )
 from proxy.policy.upgrade import is_upgrade
 from proxy.timeline import http_date
@@ -50,7 +46,6 @@ from proxy.timeline import http_date
 # What may be asked for again; other methods have no stream to take up.
 METHODS = (b"GET", b"POST", b"PUT", b"PATCH", b"DELETE")
 MOST_KEY_BYTES = 1024
-CURSOR = (b"lastEventID=", b"lastEventID&")
 FAILED = b": the stream of this Last-Event-ID has failed; this is a new one\n"
 SAFE = (b"GET", b"HEAD", b"OPTIONS", b"TRACE")
 # Names that can be guessed are looked up by these, too, whatever `bind` says.
@@ -159,6 +154,46 @@ class StreamLookup:
             return False
         if self.exchange.client.private is not None:  # what it gets depends on that
             return False
+        peers = self.owner.peers
+        worker = None if peers is None else other_worker(self, peers)
+        if peers is None or worker is None:
+            return self.take_up_here()
+        self.hand_over(peers, worker)
+        return True
+
+    def hand_over(self, peers: HandingOver, worker: int) -> None:
+        """Have another worker answer, which has the stream or will have it."""
+        timeline = self.exchange.timeline
+        timeline.target = masked(timeline.target)  # the cursor may be a parameter
+        handed = isinstance(self.exchange, HandedExchange)
+        peers.hand_over(
+            self.exchange,
+            worker,
+            self.route,
+            self.where,
+            self.body,
+            self.go_on_here,
+            last=handed,
+        )
+
+    def go_on_here(self) -> None:
+        """The other worker cannot be asked."""
+        exchange, route = self.exchange, self.route
+        exchange.route, exchange.timeline.route = route, route.prefix
+        try:
+            taken_up = self.take_up_here()
+        except ClientError as error:
+            exchange.fail(error)
+            return
+        if not taken_up:
+            self.ask_alone()
+
+    def take_up_here(self) -> bool:
+        """Of the streams of this worker; False: the request has to be forwarded.
+
+        Raises:
+            MalformedRequest, StreamUnknown, StreamGone.
+        """
         if self.by_event_id() or self.by_idempotency_key() or self.by_group():
             return True
         self.keep()
@@ -416,7 +451,7 @@ class StreamLookup:
         return None if group is None else Name(GROUP, self.route.prefix, group)
 
     def ask_alone(self) -> None:
-        """The stream is not to be shared after all."""
+        """The stream is not to be shared after all, or not where it would be."""
         self.exchange.source = self.forward
         self.forward.ask(self.route, self.where, self.body, trusted=self.trusted)
 
@@ -503,9 +538,7 @@ class StreamLookup:
     @property
     def path_alone(self) -> bytes:
         """What is asked for, without the cursor."""
-        path, mark, query = self.where.path.partition(b"?")
-        left = [each for each in query.split(b"&") if not each.startswith(CURSOR)]
-        return path + mark + b"&".join(left)
+        return path_without_cursor(self.where.path)
 
 
 class DroppedBody:

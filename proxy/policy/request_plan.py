@@ -37,6 +37,7 @@ class RouteRules(Protocol):
 
     route: Route
     path_rules: PathRules
+    verbatim: bool  # is nothing of ours added: another worker has done so?
     request_rules: Rules
     response_rules: Rules
 

@@ -193,7 +193,8 @@ def plan_response(
 ) -> ResponsePlan:
     """Decide a final response; `date` is added if it is not None."""
     fields = adjust_fields(strip_hop_by_hop(head), delivery)
-    fields.append(via(head))
+    if not route.verbatim:
+        fields.append(via(head))
     if date is not None:
         fields.append((b"Date", date))
     fields = route.response_rules.apply(fields)

@@ -30,6 +30,7 @@ MOST_ID_BYTES = 1024  # of an event id, and of a key
 # What an `id` line may hold, but a field may not (RFC 9110 §5.5): passed on in
 # Last-Event-ID, a line feed would begin a field of the client's choice.
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+CURSOR = b"lastEventID"
 COOKIE = "cookie:"
 KEY = b"{key}"
 BOM = "\ufeff"
@@ -117,6 +118,24 @@ def last_event_id(head: RequestHead) -> bytes | None:
             f"behind the dot must be a number from 1 to {MOST_EVENTS}"
         )
     return value
+
+
+def path_without_cursor(path: bytes) -> bytes:
+    """A path and its query, without the parameter `lastEventID`."""
+    bare, mark, query = path.partition(b"?")
+    if CURSOR not in query:
+        return path
+    left = [each for each in query.split(b"&") if each.partition(b"=")[0] != CURSOR]
+    return bare + mark + b"&".join(left) if left else bare
+
+
+def without_cursor(head: RequestHead) -> RequestHead:
+    """A request as it was, or would have been, without the last event."""
+    target = path_without_cursor(head.target)
+    if target == head.target and b"last-event-id" not in head.index:
+        return head
+    fields = [each for each in head.fields if each[0].lower() != b"last-event-id"]
+    return RequestHead(head.method, target, head.minor, fields)
 
 
 def byte_cursor(head: RequestHead) -> int | None:

@@ -51,6 +51,15 @@ class Admission:
 
     def opened(self, client: ClientConnection) -> None:
         """A connection was accepted: take it, refuse it, or put it to the test."""
+        if not self.check_descriptor(client):
+            return
+        if 0 < self.limits.max_connections < len(self.clients):
+            self.surplus.add(client)
+            if len(self.surplus) > SURPLUS:
+                client.abort()
+
+    def check_descriptor(self, client: ClientConnection) -> bool:
+        """Is its descriptor one of those that clients may have? Else it is refused."""
         low = self.fd_limit.low
         if low and number_of(client) >= low:
             self.fd_limit.refuse()
@@ -63,10 +72,8 @@ class Admission:
                         f"{self.fd_limit.limit} file descriptors (ulimit -n)"
                     )
                 )
-        elif 0 < self.limits.max_connections < len(self.clients):
-            self.surplus.add(client)
-            if len(self.surplus) > SURPLUS:
-                client.abort()
+            return False
+        return True
 
     def admits_handshake(self) -> bool:
         """May a connection that was just accepted begin with TLS?

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from secrets import token_bytes
 from types import TracebackType
 
 from proxy.config.model import Config
@@ -31,11 +32,14 @@ from proxy.policy.error_response import Failure, plan_failure
 from proxy.server.admission import Admission
 from proxy.server.drain import Drain, Draining
 from proxy.server.listener import TLS, Listener
+from proxy.server.peer_door import PeerDoor
+from proxy.server.peers import Peers
 from proxy.server.stream_address import STREAMS, StreamAddress
 from proxy.timeline import Clock, Timeline, ending_of, http_date, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
 
+SECRET_BYTES = 32  # by which fingerprints are made
 GONE_SECONDS = 1.0  # for the loop to tell of connections that were aborted
 
 Observer = Callable[[Timeline], None]
@@ -64,12 +68,20 @@ class Server:
         self.last: Drain | None = None  # set once the end has begun
         self.exchanges: dict[Exchange, None] = {}  # under way, the oldest first
         most = config.store.max_bytes
+        secret = secret or token_bytes(SECRET_BYTES)  # of all workers, or of this one
         self.kept: KeptStreams[KeptStream] = KeptStreams(most, number, secret)
+        self.others = Peers(self)
+        self.peer_door = PeerDoor(self)
         self.admission = Admission(
             config.server, self.clients, self.exchanges, self.ticker
         )
         self.inspector = Inspector(self)
         self.listener = Listener(self.accept, self.admission)
+
+    @property
+    def peers(self) -> Peers | None:
+        """The other workers, if there are any."""
+        return self.others if self.siblings else None
 
     # -- listening
 
@@ -135,6 +147,7 @@ class Server:
     def configure(self, config: Config, compiled: CompiledRoutes) -> None:
         """Be as a configuration says, for all that comes from now on."""
         self.compiled, self.config = compiled, config
+        self.others.reloaded()
         self.kept.store.budget.max_bytes = config.store.max_bytes
         self.admission.limits = config.server
         with concerning("[inspector], [metrics] or [log] warnings"):
@@ -147,6 +160,7 @@ class Server:
         """
         self.listener.close()
         self.kept.close()
+        self.peer_door.join(self.clients)
         self.last = Drain(self.clients, self.exchanges_and_answers, self.ticker)
         broken = await self.last.run(drain_seconds)
         with contextlib.suppress(TimeoutError):
@@ -224,6 +238,16 @@ class Server:
         except Exception as error:
             exchange.crashed("forwarding a request", error)
 
+    def answer(self, exchange: Exchange) -> None:
+        """Serve a request of another worker's client."""
+        try:
+            if exchange.head.target.startswith(STREAMS) and self.compiled.resumes:
+                StreamAddress(exchange, self.kept).serve()
+            else:
+                Forward(exchange).start()
+        except Exception as error:
+            exchange.crashed("forwarding a request of another worker", error)
+
     def reject(self, client: ClientConnection, error: ProxyError) -> None:
         """Answer bytes that are no request."""
         timeline = Timeline(self.ticker.clock(), client.address)
@@ -243,6 +267,8 @@ class Server:
 
     def stream_truncated(self, exchange: Exchange) -> None:
         """A stream of a known family was well framed, and is not complete."""
+        if exchange.route is not None and exchange.route.verbatim:
+            return  # the worker that has it says so
         try:
             self.inspector.checks.truncated(exchange.timeline)
         except Exception as error:
@@ -251,6 +277,7 @@ class Server:
     def exchanges_and_answers(self) -> Iterator[Draining]:
         """All exchanges that run, and our own answers."""
         yield from self.exchanges
+        yield from self.peer_door.exchanges
         yield from self.inspector.answers
 
     def notify(self, timeline: Timeline) -> None:

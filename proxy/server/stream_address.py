@@ -16,6 +16,7 @@ from proxy.errors import (
     StreamUnknown,
 )
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.stream_lookup import BY_ADDRESS, DROPPED
 from proxy.exchange.subscriber import Subscriber
@@ -24,6 +25,7 @@ from proxy.http1.grammar import Fields
 from proxy.kept.registry import KeptStreams
 from proxy.policy.error_response import own_plan
 from proxy.policy.resumption import cors_of, is_preflight, preflight_fields
+from proxy.policy.routing import Destination
 from proxy.policy.stream_identity import (
     byte_cursor,
     fingerprint,
@@ -53,6 +55,8 @@ class StreamAddress:
         exchange.timeline.target = masked(exchange.head.target)  # not for logs
         try:
             self.body = exchange.client.open_body()
+            if self.hand_over(self.body):
+                return
             stream = self.find()
             if method == b"OPTIONS":
                 self.preflight(stream)
@@ -70,6 +74,33 @@ class StreamAddress:
         except ClientError as error:
             exchange.fail(error)
 
+    @property
+    def id(self) -> bytes:
+        """The ID that is asked for."""
+        return self.exchange.head.target[len(STREAMS) :].partition(b"?")[0]
+
+    def hand_over(self, body: Body) -> bool:
+        """Have the worker answer that has the stream; False: it is this one."""
+        exchange = self.exchange
+        peers, worker = exchange.owner.peers, owner_of(self.id)
+        if (
+            peers is None
+            or worker is None
+            or worker == peers.number
+            or worker >= peers.count
+            or isinstance(exchange, HandedExchange)
+        ):
+            return False
+        where = Destination(exchange.head.target, None)
+        peers.hand_over(exchange, worker, None, where, body, self.unknown, last=True)
+        return True
+
+    def unknown(self) -> None:
+        """The worker that had the stream, if there was one, cannot be asked."""
+        exchange = self.exchange
+        exchange.route, exchange.timeline.route = None, None
+        exchange.fail(StreamUnknown("there is no such stream of this client"))
+
     def find(self) -> KeptStream:
         """The stream of that ID.
 
@@ -77,7 +108,7 @@ class StreamAddress:
             StreamUnknown, StreamGone.
         """
         registry = self.registry
-        id = self.exchange.head.target[len(STREAMS) :].partition(b"?")[0]
+        id = self.id
         stream = registry.streams.get(id)
         if stream is None or stream.response_head is None:
             if id in registry.gone:

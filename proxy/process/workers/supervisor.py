@@ -16,6 +16,7 @@ import selectors
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_bytes
 
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
@@ -40,6 +41,7 @@ from proxy.process.workers.worker import Assignment
 from proxy.process.workers.worker_process import WorkerProcess
 from proxy.process.workers.worker_reload import WorkerReload
 from proxy.server.listener import TLS, tls_options
+from proxy.server.server import SECRET_BYTES
 from proxy.timeline import monotonic
 from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
@@ -113,6 +115,8 @@ class Supervisor:
         self.reloader: WorkerReload | None = None
         self.announced = False  # have all of them begun to serve?
         self.shutdown = Shutdown(self)
+        # By it a worker recognises the clients of another one.
+        self.secret = token_bytes(SECRET_BYTES)
 
     # -- waiting
 
@@ -189,6 +193,7 @@ class Supervisor:
             private=self.private.sockets[number],
             paths=self.private.paths,
             folder=self.private.folder,
+            secret=self.secret,
         )
 
     def forget(self, number: int) -> None:

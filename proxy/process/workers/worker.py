@@ -55,6 +55,7 @@ class Assignment:
     private: socket.socket
     paths: tuple[str, ...]  # of the private sockets of all workers, by number
     folder: str  # where those are
+    secret: bytes  # of all workers
 
     @property
     def siblings(self) -> tuple[str, ...]:
@@ -84,6 +85,7 @@ class Worker:
             observers=observers(given.config),
             number=given.number,
             siblings=given.siblings,
+            secret=given.secret,
         )
         with listening(given.config):
             await self.server.start(given.sockets, given.tls)
@@ -99,13 +101,15 @@ class Worker:
             return FAILED
         # By its address, b"unix", the inspector knows a worker (inspector.access).
         neighbours = await loop.create_unix_server(
-            self.server.accept, sock=given.private
+            self.server.peer_door.accept, sock=given.private
         )
         loop.add_reader(self.channel.fileno(), self.read)
         self.tell(Serving())
         last = await self.obey()
-        neighbours.close()
-        return await self.end(last)
+        try:
+            return await self.end(last)
+        finally:
+            neighbours.close()  # whoever comes during the drain is told to go
 
     # -- the supervisor
 

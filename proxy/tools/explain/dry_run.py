@@ -101,6 +101,7 @@ class DryRun:
         self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
         ticker = Stopped(monotonic)
         self.kept: KeptStreams[KeptStream] = KeptStreams(config.store.max_bytes, 0, b"")
+        self.peers = None
         self.compiled = CompiledRoutes(config, ticker)
         self.client = ClientConnection(self, ticker, config.server)
         self.client.connection_made(Paper(address, tls=tls))

@@ -20,6 +20,7 @@ class CompiledRoute:
     path_rules: PathRules
     request_rules: Rules
     response_rules: Rules
+    verbatim: bool = False
 
     def find(self, path: bytes) -> CompiledRoute:
         """The route of another path: there is no other route."""

@@ -1,0 +1,101 @@
+"""Several workers in one process: each knows of the others by their Unix sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from proxy.config.load import load
+from proxy.config.model import Config
+from proxy.server.server import Server
+from proxy.timeline import Clock, Timeline, monotonic
+from tests.support.raw import turns
+from tests.support.running import RunningProxy, Table, document
+
+SECRET = b"of all workers"
+
+
+class Siblings:
+    """The workers, by their number; each has a port of its own, too."""
+
+    def __init__(self, config: Config, folder: Path, count: int, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.paths = tuple(str(folder / f"{number}.sock") for number in range(count))
+        self.running: list[RunningProxy] = []
+        self.doors: list[asyncio.AbstractServer] = []
+
+    def __getitem__(self, number: int) -> RunningProxy:
+        return self.running[number]
+
+    def __len__(self) -> int:
+        return len(self.running)
+
+    async def start(self, number: int) -> RunningProxy:
+        """Start a worker."""
+
+        def ended(timeline: Timeline) -> None:
+            running.exchanges.put_nowait(timeline)
+
+        server = Server(
+            self.config,
+            observers=[ended],
+            clock=self.clock,
+            number=number,
+            siblings=self.paths[:number] + self.paths[number + 1 :],
+            secret=SECRET,
+        )
+        running = RunningProxy(server)
+        await server.start()
+        loop, path = asyncio.get_running_loop(), self.paths[number]
+        self.doors.append(await loop.create_unix_server(server.peer_door.accept, path))
+        return running
+
+    async def start_all(self) -> None:
+        """Start all of them."""
+        for number in range(len(self.paths)):
+            self.running.append(await self.start(number))
+
+    async def kill(self, number: int) -> None:
+        """End a worker as if its process had died: no end of a response is sent."""
+        self.doors[number].close()
+        with contextlib.suppress(FileNotFoundError):  # some loops remove it
+            os.unlink(self.paths[number])
+        server = self.running[number].server
+        server.listener.close()
+        for client in (*server.clients, *server.peer_door.clients):
+            client.exchange = None
+            client.transport.abort()
+        await turns(3)
+
+    async def stop(self) -> None:
+        """Stop all of them."""
+        for each in self.doors:
+            each.close()
+        for running in self.running:
+            await running.stop()
+        await turns(3)
+
+
+@asynccontextmanager
+async def siblings(
+    folder: Path,
+    routes: Mapping[str, Table],
+    tables: Mapping[str, Table] | None = None,
+    *,
+    count: int = 2,
+    clock: Clock = monotonic,
+) -> AsyncIterator[Siblings]:
+    """So many workers, that are stopped in any case."""
+    path = folder / "config.toml"
+    path.write_text(document(routes, tables or {}), encoding="utf-8")
+    made = Siblings(load(path, {}, {"server.port": 0}), folder, count, clock)
+    try:
+        await made.start_all()
+        yield made
+    finally:
+        await made.stop()
