@@ -86,12 +86,13 @@ class Audience:
             except Exception as error:
                 each.exchange.crashed("beginning the response of a kept stream", error)
 
-    def send(self, piece: bytes) -> None:
-        """Write a piece to each that is live."""
+    def send(self, piece: bytes, framed: bytes | None) -> None:
+        """Write a piece to each that is live; `framed`: the chunk that it came as."""
         if self.stale:
             self.refresh()
         if self.alike:
-            framed = chunk(piece)
+            if framed is None:
+                framed = chunk(piece)
             for each in self.alike:
                 write = each.write
                 if write is not None:

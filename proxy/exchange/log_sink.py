@@ -6,7 +6,9 @@ up is fed from the log, and does not slow the upstream.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from proxy.exchange.audience import Audience
 from proxy.exchange.response_stream import NOTHING
@@ -16,6 +18,7 @@ from proxy.kept.log import StreamLog
 from proxy.policy.response_plan import TERMS, Terms
 from proxy.stream.event_index import EventIndex
 from proxy.transport.client_stream import ClientStream
+from proxy.transport.flow import ChunkedSink
 
 SPARE_BYTES = 64 * 1024  # of which it is worth looking whether nobody needs them
 
@@ -80,8 +83,36 @@ class LogSink(StandIn):
             if not piece:  # a part of a byte order mark, which clients do not get
                 return
             log.append(piece, index.cuts)
+        self.audience.send(piece, None)
+        self.look(log)
+
+    def write(self, framed: bytes) -> None:
+        """The same for a piece that came as one whole chunk: clients get it as it is.
+
+        Called as a transport's `write` by a relay that passes such chunks on.
+        """
+        log, index = self.log, self.index
+        piece = framed[framed.index(b"\n") + 1 : -2]
+        if log is None or index is None or self.over:
+            self.send_piece(piece)
+            return
+        sent = index.scan(piece)
+        log.append(sent, index.cuts)
+        self.audience.send(sent, framed if sent is piece else None)
+        self.look(log)
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """As `ChunkedSink`: what a relay of chunks writes to. It does nothing else."""
+        return cast("asyncio.Transport", self)
+
+    @property
+    def chunk_sink(self) -> ChunkedSink | None:
+        return self
+
+    def look(self, log: StreamLog) -> None:
+        """Is there anything to do but to send?"""
         audience = self.audience
-        audience.send(piece)
         if log.first != self.begins:
             self.begins = log.first
             audience.cut_those_behind(log.first)

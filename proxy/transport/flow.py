@@ -52,7 +52,9 @@ class Sink(Protocol):
 class ChunkedSink(Sink, Protocol):
     """A sink whose bodies are in the chunked coding of HTTP/1.1."""
 
-    transport: asyncio.Transport
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What a whole chunk may be written to as it is."""
 
 
 class Source(Protocol):
