@@ -164,6 +164,13 @@ class EventIndex:
 
     def scan_any(self, piece: bytes) -> bytes:
         """Any piece: line ends in any mixture, cut anywhere."""
+        if (
+            not self.at_line
+            and not self.id_line
+            and b"\n" not in piece
+            and b"\r" not in piece
+        ):
+            return piece  # a part of a long line
         at = 0
         if self.start is not None:
             at = self.begin(piece)

@@ -154,6 +154,27 @@ def test_an_id_is_found_by_its_number_without_memory_for_it() -> None:
     assert log.bytes_used > 80_000
 
 
+def test_spaces_around_an_id_do_not_count() -> None:
+    """A field of a request, by which a client comes back, has none."""
+    _, log = opened(100_000)
+    log.append(b"id:  7 \n\n", [(9, b" 7 ")])
+    assert log.after_id(b"7") == log.after_id(b" 7 ") == 9
+
+
+def test_of_an_event_that_is_too_long_the_end_is_kept() -> None:
+    """Whoever reads it a little late still gets all of it."""
+    _, log = opened(MAX_BYTES)
+    for _ in range(50):
+        log.append(b"x" * 10_000, [])
+        assert log.bytes_used >= min(log.end, MAX_BYTES * 3 // 4)
+    assert log.last_events(0) is None
+    assert log.cut_at_or_after(0) is None
+    assert log.roll_back() == log.first
+    log.append(b"x" * 2 * MAX_BYTES, [(2 * MAX_BYTES, None)])
+    assert log.bytes_used >= MAX_BYTES * 3 // 4
+    assert log.last_events(0) == log.end
+
+
 # -- steps
 
 

@@ -268,6 +268,9 @@ class LogMachine(RuleBasedStateMachine):
             assert stream.first <= log.first <= log.end == len(stream.data)
             stream.first = log.first
             assert log.read(log.first, 1 << 30) == stream.data[log.first :]
+            if log.first:
+                with pytest.raises(FallenOut):
+                    log.read(log.first - 1, 1)
             if stream.closed:
                 assert log.first == log.end
             elif stream.cost <= stream.max_bytes and self.most < self.budget * 7 // 8:

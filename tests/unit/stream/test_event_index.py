@@ -13,7 +13,6 @@ from proxy.stream.event_index import MAX_ID_BYTES, NO_EVENT, EventIndex
 from proxy.stream.event_stream import BOM, Boundary, Event, EventReader
 
 PREFIX = b"1-0123456789abcdef0123456789abcdef."
-FINAL = b"\n\ndata: end\n\n"  # makes an event of whatever is open
 
 Found = list[tuple[str, str, str]]
 
@@ -159,6 +158,35 @@ def short(data: bytes) -> Iterable[list[bytes]]:
     return in_three(data) if len(data) <= 24 else []
 
 
+@pytest.mark.parametrize(
+    ("piece", "ids"),
+    [
+        pytest.param(b"data: x\n\n", [None], id="plain"),
+        pytest.param(b"event: x\ndata: x\n\n", [None], id="with a type"),
+        pytest.param(b"data: x\nid: 7\n\n", [b"7"], id="an id"),
+        pytest.param(b"data: x\rid: 7\n\n", [b"7"], id="an id behind CR"),
+        pytest.param(b"data: x\r\rdata: y\n\n", [None, None], id="CR CR"),
+        pytest.param(b"data: x\r\n\r\ndata: y\n\n", [None, None], id="CRLF CRLF"),
+        pytest.param(b"data: x\n\rdata: y\n\n", [None, None], id="LF CR"),
+        pytest.param(b"data: x\n\ndata: y\n\n", [None, None], id="two"),
+        pytest.param(b"data: x\n\n\n", [None], id="a blank line more"),
+        pytest.param(b"data: x\n", [], id="half"),
+        pytest.param(b"data: x\n\ndata: ", [None], id="one and a half"),
+        pytest.param(b"d", [], id="a byte"),
+        pytest.param(b":\n\n", [NO_EVENT], id="a comment"),
+    ],
+)
+@pytest.mark.parametrize("prefix", [None, PREFIX], ids=["as it is", "numbered"])
+def test_a_piece_is_only_plain_if_it_is_one_event(
+    piece: bytes, ids: list[bytes | None], prefix: bytes | None
+) -> None:
+    index = EventIndex(lines=False, prefix=None)
+    index.scan(b"data: 0\n\n")
+    index.scan(piece)
+    assert [id for _, id in index.cuts] == ids
+    check([b"data: 0\n\n", piece, b"\n", b"data: z\n\n", b"\n"], prefix)
+
+
 TOKENS = st.sampled_from(
     [b"\n", b"\r", b"\r\n", b"data: x", b"data:", b":", b" ", BOM, b"\xef", b"id",
      b"id: 7", b"i", b"\0", b"event: e", b"\n\n", b"\ndata: y\n\n"]
@@ -196,10 +224,13 @@ def returned(*pieces: bytes, prefix: bytes = b"p.") -> bytes:
         pytest.param([b"data: x\n", b"\n"], b"data: x\nid: p.1\n\n", id="cut"),
         pytest.param([b": x\n\n", b"\n\n"], b": x\n\n\n\n", id="comments"),
         pytest.param([BOM, b"data: x\n\n"], BOM + b"data: x\nid: p.1\n\n", id="BOM"),
+        pytest.param([b"\xef", b":\n\n"], b"\xef:\nid: p.1\n\n", id="half a BOM"),
         pytest.param([b"id: 5\ndata: x\n\n", b"data: y\n\n"],
                      b"id: 5\ndata: x\n\ndata: y\n\n", id="of the upstream"),
         pytest.param([b"data: x\nid: 5\n", b"\ndata: y\n\n"],
                      b"data: x\nid: 5\n\ndata: y\n\n", id="a late one"),
+        pytest.param([b"data: ", b"id: 5\nidx\n\n"],
+                     b"data: id: 5\nidx\nid: p.1\n\n", id="within a line"),
         pytest.param([b"id\ndata: x\n\n"], b"id\ndata: x\nid: p.1\n\n", id="reset"),
         pytest.param([b"id: \0\ndata: x\n\n"],
                      b"id: \0\ndata: x\nid: p.1\n\n", id="NUL"),
