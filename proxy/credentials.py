@@ -103,6 +103,17 @@ def is_secret_name(name: str, *, of_a_query: bool = False) -> bool:
     )
 
 
+# The ID of a kept stream gives access to it; its beginning tells streams apart.
+STREAM_ID = re.compile(
+    r"(?<![\w-])((?:0|[1-9]\d{0,5})-[0-9a-f]{8})[0-9a-f]{24}(?![\w-])(?:\.\d+)?"
+)
+
+
+def without_stream_ids(value: str) -> str:
+    """A value in which IDs of kept streams are cut short."""
+    return STREAM_ID.sub(r"\1-****", value) if "-" in value else value
+
+
 def is_secret_value(value: str) -> bool:
     """Does a value look like a credential, whatever it is called?"""
     return VALUE.match(value.lstrip(BEFORE_VALUE)) is not None

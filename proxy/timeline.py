@@ -198,13 +198,15 @@ class CallTimeline:
         return first
 
     def follow(self, other: CallTimeline) -> None:
-        """Say of the stream what another account says; pieces are a client's own."""
+        """Say of the stream what another account says.
+
+        Pieces, gaps and the first byte are a client's own.
+        """
         self.upstream = other.upstream
         self.content_type = other.content_type
         self.coded = other.coded
         self.family = other.family
         self.verdict = other.verdict
-        self.longest_gap = other.longest_gap
         self.last_piece = other.last_piece
         self.silent_since = other.silent_since
 
@@ -212,6 +214,7 @@ class CallTimeline:
         """The same account up to now, which goes on by itself."""
         other = CallTimeline(self.silent_since)
         other.follow(self)
+        other.longest_gap = self.longest_gap
         other.retries = self.retries
         other.sought = self.sought
         other.connected = self.connected

@@ -36,7 +36,7 @@ from proxy.policy.sharing import may_join, share_group
 from proxy.policy.stream_identity import (
     fingerprint,
     last_event_id,
-    masked,
+    masked_cursor,
     parse_event_id,
     path_without_cursor,
 )
@@ -148,6 +148,8 @@ class StreamLookup:
             StreamUnknown, StreamGone: it can be answered by no other stream.
         """
         head = self.head
+        if b"?" in head.target:
+            self.exchange.timeline.target = masked_cursor(head.target)
         if self.rules.paths is not None and self.at_key_path():
             return True
         if head.method not in METHODS or is_upgrade(head) or mcp_forbids(head):
@@ -163,8 +165,6 @@ class StreamLookup:
 
     def hand_over(self, peers: HandingOver, worker: int) -> None:
         """Have another worker answer, which has the stream or will have it."""
-        timeline = self.exchange.timeline
-        timeline.target = masked(timeline.target)  # the cursor may be a parameter
         handed = isinstance(self.exchange, HandedExchange)
         peers.hand_over(
             self.exchange,
@@ -253,8 +253,6 @@ class StreamLookup:
         resume = self.route.route.resume
         if resume is None:
             return False
-        timeline = self.exchange.timeline
-        timeline.target = masked(timeline.target)  # the cursor may be a parameter
         cursor = last_event_id(self.head)
         if cursor is None:
             return False

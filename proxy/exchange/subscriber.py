@@ -111,6 +111,7 @@ class Subscriber(Pipeline):
         "declined",
         "exchange",
         "gap",
+        "gap_before",
         "kept",
         "live",
         "live_from",
@@ -136,6 +137,7 @@ class Subscriber(Pipeline):
         self.way = way
         self.declined = declined
         self.begun = self.live = False
+        self.gap_before = 0.0  # the longest of the stream, when it began
         self.live_from = 0  # of the pieces of the stream, which it gets as they come
         self.gap: bytes | None = None  # the event id behind which it begins, if not its
         self.prelude = b""  # a comment before the first byte
@@ -155,6 +157,7 @@ class Subscriber(Pipeline):
         timeline.stream = True
         if self.way != FIRST:
             timeline.call.head_received = exchange.phase_began
+            self.gap_before = kept.account.longest_gap
         kept.visited(timeline, self.way, self.position)
         exchange.response_head = kept.response_head
         client.limit_buffer(route.route.max_buffer_bytes)
@@ -307,6 +310,8 @@ class Subscriber(Pipeline):
         timeline.bytes_sent += position - self.account
         self.account = position
         call.follow(account)
+        if account.longest_gap > self.gap_before:
+            call.longest_gap = account.longest_gap
         if call.head_received is None:
             call.head_received = account.head_received
         if self.live and account.pieces > self.live_from:

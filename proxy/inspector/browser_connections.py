@@ -18,6 +18,13 @@ MOST_BROWSERS = 200  # that one worker tells another of
 MOST_IDS = 100  # of exchanges that one warning names
 
 
+# What one expects of it, with many tabs that look at one feed.
+SHARED = (
+    "; share does not help here: it saves connections to the upstream, while each tab "
+    "keeps its own to the proxy"
+)
+
+
 class Browser(Struct):
     """One browser at one host, and its requests that are open."""
 
@@ -26,16 +33,17 @@ class Browser(Struct):
     agent: str
     count: int
     ids: list[str]
+    shared: int = 0  # of them, those that get the stream of a route with `share`
 
     @property
     def key(self) -> tuple[str, str, str]:
         return self.client, self.host, self.agent
 
 
-def browser(key: tuple[bytes, bytes, bytes], ids: list[str]) -> Browser:
+def browser(key: tuple[bytes, bytes, bytes], ids: list[str], shared: int) -> Browser:
     """Of the client's address, `Host` and `User-Agent`."""
     client, host, agent = map(text, key)
-    return Browser(client, host, agent, len(ids), ids[:MOST_IDS])
+    return Browser(client, host, agent, len(ids), ids[:MOST_IDS], shared)
 
 
 def added_up(told: Iterable[Browser]) -> list[Browser]:
@@ -46,6 +54,7 @@ def added_up(told: Iterable[Browser]) -> list[Browser]:
             each.key, Browser(each.client, each.host, each.agent, 0, [])
         )
         known.count += each.count
+        known.shared += each.shared
         known.ids = [*known.ids, *each.ids][:MOST_IDS]
     return list(found.values())
 
@@ -69,6 +78,7 @@ def connections(found: Browser) -> Finding:
         (*found.key, left),
         f"a browser at {found.client} has {found.count} requests open to "
         f"{found.host}: browsers open at most {BROWSERS_LIMIT} HTTP/1.1 connections "
-        f"per host, {follows}; close unused streams, share one between tabs, or use "
-        "several host names",
+        f"per host, {follows}; close unused streams, use one stream for several tabs, "
+        "use several host names, or have a server in front that speaks HTTP/2"
+        + (SHARED if found.shared else ""),
     )

@@ -98,9 +98,21 @@ class Findings:
         """What browsers have open; `called` gives the names of exchanges."""
         most = sorted(self.browsers.items(), key=lambda each: -len(each[1]))
         return [
-            browser(key, [called(each.timeline) for each in exchanges])
+            browser(
+                key,
+                [called(each.timeline) for each in exchanges],
+                sum(map(shares, exchanges)),
+            )
             for key, exchanges in most[:MOST_BROWSERS]
         ]
+
+
+def shares(exchange: Exchange) -> bool:
+    """May its stream be that of others, too?"""
+    timeline = exchange.timeline
+    route = exchange.compiled.find(timeline.route or "")  # of any worker
+    shared = route is not None and route.route.share is not None
+    return shared and timeline.stream
 
 
 def truncated(timeline: Timeline) -> Finding:

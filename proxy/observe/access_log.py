@@ -14,11 +14,20 @@ from proxy.config.model import LogFormat
 from proxy.errors import ProxyError
 from proxy.line_writer import LineStream
 from proxy.quantities import compact_seconds
-from proxy.timeline import Clock, Ending, Finish, Timeline, wall_clock
+from proxy.timeline import FIRST, Clock, Ending, Finish, Timeline, Visit, wall_clock
 
 Record = dict[str, object]
 
 CLIENT_LEFT = Ending.CLIENT_LEFT
+# How a client asked for a stream that there was.
+WAYS = {
+    "event_id": "resumed by event id",
+    "upstream_event_id": "resumed by the upstream's event id",
+    "key": "resumed by key",
+    "idempotency_key": "resumed by Idempotency-Key",
+    "stream_id": "resumed by Stream-Id",
+    "share": "joined",
+}
 
 
 def to_dict(timeline: Timeline, ended_at: float) -> Record:
@@ -48,6 +57,8 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
     if call.family is not None:
         told["family"] = call.family
         told["verdict"] = call.verdict
+    if timeline.visit is not None:
+        told["stream"] = visit_to_dict(timeline.visit)
     if call.finish is not None:
         told["finish"] = finish_to_dict(timeline, call.finish)
     error = fault(timeline)
@@ -55,6 +66,25 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
         told["error"] = error.type
         told["reason"] = str(error)
     return told
+
+
+def visit_to_dict(visit: Visit) -> Record:
+    """What the client had of a stream that is kept or shared."""
+    return {
+        "id": visit.stream,
+        "kept": visit.kept,
+        "way": visit.way,
+        "from": visit.begins,
+        "state": visit.state,
+    }
+
+
+def visit_in_words(visit: Visit) -> str:
+    """The same for a person."""
+    if visit.way == FIRST:
+        return f"stream {visit.stream} {'kept' if visit.kept else 'shared'}"
+    line = f"stream {visit.stream} {WAYS.get(visit.way, visit.way)}"
+    return f"{line} from byte {visit.begins}" if visit.begins else line
 
 
 def finish_to_dict(timeline: Timeline, finish: Finish) -> Record:
@@ -115,6 +145,8 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
         ending = finish.ending.value.removeprefix("upstream ")
         line = f"{line}, upstream {ending} {after} later, "
         line += f"{finish.unread_bytes} B unread"
+    if timeline.visit is not None:
+        line = f"{line}, {visit_in_words(timeline.visit)}"
     if timeline.call.verdict is not None:
         line = f"{line}, {timeline.call.family} {timeline.call.verdict}"
     error = fault(timeline) or (finish.error if finish is not None else None)

@@ -7,7 +7,7 @@ what to add to it for the seconds of the calendar.
 from __future__ import annotations
 
 from proxy.observe.redaction import masked_target
-from proxy.timeline import Ending, Phase, Timeline
+from proxy.timeline import Ending, Phase, Timeline, Visit
 
 Row = dict[str, object]
 
@@ -105,6 +105,7 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         "verdict": timeline.call.verdict,
         "ending": timeline.ending.value if over else None,
         "error": reason(timeline),
+        "stream": part_of_stream(timeline.visit),
     }
 
 
@@ -113,6 +114,18 @@ def reason(timeline: Timeline) -> str | None:
     if timeline.error is None or timeline.ending is Ending.CLIENT_LEFT:
         return None
     return str(timeline.error)
+
+
+def part_of_stream(visit: Visit | None) -> Row | None:
+    """What the client has, or had, of a stream that is kept or shared."""
+    if visit is None:
+        return None
+    return {
+        "id": visit.stream,
+        "kept": visit.kept,
+        "way": visit.way,
+        "from": visit.begins,
+    }
 
 
 def text(data: bytes) -> str:

@@ -80,6 +80,7 @@ def carrier(timeline: Timeline) -> dict[str, str]:
 def attributes(timeline: Timeline) -> dict[str, str | int | float]:
     """By the semantic conventions where they have a name for it. No query."""
     first, finish = timeline.first_byte_seconds, timeline.call.finish
+    visit = timeline.visit
     told: dict[str, str | int | float | None] = {
         "http.request.method": text(timeline.method),
         "url.path": text(timeline.target.partition(b"?")[0]),
@@ -99,6 +100,8 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
         "unbuffered.unread_bytes": finish.unread_bytes if finish is not None else None,
         "unbuffered.family": timeline.call.family,
         "unbuffered.verdict": timeline.call.verdict,
+        "unbuffered.stream": None if visit is None else visit.stream,
+        "unbuffered.stream.way": None if visit is None else visit.way,
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -15,6 +15,7 @@ from proxy.credentials import (
     decoded,
     is_secret_name,
     is_secret_value,
+    without_stream_ids,
 )
 
 MASK = "****"
@@ -60,6 +61,11 @@ def masked_fields(fields: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
 
 def masked(name: str, value: str) -> str:
     """The value of one field as it may be shown."""
+    return without_stream_ids(masked_value(name, value))
+
+
+def masked_value(name: str, value: str) -> str:
+    """The value without what its name, or its form, says is a credential."""
     key = name.lower()
     if key in ("cookie", "set-cookie"):
         return masked_cookies(value, all_of_them=key == "cookie")
@@ -169,6 +175,7 @@ def masked_target(target: str) -> str:
     """
     if "@" in target:
         target = without_users(target)
+    target = without_stream_ids(target)
     if "=" not in target:
         return target
     query = target.find("?")
@@ -232,6 +239,7 @@ def hides(value: str) -> bool:
         is_secret_value(layer)
         or has_inner(layer)
         or has_secret_json(layer)
+        or without_stream_ids(layer) != layer
         or ("@" in layer and without_users(layer) != layer)
         or any(is_secret_parameter(found[2]) for found in PARAMETER.finditer(layer))
         for layer in layers[1:]

@@ -17,10 +17,14 @@ from urllib.parse import unquote_to_bytes
 from proxy.errors import MalformedRequest
 from proxy.http1.grammar import shown
 from proxy.http1.head import RequestHead
-from proxy.policy.head_values import cookie_values, field_values, query_values
+from proxy.policy.head_values import (
+    cookie_values,
+    field_values,
+    form_decoded,
+    query_values,
+)
 
 # <worker>-<128 random bits>. Written in one way only, so that it can be compared.
-SECRET_PART = re.compile(rb"(\d-[0-9a-f]{8})[0-9a-f]{24}")
 STREAM_ID = re.compile(rb"(0|[1-9]\d{0,5})-[0-9a-f]{32}")
 NUMBER = re.compile(rb"[1-9]\d{0,15}")
 MOST_EVENTS = 2**53  # what a number in JavaScript holds exactly
@@ -65,9 +69,15 @@ def shown_id(id: bytes) -> str:
     return f"{worker}{hyphen}{digits[:8]}"
 
 
-def masked(text: bytes) -> bytes:
-    """A text without what is secret in the IDs of streams in it, for logs."""
-    return SECRET_PART.sub(rb"\1...", text)
+def masked_cursor(target: bytes) -> bytes:
+    """A target for logs, without the event id in its query: it may be one of ours."""
+    path, mark, query = target.partition(b"?")
+    parts = []
+    for each in query.split(b"&"):
+        key, equals, _ = each.partition(b"=")
+        hides = equals and form_decoded(key) == b"lastEventID"
+        parts.append(key + b"=****" if hides else each)
+    return path + mark + b"&".join(parts)
 
 
 def owner_of(id: bytes) -> int | None:
@@ -109,13 +119,13 @@ def last_event_id(head: RequestHead) -> bytes | None:
             f"{name} has {len(value)} bytes; at most {MOST_ID_BYTES} are allowed"
         )
     if CONTROL.search(value):
-        raise MalformedRequest(f"{name} {shown(value)} contains a control character")
+        raise MalformedRequest(f"{name} contains a control character")
     found = STREAM_ID.match(value)
     ours = found is not None and value.startswith(b".", found.end())
-    if ours and parse_event_id(value) is None:
+    if found is not None and ours and parse_event_id(value) is None:
         raise MalformedRequest(
-            f"{name} {shown(masked(value), 80)} is not a valid event id: what stands "
-            f"behind the dot must be a number from 1 to {MOST_EVENTS}"
+            f"{name} is not a valid event id: what stands behind the dot of "
+            f"{shown_id(found[0])} must be a number from 1 to {MOST_EVENTS}"
         )
     return value
 

@@ -30,12 +30,20 @@ from proxy.policy.stream_identity import (
     byte_cursor,
     fingerprint,
     last_event_id,
-    masked,
+    masked_cursor,
     owner_of,
+    shown_id,
 )
 from proxy.timeline import http_date
 
 STREAMS = b"/_unbuffered/streams/"
+
+
+def shown_address(target: bytes) -> bytes:
+    """The address of a stream for logs: enough of its ID to tell streams apart."""
+    id, mark, query = target[len(STREAMS) :].partition(b"?")
+    shown = b"****" if owner_of(id) is None else shown_id(id).encode("ascii") + b"-****"
+    return masked_cursor(STREAMS + shown + mark + query)
 
 
 class StreamAddress:
@@ -52,7 +60,7 @@ class StreamAddress:
         """Answer it."""
         exchange = self.exchange
         method = exchange.head.method
-        exchange.timeline.target = masked(exchange.head.target)  # not for logs
+        exchange.timeline.target = shown_address(exchange.head.target)
         try:
             self.body = exchange.client.open_body()
             if self.hand_over(self.body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.observe.access_log import render_json, render_text, to_dict
 from tests.conftest import ManualClock, StartProxy
 from tests.support.kept import EVENT_HEAD, ask, stream_id
 from tests.support.looking import looking
@@ -11,6 +12,11 @@ from tests.support.raw import Upstream, became, chunk
 from tests.wire.test_metrics import scrape, value
 
 pytestmark = pytest.mark.any_loop
+
+
+def numbered(id: str, number: int, text: str) -> str:
+    """An event as the client gets it."""
+    return f"data: {text}\nid: {id}.{number}\n\n"
 
 
 async def test_the_account_of_a_running_client_is_right_when_it_is_looked_at(
@@ -57,6 +63,7 @@ async def test_the_account_of_a_running_client_is_right_when_it_is_looked_at(
     first.close()
     account = await running.ended()
     assert (account.bytes_sent, account.call.pieces) == (42, 4)
+    first_gap = account.call.longest_gap
     await peer.send(chunk(b"data: 55555\n\n") + chunk(b""))
     assert await second.read_chunk() == b"data: 55555\n\n"
     assert await second.read_chunk() == b""
@@ -64,6 +71,7 @@ async def test_the_account_of_a_running_client_is_right_when_it_is_looked_at(
     account = await running.ended()
     assert (account.bytes_sent, account.call.pieces) == (46, 4)
     assert account.first_byte_seconds == 0
+    assert (first_gap, account.call.longest_gap) == (6, 6)
 
 
 async def test_a_joining_client_waits_for_its_own_first_byte_not_for_that_of_others(
@@ -88,6 +96,7 @@ async def test_a_joining_client_waits_for_its_own_first_byte_not_for_that_of_oth
     accounts = [await running.ended() for _ in range(3)]
     assert [each.first_byte_seconds for each in accounts] == [3, 2, 0]
     assert [each.call.pieces for each in accounts] == [1, 1, 0]
+    assert [each.call.longest_gap for each in accounts] == [0, 0, 0]
     assert upstream.unexpected == 0
 
 
@@ -148,3 +157,77 @@ async def test_a_stream_whose_clients_are_there_at_its_end_is_no_line_of_the_log
     await peer.send(chunk(b""))
     assert await again.read_chunk() == b""
     assert not caplog.messages
+
+
+async def test_the_access_log_says_what_each_client_had_of_which_stream(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    table = {"target": upstream.url, "resume": True, "share": True}
+    running = await proxy({"/x": table})
+    client, peer = await running.begin(upstream, ask(b"/x"))
+    await peer.send(EVENT_HEAD % b"" + chunk(b"data: 1\n\n"))
+    await client.read_head()
+    id = stream_id(client).decode()
+    joined = await running.client()
+    await joined.send(ask(b"/x"))
+    await joined.read_head()
+    client.close()
+    first = await running.ended()
+    again = await running.client()
+    await again.send(ask(b"/x?lastEventID=%b.1" % id.encode()))
+    await again.read_head()
+    other = await running.client()
+    await other.send(ask(b"/_unbuffered/streams/%b?from=9" % id.encode()))
+    await other.read_head()
+    other.close()
+    fourth = await running.ended()
+    await peer.send(chunk(b""))
+    second, third = await running.ended(), await running.ended()
+
+    size = len(numbered(id, 1, "1"))
+    told = {"id": id[:10], "kept": True, "state": "running"}
+    assert to_dict(first, 0)["stream"] == {**told, "way": "first", "from": 0}
+    assert to_dict(fourth, 0)["stream"] == {**told, "way": "stream_id", "from": 9}
+    told["state"] = "complete"
+    assert to_dict(second, 0)["stream"] == {**told, "way": "share", "from": size}
+    assert to_dict(third, 0)["stream"] == {**told, "way": "event_id", "from": size}
+    lines = [render_text(each, 0) for each in (first, second, third, fourth)]
+    assert lines[0].endswith(f" client left, stream {id[:10]} kept")
+    assert lines[1].endswith(f"complete, stream {id[:10]} joined from byte {size}")
+    assert lines[2].endswith(f"stream {id[:10]} resumed by event id from byte {size}")
+    assert lines[3].endswith(f"stream {id[:10]} resumed by Stream-Id from byte 9")
+    assert f'"GET /_unbuffered/streams/{id[:10]}-****?from=9 HTTP/1.1"' in lines[3]
+    assert '"GET /x?lastEventID=**** HTTP/1.1"' in lines[2]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(ask(b"/x?a=1&last%%45ventID=%b.1&b"), id="query"),
+        pytest.param(ask(b"/x?lastEventID=%b.x"), id="malformed"),
+        pytest.param(ask(b"/x", Last_Event_ID="ID.x"), id="malformed field"),
+        pytest.param(ask(b"/x", Last_Event_ID="ID.1\x7f"), id="control character"),
+        pytest.param(ask(b"/_unbuffered/streams/%b"), id="address"),
+        pytest.param(ask(b"/_unbuffered/streams/%b?lastEventID=%b.1"), id="both"),
+        pytest.param(ask(b"/_unbuffered/streams/%b/x"), id="longer"),
+        pytest.param(ask(b"/_unbuffered/streams/%b", Authorization="a"), id="other"),
+    ],
+)
+async def test_no_id_of_a_stream_is_in_the_access_log(
+    proxy: StartProxy, upstream: Upstream, request_bytes: bytes
+) -> None:
+    running = await proxy({"/x": {"target": upstream.url, "resume": True}})
+    client, peer = await running.begin(upstream, ask(b"/x"))
+    await peer.send(EVENT_HEAD % b"" + chunk(b"data: 1\n\n"))
+    await client.read_head()
+    id = stream_id(client)
+    request_bytes = request_bytes.replace(b"%b", id).replace(b"ID.", id + b".")
+    assert id in request_bytes
+    asking = await running.client()
+    await asking.send(request_bytes.replace(b"%%", b"%"))
+    await asking.read_head()
+    asking.close()
+    account = await running.ended()
+    for line in (render_text(account, 0), render_json(account, 0)):
+        assert id.decode()[10:] not in line
+        assert id.decode()[-8:] not in line

@@ -221,12 +221,18 @@ async def test_clients_that_ask_the_same_share_one_stream(
     for each in (first, second, third):
         assert await each.read_chunk() == b"o\n\n"
     first.close()
-    second.close()
     await running.ended()
+    second.close()
     await running.ended()
     await peer.send(chunk(b"data: three\n\n"))
     assert await third.read_chunk() == b"data: three\n\n"
     third.close()
+    # Each client's account begins with its own request; of the log it is one piece.
+    timeline = await running.ended()
+    assert timeline.first_byte_seconds is not None
+    assert timeline.first_byte_seconds >= 0
+    assert timeline.bytes_sent == len(rest) + len(b"o\n\ndata: three\n\n")
+    assert timeline.call.pieces == 3
     await peer.closed()
     assert upstream.unexpected == 0
     assert running.server.kept.store.used == 0

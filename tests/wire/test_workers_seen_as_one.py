@@ -16,6 +16,7 @@ from tests.support.looking import asked, contents, looking
 from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Upstream, chunk, turns
 from tests.support.running import RunningProxy, Table
+from tests.support.siblings import siblings
 
 
 @asynccontextmanager
@@ -132,6 +133,28 @@ async def test_connections_of_a_browser_are_counted_over_all_workers(
             assert "has 6 requests open to a: browsers" in warning["text"]
             workers_meant = [ident[0] for ident in sorted(warning["ids"])]
             assert workers_meant == ["0", "0", "1", "1", "1", "1"]
+
+
+@pytest.mark.parametrize("share", [True, False])
+async def test_that_sharing_saves_no_connection_of_a_browser_is_said_where_it_is_on(
+    upstream: Upstream, tmp_path: Path, share: bool
+) -> None:
+    browser = GET_X.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: cors\r\n\r\n")
+    route = {"/": {"target": upstream.url, "share": share}}
+    async with siblings(tmp_path, route) as both:
+        for number, worker in enumerate((0, 0, 1, 1, 1, 1)):
+            client = await both[worker].client()
+            await client.send(browser)
+            if number == 0 or not share:
+                server = await upstream.request()
+                await server.send(EVENT_STREAM)
+            await client.read_head()
+        async with looking(both[0]) as feed:
+            while not (warnings := await feed.next("warnings")):
+                both[0].tick()
+            (warning,) = warnings
+            assert ("share does not help here" in warning["text"]) is share
+            assert "speaks HTTP/2" in warning["text"]
 
 
 @pytest.mark.parametrize("path", ["metrics", "exchanges/1-1"])

@@ -10,7 +10,12 @@ from proxy.config.effective import DEFAULT, MASK
 from proxy.config.fault_text import key_name, printable
 from proxy.config.model import Config
 from proxy.config.route_reader import table_name
-from proxy.credentials import SCHEME, is_secret_name, is_secret_value
+from proxy.credentials import (
+    SCHEME,
+    is_secret_name,
+    is_secret_value,
+    without_stream_ids,
+)
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.http1.head import RequestHead
 from proxy.policy.header_fields import ALIKE, HOP_BY_HOP, connection_names
@@ -84,7 +89,7 @@ class Fields:
         shown = value.decode("latin-1")
         secret = is_secret_name(name.decode("ascii")) or is_secret_value(shown)
         if key not in self.set_by_route and not secret:
-            return text(value)  # of a route every value is a secret
+            return without_stream_ids(text(value))  # of a route every value is one
         scheme = SCHEME.match(shown)
         return (scheme[0] if scheme else "") + MASK
 

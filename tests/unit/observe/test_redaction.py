@@ -286,3 +286,38 @@ def test_what_is_nested_in_a_field_is_looked_at(
     name: str, value: str, shown: str
 ) -> None:
     assert masked(name, value) == shown
+
+
+STREAM = "3-0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Stream-Id", STREAM, "3-01234567-****"),
+        ("Last-Event-ID", f"{STREAM}.17", "3-01234567-****"),
+        ("X-Other", f"see {STREAM}, twice {STREAM}.1", "see 3-01234567-****, twice "
+         "3-01234567-****"),
+        ("Location", f"/_unbuffered/streams/{STREAM}?from=1",
+         "/_unbuffered/streams/3-01234567-****?from=1"),
+        ("traceparent", f"00-{STREAM[2:]}-00f067aa0ba902b7-01", None),
+        ("ETag", f"{STREAM}0", None),
+        ("ETag", f"x{STREAM}", None),
+    ],
+)  # fmt: skip
+def test_of_the_id_of_a_kept_stream_the_beginning_is_shown(
+    name: str, value: str, shown: str | None
+) -> None:
+    assert masked(name, value) == (value if shown is None else shown)
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        (f"/x?lastEventID={STREAM}.4&a", "/x?lastEventID=3-01234567-****&a"),
+        (f"/x?lastEventID={STREAM.replace('-', '%2D')}.4&a", "/x?lastEventID=****&a"),
+        (f"/_unbuffered/streams/{STREAM}", "/_unbuffered/streams/3-01234567-****"),
+    ],
+)
+def test_of_the_id_of_a_kept_stream_in_a_target_too(target: str, shown: str) -> None:
+    assert masked_target(target) == shown
