@@ -290,8 +290,8 @@ class Exchange:
         # What is over refers to nothing that refers to it: it is freed at once.
         self.source = self.stream = None
         self.request_pipeline = self.response_pipeline = None
-        kept, self.kept = self.kept, None
-        if kept is not None:
+        if self.kept is not None:
+            kept, self.kept = self.kept, None
             kept.exchange_over(self)
         self.owner.exchange_ended(self)
 

@@ -217,11 +217,8 @@ class Server:
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
         """Serve a request."""
-        at_stream = False
-        if head.target.startswith(PATH):
-            at_stream = self.compiled.resumes and head.target.startswith(STREAMS)
-            if not at_stream and self.inspector.serve(client, head):
-                return
+        if head.target.startswith(PATH) and self.serve_own(client, head):
+            return
         exchange = Exchange(self, client, head)
         client.exchange = exchange
         self.exchanges[exchange] = None
@@ -229,14 +226,29 @@ class Server:
             self.inspector.begun(exchange)
         try:
             self.admission.begin(client)
-            if at_stream:
-                StreamAddress(exchange, self.kept).serve()
-            else:
-                Forward(exchange).start()
+            Forward(exchange).start()
         except Overloaded as error:
             exchange.fail(error)
         except Exception as error:
             exchange.crashed("forwarding a request", error)
+
+    def serve_own(self, client: ClientConnection, head: RequestHead) -> bool:
+        """Answer below /_unbuffered/; False: the request is for a route."""
+        if not self.compiled.resumes or not head.target.startswith(STREAMS):
+            return self.inspector.serve(client, head)
+        exchange = Exchange(self, client, head)
+        client.exchange = exchange
+        self.exchanges[exchange] = None
+        if self.inspector.history.capturing:
+            self.inspector.begun(exchange)
+        try:
+            self.admission.begin(client)
+            StreamAddress(exchange, self.kept).serve()
+        except Overloaded as error:
+            exchange.fail(error)
+        except Exception as error:
+            exchange.crashed("answering for a kept stream", error)
+        return True
 
     def answer(self, exchange: Exchange) -> None:
         """Serve a request of another worker's client."""
