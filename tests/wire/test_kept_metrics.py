@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ManualClock, StartProxy
-from tests.support.kept import EVENT_HEAD, ask, stream_id
+from tests.support.kept import EVENT_HEAD, ask, post, stream_id
 from tests.support.messages import GET_X, OK
 from tests.support.raw import Upstream, became, chunk
 from tests.wire.test_metrics import scrape, value
@@ -120,8 +120,9 @@ async def test_of_several_workers_sums_are_told_and_gauges_of_each(
 ) -> None:
     route = {"/": {"target": upstream.url, "resume": True}}
     async with workers(proxy, upstream, tmp_path, route) as both:
-        for running in both:
-            client, peer = await running.begin(upstream, ask())
+        for running in both:  # one stream of each: a GET might be handed over
+            client, peer = await running.begin(upstream, post(b"/", b"{}"))
+            await peer.read(2)
             await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
             await client.read_head()
         samples = await scrape(both[0])
