@@ -57,6 +57,12 @@ class HandingOver(Protocol):
     def home(self, name: Name, who: bytes) -> int:
         """The worker at which all meet who ask for the same."""
 
+    def keeper(self, name: Name, who: bytes) -> int:
+        """Which worker to ask for a key: that which has it, or knows who has."""
+
+    def is_taken(self, name: Name) -> bool:
+        """Is it known that another worker has a stream of that key?"""
+
     def hand_over(
         self,
         exchange: Exchange,

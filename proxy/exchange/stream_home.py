@@ -78,6 +78,21 @@ def other_worker(asked: StreamRequest, peers: HandingOver) -> int | None:
     return None if worker == peers.number else worker
 
 
+def key_worker(
+    exchange: Exchange, peers: HandingOver, name: Name, who: bytes
+) -> int | None:
+    """The worker to be asked for a key; None: this one.
+
+    That which the key decides knows which one has the stream.
+    """
+    if isinstance(exchange, HandedExchange) and (
+        exchange.last or peers.home(name, b"") != peers.number
+    ):
+        return None
+    worker = peers.keeper(name, who)
+    return None if worker == peers.number else worker
+
+
 def meeting_point(asked: StreamRequest) -> tuple[Name, bytes] | None:
     """What all have in common that may get one stream, whichever comes first."""
     head, route = asked.exchange.head, asked.route

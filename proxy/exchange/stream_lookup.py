@@ -8,7 +8,8 @@ it may be kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from proxy.errors import (
     ClientError,
@@ -22,7 +23,7 @@ from proxy.exchange.exchange import Exchange, ExchangeOwner, HandingOver
 from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.separation import UpstreamForward
-from proxy.exchange.stream_home import other_worker
+from proxy.exchange.stream_home import key_worker, other_worker
 from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
@@ -94,6 +95,15 @@ def take_up(
     ).take_up()
 
 
+class AskedByKey(NamedTuple):
+    """What a path with a key asks: `stops`, to end the stream."""
+
+    route: CompiledRoute
+    name: Name
+    who: bytes
+    stops: bool
+
+
 class StreamLookup:
     """One request on a route that keeps or shares streams."""
 
@@ -160,19 +170,25 @@ class StreamLookup:
         worker = None if peers is None else other_worker(self, peers)
         if peers is None or worker is None:
             return self.take_up_here()
-        self.hand_over(peers, worker)
+        self.hand_over(peers, worker, self.route, self.go_on_here)
         return True
 
-    def hand_over(self, peers: HandingOver, worker: int) -> None:
+    def hand_over(
+        self,
+        peers: HandingOver,
+        worker: int,
+        route: CompiledRoute,
+        declined: Callable[[], None],
+    ) -> None:
         """Have another worker answer, which has the stream or will have it."""
         handed = isinstance(self.exchange, HandedExchange)
         peers.hand_over(
             self.exchange,
             worker,
-            self.route,
+            route,
             self.where,
             self.body,
-            self.go_on_here,
+            declined,
             last=handed,
         )
 
@@ -203,23 +219,54 @@ class StreamLookup:
 
     def at_key_path(self) -> bool:
         """`path` is answered here; `stop` is forwarded, too."""
-        paths = self.rules.paths
+        asked = self.asked_by_key()
+        if asked is None:
+            return False
+        peers = self.owner.peers
+        if peers is not None:
+            worker = key_worker(self.exchange, peers, asked.name, asked.who)
+            if worker is not None:
+                route = self.route if asked.stops else asked.route
+                self.hand_over(peers, worker, route, partial(self.key_here, asked))
+                return True
+        return self.by_key(asked)
+
+    def asked_by_key(self) -> AskedByKey | None:
+        """Which stream the path of the request asks for, and what of it."""
+        paths, head = self.rules.paths, self.head
         assert paths is not None
         found = paths.match(self.where.path)
         if found is None:
-            return False
+            return None
         route = self.owner.compiled.find(found.prefix)
         if route is None or route.route.resume is None:
-            return False
+            return None
+        stops = found.kind == b"stop"
+        if head.method in SAFE if stops else head.method != b"GET":
+            return None
         name = Name(KEY, found.prefix, found.key)
-        who = fingerprint(self.head, route.route.resume.bind, self.registry.secret)
-        streams = self.registry.find_all(name, who)
-        if found.kind == b"stop":
-            if self.head.method not in SAFE:
-                for each in tuple(streams):
-                    each.stop(StreamStopped("the stream was stopped by its client"))
-            return False
-        if self.head.method != b"GET":
+        who = fingerprint(head, route.route.resume.bind, self.registry.secret)
+        return AskedByKey(route, name, who, stops)
+
+    def key_here(self, asked: AskedByKey) -> None:
+        """The worker that has the stream cannot be asked."""
+        exchange, route = self.exchange, self.route
+        exchange.route, exchange.timeline.route = route, route.prefix
+        try:
+            answered = self.by_key(asked)
+        except ClientError as error:
+            exchange.fail(error)
+            return
+        if not answered:
+            self.ask_alone()
+
+    def by_key(self, asked: AskedByKey) -> bool:
+        """Answer by a stream of this worker, or end it."""
+        registry, route = self.registry, asked.route
+        streams = registry.find_all(asked.name, asked.who)
+        if asked.stops:
+            for each in tuple(streams):
+                each.stop(StreamStopped("the stream was stopped by its client"))
             return False
         self.exchange.route = route
         self.exchange.timeline.route = route.prefix
@@ -229,8 +276,10 @@ class StreamLookup:
                 "the beginning of the stream is no longer kept (resume.max_bytes)"
             )
         if stream is None:
-            if self.registry.is_taken(name):
-                self.registry.refused("bind")
+            peers = self.owner.peers
+            elsewhere = peers is not None and peers.is_taken(asked.name)
+            if elsewhere or registry.is_taken(asked.name):
+                registry.refused("bind")
                 raise StreamUnknown("there is no such stream of this client")
             self.nothing_runs()
         elif stream.settled and stream.read:

@@ -48,6 +48,19 @@ class Kept(Protocol):
         """The process ends."""
 
 
+class NameWatcher(Protocol):
+    """Hears of the applications' keys of this worker's streams."""
+
+    def named(self, name: Name, who: bytes, id: bytes) -> None:
+        """A stream has a name."""
+
+    def unnamed(self, name: Name, who: bytes, id: bytes) -> None:
+        """A stream has a name no longer."""
+
+    def supersedes(self, name: Name, who: bytes, id: bytes) -> None:
+        """Those that had a name of a stream before it have it no longer."""
+
+
 K = TypeVar("K", bound=Kept)
 Holders: TypeAlias = dict[bytes, list[K]]
 
@@ -76,6 +89,7 @@ class KeptStreams(Generic[K]):
         "secret",
         "store",
         "streams",
+        "watcher",
         "worker",
     )
 
@@ -88,6 +102,7 @@ class KeptStreams(Generic[K]):
         self.gone: dict[bytes, None] = {}
         self.counts = Counts()
         self.closing = False
+        self.watcher: NameWatcher | None = None  # where there are other workers
 
     # -- what is kept
 
@@ -110,14 +125,15 @@ class KeptStreams(Generic[K]):
         holders = self.named.setdefault(name, {})
         before = holders.get(owner, [])
         stream.names.append((name, owner))
+        if name.kind == KEY and self.watcher is not None:
+            self.watcher.named(name, owner, stream.id)
         if not alone:
             holders[owner] = [*before, stream]
             return
         holders[owner] = [stream]
         for each in before:
             if each is not stream:
-                each.names.remove((name, owner))
-                each.superseded()
+                self.superseded(each, name, owner)
 
     def supersede(self, stream: K, kind: str) -> None:
         """Take the names of a kind that a stream has from those that had them before.
@@ -132,7 +148,22 @@ class KeptStreams(Generic[K]):
             before = holders[owner][:at]
             holders[owner] = holders[owner][at:]
             for each in before:
-                each.names.remove((name, owner))
+                self.superseded(each, name, owner)
+            if kind == KEY and self.watcher is not None:
+                self.watcher.supersedes(name, owner, stream.id)
+
+    def superseded(self, stream: K, name: Name, owner: bytes) -> None:
+        """A stream has lost a name to another one."""
+        stream.names.remove((name, owner))
+        if name.kind == KEY and self.watcher is not None:
+            self.watcher.unnamed(name, owner, stream.id)
+        stream.superseded()
+
+    def lose_name(self, name: Name, owner: bytes, id: bytes) -> None:
+        """A stream of another worker has the name of one of this worker now."""
+        for each in tuple(self.find_all(name, owner)):
+            if each.id == id:
+                self.unname(each, name, owner)
                 each.superseded()
 
     def unname(self, stream: K, name: Name, owner: bytes) -> None:
@@ -140,6 +171,8 @@ class KeptStreams(Generic[K]):
         if (name, owner) not in stream.names:
             return
         stream.names.remove((name, owner))
+        if name.kind == KEY and self.watcher is not None:
+            self.watcher.unnamed(name, owner, stream.id)
         holders = self.named.get(name)
         if holders is None:
             return

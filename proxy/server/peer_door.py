@@ -7,6 +7,7 @@ its line in the log, and its part of the sums.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 import msgspec
@@ -21,9 +22,13 @@ from proxy.http1.head import RequestHead
 from proxy.kept.registry import KeptStreams
 from proxy.policy.handed_message import FIELD_BYTES, read_request
 from proxy.server.admission import Admission
+from proxy.server.peer_link import NAMES
+from proxy.server.peers import Peers
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.peer_connection import PeerConnection
 from proxy.transport.ticker import Ticker
+
+NAMED = re.compile(re.escape(NAMES) + rb"(\d{1,3})")
 
 
 class DoorServer(Protocol):
@@ -32,6 +37,7 @@ class DoorServer(Protocol):
     admission: Admission
     config: Config
     exchanges: dict[Exchange, None]
+    others: Peers
     ticker: Ticker
 
     @property
@@ -107,7 +113,11 @@ class PeerDoor:
         """Serve a request of a worker, or of a client of it."""
         found = read_request(head)
         if found is None or not isinstance(client, PeerConnection):
-            self.server.begin(client, head)
+            teller = NAMED.fullmatch(head.target)
+            if teller is None or head.method != b"POST":
+                self.server.begin(client, head)
+            else:
+                self.server.others.names.listen(client, int(teller[1]))
             return
         handed, head = found
         client.speak_for(handed.address, handed.scheme)

@@ -7,7 +7,7 @@ its request have in common with others, each worker finds the same one without a
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,8 +17,10 @@ from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.hand_over import Declined, HandOver
 from proxy.http1.framing import Body
-from proxy.kept.registry import Name
+from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.routing import Destination
+from proxy.server.peer_names import PeerNames
+from proxy.timeline import monotonic
 from proxy.transport.connector import Connector
 from proxy.transport.resolver import Resolver
 from proxy.transport.ticker import Ticker
@@ -36,6 +38,10 @@ class PeersOwner(Protocol):
     ticker: Ticker
 
     @property
+    def kept(self) -> KeptStreams[Any]:
+        """The streams of this worker."""
+
+    @property
     def compiled(self) -> CompiledRoutes:
         """The routes."""
 
@@ -45,6 +51,7 @@ class Peers:
 
     def __init__(self, owner: PeersOwner) -> None:
         self.owner = owner
+        self.names = PeerNames(self, owner.kept, monotonic)
         self.upstreams: dict[int, Upstream] = {}
         self.routes: dict[tuple[CompiledRoute | None, int], CompiledRoute] = {}
 
@@ -73,6 +80,14 @@ class Peers:
         )
         digest = blake2b(text, digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count
+
+    def keeper(self, name: Name, who: bytes) -> int:
+        """Which worker to ask for a key: that which has it, or knows who has."""
+        return self.names.keeper(name, who)
+
+    def is_taken(self, name: Name) -> bool:
+        """Is it known that another worker has a stream of that key?"""
+        return self.names.directory.is_taken(name)
 
     def hand_over(
         self,
@@ -119,6 +134,10 @@ class Peers:
             made = Upstream(target, connector, 0.0, self.owner.ticker)
             self.upstreams[worker] = made
         return made
+
+    def close(self) -> None:
+        """The process ends."""
+        self.names.close()
 
     def reloaded(self) -> None:
         """The routes are others."""

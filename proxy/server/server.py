@@ -71,6 +71,8 @@ class Server:
         secret = secret or token_bytes(SECRET_BYTES)  # of all workers, or of this one
         self.kept: KeptStreams[KeptStream] = KeptStreams(most, number, secret)
         self.others = Peers(self)
+        if siblings:
+            self.kept.watcher = self.others.names
         self.peer_door = PeerDoor(self)
         self.admission = Admission(
             config.server, self.clients, self.exchanges, self.ticker
@@ -160,6 +162,7 @@ class Server:
         """
         self.listener.close()
         self.kept.close()
+        self.others.close()
         self.peer_door.join(self.clients)
         self.last = Drain(self.clients, self.exchanges_and_answers, self.ticker)
         broken = await self.last.run(drain_seconds)

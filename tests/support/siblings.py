@@ -33,7 +33,7 @@ class Siblings:
         return self.running[number]
 
     def __len__(self) -> int:
-        return len(self.running)
+        return len(self.paths)
 
     async def start(self, number: int) -> RunningProxy:
         """Start a worker."""
@@ -52,7 +52,8 @@ class Siblings:
         running = RunningProxy(server)
         await server.start()
         loop, path = asyncio.get_running_loop(), self.paths[number]
-        self.doors.append(await loop.create_unix_server(server.peer_door.accept, path))
+        door = await loop.create_unix_server(server.peer_door.accept, path)
+        self.doors.append(door)
         return running
 
     async def start_all(self) -> None:
@@ -70,7 +71,14 @@ class Siblings:
         for client in (*server.clients, *server.peer_door.clients):
             client.exchange = None
             client.transport.abort()
+        server.others.close()
         await turns(3)
+
+    async def replace(self, number: int) -> RunningProxy:
+        """Start one in the place of one that was killed."""
+        self.running.append(self.running[number])
+        self.running[number] = await self.start(number)
+        return self.running[number]
 
     async def stop(self) -> None:
         """Stop all of them."""

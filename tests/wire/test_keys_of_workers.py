@@ -1,0 +1,204 @@
+"""Several workers: a stream is found by the application's key, whoever is asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.kept.registry import KEY, Name
+from tests.conftest import ManualClock
+from tests.support.kept import EVENT_HEAD, ask, post, read_chunks
+from tests.support.messages import OK
+from tests.support.raw import Peer, Upstream, became, chunk, idle
+from tests.support.siblings import Siblings, siblings
+
+ONE, TWO = b"data: one\n\n", b"data: two\n\n"
+BODY = b'{"id": "c1"}'
+CHAT = post(b"/chat", BODY)
+NAME = Name(KEY, "/", b"c1")
+
+
+@pytest.fixture
+async def workers(
+    upstream: Upstream, tmp_path: Path, clock: ManualClock
+) -> AsyncIterator[Siblings]:
+    """Three workers: one decides of the key, one may have it, one may be asked."""
+    resume = {
+        "key": "body:id",
+        "path": "/chat/{key}/stream",
+        "stop": "/chat/{key}/stop",
+        "bind": ["Authorization"],
+    }
+    routes = {"/": {"target": upstream.url, "resume": resume}}
+    async with siblings(tmp_path, routes, count=3, clock=clock) as all_of_them:
+        yield all_of_them
+
+
+def home(workers: Siblings) -> int:
+    """The worker that the key decides."""
+    return workers[0].server.others.home(NAME, b"")
+
+
+def known(workers: Siblings) -> list[bytes]:
+    """The IDs of the streams that the worker knows that the key decides."""
+    places = workers[home(workers)].server.others.names.directory.places
+    return [
+        each.id for all_of_one in places.get(NAME, {}).values() for each in all_of_one
+    ]
+
+
+async def chat(
+    workers: Siblings,
+    upstream: Upstream,
+    at: int,
+    count: int = 1,
+    request: bytes = CHAT,
+) -> tuple[Peer, Peer]:
+    """Ask at a worker; once it is known there are so many streams of the key."""
+    client, peer = await workers[at].begin(upstream, request)
+    await peer.read(len(BODY))
+    await became(lambda: len(known(workers)) == count)
+    return client, peer
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+@pytest.mark.parametrize("creator", [0, 1, 2])
+async def test_a_running_answer_is_replayed_by_any_worker(
+    workers: Siblings, upstream: Upstream, creator: int, asked: int
+) -> None:
+    page = await workers[asked].client()
+    await page.send(ask(b"/chat/c1/stream"))
+    assert (await page.read_head()).startswith(b"HTTP/1.1 204 ")
+    client, peer = await chat(workers, upstream, creator)
+    await page.send(ask(b"/chat/c1/stream"))  # before the head
+    await idle()
+    await peer.send(EVENT_HEAD % b"" + chunk(ONE))
+    await client.read_head()
+    assert await client.read_chunk() == ONE
+    await page.read_head()
+    assert await page.read_chunk() == ONE
+    client.close()
+    page.close()
+    await idle()
+    await peer.send(chunk(TWO))
+    page = await workers[asked].client()
+    await page.send(ask(b"/chat/c1/stream"))
+    await page.read_head()
+    assert page.head.lower().count(b"\r\nvia:") == 1
+    assert await read_chunks(page, len(ONE + TWO)) == ONE + TWO
+    stranger = await workers[asked].client()
+    await stranger.send(ask(b"/chat/c1/stream", Authorization="other"))
+    assert (await stranger.read_head()).startswith(b"HTTP/1.1 404 ")
+    await peer.send(chunk(b""))
+    assert await page.read_chunk() == b""
+    await page.send(ask(b"/chat/c1/stream"))
+    assert (await page.read_head()).startswith(b"HTTP/1.1 204 ")
+    assert upstream.unexpected == 0
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+@pytest.mark.parametrize("creator", [0, 1, 2])
+async def test_any_worker_stops_it(
+    workers: Siblings, upstream: Upstream, creator: int, asked: int
+) -> None:
+    client, peer = await chat(workers, upstream, creator)
+    await peer.send(EVENT_HEAD % b"" + chunk(ONE))
+    await client.read_head()
+    assert await client.read_chunk() == ONE
+    button = await workers[asked].client()
+    await button.send(post(b"/chat/c1/stop", b"{}"))
+    passed_on = await upstream.request()
+    assert passed_on.head.startswith(b"POST /chat/c1/stop ")
+    await peer.closed()
+    rest, _ = await client.read_to_close()
+    assert not rest.endswith(chunk(b""))
+    await passed_on.read(2)
+    await passed_on.send(OK)
+    await button.read_head()
+    assert await button.read(2) == b"ok"
+    await became(lambda: not known(workers))
+
+
+@pytest.mark.parametrize("second", [0, 1, 2])
+@pytest.mark.parametrize("first", [0, 1, 2])
+async def test_a_second_answer_replaces_the_first_one_wherever_they_are(
+    workers: Siblings, upstream: Upstream, first: int, second: int
+) -> None:
+    client, peer = await chat(workers, upstream, first)
+    await peer.send(EVENT_HEAD % b"" + chunk(ONE))
+    await client.read_head()
+    assert await client.read_chunk() == ONE
+    client.close()
+    await idle()
+    (before,) = known(workers)
+    client, later = await chat(workers, upstream, second, 2)
+    assert known(workers)[0] == before  # until there is a stream in its place
+    await later.send(EVENT_HEAD % b"" + chunk(TWO))
+    await client.read_head()
+    await peer.closed()
+    await became(lambda: len(known(workers)) == 1)
+    for running in workers.running:
+        page = await running.client()
+        await page.send(ask(b"/chat/c1/stream"))
+        await page.read_head()
+        assert await page.read_chunk() == TWO
+    assert upstream.unexpected == 0
+
+
+async def test_a_worker_that_dies_takes_its_keys_along(
+    workers: Siblings, upstream: Upstream
+) -> None:
+    decides = home(workers)
+    creator, asked = (decides + 1) % 3, (decides + 2) % 3
+    client, peer = await chat(workers, upstream, creator)
+    await peer.send(EVENT_HEAD % b"" + chunk(ONE))
+    await client.read_head()
+    await workers.kill(creator)
+    await became(lambda: not known(workers))
+    page = await workers[asked].client()
+    await page.send(ask(b"/chat/c1/stream"))
+    assert (await page.read_head()).startswith(b"HTTP/1.1 204 ")
+
+
+async def test_the_successor_of_a_worker_learns_the_keys_of_the_others(
+    workers: Siblings, upstream: Upstream
+) -> None:
+    decides = home(workers)
+    creator, asked = (decides + 1) % 3, (decides + 2) % 3
+    client, peer = await chat(workers, upstream, creator)
+    await peer.send(EVENT_HEAD % b"" + chunk(ONE))
+    await client.read_head()
+    await workers.kill(decides)
+    # While nobody knows: only who has it can answer.
+    for number, status in ((asked, b"204"), (creator, b"200")):
+        page = await workers[number].client()
+        await page.send(ask(b"/chat/c1/stream"))
+        assert (await page.read_head()).startswith(b"HTTP/1.1 %b " % status)
+    await workers.replace(decides)
+    await became(lambda: len(known(workers)) == 1)
+    page = await workers[asked].client()
+    await page.send(ask(b"/chat/c1/stream"))
+    await page.read_head()
+    assert await page.read_chunk() == ONE
+
+
+async def test_whose_key_it_is_counts_at_all_workers(
+    workers: Siblings, upstream: Upstream
+) -> None:
+    mine, peer = await chat(workers, upstream, 0)
+    theirs, other = await chat(
+        workers, upstream, 1, 2, post(b"/chat", BODY, Authorization="other")
+    )
+    for each, text in ((peer, ONE), (other, TWO)):
+        await each.send(EVENT_HEAD % b"" + chunk(text))
+    for client, text in ((mine, ONE), (theirs, TWO)):
+        await client.read_head()
+        assert await client.read_chunk() == text
+    for running in workers.running:
+        for fields, text in (({}, ONE), ({"Authorization": "other"}, TWO)):
+            page = await running.client()
+            await page.send(ask(b"/chat/c1/stream", **fields))
+            await page.read_head()
+            assert await page.read_chunk() == text
