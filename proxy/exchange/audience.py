@@ -55,8 +55,6 @@ class Audience:
         if subscriber in self.waiting:
             self.waiting.remove(subscriber)
         self.lags(subscriber)
-        if not self.live:  # no more than the log of a stream is kept
-            self.alike, self.others = [], []
 
     def live_again(self, subscriber: Subscriber) -> None:
         """One has all that there is."""
@@ -67,6 +65,8 @@ class Audience:
         """One does not keep up."""
         if self.live.pop(subscriber, subscriber) is None:
             self.stale = True
+            if not self.live:  # those who are gone are freed at once
+                self.alike, self.others = [], []
 
     def behind(self, position: int) -> int:
         """How far back the slowest is, at most `position`."""

@@ -262,6 +262,8 @@ class Exchange:
         except Exception as fault:  # nothing may be in the way of an end
             report("the timer of an exchange", fault)
             now = self.phase_began
+        if error is not None:  # an account is kept; the frames of its error are not
+            error.__traceback__ = None
         self.timeline.end(now, ending, error)
         self.client.detach()
 

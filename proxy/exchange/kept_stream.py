@@ -101,7 +101,7 @@ class KeptStream:
         first = forward.exchange
         self.owner = owner
         self.forward = forward
-        self.first: Exchange = first  # with the upstream
+        self.first = first
         self.route = route
         self.print = owner_print  # of the fields that bind it to a client
         self.resumes = resumes
@@ -251,12 +251,11 @@ class KeptStream:
         self.kept.add(self)
         self.kept.supersede(self, KEY)
         if self.upstream is None:
-            first = self.first
             self.separate()
-            subscriber = Subscriber(first, self, 0, FIRST)
+            subscriber = Subscriber(self.first, self, 0, FIRST)
             if self.head is not None and self.head.takes_comments:
                 subscriber.prelude = self.prelude
-            first.kept = self
+            self.first.kept = self
             self.audience.add_first(subscriber)
 
     def open_log(
@@ -292,7 +291,6 @@ class KeptStream:
         self.upstream = separated(self.first, self.forward, self, self.sink)
         self.upstream.kept = self
         self.upstream.again = self.takes_up_again
-        self.first = self.upstream  # the client's is kept by nobody but its client
 
     def takes_up_again(self, error: ProxyError) -> bool:
         """The upstream failed by `error`: is it asked for the rest of the stream?"""
@@ -450,7 +448,7 @@ class KeptStream:
         """The last client has left: the upstream is read on, or closed."""
         if self.settled:
             if self.closing:
-                self.sink.close()
+                self.let_go()
         elif self.timer.seconds and not self.kept.closing and not self.closing:
             self.visits.left = self.compiled.clock()
             self.timer.start(self.nobody_came)
@@ -536,7 +534,13 @@ class KeptStream:
         self.closing = True
         if not self.audience.subscribers:
             self.end_upstream("nobody can come back")
-            self.sink.close()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Nobody needs it any more: refer to nothing that refers to it."""
+        self.sink.close()
+        self.upstream = self.resumption = None
+        self.forward.exchange = self.first
 
     def end_upstream(self, reason: str) -> None:
         """Close the upstream, if it has not ended."""

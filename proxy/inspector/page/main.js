@@ -3,8 +3,6 @@
 import { Feed } from "./feed.js";
 import { ExchangeList } from "./list/exchange_list.js";
 import { Exchanges } from "./list/exchanges.js";
-import { KeptList } from "./list/kept_list.js";
-import { KeptStreams } from "./list/kept_streams.js";
 import { StreamView } from "./stream/stream_view.js";
 import { isTaken, isTyping } from "./ui/keys.js";
 import { WarningBanner } from "./ui/warning_banner.js";
@@ -21,8 +19,6 @@ const warnings = new WarningBanner((warning) => {
   location.hash = "";
   list.only(warning);
 });
-const kept = new KeptStreams();
-const keptList = new KeptList(kept);
 let stream = null;
 let state = null;
 let fresh = true;
@@ -36,16 +32,10 @@ const feed = new Feed(
       showFacts();
     },
     exchanges(given) {
-      if (fresh) kept.clear();
-      if (fresh) keptList.changed();
       exchanges.apply(given, fresh, performance.now() / 1000);
       fresh = false;
       list.changed();
       showFacts();
-    },
-    streams(given) {
-      kept.apply(given, performance.now() / 1000);
-      keptList.changed();
     },
     warnings: (given) => warnings.show(given),
   },
