@@ -55,6 +55,8 @@ class Audience:
         if subscriber in self.waiting:
             self.waiting.remove(subscriber)
         self.lags(subscriber)
+        if not self.live:  # no more than the log of a stream is kept
+            self.alike, self.others = [], []
 
     def live_again(self, subscriber: Subscriber) -> None:
         """One has all that there is."""

@@ -101,7 +101,7 @@ class KeptStream:
         first = forward.exchange
         self.owner = owner
         self.forward = forward
-        self.first = first
+        self.first: Exchange = first  # with the upstream
         self.route = route
         self.print = owner_print  # of the fields that bind it to a client
         self.resumes = resumes
@@ -251,11 +251,12 @@ class KeptStream:
         self.kept.add(self)
         self.kept.supersede(self, KEY)
         if self.upstream is None:
+            first = self.first
             self.separate()
-            subscriber = Subscriber(self.first, self, 0, FIRST)
+            subscriber = Subscriber(first, self, 0, FIRST)
             if self.head is not None and self.head.takes_comments:
                 subscriber.prelude = self.prelude
-            self.first.kept = self
+            first.kept = self
             self.audience.add_first(subscriber)
 
     def open_log(
@@ -291,6 +292,7 @@ class KeptStream:
         self.upstream = separated(self.first, self.forward, self, self.sink)
         self.upstream.kept = self
         self.upstream.again = self.takes_up_again
+        self.first = self.upstream  # the client's is kept by nobody but its client
 
     def takes_up_again(self, error: ProxyError) -> bool:
         """The upstream failed by `error`: is it asked for the rest of the stream?"""

@@ -15,6 +15,7 @@ from proxy.exchange.response_stream import NOTHING
 from proxy.exchange.stand_in import StandIn
 from proxy.http1.grammar import Fields
 from proxy.kept.log import StreamLog
+from proxy.policy.request_plan import RequestPlanner
 from proxy.policy.response_plan import TERMS, Terms
 from proxy.stream.event_index import EventIndex
 from proxy.transport.client_stream import ClientStream
@@ -45,6 +46,7 @@ class LogSink(StandIn):
 
     def __init__(self, client: ClientStream) -> None:
         super().__init__(client)
+        self.planner = RequestPlanner(self.address, self.scheme)  # not the client's
         self.closed = False
         self.audience = Audience()
         self.log: StreamLog | None = None  # once the head is here

@@ -12,11 +12,15 @@ from base64 import b64encode
 import msgspec
 
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.kept_stream import KeptStream
 from proxy.inspector.exchange_history import ExchangeHistory, counted
+from proxy.inspector.kept_view import shown_stream, signature, stream_of
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.shown_heads import shown_heads
+from proxy.kept.registry import KeptStreams
 from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
-from proxy.observe.list_row import Row, row, signature
+from proxy.observe.list_row import Row, row
+from proxy.observe.list_row import signature as row_signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
 BATCH_SECONDS = 0.1  # at least, between two batches of pieces
@@ -25,12 +29,21 @@ COMMENT_SECONDS = 15.0
 
 
 def view(
-    history: ExchangeHistory, worker: int, timeline: Timeline, exchange: Exchange | None
+    history: ExchangeHistory,
+    registry: KeptStreams[KeptStream],
+    worker: int,
+    timeline: Timeline,
+    exchange: Exchange | None,
 ) -> bytes:
     """All that is known of an exchange but its pieces, as JSON."""
     told: dict[str, object] = {**present_row(history, worker, timeline, exchange)}
     recording = history.budget.recordings.get(timeline)
     told |= shown_heads(timeline, exchange, recording and recording.heads)
+    kept = stream_of(registry, timeline)
+    if kept is not None:
+        now = history.ticker.clock()
+        epoch = wall_clock() - now
+        told["kept"] = shown_stream(kept, history, worker, now, epoch)
     return msgspec.json.encode(told)
 
 
@@ -56,6 +69,7 @@ class PieceFeed:
         answer: OwnResponse,
         timeline: Timeline,
         exchange: Exchange | None,
+        kept: KeptStream | None,
         *,
         bodies: bool,
     ) -> None:
@@ -64,6 +78,8 @@ class PieceFeed:
         self.answer = answer
         self.timeline = timeline
         self.exchange = exchange
+        self.kept = kept  # the stream that it has a part of
+        self.kept_told: tuple[object, ...] = ()
         self.bodies = bodies
         self.clock = history.ticker.clock
         if exchange is not None:
@@ -146,16 +162,30 @@ class PieceFeed:
             if batch:
                 self.send(b"pieces", batch)
             self.send_late()
-            is_now = signature(self.timeline, self.phase)
+            is_now = row_signature(self.timeline, self.phase)
             if is_now != self.told:
                 self.told = is_now
                 self.send(b"row", self.row())
+            self.send_kept()
             if self.timeline.ended is None:
                 return
             if self.count == self.recording.count:
                 self.send(b"end", self.row())
                 self.answer.end()
                 return
+
+    def send_kept(self) -> None:
+        """Tell of the kept stream, if that has changed."""
+        kept = self.kept
+        if kept is None:
+            return
+        is_now = signature(kept)
+        if is_now != self.kept_told:
+            self.kept_told = is_now
+            now = self.clock()
+            epoch = wall_clock() - now
+            told = shown_stream(kept, self.history, self.worker, now, epoch)
+            self.send(b"kept", told)
 
     @property
     def phase(self) -> Phase:

@@ -30,6 +30,7 @@ from proxy.inspector.browser_connections import MOST_IDS, Browser
 from proxy.inspector.detectors import Findings
 from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.inspector.exchange_view import PieceFeed, view
+from proxy.inspector.kept_view import stream_of
 from proxy.inspector.list_feed import ListFeed, warning
 from proxy.inspector.metrics_endpoint import MetricsEndpoint
 from proxy.inspector.own_response import EVENT_STREAM, JSON, OwnResponse, refuse
@@ -211,11 +212,13 @@ class Inspector:
             return
         timeline, exchange = found
         if not feed:
-            answer.whole(200, JSON, view(self.history, worker, timeline, exchange))
+            told = view(self.history, self.registry, worker, timeline, exchange)
+            answer.whole(200, JSON, told)
         elif self.has_room(answer):
             answer.bodies = bodies
+            kept = stream_of(self.registry, timeline)
             PieceFeed(
-                self.history, worker, answer, timeline, exchange, bodies=bodies
+                self.history, worker, answer, timeline, exchange, kept, bodies=bodies
             ).start()
 
     async def elsewhere(self, answer: OwnResponse, target: str, *, feed: bool) -> None:
@@ -249,6 +252,11 @@ class Inspector:
         return self.settings.bodies and here and is_direct(address, head)
 
     # -- what the feed of the list asks
+
+    @property
+    def registry(self) -> KeptStreams[KeptStream]:
+        """The streams that are kept."""
+        return self.server.kept
 
     @property
     def worker(self) -> int:

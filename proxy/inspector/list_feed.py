@@ -12,9 +12,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from proxy.exchange.kept_stream import KeptStream
 from proxy.inspector.browser_connections import Browser, added_up, crowded
 from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory, counted
+from proxy.inspector.kept_view import KeptFeed
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
+from proxy.kept.registry import KeptStreams
 from proxy.observe.findings import Finding
 from proxy.observe.list_row import Row, identity, row, signature
 from proxy.timeline import Phase, Timeline, wall_clock
@@ -27,6 +30,10 @@ class ListSource(Protocol):
 
     history: ExchangeHistory
     browsers: list[Browser]  # as counted at the last look for warnings
+
+    @property
+    def registry(self) -> KeptStreams[KeptStream]:
+        """The streams that are kept."""
 
     @property
     def worker(self) -> int:
@@ -53,6 +60,7 @@ class ListFeed:
         self.answer = answer
         self.history = source.history
         self.clock = self.history.ticker.clock
+        self.kept = KeptFeed(source.registry, self.history, source.worker)
         self.known: dict[Timeline, tuple[object, ...]] = {}
         self.over: set[Timeline] = set()
         self.seen: set[Timeline] = set()
@@ -126,6 +134,9 @@ class ListFeed:
                     "more": self.more,
                 },
             )
+        kept = self.kept.changes(now, epoch)
+        if kept is not None:
+            self.send(b"streams", kept)
         warnings = self.warnings(now)
         if first or warnings != self.warned:
             self.warned = warnings

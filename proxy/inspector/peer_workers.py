@@ -40,6 +40,14 @@ class PeerEvent(msgspec.Struct):
     worker: int = 0
 
 
+class PeerStreams(msgspec.Struct):
+    """The same of kept streams."""
+
+    streams: list[PeerEvent.Known] = []
+    gone: list[str] = []
+    worker: int = 0
+
+
 def owned(answer: OwnResponse, coroutine: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine for an answer; it is cancelled when the answer is over."""
     task = asyncio.get_running_loop().create_task(contained(answer, coroutine))
@@ -133,6 +141,7 @@ class PeerWorker:
         self.answer = answer
         self.tell = tell
         self.shown: set[str] = set()
+        self.streams: set[str] = set()  # that are kept
         self.worker = 0
 
     async def run(self, target: str) -> None:
@@ -156,6 +165,12 @@ class PeerWorker:
             self.shown.update(each.id for each in (*known.open, *known.ended))
             self.shown.difference_update(known.gone)
             self.answer.write(told)
+        elif name == b"event: streams":
+            streams = msgspec.json.decode(data, type=PeerStreams)
+            self.worker = streams.worker
+            self.streams.update(each.id for each in streams.streams)
+            self.streams.difference_update(streams.gone)
+            self.answer.write(told)
         elif name == b"event: warnings":
             self.tell(self.path, warnings=msgspec.json.decode(data, type=list[Any]))
         elif name == b"event: browsers":
@@ -168,4 +183,9 @@ class PeerWorker:
             told |= {"open": [], "ended": []}
             self.shown.clear()
             self.answer.write(event(b"exchanges", msgspec.json.encode(told)))
+        if self.streams:
+            told = {"worker": self.worker, "gone": sorted(self.streams), "more": 0}
+            told |= {"streams": []}
+            self.streams.clear()
+            self.answer.write(event(b"streams", msgspec.json.encode(told)))
         self.tell(self.path, warnings=[], browsers=[])

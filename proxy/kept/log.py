@@ -22,7 +22,9 @@ CUT_BYTES: Final = 8
 # Of an entry of `ids`, beside the id itself: two objects, and a dictionary that is
 # nearly empty because it has just grown.
 ID_BYTES: Final = 200
-LOG_BYTES: Final = 1024  # of an empty log: its own objects
+LOG_BYTES: Final = (
+    5 * 1024
+)  # of a stream with an empty log: heads, accounts, all objects
 # Charged in advance, so that the memory is not counted for each piece: a quarter of
 # what is used, between these two.
 LEAST_ROOM: Final = 4096

@@ -358,3 +358,108 @@ async def test_gaps_and_ticks_of_the_waterfall(page: Page) -> None:
         [5, 6, 7, 8],
         None,
     ]
+
+
+FIRST: dict[str, object] = {
+    "exchange": "0-1", "client": "::1", "way": "first", "from": 0, "began": 1,
+    "ended": 3, "bytes": 40, "ending": "client left",
+}  # fmt: skip
+SECOND: dict[str, object] = {
+    "exchange": None, "client": "::1", "way": "event_id", "from": 40, "began": 7,
+    "ended": None, "bytes": 2000, "ending": None,
+}  # fmt: skip
+CONNECTIONS = [FIRST, SECOND]
+
+
+def kept(**changes: object) -> dict[str, object]:
+    """A stream of the feed: two connections, the second of which is open."""
+    return {
+        "id": "0-1a2b3c4d",
+        "state": "running",
+        "kept": True,
+        "age": 8,
+        "at": 100,
+        "started": 5,
+        "ended": None,
+        "goes": None,
+        "bytes": 2040,
+        "first": 0,
+        "clients": 1,
+        "visits": 2,
+        "connections": CONNECTIONS,
+    } | changes
+
+
+async def test_each_connection_of_a_kept_stream_is_a_line_on_its_time(
+    page: Page,
+) -> None:
+    ended = kept(ended=4, state="truncated")
+    ended["connections"] = CONNECTIONS[:1]
+    running, over = await run(
+        page,
+        "stream/connection_rows.js",
+        """return given.map(([stream, elapsed]) =>
+            m.connectionRows(stream, elapsed).map(
+              ({ label, words, left, width, open }) => [label, words, left, width, open]
+            ));""",
+        [[kept(), 2], [ended, 9]],
+    )
+    assert running == [
+        ["upstream", "running", 0, 1, True],
+        ["::1", "asked for it, 40 B, 2.00 s, client left", 0.1, 0.2, False],
+        ["::1", "resumed by event id, 2.0 kB from byte 40, 3.00 s, open", 0.7, 0.3,
+         True],
+    ]  # fmt: skip
+    assert over == [
+        ["upstream", "truncated after 4.00 s", 0, 1, False],
+        ["::1", "asked for it, 40 B, 2.00 s, client left", 0.25, 0.5, False],
+    ]
+
+
+async def test_a_kept_stream_says_what_it_waits_for(page: Page) -> None:
+    streams = [
+        kept(),
+        kept(clients=0, goes=60),
+        kept(clients=0),
+        kept(state="complete", goes=60),
+        kept(state="lost", goes=1),
+    ]
+    told = await run(
+        page,
+        "list/kept_streams.js",
+        "return given.map((each) => [m.standing(each, 110), m.mark(each)]);",
+        streams,
+    )
+    assert told == [
+        ["running", "good"],
+        ["running without a client, 50.0 s left", "wait"],
+        ["running without a client", "wait"],
+        ["complete, kept for 50.0 s", "soft"],
+        ["lost, kept for 0 ms", "bad"],
+    ]
+
+
+async def test_kept_streams_come_change_and_go(page: Page) -> None:
+    old, new = kept(), kept(id="0-2", started=6)
+    over = kept(id="0-3", started=9, state="complete")
+    read = await run(
+        page,
+        "list/kept_streams.js",
+        """const streams = new m.KeptStreams();
+        const ids = () => streams.sorted.map(({ id }) => id);
+        const told = given.map((event) => {
+          streams.apply(event, 1);
+          return [ids(), streams.more];
+        });
+        streams.clear();
+        return [...told, [ids(), streams.more]];""",
+        [
+            {"worker": 0, "streams": [old, over, new], "gone": [], "more": 3},
+            {"worker": 1, "streams": [], "gone": ["0-2"], "more": 2},
+        ],
+    )
+    assert read == [
+        [["0-2", "0-1a2b3c4d", "0-3"], 3],
+        [["0-1a2b3c4d", "0-3"], 5],
+        [[], 0],
+    ]

@@ -3,6 +3,8 @@
 import { Feed } from "./feed.js";
 import { ExchangeList } from "./list/exchange_list.js";
 import { Exchanges } from "./list/exchanges.js";
+import { KeptList } from "./list/kept_list.js";
+import { KeptStreams } from "./list/kept_streams.js";
 import { StreamView } from "./stream/stream_view.js";
 import { isTaken, isTyping } from "./ui/keys.js";
 import { WarningBanner } from "./ui/warning_banner.js";
@@ -19,6 +21,8 @@ const warnings = new WarningBanner((warning) => {
   location.hash = "";
   list.only(warning);
 });
+const kept = new KeptStreams();
+const keptList = new KeptList(kept);
 let stream = null;
 let state = null;
 let fresh = true;
@@ -32,10 +36,16 @@ const feed = new Feed(
       showFacts();
     },
     exchanges(given) {
+      if (fresh) kept.clear();
+      if (fresh) keptList.changed();
       exchanges.apply(given, fresh, performance.now() / 1000);
       fresh = false;
       list.changed();
       showFacts();
+    },
+    streams(given) {
+      kept.apply(given, performance.now() / 1000);
+      keptList.changed();
     },
     warnings: (given) => warnings.show(given),
   },

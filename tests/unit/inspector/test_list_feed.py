@@ -12,6 +12,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory
 from proxy.inspector.list_feed import ListFeed, ListSource
 from proxy.inspector.own_response import OwnResponse
+from proxy.kept.registry import KeptStreams
 from proxy.timeline import Phase, Timeline
 from proxy.transport.ticker import Ticker
 
@@ -32,7 +33,10 @@ class Crowd(ExchangeHistory):
 
 def test_those_that_have_no_room_are_counted() -> None:
     crowd = Crowd(MOST_OPEN + 234)
-    source = cast("ListSource", SimpleNamespace(history=crowd, worker=0))
+    source = cast(
+        "ListSource",
+        SimpleNamespace(history=crowd, worker=0, registry=KeptStreams(0, 0, b"")),
+    )
     feed = ListFeed(source, cast("OwnResponse", None), own=False)
     assert len(feed.open_rows(0.0, 0.0)) == MOST_OPEN
     assert feed.more == 234
@@ -63,7 +67,12 @@ class Written:
 def begun(crowd: Crowd) -> tuple[ListFeed, Written]:
     """A feed that has told all there is."""
     source: Any = SimpleNamespace(
-        history=crowd, worker=0, browsers=[], state=dict, warnings=lambda now: []
+        registry=KeptStreams(0, 0, b""),
+        history=crowd,
+        worker=0,
+        browsers=[],
+        state=dict,
+        warnings=lambda now: [],
     )
     answer = Written()
     feed = ListFeed(source, cast("OwnResponse", answer), own=False)

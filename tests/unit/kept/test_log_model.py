@@ -290,7 +290,7 @@ class LogMachine(RuleBasedStateMachine):
         assert self.store.used == 0
 
 
-@pytest.mark.parametrize("budget", [LARGE, 200_000, 12_000])
+@pytest.mark.parametrize("budget", [LARGE, 200_000, 40_000])
 @pytest.mark.parametrize("store", STORES)
 def test_a_log_is_the_end_of_its_stream(store: str, budget: int) -> None:
     machine = type(

@@ -9,6 +9,7 @@ import { toast } from "../ui/toast.js";
 import { AnimationFrame } from "../web/animation_frame.js";
 import { make } from "../web/dom.js";
 import { count } from "../web/quantities.js";
+import { Connections } from "./connections.js";
 import { currentRow } from "./current_row.js";
 import { curl } from "./curl_command.js";
 import { copy, saveBody, saveRecord } from "./export.js";
@@ -62,6 +63,7 @@ export class StreamView {
       pieces: (batch) => this.recording.receive(batch),
       dropped: (dropped) => this.recording.lose(dropped),
       row: (row) => this.#row(row),
+      kept: (kept) => this.connections.receive(kept),
       end: () => this.#end(),
     };
   }
@@ -86,6 +88,7 @@ export class StreamView {
     this.#exchange = exchange;
     this.#at = performance.now() / 1000;
     this.recording.describe(exchange);
+    if (exchange.kept) this.connections.receive(exchange.kept);
     this.#changed();
     return true;
   }
@@ -139,6 +142,7 @@ export class StreamView {
       record: () => this.#exchange && saveRecord(this.#exchange, recording),
       body: () => this.#exchange && saveBody(this.#exchange, recording),
     });
+    this.connections = new Connections(this.id);
     this.waterfall = new Waterfall(recording, (piece) => this.#pieceChosen(piece));
     this.pieces = this.#records(recording.pieces, "piece", pieceColumns(recording, () => this.#stall), pieceText, pieceDetail, (piece) => piece.index);
     this.events = this.#records(recording.events, "event", eventColumns(recording, () => this.#stall), eventText, eventDetail, (event) => event.piece);
@@ -163,7 +167,7 @@ export class StreamView {
     const tools = waterfallTools((settings) => this.#settings(settings), this.#stall);
     this.place.replaceChildren(
       this.header.element,
-      make("div", { class: "stage" }, tools, this.waterfall.element),
+      make("div", { class: "stage" }, tools, this.waterfall.element, this.connections.element),
       this.tabs.bar,
       this.tabs.panels,
     );
@@ -231,6 +235,7 @@ export class StreamView {
     const many = this.recording.pieces.size > MANY;
     if (onlyTime && many && row.age - this.#drawn < 1) return;
     this.#drawn = row.age;
+    this.connections.show();
     this.waterfall.advance(row.age, row.phase !== "over");
   }
 
