@@ -29,6 +29,7 @@ from proxy.http1.persistence import stays_in_step
 from proxy.policy.delivery import Delivery
 from proxy.policy.handed_message import (
     Handed,
+    KeptPart,
     handed_request,
     read_response,
     read_trailers,
@@ -36,7 +37,14 @@ from proxy.policy.handed_message import (
 from proxy.policy.request_plan import IDEMPOTENT, RequestPlan, takes_trailers
 from proxy.policy.response_plan import STREAM
 from proxy.policy.routing import Destination
-from proxy.timeline import RELAYING, ROUTING, CallTimeline, ending_of, http_date
+from proxy.timeline import (
+    RELAYING,
+    ROUTING,
+    CallTimeline,
+    Visit,
+    ending_of,
+    http_date,
+)
 from proxy.transport.pipeline import CAPTURE, Slot
 from proxy.transport.relay import ChunkRelay, ResponseRelay
 from proxy.transport.upstream import Upstream
@@ -129,11 +137,20 @@ class HandOver(Forward):
             self.error = told.error
             if told.upstream is not None:
                 call.account.upstream = told.upstream
+            if told.part is not None:
+                self.note(told.part)
             route = None if told.route is None else self.find(told.route)
             if route is not None:
                 call.route = self.exchange.route = route
                 self.exchange.timeline.route = route.prefix
         super().response(call, head, connection)
+
+    def note(self, part: KeptPart) -> None:
+        """What the client gets of a kept stream, which is in its account here."""
+        timeline, clock = self.exchange.timeline, self.exchange.compiled.clock
+        timeline.visit = Visit(
+            part.stream, timeline.client, part.way, part.begins, clock(), kept=part.kept
+        )
 
     def deliver(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange, ExchangeOwner
 from proxy.http1.head import RequestHead
-from proxy.policy.handed_message import PeerReport, told_field
+from proxy.policy.handed_message import KeptPart, PeerReport, told_field
 from proxy.policy.response_plan import ResponsePlan
 from proxy.transport.peer_connection import PeerConnection
 
@@ -47,4 +47,7 @@ class HandedExchange(Exchange):
     def told(self, error: ProxyError | None) -> PeerReport:
         """What the other worker is told of the response."""
         route = None if self.route is None else self.route.prefix
-        return PeerReport(self.timeline.call.upstream, route, error)
+        visit, part = self.timeline.visit, None
+        if visit is not None:
+            part = KeptPart(visit.stream, visit.way, visit.begins, visit.kept)
+        return PeerReport(self.timeline.call.upstream, route, error, part=part)

@@ -58,7 +58,7 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
         told["family"] = call.family
         told["verdict"] = call.verdict
     if timeline.visit is not None:
-        told["stream"] = visit_to_dict(timeline.visit)
+        told["stream"] = visit_to_dict(timeline, timeline.visit)
     if call.finish is not None:
         told["finish"] = finish_to_dict(timeline, call.finish)
     error = fault(timeline)
@@ -68,15 +68,24 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
     return told
 
 
-def visit_to_dict(visit: Visit) -> Record:
+def visit_to_dict(timeline: Timeline, visit: Visit) -> Record:
     """What the client had of a stream that is kept or shared."""
     return {
         "id": visit.stream,
         "kept": visit.kept,
         "way": visit.way,
         "from": visit.begins,
-        "state": visit.state,
+        "state": visit.state or state_of(timeline),
     }
+
+
+def state_of(timeline: Timeline) -> str:
+    """How a stream of another worker stands, as far as it is known here."""
+    if timeline.ending is CLIENT_LEFT:
+        return "running"
+    if timeline.ending is not Ending.COMPLETE:
+        return "error"
+    return timeline.call.verdict or "complete"
 
 
 def visit_in_words(visit: Visit) -> str:

@@ -39,16 +39,27 @@ class Handed(NamedTuple):
     last: bool
 
 
+class KeptPart(NamedTuple):
+    """What a client gets of a kept stream: see `Visit`."""
+
+    stream: str
+    way: str
+    begins: int
+    kept: bool
+
+
 class PeerReport(NamedTuple):
     """Of a response: where it comes from, and by what it failed, if it did.
 
-    `whole`: it ends as one that is complete, whatever has failed.
+    `whole`: it ends as one that is complete, whatever has failed. `part`: what the
+    client gets of which kept stream.
     """
 
     upstream: str | None
     route: str | None
     error: ProxyError | None
     whole: bool = True
+    part: KeptPart | None = None
 
 
 # -- the request
@@ -94,6 +105,9 @@ def told_field(told: PeerReport) -> tuple[bytes, bytes]:
     parts = [told.upstream or "", told.route or "", str(int(told.whole))]
     if told.error is not None:
         parts += [type(told.error).__name__, str(told.error)]
+    elif told.part is not None:
+        stream, way, begins, kept = told.part
+        parts += ["", "", stream, way, str(begins), str(int(kept))]
     return NAME, " ".join(quote(each, safe="/:") or "-" for each in parts).encode()
 
 
@@ -119,10 +133,13 @@ def read_told(value: bytes) -> PeerReport:
         None if each == "-" else unquote(each)
         for each in value.decode("ascii", "replace").split(" ")
     ]
-    parts += [None] * (5 - len(parts))
-    upstream, route, whole, kind, text = parts[:5]
+    parts += [None] * (9 - len(parts))
+    upstream, route, whole, kind, text, stream, way, begins, kept = parts[:9]
     error = None if kind is None else failure(kind, text or "")
-    return PeerReport(upstream, route, error, whole == "1")
+    part = None
+    if stream is not None and begins is not None and begins.isdecimal():
+        part = KeptPart(stream, way or "", int(begins), kept == "1")
+    return PeerReport(upstream, route, error, whole == "1", part)
 
 
 def failure(kind: str, text: str) -> ProxyError:

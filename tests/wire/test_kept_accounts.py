@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from proxy.observe.access_log import render_json, render_text, to_dict
@@ -9,6 +11,7 @@ from tests.conftest import ManualClock, StartProxy
 from tests.support.kept import EVENT_HEAD, ask, stream_id
 from tests.support.looking import looking
 from tests.support.raw import Upstream, became, chunk
+from tests.support.siblings import siblings
 from tests.wire.test_metrics import scrape, value
 
 pytestmark = pytest.mark.any_loop
@@ -231,3 +234,31 @@ async def test_no_id_of_a_stream_is_in_the_access_log(
     for line in (render_text(account, 0), render_json(account, 0)):
         assert id.decode()[10:] not in line
         assert id.decode()[-8:] not in line
+
+
+async def test_the_worker_that_has_the_client_knows_what_it_gets_of_another_ones_stream(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    routes = {"/x": {"target": upstream.url, "resume": True}}
+    async with siblings(tmp_path, routes) as both:
+        client, peer = await both[0].begin(upstream, ask(b"/x"))
+        await peer.send(EVENT_HEAD % b"" + chunk(b"data: 1\n\n"))
+        await client.read_head()
+        id = stream_id(client).decode()
+        size = len(await client.read_chunk())
+        owner = int(id[0])
+        other = await both[1 - owner].client()
+        await other.send(ask(b"/x", Last_Event_ID=f"{id}.1"))
+        await other.read_head()
+        other.close()
+        left = await both[1 - owner].ended()
+        told = {"id": id[:10], "kept": True}
+        assert to_dict(left, 0)["stream"] == {
+            **told, "way": "event_id", "from": size, "state": "running",
+        }  # fmt: skip
+        await peer.send(chunk(b""))
+        assert await client.read_chunk() == b""
+        first = await both[0].ended()
+        assert to_dict(first, 0)["stream"] == {
+            **told, "way": "first", "from": 0, "state": "complete",
+        }  # fmt: skip
