@@ -18,6 +18,7 @@ Enabled: TypeAlias = bool | Literal["loopback"]
 PATH = b"/_unbuffered/"
 FOR_MACHINES = ("metrics", "health")  # by the key of [metrics]
 EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
+KEPT = re.compile(r"kept/(\d{1,6}-[0-9a-f]{8})")  # what is shown of a stream's ID
 UNCERTAIN = (
     "this request may come from another machine through a local proxy that does not "
     "identify itself; to show that it is local, send Connection: keep-alive"
@@ -83,6 +84,7 @@ def refusal(question: Asked, address: bytes, head: RequestHead) -> tuple[int, st
     if not certain:
         return 403, UNCERTAIN
     known = question.machine or question.page or question.path == "feed"
+    known = known or KEPT.fullmatch(question.path) is not None
     if not known and EXCHANGE.fullmatch(question.path) is None:
         return 404, "not found; the inspector is at /_unbuffered/"
     return 0, ""

@@ -34,9 +34,9 @@ def view(
     worker: int,
     timeline: Timeline,
     exchange: Exchange | None,
-) -> bytes:
-    """All that is known of an exchange but its pieces, as JSON."""
-    told: dict[str, object] = {**present_row(history, worker, timeline, exchange)}
+) -> Row:
+    """All that is known of an exchange but its pieces."""
+    told: Row = {**present_row(history, worker, timeline, exchange)}
     recording = history.budget.recordings.get(timeline)
     told |= shown_heads(timeline, exchange, recording and recording.heads)
     kept = stream_of(registry, timeline)
@@ -44,7 +44,7 @@ def view(
         now = history.ticker.clock()
         epoch = wall_clock() - now
         told["kept"] = shown_stream(kept, history, worker, now, epoch)
-    return msgspec.json.encode(told)
+    return told
 
 
 def present_row(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
+import msgspec
+
 from proxy.config.model import Config
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
@@ -17,6 +19,7 @@ from proxy.exchange.kept_stream import KeptStream
 from proxy.http1.head import RequestHead
 from proxy.inspector.access_rule import (
     EXCHANGE,
+    KEPT,
     PATH,
     Asked,
     asked,
@@ -30,7 +33,7 @@ from proxy.inspector.browser_connections import MOST_IDS, Browser
 from proxy.inspector.detectors import Findings
 from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.inspector.exchange_view import PieceFeed, view
-from proxy.inspector.kept_view import stream_of
+from proxy.inspector.kept_view import stream_by_id, stream_of
 from proxy.inspector.list_feed import ListFeed, warning
 from proxy.inspector.metrics_endpoint import MetricsEndpoint
 from proxy.inspector.own_response import EVENT_STREAM, JSON, OwnResponse, refuse
@@ -39,13 +42,14 @@ from proxy.inspector.state import state
 from proxy.inspector.static_files import send_asset
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
-from proxy.observe.list_row import identity
+from proxy.observe.list_row import Row, identity
 from proxy.timeline import Timeline, wall_clock
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.ticker import Ticker
 
 __all__ = ["PATH", "Inspector"]
 MOST_FEEDS = 32
+NOT_KEPT = "this stream is no longer kept"
 WARNING_SECONDS = 1.0
 
 
@@ -171,6 +175,8 @@ class Inspector:
         elif found := EXCHANGE.fullmatch(path):
             worker, number, feed = found.groups()
             self.exchange(answer, int(worker), int(number), query, feed is not None)
+        elif found := KEPT.fullmatch(path):
+            self.stream(answer, found[1], own=OWN in query)
 
     def file(self, answer: OwnResponse, name: str) -> None:
         """A file of the page."""
@@ -213,13 +219,58 @@ class Inspector:
         timeline, exchange = found
         if not feed:
             told = view(self.history, self.registry, worker, timeline, exchange)
-            answer.whole(200, JSON, told)
+            self.shown(answer, timeline, told)
         elif self.has_room(answer):
             answer.bodies = bodies
             kept = stream_of(self.registry, timeline)
             PieceFeed(
                 self.history, worker, answer, timeline, exchange, kept, bodies=bodies
             ).start()
+
+    def shown(self, answer: OwnResponse, timeline: Timeline, told: Row) -> None:
+        """Answer with an exchange; its stream may be kept by another worker."""
+        visit = timeline.visit
+        if visit is not None and "kept" not in told and self.server.siblings:
+            owned(answer, self.with_stream(answer, visit.stream, told))
+        else:
+            answer.whole(200, JSON, msgspec.json.encode(told))
+
+    async def with_stream(self, answer: OwnResponse, id: str, told: Row) -> None:
+        """Ask the others for the stream."""
+        found = await self.fetch_stream(id)
+        if found is not None:
+            told["kept"] = msgspec.Raw(found)
+        if not answer.over:
+            answer.whole(200, JSON, msgspec.json.encode(told))
+
+    async def fetch_stream(self, id: str) -> bytes | None:
+        """What another worker tells of a stream."""
+        for path in self.server.siblings:
+            found = await fetch(path, f"/_unbuffered/kept/{id}?{OWN}")
+            if found is not None and found[0] == 200:
+                return found[1]
+        return None
+
+    def stream(self, answer: OwnResponse, id: str, *, own: bool) -> None:
+        """A kept stream, by what is shown of its ID."""
+        now = self.history.ticker.clock()
+        told = stream_by_id(self.registry, self.history, self.worker, id, now)
+        if told is not None:
+            answer.whole(200, JSON, msgspec.json.encode(told))
+        elif own or not self.server.siblings:
+            refuse(answer, 404, NOT_KEPT)
+        else:
+            owned(answer, self.stream_elsewhere(answer, id))
+
+    async def stream_elsewhere(self, answer: OwnResponse, id: str) -> None:
+        """The same, of another worker."""
+        found = await self.fetch_stream(id)
+        if answer.over:
+            return
+        if found is not None:
+            answer.whole(200, JSON, found)
+        else:
+            refuse(answer, 404, NOT_KEPT)
 
     async def elsewhere(self, answer: OwnResponse, target: str, *, feed: bool) -> None:
         """Have the worker answer that knows an exchange."""

@@ -16,7 +16,7 @@ from proxy.kept.registry import KeptStreams
 from proxy.observe.list_row import Row, identity, kind, text
 from proxy.observe.redaction import masked_target
 from proxy.policy.stream_identity import shown_id
-from proxy.timeline import Timeline, Visit
+from proxy.timeline import Timeline, Visit, wall_clock
 
 Parts: TypeAlias = dict[Visit, Timeline]
 
@@ -145,6 +145,20 @@ def stream_of(
         for stream in registry.streams.values():
             if visit in stream.visits.last or shown_id(stream.id) == visit.stream:
                 return stream
+    return None
+
+
+def stream_by_id(
+    registry: KeptStreams[KeptStream],
+    history: ExchangeHistory,
+    worker: int,
+    shown: str,
+    now: float,
+) -> Row | None:
+    """A stream by what is shown of its ID; None: it is not kept here."""
+    for stream in registry.streams.values():
+        if shown_id(stream.id) == shown and stream.state != NO_HEAD:
+            return shown_stream(stream, history, worker, now, wall_clock() - now)
     return None
 
 

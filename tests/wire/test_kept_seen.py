@@ -155,3 +155,46 @@ async def test_where_nothing_is_kept_nothing_is_told_of_it(
     async with looking(running) as feed:
         names = [(await feed.event())[0] for _ in range(3)]
     assert names == ["state", "exchanges", "warnings"]
+
+
+async def test_a_client_of_one_worker_is_shown_with_its_stream_of_another(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    route = {"/x": {"target": upstream.url, "resume": True}}
+    async with siblings(tmp_path, route) as both:
+        client, peer = await both[0].begin(upstream, ask(b"/x"))
+        await peer.send(EVENT_HEAD % b"" + chunk(b"data: 1\n\n"))
+        await client.read_head()
+        id = stream_id(client).decode()
+        owner = int(id[0])
+        other = await both[1 - owner].client()
+        await other.send(ask(b"/x", Last_Event_ID=f"{id}.1"))
+        await other.read_head()
+        async with looking(both[1 - owner]) as feed:
+            rows = await feed.rows()
+        (row,) = (each for each in rows.values() if each["stream"]["way"] != "first")
+        assert row["id"].startswith(f"{1 - owner}-")
+        for running in both.running:  # asked for at any worker
+            _, body = await asked(running, f"exchanges/{row['id']}")
+            kept = json.loads(body)["kept"]
+            assert (kept["id"], kept["worker"]) == (id[:10], owner)
+            assert [each["way"] for each in kept["connections"]] == [
+                "first",
+                "event_id",
+            ]
+            status, body = await asked(running, f"kept/{id[:10]}")
+            assert (status, json.loads(body)["clients"]) == (200, 2)
+            status, body = await asked(running, f"kept/{owner}-00000000")
+            assert status == 404
+
+
+async def test_a_kept_stream_is_shown_to_nobody_who_may_not_look(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    table = {"target": upstream.url, "resume": True}
+    running = await proxy({"/x": table}, inspector={"enabled": False})
+    client, peer = await running.begin(upstream, ask(b"/x"))
+    await peer.send(EVENT_HEAD % b"" + chunk(b"data: 1\n\n"))
+    await client.read_head()
+    status, _ = await asked(running, f"kept/{stream_id(client).decode()[:10]}")
+    assert status == 404
