@@ -541,8 +541,9 @@ class KeptStream:
     def let_go(self) -> None:
         """Nobody needs it any more: refer to nothing that refers to it."""
         self.sink.close()
-        self.upstream = self.resumption = None
-        self.forward.exchange = self.first
+        upstream, self.upstream, self.resumption = self.upstream, None, None
+        if upstream is not None:
+            upstream.owner, upstream.again = self.owner, None
 
     def end_upstream(self, reason: str) -> None:
         """Close the upstream, if it has not ended."""

@@ -337,6 +337,7 @@ class Visitor:
             received = await self.connect(self.request(), allowance)
             ended = self.take(read_response(received), cut=allowance is not None)
             if ended:
+                self.raw = b""
                 return ended
             if self.chance.random() < 0.4:  # it goes on while the client is away
                 self.origin.allow(self.number, self.chance.randint(1, 8))

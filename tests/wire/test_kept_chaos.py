@@ -120,6 +120,8 @@ async def test_each_client_gets_each_event_once_and_learns_how_it_ended(
         origin_of(seed) as (origin, url),
         siblings(tmp_path, routes(url), tables, count=workers, clock=clock) as running,
     ):
+        for each in running.running:
+            each.server.observers = ()  # accounts would be kept
         ports = [each.port for each in running.running]
         visitors = [
             Visitor(origin, number, ports, context, MOST_CUTS)
