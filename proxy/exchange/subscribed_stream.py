@@ -80,6 +80,8 @@ class SubscribedStream:
         told = isinstance(error, (*TOLD_INSIDE, FellBehind))
         if stream is None or not told or not stream.tells_failures:
             return NOTHING
+        if not stream.ours:  # all that may come is what the upstream has said
+            return NOTHING
         if not subscriber.reached:
             return NOTHING
         written, clean = stream.failure(error)
