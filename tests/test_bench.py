@@ -437,15 +437,16 @@ def test_in_a_fan_out_every_client_gets_every_event(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        pytest.param("twice", "5 pieces a second time", id="twice"),
-        pytest.param("skips", "5 pieces not before the next one", id="skips"),
+        # Of each client one, or more that came together.
+        pytest.param("twice", r"\d*[05] pieces a second time", id="twice"),
+        pytest.param("skips", r"\d*[05] pieces not before the next one", id="skips"),
         pytest.param("unshared", "5 upstream streams, not one", id="unshared"),
     ],
 )
 def test_a_fan_out_that_is_not_exact_is_noticed(
     program: Path, fault: str, said: str
 ) -> None:
-    assert said in str(DELIVERY(measure(program, hub(fault), FANNED)))
+    assert re.search(said, str(DELIVERY(measure(program, hub(fault), FANNED))))
 
 
 @pytest.mark.parametrize("mode", ["kept", "ended"])
