@@ -31,7 +31,7 @@ from proxy.http1.head import RequestHead
 from proxy.kept.registry import EVENTS, GROUP, IDEMPOTENCY_KEY, KEY, KeptStreams, Name
 from proxy.policy.delivery import EVENT_STREAM, reconnects
 from proxy.policy.error_response import own_plan
-from proxy.policy.resumption import mcp_forbids
+from proxy.policy.resumption import is_mcp, mcp_forbids
 from proxy.policy.routing import Destination
 from proxy.policy.sharing import may_join, share_group
 from proxy.policy.stream_identity import (
@@ -354,10 +354,14 @@ class StreamLookup:
         return False
 
     def by_upstream_id(self, cursor: bytes) -> bool:
-        """The upstream numbers its events: its streams to the same request."""
-        registry = self.registry
-        name = Name(EVENTS, self.route.prefix, self.path_alone)
-        streams = registry.find_all(name, self.strict_print)
+        """The upstream numbers its events: its streams to the same request.
+
+        Many number each stream from 1 on. The ids of a GET are those of what it names,
+        in whichever stream; of other requests each has a stream of its own, and where
+        it is not certain which one is meant, the upstream is asked.
+        """
+        found: list[tuple[KeptStream, int]] = []
+        streams = self.registry.find_all(self.events_name, self.strict_print)
         for stream in reversed(streams):
             if not stream.has_log or not stream.is_numbered:
                 continue
@@ -368,9 +372,15 @@ class StreamLookup:
                 position >= stream.log.end or self.is_read(stream, position)
             ):
                 continue  # the upstream may have more, or says that it has not
-            self.subscribe(stream, position, BY_UPSTREAM_ID)
-            return True
-        return False
+            found.append((stream, position))
+        # Who comes back has left one, if the proxy knows of that already.
+        left = [each for each in found if not each[0].audience.subscribers]
+        if len(found) > 1 and left:
+            found = left
+        if not found or (len(found) > 1 and not self.names_a_resource):
+            return False
+        self.subscribe(*found[0], BY_UPSTREAM_ID)
+        return True
 
     def cannot_resume(self, *, known: bool) -> None:
         """The stream is not there. An EventSource gets a new one, and is told.
@@ -564,7 +574,7 @@ class StreamLookup:
         strict = self.strict_print
         registry.name(
             stream,
-            Name(EVENTS, self.route.prefix, self.path_alone),
+            self.events_name,
             strict,
             alone=False,
         )
@@ -581,6 +591,26 @@ class StreamLookup:
         resume = self.route.route.resume
         bind = () if resume is None else resume.bind
         return fingerprint(self.head, (*bind, *CREDENTIALS), self.registry.secret)
+
+    @property
+    def names_a_resource(self) -> bool:
+        """Are event ids those of what is asked for, not of one answer to it?
+
+        MCP has them unique in a session, and takes streams of POSTs up by GET.
+        """
+        return self.head.method == b"GET" or is_mcp(self.head)
+
+    @property
+    def events_name(self) -> Name:
+        """What has to be the same where an upstream numbers its events.
+
+        Of a request with a body also its size, so that few others are taken for it.
+        """
+        value = self.path_alone
+        if not self.names_a_resource:
+            size = self.head.get(b"content-length") or b"chunked"
+            value = b"%b %b" % (size, value)
+        return Name(EVENTS, self.route.prefix, value)
 
     @property
     def path_alone(self) -> bytes:
