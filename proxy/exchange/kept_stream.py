@@ -84,6 +84,7 @@ class KeptStream:
         "sink",
         "state",
         "timer",
+        "told_end",
         "upstream",
         "visits",
     )
@@ -119,6 +120,7 @@ class KeptStream:
         self.resumption: UpstreamResumption | None = None
         self.sink = LogSink(first.client)  # the client of the upstream's exchange
         self.settled = self.closing = self.read = False
+        self.told_end = False  # by 204, to a client that has all
         self.error: ProxyError | None = None
         self.timer = KeepTimer(first.compiled.ticker)
         self.visits = Visits(first.compiled.clock)

@@ -29,7 +29,7 @@ from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.kept.registry import EVENTS, GROUP, IDEMPOTENCY_KEY, KEY, KeptStreams, Name
-from proxy.policy.delivery import EVENT_STREAM, reconnects
+from proxy.policy.delivery import EVENT_STREAM, is_event_source, reconnects
 from proxy.policy.error_response import own_plan
 from proxy.policy.resumption import is_mcp, mcp_forbids
 from proxy.policy.routing import Destination
@@ -324,7 +324,7 @@ class StreamLookup:
         if not self.is_read(stream, position):
             self.subscribe(stream, position, BY_EVENT_ID)
         elif stream.error is None:
-            self.has_all()
+            self.has_all(stream)
         else:
             self.prelude = FAILED
             return False
@@ -423,15 +423,18 @@ class StreamLookup:
         self.subscribe(stream, begins[1], BY_EVENT_ID, gap=gap)
         return True
 
-    def has_all(self) -> None:
+    def has_all(self, stream: KeptStream) -> None:
         """Nothing is left for the client.
 
-        204 has an EventSource stop. Other clients take it for a fault: what they get
-        is an event stream that has ended.
+        204 has an EventSource stop. To others it is a fault, and some ask again: what
+        they get is an event stream that has ended. Who comes back from a 204 is one of
+        them, whatever its request looks like; an EventSource comes back from the other.
         """
-        if self.head.method == b"GET":
-            self.nothing_runs()
-            return
+        if is_event_source(self.head):
+            stream.told_end = not stream.told_end
+            if stream.told_end:
+                self.nothing_runs()
+                return
         fields: Fields = [(b"Content-Type", EVENT_STREAM), (b"Content-Length", b"0")]
         self.answer(200, fields)
 

@@ -192,9 +192,8 @@ def plan_response(
     date: bytes | None,
 ) -> ResponsePlan:
     """Decide a final response; `date` is added if it is not None."""
-    fields = strip_hop_by_hop(head)
+    fields = adjust_fields(strip_hop_by_hop(head), delivery)
     if not route.verbatim:
-        fields = adjust_fields(fields, delivery)
         fields.append(via(head))
     if date is not None:
         fields.append((b"Date", date))

@@ -125,10 +125,10 @@ def modules() -> Path:
     return MODULES
 
 
-def bundle(target: Path) -> Path:
+def bundle(target: Path, name: str = "browser.mjs") -> Path:
     """What runs in the browser, as one script."""
     esbuild = modules() / ".bin" / "esbuild"
-    source = DRIVERS / "browser.mjs"
+    source = DRIVERS / name
     options = ["--bundle", "--log-level=error", f"--outfile={target}"]
     mode = '--define:process.env.NODE_ENV="production"'
     subprocess.run([esbuild, source, *options, mode], check=True, cwd=ROOT)

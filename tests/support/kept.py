@@ -8,7 +8,8 @@ from tests.support.messages import CHUNKED
 from tests.support.raw import Peer
 
 EVENTS = (
-    b"GET %b HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n%b\r\n"  # path, fields
+    b"GET %b HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n"
+    b"Cache-Control: no-cache\r\n%b\r\n"  # path, fields
 )
 EVENT_HEAD = CHUNKED + b"Content-Type: text/event-stream\r\n%b\r\n"
 NDJSON_HEAD = CHUNKED + b"Content-Type: application/x-ndjson\r\n\r\n"

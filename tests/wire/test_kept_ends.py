@@ -240,3 +240,26 @@ async def test_who_comes_inside_an_event_whose_beginning_is_gone_asks_alone(
     await other.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
     await second.read_head()
     assert await second.read_chunk() == b"data: one\n\n"
+
+
+async def test_who_reads_a_204_as_a_fault_gets_an_event_stream_that_has_ended(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """fetch-event-source asks again every second, httpx-sse raises an error."""
+    running = await keeping(proxy, upstream, clock)
+    client, peer = await running.begin(upstream, ask())
+    await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n") + chunk(b""))
+    await client.read_head()
+    last = (stream_id(client) + b".1").decode()
+    await client.read_body()
+    request = ask(Last_Event_ID=last)
+    for bypass in (b"", b"Cache-Control: no-store\r\n"):
+        await client.send(request.replace(b"Cache-Control: no-cache\r\n", bypass))
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+        assert field(client.head, b"content-type") == b"text/event-stream"
+        assert field(client.head, b"content-length") == b"0"
+    # One that looks like an EventSource is none if it comes back from a 204.
+    for status in (b"204", b"200", b"204"):
+        await client.send(request)
+        assert (await client.read_head()).startswith(b"HTTP/1.1 %b " % status)
+    assert upstream.unexpected == 0

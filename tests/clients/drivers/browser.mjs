@@ -71,4 +71,48 @@ function fetched(url) {
   );
 }
 
-globalThis.clients = { chat, eventSource: nativeEventSource, fetchEventSource: fetched };
+// Tells the test of the first event: before it has an id, a client begins anew.
+function noting(url, got) {
+  return ({ data }) => {
+    if (!data) return; // fetch-event-source makes a message of `retry` alone, too
+    got.push(data);
+    if (got.length === 1) fetch(`${url}/seen`, { ...POST, body: '{"seen": true}' });
+  };
+}
+
+// Reads on, however often the connection is cut; the end is a 204.
+function resumedEventSource(url) {
+  return new Promise((resolve) => {
+    const source = new EventSource(`${url}/events`);
+    const got = [];
+    source.onmessage = noting(url, got);
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      resolve({ text: got.join(" "), complete: true, error: null });
+    };
+  });
+}
+
+// Its own retry, but sooner.
+async function resumedFetch(url, options) {
+  const got = [];
+  await fetchEventSource(`${url}/events`, {
+    ...options,
+    openWhenHidden: true,
+    onmessage: noting(url, got),
+    onerror: () => RETRY,
+  });
+  return { text: got.join(" "), complete: true, error: null };
+}
+
+const RETRY = 5; // ms
+const POST = { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" };
+
+globalThis.clients = {
+  chat,
+  eventSource: nativeEventSource,
+  fetchEventSource: fetched,
+  "resumed.eventSource": resumedEventSource,
+  "resumed.get": (url) => resumedFetch(url, {}),
+  "resumed.post": (url) => resumedFetch(url, POST),
+};

@@ -24,4 +24,25 @@ def events(url: str, got: list[str]) -> bool:
     return True
 
 
-serve({"events": events})
+def resumed(url: str, got: list[str]) -> bool:
+    """Ask for the rest until there is an end, as its documentation has it."""
+    last, headers = "", {}
+    with httpx.Client() as client:
+        while True:
+            try:
+                with connect_sse(
+                    client, "GET", f"{url}/events", headers=headers
+                ) as source:
+                    for event in source.iter_sse():
+                        last = event.id or last
+                        if not event.data:  # it makes an event of `retry` alone, too
+                            continue
+                        got.append(f" {event.data}" if got else event.data)
+                        if len(got) == 1:  # before it has an id, it would begin anew
+                            client.post(f"{url}/seen", json={"seen": True})
+                return True
+            except (httpx.ReadError, httpx.RemoteProtocolError):
+                headers = {"Last-Event-ID": last} if last else {}
+
+
+serve({"events": events, "resumed": resumed})
