@@ -87,6 +87,15 @@ async def demo(
         {
             "/sse": {"target": target, "path_rewrite": {"^/sse": ""}},
             "/server1": {"target": target, "path_rewrite": {"^/server1": ""}},
+            "/kept": {
+                "target": target,
+                "path_rewrite": {"^/kept": ""},
+                "resume": {
+                    "bind": ["Authorization"],
+                    "key": "body:id",
+                    "path": "/kept/answers/{key}",
+                },
+            },
             "/faults": {"target": target},
             "/refused": {"target": f"http://127.0.0.1:{dead_port}"},
             "/": {"target": target},

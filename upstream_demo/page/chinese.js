@@ -63,6 +63,26 @@ export const chinese = {
     `已停止，AI 服务在 ${time} 毫秒内察觉：${left} 个请求提前离开，${open} 个仍在进行。`,
   "answer.unnoticed": (time) => `已停止，但 ${time} 秒后 AI 服务仍未察觉。`,
 
+  "kept.heading": "断不了的回答",
+  "kept.lead":
+    "同一个问题走两条路由，其中一条开了 `resume`。回答到一半时断开两条连接，" +
+    "或者刷新页面：一个丢了，另一个接着往下说。",
+  "kept.prompt": "你是谁?",
+  "kept.ask": "两条路由同时提问",
+  "kept.cut.do": "断开两条连接",
+  "kept.reload": "刷新页面",
+  "kept.plain": "没有 resume",
+  "kept.kept": "有 resume",
+  "kept.reading": "正在接收。",
+  "kept.complete": (tokens) => `完成，共 ${tokens} 个 token。`,
+  "kept.plain.cut": (tokens) => `收到 ${tokens} 个 token 后连接断开，剩下的没有了。`,
+  "kept.plain.reloaded": "随页面一起丢了。",
+  "kept.cut": (tokens) => `收到 ${tokens} 个 token 后连接断开，正在重新取回。`,
+  "kept.back": "回答还在：从第一个 token 开始，接着往下。",
+  "kept.survived": (tokens, cuts) => `完成，共 ${tokens} 个 token，中途断开 ${cuts} 次。`,
+  "kept.nothing": "回答已经结束，本页也全部收到了。",
+  "kept.failed": (reason) => `没有回答：${reason}`,
+
   "variants.heading": "三种读法",
   "variants.lead":
     "同一个 `/sse/events`，用浏览器自带的三种方式来读。Unbuffered 只看响应，" +

@@ -68,6 +68,30 @@ export const english = {
   "answer.unnoticed": (time) =>
     `Stopped. The AI service had not noticed after ${time} s.`,
 
+  "kept.heading": "An answer that survives",
+  "kept.lead":
+    "The same question on two routes, one of them with `resume`. Cut both " +
+    "connections, or reload the page, in the middle of the answer: one is lost, the " +
+    "other goes on.",
+  "kept.prompt": "Who are you?",
+  "kept.ask": "Ask on both routes",
+  "kept.cut.do": "Cut both connections",
+  "kept.reload": "Reload the page",
+  "kept.plain": "Without resume",
+  "kept.kept": "With resume",
+  "kept.reading": "Streaming.",
+  "kept.complete": (tokens) => `Complete: ${counted(tokens, "token")}.`,
+  "kept.plain.cut": (tokens) =>
+    `Connection lost after ${counted(tokens, "token")}. The rest is gone.`,
+  "kept.plain.reloaded": "Gone with the page.",
+  "kept.cut": (tokens) =>
+    `Connection lost after ${counted(tokens, "token")}. Asking for the answer again.`,
+  "kept.back": "The answer is still there: from its first token, and on.",
+  "kept.survived": (tokens, cuts) =>
+    `Complete: ${counted(tokens, "token")}, in spite of ${counted(cuts, "cut")}.`,
+  "kept.nothing": "The answer had ended, and this page had all of it.",
+  "kept.failed": (reason) => `No answer: ${reason}`,
+
   "variants.heading": "Three ways to read it",
   "variants.lead":
     "The same `/sse/events`, read with each API that browsers have. Unbuffered " +

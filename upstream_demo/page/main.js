@@ -3,6 +3,7 @@
 import { setUpAnswer } from "./answer.js";
 import { setUpComparison } from "./comparison.js";
 import { setUpFailures } from "./failures.js";
+import { setUpSurvival } from "./kept.js";
 import { preferredLanguage, speak } from "./text.js";
 import { setUpVariants } from "./variants.js";
 import { testid } from "./web/dom.js";
@@ -24,6 +25,7 @@ const settings = readSettings();
 speak(preferredLanguage());
 setUpComparison(settings);
 setUpAnswer();
+setUpSurvival();
 setUpVariants();
 setUpFailures();
 
