@@ -138,7 +138,12 @@ class UpstreamResumption:
         """Forget what will never be complete; cut those who have a part of it."""
         kept, exchange = self.sink.log, self.exchange
         last = None if kept is None else kept.last_events(0)
-        if kept is None or last is None or index.reached:
+        if index.reached:
+            if index.after_cr:  # what was to come may have been the LF of a CRLF
+                self.sink.send_piece(b"\n")
+            index.restart()
+            return
+        if kept is None or last is None:
             return
         self.sink.audience.cut_those_beyond(
             last, UpstreamTruncated("the upstream broke off inside an event")

@@ -151,3 +151,22 @@ async def test_another_stream_fails(
     await client.read_to_close()
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE
     assert upstream.unexpected == 0
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r", b"\r\r", b"\r\n\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "mark"])
+async def test_the_rest_follows_whichever_line_end_the_upstream_broke_off_at(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, end: bytes, mark: bytes
+) -> None:
+    """An LF behind a CR is no line, and a mark behind an event is no mark."""
+    _, client, peer = await begun(proxy, upstream, clock)
+    second = b"id: 2\rdata: 2" + end
+    await peer.send(chunk(second))
+    await read_chunks(client, len(second))
+    peer.close()
+    peer = await upstream.request()
+    assert field(peer.head, b"last-event-id") == b"2"
+    await peer.send(EVENT_HEAD % b"" + chunk(mark + event(3)) + chunk(b""))
+    rest = event(3) if end.endswith(b"\n") else b"\n" + event(3)
+    assert await read_chunks(client, len(rest)) == rest
+    assert await client.read_chunk() == b""
