@@ -101,7 +101,11 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = 0
     max_exchanges: Annotated[
         Bytes,
-        Meta(description="Maximum number of simultaneous requests (503)."),
+        Meta(
+            description="Maximum number of simultaneous requests (503). Kept streams "
+            "that are read on without a client count, too: the one that was left first "
+            "makes room."
+        ),
     ] = 0
     drain_seconds: Annotated[
         Seconds,

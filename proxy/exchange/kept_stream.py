@@ -177,6 +177,7 @@ class KeptStream:
     def subscribe(self, subscriber: Subscriber) -> None:
         """One more client; it begins now, or when the head is here."""
         subscriber.exchange.kept = self
+        self.kept.unread.pop(self, None)
         self.audience.add(subscriber)
         if self.head is not None:
             self.audience.begin()
@@ -455,6 +456,7 @@ class KeptStream:
                 self.let_go()
         elif self.timer.seconds and not self.kept.closing and not self.closing:
             self.visits.left = self.compiled.clock()
+            self.kept.unread[self] = None
             self.timer.start(self.nobody_came)
         else:
             self.end_upstream("the last client left")
@@ -479,6 +481,7 @@ class KeptStream:
         if self.settled:
             return
         self.settled = True
+        self.kept.unread.pop(self, None)
         timeline = exchange.timeline
         self.error = timeline.error
         if timeline.ending is not COMPLETE and self.error is None:

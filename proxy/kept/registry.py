@@ -89,6 +89,7 @@ class KeptStreams(Generic[K]):
         "secret",
         "store",
         "streams",
+        "unread",
         "watcher",
         "worker",
     )
@@ -100,6 +101,7 @@ class KeptStreams(Generic[K]):
         self.streams: dict[bytes, K] = {}  # by ID, the oldest first
         self.named: dict[Name, dict[bytes, list[K]]] = {}
         self.gone: dict[bytes, None] = {}
+        self.unread: dict[K, None] = {}  # without a client, the longest first
         self.counts = Counts()
         self.closing = False
         self.watcher: NameWatcher | None = None  # where there are other workers
@@ -211,6 +213,13 @@ class KeptStreams(Generic[K]):
         self.counts.refused[reason] = self.counts.refused.get(reason, 0) + 1
 
     # -- the end
+
+    def make_room(self, most: int) -> None:
+        """Have no more than so many upstreams read on without a client."""
+        while len(self.unread) > most:
+            stream = next(iter(self.unread))
+            del self.unread[stream]
+            stream.expire()
 
     def evict(self) -> bool:
         """Let go of the ended stream that is the oldest; False: there is none."""

@@ -230,6 +230,9 @@ class Server:
         try:
             self.admission.begin(client)
             Forward(exchange).start()
+            most = self.config.server.max_exchanges
+            if most and self.kept.unread:  # they count, but refuse nobody
+                self.kept.make_room(max(most - len(self.exchanges), 0))
         except Overloaded as error:
             exchange.fail(error)
         except Exception as error:

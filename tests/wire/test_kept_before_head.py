@@ -6,7 +6,7 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
-from tests.support.kept import EVENT_HEAD, ask, post
+from tests.support.kept import EVENT_HEAD, ask, post, stream_id
 from tests.support.messages import OK
 from tests.support.raw import Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy
@@ -129,3 +129,29 @@ async def test_those_who_wait_get_the_stream_though_the_one_who_asked_has_left(
     assert await second.read_chunk() == b"data: one\n\n"
     second.close()
     await peer.closed()
+
+
+async def test_streams_that_nobody_reads_make_room_for_requests(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    table = {"target": upstream.url, "resume": True}
+    running = await proxy({"/": table}, clock=clock, server={"max_exchanges": 2})
+    peers, id = [], b""
+    for _ in range(2):
+        client, peer = await running.begin(upstream, ask())
+        await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
+        await client.read_head()
+        await client.read_chunk()
+        id = stream_id(client)
+        client.close()
+        await running.ended()
+        peers.append(peer)
+    # Whoever comes back for one takes the place of nobody.
+    again = await running.client()
+    await again.send(ask(Last_Event_ID=f"{id.decode()}.1"))
+    await again.read_head()
+    assert len(running.server.kept.streams) == 2
+    await running.begin(upstream, ask())
+    await peers[0].closed()
+    await peers[1].send(chunk(b"data: two\n\n"))
+    assert (await again.read_chunk()).startswith(b"data: two\n")
