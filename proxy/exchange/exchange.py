@@ -60,6 +60,9 @@ class HandingOver(Protocol):
     def keeper(self, name: Name, who: bytes) -> int:
         """Which worker to ask for a key: that which has it, or knows who has."""
 
+    def stop(self, name: Name, who: bytes) -> None:
+        """End the streams of a key that are known, whoever has them."""
+
     def is_taken(self, name: Name) -> bool:
         """Is it known that another worker has a stream of that key?"""
 

@@ -224,6 +224,8 @@ class StreamLookup:
             return False
         peers = self.owner.peers
         if peers is not None:
+            if asked.stops:
+                peers.stop(asked.name, asked.who)
             worker = key_worker(self.exchange, peers, asked.name, asked.who)
             if worker is not None:
                 route = self.route if asked.stops else asked.route

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from proxy.errors import ClientError, ProxyError
+from proxy.errors import ClientError, ProxyError, StreamStopped
 from proxy.http1.grammar import Fields
 from proxy.internal_errors import report
 from proxy.kept.name_directory import NameDirectory, StreamPlace
@@ -16,15 +16,18 @@ from proxy.server.peer_link import PeerLink
 from proxy.timeline import Clock
 from proxy.transport.client_connection import ClientConnection
 
+What: TypeAlias = Literal["named", "unnamed", "supersedes", "superseded", "stopped"]
+
 
 class Message(msgspec.Struct, frozen=True):
     """What a worker is told of one stream.
 
     named, unnamed: it has a name, or has it no longer. supersedes: those that had the
-    name before it have it no longer. superseded: it is one of them.
+    name before it have it no longer. superseded: it is one of them. stopped: its client
+    has asked for its end.
     """
 
-    what: Literal["named", "unnamed", "supersedes", "superseded"]
+    what: What
     route: str
     key: bytes
     who: bytes
@@ -38,7 +41,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 def message(
-    what: Literal["named", "unnamed", "supersedes", "superseded"],
+    what: What,
     name: Name,
     who: bytes,
     id: bytes,
@@ -132,8 +135,24 @@ class PeerNames:
         elif told.what == "supersedes":
             for each in directory.supersede(name, who, told.id):
                 self.tell_superseded(name, who, each)
-        else:
+        elif told.what == "superseded":
             self.registry.lose_name(name, who, told.id)
+        else:
+            for each in tuple(self.registry.find_all(name, who)):
+                if each.id == told.id:
+                    each.stop(StreamStopped("the stream was stopped by its client"))
+
+    def stop(self, name: Name, who: bytes) -> None:
+        """End the streams of a name that are known here.
+
+        All of them: a second one does not replace the first before its head is here.
+        """
+        for each in tuple(self.directory.find_all(name, who)):
+            told = message("stopped", name, who, each.id)
+            if each.worker == self.peers.number:
+                self.hear(told, each.worker)
+            elif not self.closed:
+                self.link(each.worker).tell(encoded(told), in_state=False)
 
     def tell_superseded(self, name: Name, who: bytes, place: StreamPlace) -> None:
         """Another stream has the name of one now."""

@@ -85,6 +85,10 @@ class Peers:
         """Which worker to ask for a key: that which has it, or knows who has."""
         return self.names.keeper(name, who)
 
+    def stop(self, name: Name, who: bytes) -> None:
+        """End the streams of a key that are known, whoever has them."""
+        self.names.stop(name, who)
+
     def is_taken(self, name: Name) -> bool:
         """Is it known that another worker has a stream of that key?"""
         return self.names.directory.is_taken(name)

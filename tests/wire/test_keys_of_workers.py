@@ -121,6 +121,26 @@ async def test_any_worker_stops_it(
     await became(lambda: not known(workers))
 
 
+@pytest.mark.parametrize("asked", [0, 1, 2])
+@pytest.mark.parametrize("second", [0, 1, 2])
+async def test_all_of_them_are_stopped_while_none_has_replaced_the_other(
+    workers: Siblings, upstream: Upstream, second: int, asked: int
+) -> None:
+    client, peer = await chat(workers, upstream, 0)
+    await peer.send(EVENT_HEAD % b"" + chunk(ONE))
+    await client.read_head()
+    _, later = await chat(workers, upstream, second, 2)
+    button = await workers[asked].client()
+    await button.send(post(b"/chat/c1/stop", b"{}"))
+    passed_on = await upstream.request()
+    await peer.closed()
+    await later.closed()
+    await passed_on.read(2)
+    await passed_on.send(OK)
+    await button.read_head()
+    await became(lambda: not known(workers))
+
+
 @pytest.mark.parametrize("second", [0, 1, 2])
 @pytest.mark.parametrize("first", [0, 1, 2])
 async def test_a_second_answer_replaces_the_first_one_wherever_they_are(
