@@ -6,6 +6,9 @@ export default defineConfig({
   server: {
     port: Number(process.env.PORT ?? 5173),
     strictPort: true,
-    proxy: { "/server1": { target: unbuffered } },
+    proxy: {
+      "/server1": { target: unbuffered },
+      "/_unbuffered/streams": { target: unbuffered },
+    },
   },
 });
