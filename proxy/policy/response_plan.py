@@ -192,8 +192,9 @@ def plan_response(
     date: bytes | None,
 ) -> ResponsePlan:
     """Decide a final response; `date` is added if it is not None."""
-    fields = adjust_fields(strip_hop_by_hop(head), delivery)
+    fields = strip_hop_by_hop(head)
     if not route.verbatim:
+        fields = adjust_fields(fields, delivery)
         fields.append(via(head))
     if date is not None:
         fields.append((b"Date", date))

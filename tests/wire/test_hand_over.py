@@ -279,6 +279,59 @@ async def test_the_upstream_sees_the_client_and_no_worker(
     assert heads[0].lower().count(b"\r\nvia:") == 1
 
 
+ACCEPT = b"Accept: text/event-stream\r\n"
+HEADS = {
+    "without a host": b"GET /x HTTP/1.0\r\n" + ACCEPT,
+    "1.0 that stays": b"GET /x HTTP/1.0\r\nConnection: keep-alive\r\n" + ACCEPT,
+    "absolute": b"GET http://b.example/x?y HTTP/1.1\r\nHost: a\r\n" + ACCEPT,
+    "named fields": b"GET / HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nX-Kept: 2\r\n"
+    b"Connection: X-Own, close, TE\r\nTE: trailers\r\n" + ACCEPT,
+    "repeated fields": b"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-A: 2\r\n"
+    b"Via: 1.0 c\r\nCookie: a=1\r\nCookie: b=2\r\n" + ACCEPT,
+    "odd bytes": b"GET /%2F%zz/\xff?a=%00 HTTP/1.1\r\nHost: a\r\nX-C: \xff \r\n"
+    + ACCEPT,
+    "a long body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" + ACCEPT,
+    "an empty body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n" + ACCEPT,
+    "as large as may be": b"GET / HTTP/1.1\r\nHost: a\r\n"
+    + b"".join(b"X-%d: %b\r\n" % (n, b"x" * 300) for n in range(190))
+    + ACCEPT,
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+async def test_a_request_that_is_handed_over_is_the_same_request(
+    upstream: Upstream, tmp_path: Path, clock: ManualClock, head: bytes
+) -> None:
+    body = b"abc" if b"Content-Length: 3" in head else b""
+    table = {
+        "target": upstream.url,
+        "resume": True,
+        "upstream_keepalive_seconds": 0,
+        "headers": {"response": {"remove": ["X-Accel-Buffering"]}},
+    }
+    heads, answers = [], []
+    async with siblings(tmp_path, {"/": table}, clock=clock) as workers:
+        for running in workers.running:
+            client, peer = await running.begin(upstream, head + b"\r\n" + body)
+            heads.append(peer.head.replace(b"%d" % running.port, b"PORT"))
+            assert await peer.read(len(body)) == body
+            await peer.send(
+                EVENT_HEAD % b"Date: today\r\nTrailer: X-T\r\n"
+                + chunk(b"id: 1\ndata: one\n\n")
+                + b"0\r\nX-T: 1\r\n\r\n"
+            )
+            id = field(await client.read_head(), b"stream-id") or b"none"
+            if b"HTTP/1.0" in head:
+                rest = await client.read(17)
+            else:
+                rest = await client.read_until(b"\r\n0\r\n")
+                rest += await client.read_until(b"\r\n")
+            answers.append((client.head.replace(id, b"ID"), rest))
+    assert heads[0] == heads[1]
+    assert answers[0] == answers[1]
+    assert answers[0][1].endswith(b"X-T: 1\r\n") is (b"TE: trailers" in head)
+
+
 async def test_there_is_one_line_in_the_log_and_it_names_the_upstream(
     workers: Siblings, upstream: Upstream
 ) -> None:
@@ -488,6 +541,7 @@ async def test_a_reload_leaves_what_was_handed_over(
     id = stream_id(client)
     for running in workers.running:
         await running.server.reload(workers.config)
+        assert not running.server.others.routes  # of the configuration before
     await peer.send(chunk(b"data: two\n\n"))
     assert await client.read_chunk() == numbered(id, 2, b"two")
     for running in workers.running:
@@ -520,13 +574,79 @@ async def test_requests_handed_over_count_where_they_are_served(
     table = {"target": upstream.url, "resume": True}
     tables = {"server": {"max_exchanges": 1}}
     async with siblings(tmp_path, {"/": table}, tables, clock=clock) as workers:
-        away, _, _ = await begun_away(workers, upstream, ask())
-        second = await workers[away ^ 1].client()
-        await second.send(ask())
-        # One at each: it is its own first one there.
-        other = await upstream.request()
-        await other.send(EVENT_HEAD % b"")
-        await second.read_head()
-        third = await workers[away].client()
-        await third.send(ask())
-        assert (await third.read_head()).startswith(b"HTTP/1.1 503 ")
+        away = await away_from(workers, upstream, ask())
+        client, peer = await workers[away ^ 1].begin(upstream, ask())
+        await peer.send(EVENT_HEAD % b"")
+        await client.read_head()
+        other = await workers[away].client()
+        await other.send(ask())
+        assert (await other.read_head()).startswith(b"HTTP/1.1 503 ")
+        timeline = await workers[away].ended()
+        assert "max_exchanges" in str(timeline.error)
+
+
+@pytest.mark.parametrize("again", [0, 1])
+async def test_an_event_id_leads_to_a_stream_that_began_anywhere(
+    upstream: Upstream, tmp_path: Path, clock: ManualClock, again: int
+) -> None:
+    """A POST that asks for no event stream is repeated with the last event."""
+    table = {"target": upstream.url, "resume": {"ids": True}}
+    async with siblings(tmp_path, {"/": table}, clock=clock) as workers:
+        request = post(b"/", b"{}")
+        client, peer = await workers[0].begin(upstream, request)
+        await peer.read(2)
+        await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
+        await client.read_head()
+        id = stream_id(client)
+        client.close()
+        await workers[0].ended()
+        await peer.send(chunk(b"data: two\n\n"))
+        other = await workers[again].client()
+        await other.send(post(b"/", b"{}", Last_Event_ID=(id + b".1").decode()))
+        await other.read_head()
+        assert await other.read_chunk() == numbered(id, 2, b"two")
+        assert owner_of(workers) == 0
+        assert upstream.unexpected == 0
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("again", [0, 1])
+async def test_a_stream_of_mcp_that_a_post_began_is_resumed_by_get(
+    workers: Siblings, upstream: Upstream, first: int, again: int
+) -> None:
+    fields = {"Mcp-Session-Id": "s", "MCP-Protocol-Version": "2025-06-18"}
+    request = post(
+        b"/mcp", b"{}", Accept="application/json, text/event-stream", **fields
+    )
+    client, peer = await workers[first].begin(upstream, request)
+    await peer.read(2)
+    await peer.send(EVENT_HEAD % b"" + chunk(b"id: e1\ndata: {}\n\n"))
+    await client.read_head()
+    assert await client.read_chunk() == b"id: e1\ndata: {}\n\n"
+    client.close()
+    await workers[first].ended()
+    await peer.send(chunk(b"id: e2\ndata: {}\n\n"))
+    other = await workers[again].client()
+    await other.send(ask(b"/mcp", Last_Event_ID="e1", **fields))
+    await other.read_head()
+    assert await other.read_chunk() == b"id: e2\ndata: {}\n\n"
+    assert upstream.unexpected == 0
+
+
+async def test_a_route_that_keeps_nothing_asks_no_other_worker(
+    upstream: Upstream, tmp_path: Path, clock: ManualClock
+) -> None:
+    table = {"target": upstream.url, "upstream_keepalive_seconds": 0}
+    routes = {"/": table, "/kept": {**table, "resume": True}}
+    async with siblings(tmp_path, routes, clock=clock) as workers:
+        for running in workers.running:
+            for request in (
+                ask(Last_Event_ID="1"),
+                ask(Last_Event_ID=f"1-{'0' * 32}.1"),
+                post(b"/", b"{}", Idempotency_Key="k"),
+                post(b"/kept", b"{}"),  # nobody can come back for it by name
+            ):
+                client, peer = await running.begin(upstream, request)
+                await peer.send(OK)
+                await client.read_head()
+            assert not running.server.others.upstreams

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from proxy.kept.registry import KEY, Name
+from proxy.server.peer_names import encoded, message
 from tests.conftest import ManualClock
 from tests.support.kept import EVENT_HEAD, ask, post, read_chunks
 from tests.support.messages import OK
-from tests.support.raw import Peer, Upstream, became, chunk, idle
+from tests.support.raw import GUARD, Peer, Upstream, became, chunk, idle, turns
 from tests.support.siblings import Siblings, siblings
 
 ONE, TWO = b"data: one\n\n", b"data: two\n\n"
@@ -222,3 +224,51 @@ async def test_whose_key_it_is_counts_at_all_workers(
             await page.send(ask(b"/chat/c1/stream", **fields))
             await page.read_head()
             assert await page.read_chunk() == text
+
+
+async def test_a_worker_that_tells_of_keys_can_stop(
+    workers: Siblings, upstream: Upstream
+) -> None:
+    decides = home(workers)
+    client, peer = await chat(workers, upstream, (decides + 1) % 3)
+    await peer.send(EVENT_HEAD % b"" + chunk(b""))
+    await client.read_head()
+    client.close()
+    await idle()
+    for running in workers.running:
+        async with asyncio.timeout(GUARD):  # its clock stands still
+            await running.server.stop(10)
+
+
+async def test_what_a_worker_tells_first_is_all_that_it_has(workers: Siblings) -> None:
+    """It was connected before, and nobody has noticed yet that it is not any more."""
+    told = encoded(message("named", NAME, b"who", b"1-a", 5.0))
+    names = workers[0].server.others.names
+    tellers = []
+    for text, count in ((chunk(told), 1), (b"", 0)):
+        tellers.append(Peer(*await asyncio.open_unix_connection(workers.paths[0])))
+        await tellers[-1].send(
+            b"POST /_unbuffered/names/1 HTTP/1.1\r\nHost: a\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n" + text
+        )
+
+        def are_known(count: int = count) -> bool:
+            return len(names.directory.places) == count
+
+        await became(are_known)
+    await tellers[0].closed()
+    for each in tellers:
+        each.close()
+    await became(lambda: not names.feeds)
+    await turns(3)
+
+
+async def test_nobody_tells_of_keys_on_the_port(
+    workers: Siblings, upstream: Upstream
+) -> None:
+    path = b"POST /_unbuffered/names/1 HTTP/1.1\r\n"
+    _, peer = await workers[0].begin(
+        upstream, path + b"Host: a\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert peer.head.startswith(path)
+    assert not workers[0].server.others.names.feeds

@@ -11,13 +11,14 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
 import trustme
 
 from proxy import __version__
+from tests.support.kept import EVENT_HEAD, ask, post, stream_id
 from tests.support.looking import asked, looking
 from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, Process
 from tests.support.raw import Peer, Upstream, chunk
@@ -46,6 +47,12 @@ class Workers(Process):
             await client.read_head()
             streams.append([client, server])
         return streams
+
+    async def at(self, number: int) -> Peer:
+        """A client of one of the workers."""
+        (path,) = self.path.parent.glob(f"unbuffered-*/{number}.sock")
+        self.clients.append(Peer(*await asyncio.open_unix_connection(path)))
+        return self.clients[-1]
 
     async def replaced(self) -> tuple[int, int]:
         """Wait until a worker has been replaced; its number and its process."""
@@ -94,10 +101,14 @@ async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
     path = tmp_path / "config.toml"
 
     async def begin(
-        *arguments: str, temporary: str = str(tmp_path), **server: object
+        *arguments: str,
+        temporary: str = str(tmp_path),
+        route: Mapping[str, object] | None = None,
+        **server: object,
     ) -> Workers:
         file = Process(path, None)  # type: ignore[arg-type]  # to write it by
-        file.write({"/a": {"target": upstream.url}}, **{"workers": 2, **server})
+        table = {"target": upstream.url, **(route or {})}
+        file.write({"/a": table}, **{"workers": 2, **server})
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "proxy.cli.main", "serve", "--config", str(path), *arguments),
@@ -560,3 +571,95 @@ async def test_the_inspector_shows_the_streams_of_every_worker(
         assert (status, json.loads(body)["id"]) == (200, ident)
         async with looking(workers, f"exchanges/{ident}/feed") as pieces:
             assert (await pieces.next("row"))["id"] == ident
+
+
+# -- streams that are kept: see `test_hand_over`
+
+
+async def kept(start: Start, upstream: Upstream) -> tuple[Workers, Peer, int, bytes]:
+    """Workers, the upstream of a stream, the worker that has it, and its ID."""
+    process = await start(route={"resume": True})
+    await serving(process)
+    client = await process.at(0)
+    await client.send(ask(b"/a/x"))
+    peer = await upstream.request()
+    await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
+    await client.read_head()
+    await client.read_chunk()
+    id = stream_id(client)
+    return process, peer, int(id.partition(b"-")[0]), id
+
+
+async def test_a_stream_is_handed_over_until_its_worker_dies(
+    start: Start, upstream: Upstream
+) -> None:
+    process, peer, owner, id = await kept(start, upstream)
+    last = (id + b".1").decode()
+    clients = [await process.at(number) for number in (0, 1)]
+    for client in clients:
+        await client.send(ask(b"/a/x", Last_Event_ID=last))
+        await client.read_head()
+        assert stream_id(client) == id
+    await peer.send(chunk(b"data: two\n\n"))
+    for client in clients:
+        assert await client.read_chunk() == b"data: two\nid: %b.2\n\n" % id
+    process.process.send_signal(signal.SIGHUP)
+    await process.line("reloaded")
+    await peer.send(chunk(b"data: three\n\n"))
+    for client in clients:
+        assert await client.read_chunk() == b"data: three\nid: %b.3\n\n" % id
+
+    os.kill(process.workers[owner], signal.SIGKILL)
+    await peer.closed()
+    for client in clients:
+        rest, _ = await client.read_to_close()
+        assert not rest.endswith(chunk(b""))
+    number, _ = await process.replaced()
+    assert number == owner
+    for number in (0, 1):
+        client = await process.at(number)
+        await client.send(ask(b"/_unbuffered/streams/" + id))
+        assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+        client = await process.at(number)
+        await client.send(ask(b"/a/x", Last_Event_ID=last))
+        peer = await upstream.request()
+        await peer.send(EVENT_HEAD % b"")
+        await client.read_head()
+        assert stream_id(client) != id
+        assert (await client.read_chunk()).startswith(b": ")
+
+
+async def test_all_workers_know_a_client_by_the_same(
+    start: Start, upstream: Upstream
+) -> None:
+    process = await start(route={"resume": True})
+    await serving(process)
+    for number in range(6):  # each decides anew which worker it is
+        request = post(b"/a/x", b"{}", Idempotency_Key=f"{number}", Authorization="a")
+        clients = [await process.at(number) for number in (0, 1)]
+        await clients[0].send(request)
+        peer = await upstream.request()
+        await clients[1].send(request)
+        await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
+        for client in clients:
+            await client.read_head()
+            assert await client.read_chunk() == b"data: one\n\n"
+    assert upstream.unexpected == 0
+
+
+async def test_what_was_handed_over_is_drained_as_all_else(
+    start: Start, upstream: Upstream
+) -> None:
+    process, peer, owner, id = await kept(start, upstream)
+    client = await process.at(owner ^ 1)
+    await client.send(ask(b"/a/x", Last_Event_ID=(id + b".1").decode()))
+    await client.read_head()
+    await peer.send(chunk(b"data: two\n\n"))
+    await client.read_chunk()
+    process.process.send_signal(signal.SIGTERM)
+    assert await client.read_body() == b""  # an EventSource comes back
+    await peer.closed()
+    client.close()
+    for each in process.clients:
+        each.writer.transport.abort()
+    assert await process.ended() == 0

@@ -22,6 +22,8 @@ from proxy.policy.stream_identity import (
     new_id,
     owner_of,
     parse_event_id,
+    path_without_cursor,
+    without_cursor,
 )
 from tests.unit.http1.heads import request
 
@@ -32,6 +34,41 @@ SECRET = b"s" * 64
 
 def asked(query: bytes, *lines: bytes) -> RequestHead:
     return request(*lines, start=b"GET /events?%b HTTP/1.1" % query)
+
+
+# -- without a cursor
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        (b"/x", b"/x"),
+        (b"/x?", b"/x?"),
+        (b"/x?a=1&b", b"/x?a=1&b"),
+        (b"/x?lastEventID=1", b"/x"),
+        (b"/x?lastEventID", b"/x"),
+        (b"/x?a=1&lastEventID=1&b=2", b"/x?a=1&b=2"),
+        (b"/x?lastEventID=1&a=1&lastEventID=2", b"/x?a=1"),
+        (b"/x?lastEventIDs=1", b"/x?lastEventIDs=1"),
+        (b"/lastEventID=1", b"/lastEventID=1"),
+    ],
+)
+def test_a_path_without_its_cursor_is_that_of_the_first_request(
+    path: bytes, left: bytes
+) -> None:
+    assert path_without_cursor(path) == left
+
+
+def test_a_request_without_its_cursor_is_the_first_one() -> None:
+    first = request(b"Host: a", b"X: 1", start=b"GET /x HTTP/1.1")
+    assert without_cursor(first) is first
+    again = request(
+        b"Host: a", b"Last-Event-ID: 5", b"X: 1", start=b"GET /x?lastEventID=5 HTTP/1.1"
+    )
+    found = without_cursor(again)
+    assert (found.method, found.target) == (first.method, first.target)
+    assert (found.fields, found.minor) == (first.fields, first.minor)
+    assert last_event_id(found) is None
 
 
 # -- IDs
