@@ -124,13 +124,20 @@ class PeerDoor:
         exchange = HandedExchange(self, client, head, last=handed.last)
         client.exchange = exchange
         self.exchanges[exchange] = None
-        most = self.server.config.server.max_exchanges
-        if 0 < most < len(self.exchanges) + len(self.server.exchanges):
+        most, kept = self.server.config.server.max_exchanges, self.server.kept
+        if 0 < most < self.under_way:
             exchange.fail(
                 Overloaded(f"{most} requests are already being served (max_exchanges)")
             )
-        else:
-            self.server.answer(exchange)
+            return
+        self.server.answer(exchange)
+        if most and kept.unread:
+            kept.make_room(max(most - self.under_way, 0))
+
+    @property
+    def under_way(self) -> int:
+        """How many requests this worker serves, whoever has their clients."""
+        return len(self.exchanges) + len(self.server.exchanges)
 
     # -- as the owner of exchanges
 

@@ -585,6 +585,21 @@ async def test_requests_handed_over_count_where_they_are_served(
         assert "max_exchanges" in str(timeline.error)
 
 
+async def test_streams_that_nobody_reads_make_room_for_requests_handed_over(
+    upstream: Upstream, tmp_path: Path, clock: ManualClock
+) -> None:
+    table = {"target": upstream.url, "resume": True}
+    tables = {"server": {"max_exchanges": 1}}
+    async with siblings(tmp_path, {"/": table}, tables, clock=clock) as workers:
+        away, client, left = await begun_away(workers, upstream, ask())
+        client.close()
+        await workers[away].ended()
+        await idle()
+        _, peer = await workers[away].begin(upstream, ask())
+        await left.closed()
+        await peer.send(EVENT_HEAD % b"")
+
+
 @pytest.mark.parametrize("again", [0, 1])
 async def test_an_event_id_leads_to_a_stream_that_began_anywhere(
     upstream: Upstream, tmp_path: Path, clock: ManualClock, again: int
