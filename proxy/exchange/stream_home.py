@@ -25,7 +25,7 @@ from proxy.policy.stream_identity import (
 )
 
 
-class StreamRequest(Protocol):
+class NamedRequest(Protocol):
     """The request."""
 
     exchange: Exchange
@@ -48,7 +48,7 @@ class StreamRequest(Protocol):
         """The client, for names that can be guessed."""
 
 
-def other_worker(asked: StreamRequest, peers: HandingOver) -> int | None:
+def other_worker(asked: NamedRequest, peers: HandingOver) -> int | None:
     """The worker that a request is handed over to; None: it stays here.
 
     Raises:
@@ -93,7 +93,7 @@ def key_worker(
     return None if worker == peers.number else worker
 
 
-def meeting_point(asked: StreamRequest) -> tuple[Name, bytes] | None:
+def meeting_point(asked: NamedRequest) -> tuple[Name, bytes] | None:
     """What all have in common that may get one stream, whichever comes first."""
     head, route = asked.exchange.head, asked.route
     resume, share = route.route.resume, route.route.share

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.kept_stream import NO_HEAD, KeptStream
-from proxy.exchange.stream_lookup import WAYS
+from proxy.exchange.stream_request import WAYS
 from proxy.kept.registry import KeptStreams
 from proxy.observe.prometheus_text import Family, Kind
 

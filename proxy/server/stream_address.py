@@ -18,7 +18,7 @@ from proxy.errors import (
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
-from proxy.exchange.stream_lookup import BY_ADDRESS, DROPPED
+from proxy.exchange.stream_request import BY_ADDRESS, DROPPED
 from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields

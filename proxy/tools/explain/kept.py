@@ -16,7 +16,8 @@ from proxy.config.model import Config
 from proxy.config.route_reader import table_name
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.kept_stream import KeptStream
-from proxy.exchange.stream_lookup import METHODS, SAFE
+from proxy.exchange.key_lookup import SAFE
+from proxy.exchange.stream_lookup import METHODS
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
 from proxy.kept.registry import GROUP, IDEMPOTENCY_KEY

@@ -1,0 +1,173 @@
+"""`Last-Event-ID`: a stream by the last event that a client has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.errors import (
+    StreamGone,
+    StreamUnknown,
+)
+from proxy.exchange.kept_stream import KeptStream
+from proxy.exchange.stream_request import BY_EVENT_ID, BY_UPSTREAM_ID, StreamRequest
+from proxy.http1.grammar import Fields
+from proxy.policy.delivery import EVENT_STREAM, is_event_source, reconnects
+from proxy.policy.stream_identity import (
+    fingerprint,
+    last_event_id,
+    parse_event_id,
+)
+
+FAILED = b": the stream of this Last-Event-ID has failed; this is a new one\n"
+
+
+class CursorLookup:
+    """Looks at the cursor of one request, before its response begins."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: StreamRequest) -> None:
+        self.request = request
+
+    def by_event_id(self) -> bool:
+        """The request names the last event that its client has."""
+        resume = self.request.route.route.resume
+        if resume is None:
+            return False
+        cursor = last_event_id(self.request.head)
+        if cursor is None:
+            return False
+        registry = self.request.registry
+        ours = parse_event_id(cursor)
+        if ours is None:
+            return self.by_upstream_id(cursor)
+        stream = registry.streams.get(ours.stream)
+        known = ours.stream in registry.gone
+        if stream is not None and not self.may_have(stream, resume.bind):
+            stream = None
+        if stream is None or not stream.has_log:
+            if self.by_upstream_id(cursor):  # of a proxy like this one, further back
+                return True
+            self.cannot_resume(known=known)
+            return False
+        position = stream.log.after_id(cursor)
+        if position is None:
+            return self.behind_gap(stream, ours.number)
+        if not self.is_read(stream, position):
+            self.request.subscribe(stream, position, BY_EVENT_ID)
+        elif stream.error is None:
+            self.has_all(stream)
+        else:
+            self.request.prelude = FAILED
+            return False
+        return True
+
+    def is_read(self, stream: KeptStream, position: int) -> bool:
+        """Has the client all that it can make use of?
+
+        An EventSource drops an event that is not complete (WHATWG HTML §9.2.6), and
+        would come back for it again and again; and so for a failure. Others learn of
+        the failure.
+        """
+        if not stream.settled:
+            return False
+        if not reconnects(self.request.head):
+            return stream.error is None and position >= stream.log.end
+        last = stream.log.last_events(0)
+        return last is None or position >= last
+
+    def may_have(self, stream: KeptStream, bind: Sequence[str]) -> bool:
+        """Is it a stream of this route, and of this client?"""
+        registry = self.request.registry
+        same = stream.print == fingerprint(self.request.head, bind, registry.secret)
+        if same and stream.route.prefix == self.request.route.prefix:
+            return True
+        registry.refused("bind")
+        return False
+
+    def by_upstream_id(self, cursor: bytes) -> bool:
+        """The upstream numbers its events: its streams to the same request.
+
+        Many number each stream from 1 on. The ids of a GET are those of what it names,
+        in whichever stream; of other requests each has a stream of its own, and where
+        it is not certain which one is meant, the upstream is asked.
+        """
+        found: list[tuple[KeptStream, int]] = []
+        streams = self.request.registry.find_all(
+            self.request.events_name, self.request.strict_print
+        )
+        for stream in reversed(streams):
+            if not stream.has_log or not stream.is_numbered:
+                continue
+            position = stream.log.after_id(cursor)
+            if position is None:
+                continue
+            if stream.settled and (
+                position >= stream.log.end or self.is_read(stream, position)
+            ):
+                continue  # the upstream may have more, or says that it has not
+            found.append((stream, position))
+        # Who comes back has left one, if the proxy knows of that already.
+        left = [each for each in found if not each[0].audience.subscribers]
+        if len(found) > 1 and left:
+            found = left
+        if not found or (len(found) > 1 and not self.request.names_a_resource):
+            return False
+        self.request.subscribe(*found[0], BY_UPSTREAM_ID)
+        return True
+
+    def cannot_resume(self, *, known: bool) -> None:
+        """The stream is not there. An EventSource gets a new one, and is told.
+
+        Raises:
+            StreamUnknown, StreamGone: the client is another.
+        """
+        if reconnects(self.request.head):
+            what = b"no longer kept" if known else b"not known"
+            self.request.prelude = (
+                b": the stream of this Last-Event-ID is %b; this is a new one\n" % what
+            )
+        elif known:
+            raise StreamGone(
+                "the stream of this Last-Event-ID is no longer kept "
+                "(resume.keep_seconds); send the request without it to start a new one"
+            )
+        else:
+            raise StreamUnknown(
+                "there is no stream of this client with this Last-Event-ID; send the "
+                "request without it to start a new one"
+            )
+
+    def behind_gap(self, stream: KeptStream, number: int) -> bool:
+        """Events behind the cursor are no longer kept, or were never there.
+
+        Raises:
+            StreamGone: and the client is none that reads of a gap.
+        """
+        begins = stream.first_number
+        if begins is None or number > begins[0]:
+            self.cannot_resume(known=False)
+            return False
+        if not reconnects(self.request.head):
+            raise StreamGone(
+                f"events {number + 1} to {begins[0]} of the stream are no longer kept "
+                "(resume.max_bytes)"
+            )
+        gap = b"%b.%d" % (stream.id, begins[0])
+        self.request.subscribe(stream, begins[1], BY_EVENT_ID, gap=gap)
+        return True
+
+    def has_all(self, stream: KeptStream) -> None:
+        """Nothing is left for the client.
+
+        204 has an EventSource stop. To others it is a fault, and some ask again: what
+        they get is an event stream that has ended. Who comes back from a 204 is one of
+        them, whatever its request looks like; an EventSource comes back from the other.
+        """
+        if is_event_source(self.request.head):
+            stream.told_end = not stream.told_end
+            if stream.told_end:
+                self.request.nothing_runs()
+                return
+        fields: Fields = [(b"Content-Type", EVENT_STREAM), (b"Content-Length", b"0")]
+        self.request.answer(200, fields)

@@ -1,0 +1,122 @@
+"""`path` and `stop`: a stream by the key that its application has for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from proxy.errors import (
+    ClientError,
+    StreamGone,
+    StreamStopped,
+    StreamUnknown,
+)
+from proxy.exchange.compiled_routes import CompiledRoute
+from proxy.exchange.stream_home import key_worker
+from proxy.exchange.stream_request import BY_KEY, StreamRequest
+from proxy.kept.registry import KEY, Name
+from proxy.policy.stream_identity import (
+    fingerprint,
+)
+
+SAFE = (b"GET", b"HEAD", b"OPTIONS", b"TRACE")
+
+
+class AskedByKey(NamedTuple):
+    """What a path with a key asks: `stops`, to end the stream."""
+
+    route: CompiledRoute
+    name: Name
+    who: bytes
+    stops: bool
+
+
+class KeyLookup:
+    """Looks at the path of one request."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: StreamRequest) -> None:
+        self.request = request
+
+    def at_key_path(self) -> bool:
+        """`path` is answered here; `stop` is forwarded, too."""
+        asked = self.asked_by_key()
+        if asked is None:
+            return False
+        peers = self.request.owner.peers
+        if peers is not None:
+            if asked.stops:
+                peers.stop(asked.name, asked.who)
+            worker = key_worker(self.request.exchange, peers, asked.name, asked.who)
+            if worker is not None:
+                route = self.request.route if asked.stops else asked.route
+                self.request.hand_over(
+                    peers, worker, route, partial(self.key_here, asked)
+                )
+                return True
+        return self.by_key(asked)
+
+    def asked_by_key(self) -> AskedByKey | None:
+        """Which stream the path of the request asks for, and what of it."""
+        paths, head = self.request.rules.paths, self.request.head
+        assert paths is not None
+        found = paths.match(self.request.where.path)
+        if found is None:
+            return None
+        route = self.request.owner.compiled.find(found.prefix)
+        if route is None or route.route.resume is None:
+            return None
+        stops = found.kind == b"stop"
+        if head.method in SAFE if stops else head.method != b"GET":
+            return None
+        name = Name(KEY, found.prefix, found.key)
+        who = fingerprint(head, route.route.resume.bind, self.request.registry.secret)
+        return AskedByKey(route, name, who, stops)
+
+    def key_here(self, asked: AskedByKey) -> None:
+        """The worker that has the stream cannot be asked."""
+        exchange, route = self.request.exchange, self.request.route
+        exchange.route, exchange.timeline.route = route, route.prefix
+        try:
+            answered = self.by_key(asked)
+        except ClientError as error:
+            exchange.fail(error)
+            return
+        if not answered:
+            self.request.ask_alone()
+
+    def by_key(self, asked: AskedByKey) -> bool:
+        """Answer by a stream of this worker, or end it."""
+        registry, route = self.request.registry, asked.route
+        streams = registry.find_all(asked.name, asked.who)
+        if asked.stops:
+            for each in tuple(streams):
+                each.stop(StreamStopped("the stream was stopped by its client"))
+            return False
+        self.request.exchange.route = route
+        self.request.exchange.timeline.route = route.prefix
+        stream = streams[-1] if streams else None
+        if stream is not None and stream.has_log and stream.log.first:
+            raise StreamGone(
+                "the beginning of the stream is no longer kept (resume.max_bytes)"
+            )
+        if stream is None:
+            peers = self.request.owner.peers
+            elsewhere = peers is not None and peers.is_taken(asked.name)
+            if elsewhere or registry.is_taken(asked.name):
+                registry.refused("bind")
+                raise StreamUnknown("there is no such stream of this client")
+            self.request.nothing_runs()
+        elif stream.settled and stream.read:
+            self.request.nothing_runs()
+        else:
+            self.request.subscribe(stream, 0, BY_KEY, declined=self.look_again)
+        return True
+
+    def look_again(self) -> None:
+        """What was waited for is not kept: the stream before it still has the key."""
+        try:
+            self.at_key_path()
+        except ClientError as error:
+            self.request.exchange.fail(error)
