@@ -11,7 +11,7 @@ from proxy.errors import (
 from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.stream_request import BY_EVENT_ID, BY_UPSTREAM_ID, StreamRequest
 from proxy.http1.grammar import Fields
-from proxy.policy.delivery import EVENT_STREAM, is_event_source, reconnects
+from proxy.policy.delivery import EVENT_STREAM, may_be_event_source, reconnects
 from proxy.policy.stream_identity import (
     fingerprint,
     last_event_id,
@@ -164,7 +164,7 @@ class CursorLookup:
         they get is an event stream that has ended. Who comes back from a 204 is one of
         them, whatever its request looks like; an EventSource comes back from the other.
         """
-        if is_event_source(self.request.head):
+        if may_be_event_source(self.request.head):
             stream.told_end = not stream.told_end
             if stream.told_end:
                 self.request.nothing_runs()

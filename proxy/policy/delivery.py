@@ -150,14 +150,14 @@ def reconnects(head: RequestHead) -> bool:
     return head.method == b"GET" and accepts_events(head)
 
 
-def is_event_source(head: RequestHead) -> bool:
+def may_be_event_source(head: RequestHead) -> bool:
     """Does the client look like an EventSource, for which 204 is the end?
 
-    Its requests bypass caches, and so have `Cache-Control: no-cache` (WHATWG HTML
-    §9.2.3, Fetch §4.5). Those of fetch-event-source have it only where a developer has
-    switched the browser's cache off, those of httpx-sse never.
+    A browser sends no `Cache-Control: no-store`: an EventSource, which bypasses caches,
+    has `no-cache` (WHATWG HTML §9.2.3, Fetch §4.5). httpx-sse sends it, and takes 204
+    for a fault.
     """
-    return reconnects(head) and b"no-cache" in head.members(b"cache-control")
+    return reconnects(head) and b"no-store" not in head.members(b"cache-control")
 
 
 def accepts_events(head: RequestHead) -> bool:
