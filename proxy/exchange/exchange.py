@@ -20,6 +20,7 @@ from proxy.errors import (
 from proxy.exchange.absent_client import goes_on
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.response_stream import NOTHING, ResponseStream
+from proxy.exchange.stream_ends import StreamEnds
 from proxy.http1.framing import Body
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
@@ -130,32 +131,6 @@ class Keeper(Protocol):
 
     def exchange_over(self, exchange: Exchange) -> None:
         """The exchange that may have become it is over."""
-
-
-class StreamEnds(Protocol):
-    """How a response that is a stream may end."""
-
-    @property
-    def comes_back(self) -> bool:
-        """Does the client reconnect when it ends?"""
-
-    def judge(self, ending: Ending) -> bool:
-        """Note how it has ended by its own events; True: truncated."""
-
-    def last_event(self, error: ProxyError) -> tuple[bytes, bool]:
-        """What tells of a failure; whether a clean end may follow."""
-
-    def drain(self) -> None:
-        """It has until the shutdown."""
-
-    def end_early(self) -> None:
-        """End at the next boundary, if the client comes back."""
-
-    def shut_down(self) -> bool:
-        """The time is over. True if the client is left with half a response."""
-
-    def over(self) -> None:
-        """The exchange has ended: nothing of it acts later."""
 
 
 class Exchange:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.kept.log import Budget, StreamLog
+from proxy.kept.log import StreamLog
+from proxy.kept.memory_log import Budget
 
 
 class LogStore:
