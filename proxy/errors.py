@@ -9,7 +9,7 @@ for the person who has to act: who, what, how much, which key.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 
@@ -18,6 +18,7 @@ class ProxyError(Exception):
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "proxy_internal_error"
+    fields: Sequence[tuple[bytes, bytes]] = ()  # of the response, beside the usual ones
 
 
 class InternalError(ProxyError):

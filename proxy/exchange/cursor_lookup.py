@@ -9,7 +9,12 @@ from proxy.errors import (
     StreamUnknown,
 )
 from proxy.exchange.kept_stream import KeptStream
-from proxy.exchange.stream_request import BY_EVENT_ID, BY_UPSTREAM_ID, StreamRequest
+from proxy.exchange.stream_request import (
+    BY_EVENT_ID,
+    BY_UPSTREAM_ID,
+    StreamRequest,
+    cors_for,
+)
 from proxy.http1.grammar import Fields
 from proxy.policy.delivery import EVENT_STREAM, may_be_event_source, reconnects
 from proxy.policy.stream_identity import (
@@ -149,10 +154,12 @@ class CursorLookup:
             self.cannot_resume(known=False)
             return False
         if not reconnects(self.request.head):
-            raise StreamGone(
+            gone = StreamGone(
                 f"events {number + 1} to {begins[0]} of the stream are no longer kept "
                 "(resume.max_bytes)"
             )
+            gone.fields = cors_for(stream, self.request.head)
+            raise gone
         gap = b"%b.%d" % (stream.id, begins[0])
         self.request.subscribe(stream, begins[1], BY_EVENT_ID, gap=gap)
         return True
@@ -167,7 +174,7 @@ class CursorLookup:
         if may_be_event_source(self.request.head):
             stream.told_end = not stream.told_end
             if stream.told_end:
-                self.request.nothing_runs()
+                self.request.nothing_runs(stream)
                 return
         fields: Fields = [(b"Content-Type", EVENT_STREAM), (b"Content-Length", b"0")]
-        self.request.answer(200, fields)
+        self.request.answer(stream, 200, fields)

@@ -13,7 +13,7 @@ from proxy.errors import (
 )
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.stream_home import key_worker
-from proxy.exchange.stream_request import BY_KEY, StreamRequest
+from proxy.exchange.stream_request import BY_KEY, StreamRequest, cors_for
 from proxy.kept.registry import KEY, Name
 from proxy.policy.stream_identity import (
     fingerprint,
@@ -97,19 +97,22 @@ class KeyLookup:
         self.request.exchange.route = route
         self.request.exchange.timeline.route = route.prefix
         stream = streams[-1] if streams else None
-        if stream is not None and stream.has_log and stream.log.first:
-            raise StreamGone(
+        read = stream is not None and stream.settled and stream.read
+        if stream is not None and not read and stream.has_log and stream.log.first:
+            gone = StreamGone(
                 "the beginning of the stream is no longer kept (resume.max_bytes)"
             )
+            gone.fields = cors_for(stream, self.request.head)
+            raise gone
         if stream is None:
             peers = self.request.owner.peers
             elsewhere = peers is not None and peers.is_taken(asked.name)
             if elsewhere or registry.is_taken(asked.name):
                 registry.refused("bind")
                 raise StreamUnknown("there is no such stream of this client")
-            self.request.nothing_runs()
-        elif stream.settled and stream.read:
-            self.request.nothing_runs()
+            self.request.nothing_runs(None)
+        elif read:
+            self.request.nothing_runs(stream)
         else:
             self.request.subscribe(stream, 0, BY_KEY, declined=self.look_again)
         return True

@@ -21,6 +21,7 @@ from proxy.exchange.stream_request import (
     BY_SHARING,
     Asking,
     StreamRequest,
+    cors_for,
 )
 from proxy.http1.framing import Body
 from proxy.policy.resumption import mcp_forbids
@@ -132,10 +133,12 @@ class StreamLookup:
         if stream is None:
             return False
         if stream.has_log and stream.log.first > 0:
-            raise StreamGone(
+            gone = StreamGone(
                 "the beginning of the response to this Idempotency-Key is no longer "
                 "kept (resume.max_bytes)"
             )
+            gone.fields = cors_for(stream, self.request.head)
+            raise gone
         self.request.subscribe(
             stream, 0, BY_IDEMPOTENCY_KEY, declined=self.was_not_kept
         )

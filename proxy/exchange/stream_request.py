@@ -19,7 +19,7 @@ from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.kept.registry import EVENTS, GROUP, IDEMPOTENCY_KEY, KeptStreams, Name
 from proxy.policy.error_response import own_plan
-from proxy.policy.resumption import is_mcp
+from proxy.policy.resumption import cors_of, is_mcp
 from proxy.policy.routing import Destination
 from proxy.policy.sharing import share_group
 from proxy.policy.stream_identity import (
@@ -177,15 +177,17 @@ class StreamRequest:
         subscriber.gap = gap
         stream.subscribe(subscriber)
 
-    def nothing_runs(self) -> None:
+    def nothing_runs(self, stream: KeptStream | None) -> None:
         """204: for an EventSource the end, for useChat that nothing is under way."""
-        self.answer(204, [])
+        self.answer(stream, 204, [])
 
-    def answer(self, status: int, fields: Fields) -> None:
-        """Answer without a body."""
+    def answer(self, stream: KeptStream | None, status: int, fields: Fields) -> None:
+        """Answer for a stream, if there is one, without a body."""
         exchange = self.exchange
         self.read_body()
-        fields = [*fields, (b"Cache-Control", b"no-store"), (b"Date", http_date())]
+        cors = [] if stream is None else cors_for(stream, self.head)
+        date = http_date()
+        fields = [*fields, *cors, (b"Cache-Control", b"no-store"), (b"Date", date)]
         exchange.send_own(own_plan(status, fields, exchange.client.terms), b"")
         exchange.complete()
 
@@ -217,6 +219,12 @@ class StreamRequest:
             declined,
             last=handed,
         )
+
+
+def cors_for(stream: KeptStream, head: RequestHead) -> Fields:
+    """Of an answer that speaks of a stream: who may read that may read this, too."""
+    stored = stream.response_head
+    return [] if stored is None else cors_of(stored, head)
 
 
 class DroppedBody:

@@ -104,7 +104,8 @@ def plan_failure(
         (b"Content-Length", b"%d" % len(body)),
         (b"Date", date),
     ]
-    if status == 405:
+    fields.extend(failure.error.fields)
+    if status == 405 and not any(name == b"Allow" for name, _ in fields):
         fields.append((b"Allow", ALLOW))
     if status == 503:
         fields.append((b"Retry-After", b"1"))

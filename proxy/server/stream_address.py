@@ -18,13 +18,13 @@ from proxy.errors import (
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
-from proxy.exchange.stream_request import BY_ADDRESS, DROPPED
+from proxy.exchange.stream_request import BY_ADDRESS, DROPPED, cors_for
 from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.kept.registry import KeptStreams
 from proxy.policy.error_response import own_plan
-from proxy.policy.resumption import cors_of, is_preflight, preflight_fields
+from proxy.policy.resumption import METHODS, is_preflight, preflight_fields
 from proxy.policy.routing import Destination
 from proxy.policy.stream_identity import (
     byte_cursor,
@@ -49,12 +49,13 @@ def shown_address(target: bytes) -> bytes:
 class StreamAddress:
     """One request for a kept stream."""
 
-    __slots__ = ("body", "exchange", "registry")
+    __slots__ = ("body", "exchange", "registry", "stream")
 
     def __init__(self, exchange: Exchange, registry: KeptStreams[KeptStream]) -> None:
         self.exchange = exchange
         self.registry = registry
         self.body: Body | None = None
+        self.stream: KeptStream | None = None  # once the client may know of it
 
     def serve(self) -> None:
         """Answer it."""
@@ -70,6 +71,7 @@ class StreamAddress:
                 self.preflight(stream)
                 return
             self.check_owner(stream)
+            self.stream = stream
             if method == b"GET":
                 self.take_up(stream)
             elif method == b"HEAD":
@@ -78,8 +80,11 @@ class StreamAddress:
                 stream.stop(StreamStopped("the stream was stopped by its client"))
                 self.answer(stream, 204, [])
             else:
-                raise MethodNotAllowed("a kept stream takes GET, HEAD and DELETE")
+                raise not_allowed()
         except ClientError as error:
+            if self.stream is not None:
+                cors = cors_for(self.stream, exchange.head)
+                error.fields = [*error.fields, *cors]
             exchange.fail(error)
 
     @property
@@ -219,9 +224,7 @@ class StreamAddress:
 
     def answer(self, stream: KeptStream, status: int, fields: Fields) -> None:
         """Answer without a body; pages may read it if they may read the stream."""
-        stored = stream.response_head
-        cors = [] if stored is None else cors_of(stored, self.exchange.head)
-        self.send(status, [*fields, *cors])
+        self.send(status, [*fields, *cors_for(stream, self.exchange.head)])
 
     def send(self, status: int, fields: Fields) -> None:
         """Send an answer without a body."""
@@ -235,3 +238,10 @@ class StreamAddress:
         """Read the body of the request, which nobody needs."""
         if self.body is not None and not self.body.complete:
             self.exchange.client.read_body(DROPPED)
+
+
+def not_allowed() -> MethodNotAllowed:
+    """Another method, and which ones there are (RFC 9110 §15.5.6)."""
+    error = MethodNotAllowed("a kept stream takes GET, HEAD and DELETE")
+    error.fields = [(b"Allow", METHODS)]
+    return error

@@ -263,3 +263,32 @@ async def test_who_reads_a_204_as_a_fault_gets_an_event_stream_that_has_ended(
         await client.send(request.replace(no_cache, field_line))
         assert (await client.read_head()).startswith(b"HTTP/1.1 %b " % status)
     assert upstream.unexpected == 0
+
+
+async def test_an_answer_that_is_read_to_its_end_runs_no_more_however_long_it_was(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    resume = {
+        "key": "body:id",
+        "bind": ["X-User"],
+        "path": "/{key}/stream",
+        "max_bytes": 2048,
+    }
+    table = {"target": upstream.url, "resume": resume}
+    running = await proxy({"/": table}, clock=clock)
+    client, peer = await running.begin(upstream, post(b"/", b'{"id":"one"}'))
+    await peer.send(EVENT_HEAD % b"")
+    await client.read_head()
+    for number in range(40):
+        await peer.send(chunk(b"data: %0100d\n\n" % number))
+        assert await client.read_chunk()
+    statuses = []
+    for _ in ("running", "ended"):
+        page = await running.client()
+        await page.send(ask(b"/one/stream"))
+        statuses.append((await page.read_head()).split()[1])
+        if len(statuses) == 1:
+            await peer.send(chunk(b""))
+            assert await client.read_chunk() == b""
+            await running.ended()
+    assert statuses == [b"410", b"204"]
