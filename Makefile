@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup fix check test cover demo bench compiled test-compiled matrix reference docs examples e2e clients client-modules
+.PHONY: chaos setup fix check test cover demo bench compiled test-compiled matrix reference docs examples e2e clients client-modules
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -19,6 +19,9 @@ check: ## format, lint, types
 
 test: ## all tests; the browser part needs Chromium and Playwright
 	$(PYTHON) -m pytest
+
+chaos: ## 10,000 kept streams whose clients are cut at any byte
+	UNBUFFERED_TESTS=thorough UNBUFFERED_CHAOS=10000 $(PYTHON) -m pytest -q tests/wire/test_kept_chaos.py
 
 matrix: ## unit and wire tests on each Python there is; on the oldest without uvloop
 	$(PYTHON) -m tests.support.matrix $(MATRIX)

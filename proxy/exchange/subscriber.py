@@ -200,7 +200,7 @@ class Subscriber(Pipeline):
                     self.live, self.live_from = True, kept.account.pieces
                     kept.audience.live_again(self)
                 return
-            if sink.blocked:
+            if sink.blocked or exchange.client.is_closing:
                 return
             try:
                 data = log.read(self.position, READ_BYTES)
