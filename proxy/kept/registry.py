@@ -115,6 +115,7 @@ class KeptStreams(Generic[K]):
 
     def remove(self, stream: K) -> None:
         """Keep it no longer, and forget its names."""
+        self.unread.pop(stream, None)
         for name, owner in tuple(stream.names):
             self.unname(stream, name, owner)
         if self.streams.pop(stream.id, None) is not None:

@@ -67,6 +67,7 @@ async def test_an_answer_that_is_not_kept_ends_when_its_client_has_left(
     assert not running.server.ticker.waiting
     assert running.server.compiled.upstreams
     assert all(each.open == 0 for each in running.server.compiled.upstreams)
+    assert not running.server.kept.unread  # nor does it count any more
 
 
 async def test_the_client_for_whom_it_was_asked_counts_while_others_come_and_go(
