@@ -22,12 +22,17 @@ State = Callable[[], Iterable[bytes]]
 
 
 class PeerLink:
-    """To the worker at `path`, from the worker `number`. Opened when it is needed."""
+    """To the worker at `path`, from the worker `number`.
+
+    Opened when there is something to tell, or beforehand if that is `wanted`: a client
+    may ask for what it has just got sooner than a connection is made.
+    """
 
     def __init__(self, path: str, number: int, state: State) -> None:
         self.path = path
         self.number = number
         self.state = state
+        self.wanted = False
         self.waiting: list[bytes] = []
         self.writer: asyncio.StreamWriter | None = None
         self.task: asyncio.Task[None] | None = None
@@ -42,13 +47,23 @@ class PeerLink:
             return
         if not in_state and len(self.waiting) < MOST_WAITING:
             self.waiting.append(message)
+        self.begin()
+
+    def want(self, wanted: bool) -> None:
+        """Be connected from now on, or no longer without something to tell."""
+        self.wanted = wanted
+        if wanted:
+            self.begin()
+
+    def begin(self) -> None:
+        """Connect, unless it is."""
         if self.task is None:
             self.task = asyncio.get_running_loop().create_task(self.contained())
 
     async def contained(self) -> None:
-        """Be connected as long as there is something to tell."""
+        """Be connected as long as there is something to tell, or may be at any time."""
         try:
-            while self.waiting or any(True for _ in self.state()):
+            while self.wanted or self.waiting or any(True for _ in self.state()):
                 with contextlib.suppress(OSError):
                     await self.connect()
                 self.writer = None

@@ -58,6 +58,10 @@ class Neighbourhood(Protocol):
     def number(self) -> int:
         """Of this worker."""
 
+    @property
+    def count(self) -> int:
+        """How many workers there are, this one included."""
+
     def path(self, worker: int) -> str:
         """The Unix socket of another worker."""
 
@@ -104,6 +108,12 @@ class PeerNames:
             self.hear(told, home)
         elif not self.closed:
             self.link(home).tell(encoded(told), in_state=in_state)
+
+    def want_links(self, wanted: bool) -> None:
+        """Be connected to all others before there is a key, if there may be one."""
+        for worker in range(self.peers.count):
+            if worker != self.peers.number and (wanted or worker in self.links):
+                self.link(worker).want(wanted)
 
     def link(self, worker: int) -> PeerLink:
         """The connection to another worker."""

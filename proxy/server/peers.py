@@ -146,6 +146,12 @@ class Peers:
     def reloaded(self) -> None:
         """The routes are others."""
         self.routes.clear()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Be ready for the first key of an application, where a route has them."""
+        if self.owner.siblings and not self.names.closed:
+            self.names.want_links(self.owner.compiled.key_paths is not None)
 
 
 def plain(route: Route | None, target: Target) -> Route:

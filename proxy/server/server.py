@@ -98,6 +98,7 @@ class Server:
         """
         await self.listener.open(self.config.server, sockets, tls)
         self.admission.fd_limit.watch(asyncio.get_running_loop())
+        self.others.prepare()
 
     @property
     def port(self) -> int:

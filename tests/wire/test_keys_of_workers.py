@@ -65,6 +65,30 @@ async def chat(
     return client, peer
 
 
+def are_linked(workers: Siblings) -> bool:
+    """Does each worker hear of the keys of all others?"""
+    heard = [len(each.server.others.names.feeds) for each in workers.running]
+    return heard == [len(workers) - 1] * len(workers)
+
+
+async def test_workers_are_connected_before_there_is_a_key(workers: Siblings) -> None:
+    """A client may ask for an answer sooner than that takes, and be told of none."""
+    await became(lambda: are_linked(workers))
+
+
+async def test_workers_are_connected_once_a_reload_adds_keys(
+    workers: Siblings, upstream: Upstream, tmp_path: Path
+) -> None:
+    routes = {"/": {"target": upstream.url, "resume": True}}
+    (tmp_path / "other").mkdir()
+    async with siblings(tmp_path / "other", routes) as without:
+        await idle()
+        assert not any(each.server.others.names.links for each in without.running)
+        for running in without.running:
+            await running.server.reload(workers.config)
+        await became(lambda: are_linked(without))
+
+
 @pytest.mark.parametrize("asked", [0, 1, 2])
 @pytest.mark.parametrize("creator", [0, 1, 2])
 async def test_a_running_answer_is_replayed_by_any_worker(
@@ -242,6 +266,8 @@ async def test_a_worker_that_tells_of_keys_can_stop(
 
 async def test_what_a_worker_tells_first_is_all_that_it_has(workers: Siblings) -> None:
     """It was connected before, and nobody has noticed yet that it is not any more."""
+    await became(lambda: are_linked(workers))
+    workers[1].server.others.close()
     told = encoded(message("named", NAME, b"who", b"1-a", 5.0))
     names = workers[0].server.others.names
     tellers = []
@@ -259,16 +285,19 @@ async def test_what_a_worker_tells_first_is_all_that_it_has(workers: Siblings) -
     await tellers[0].closed()
     for each in tellers:
         each.close()
-    await became(lambda: not names.feeds)
+    await became(lambda: 1 not in names.feeds)
     await turns(3)
 
 
 async def test_nobody_tells_of_keys_on_the_port(
     workers: Siblings, upstream: Upstream
 ) -> None:
+    await became(lambda: are_linked(workers))
+    names = workers[0].server.others.names
+    before = dict(names.feeds)
     path = b"POST /_unbuffered/names/1 HTTP/1.1\r\n"
     _, peer = await workers[0].begin(
         upstream, path + b"Host: a\r\nContent-Length: 0\r\n\r\n"
     )
     assert peer.head.startswith(path)
-    assert not workers[0].server.others.names.feeds
+    assert names.feeds == before
