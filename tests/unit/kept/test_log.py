@@ -78,7 +78,7 @@ def test_a_log_takes_no_more_memory_than_it_may(kind: str) -> None:
         log.close()
         gc.collect()
         now, _ = tracemalloc.get_traced_memory()
-        assert now < 20_000
+        assert now < CONSTANT  # of the interpreter, which differs by version
     finally:
         tracemalloc.stop()
     assert store.used == 0
