@@ -181,6 +181,7 @@ class KeptStream:
         self.audience.add(subscriber)
         if self.head is not None:
             self.audience.begin()
+            self.sink.moved()
 
     def exchange_over(self, exchange: Exchange) -> None:
         """An exchange is over: the first one, if there was no head for it to keep."""
@@ -285,6 +286,8 @@ class KeptStream:
             most = resume.max_bytes
         elif share is not None:
             sink.replay = share.replay
+        if kept.index is None:
+            sink.most_behind = most // 2
         sink.log = store.open(most, kept.prefix)
         if sink.log is None:
             self.head = None
@@ -403,6 +406,10 @@ class KeptStream:
         """The head of the response, once it is here."""
         return None if self.head is None else self.head.head
 
+    def moved(self) -> None:
+        """A client has read on, come or left."""
+        self.sink.moved()
+
     def read_to_end(self) -> None:
         """A client has all of it."""
         self.read = True
@@ -445,6 +452,7 @@ class KeptStream:
         self.audience.remove(subscriber)
         subscriber.exchange.kept = None
         self.visits.end(self, subscriber.exchange.timeline)
+        self.sink.moved()
         # Before the head the first client is there, and not among them.
         if not self.audience.subscribers and self.upstream is not None:
             self.nobody_left()

@@ -1,7 +1,8 @@
 """What the upstream's exchange of a kept stream has for a client.
 
-Each piece goes into the log and to all who are live. It never blocks: who does not keep
-up is fed from the log, and does not slow the upstream.
+Each piece goes into the log and to all who are live. Who does not keep up is fed from
+the log, and does not slow the upstream; but where the response has no events, and one
+client only, it would be cut off in the middle of what may be a file: there it does.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class LogSink(StandIn):
         "index",
         "last_piece",
         "log",
+        "most_behind",
         "over",
         "replay",
         "spare_at",
@@ -52,6 +54,8 @@ class LogSink(StandIn):
         self.log: StreamLog | None = None  # once the head is here
         self.index: EventIndex | None = None
         self.replay: int | None = None
+        # Bytes that the only client may lag before the upstream waits; 0: any number.
+        self.most_behind = 0
         self.begins = 0  # where the log begins, as of the last look
         self.spare_at = SPARE_BYTES  # the next place to look for what nobody needs
         self.over = False
@@ -71,6 +75,7 @@ class LogSink(StandIn):
         """The head is complete, and what came with it is in the log."""
         if self.log is not None:
             self.audience.begin()
+            self.moved()
 
     def send_piece(self, piece: bytes) -> None:
         """Keep a piece, and send it to all that are live."""
@@ -122,6 +127,24 @@ class LogSink(StandIn):
             audience.tell_between_events()
         if self.replay is not None and log.end > self.spare_at:
             self.spare(log, self.replay)
+        if self.most_behind and not self.blocked:
+            self.blocked = self.lag(log) > self.most_behind
+            if self.blocked and self.feeder is not None:
+                self.feeder.sink_blocked()
+
+    def lag(self, log: StreamLog) -> int:
+        """How many bytes the client has yet to get, if there is but one."""
+        audience = self.audience
+        alone = len(audience.subscribers) == 1
+        return log.end - audience.behind(log.end) if alone else 0
+
+    def moved(self) -> None:
+        """A client has read on, come or left: may the upstream go on?"""
+        log = self.log
+        if self.blocked and (log is None or self.lag(log) <= self.most_behind // 2):
+            self.blocked = False
+            if self.feeder is not None:
+                self.feeder.sink_ready()
 
     def spare(self, log: StreamLog, replay: int) -> None:
         """Keep no more than a newcomer, or one who lags, needs."""

@@ -85,6 +85,9 @@ class Subscribed(Protocol):
     def leave(self, subscriber: Subscriber) -> None:
         """A client is gone, or has all."""
 
+    def moved(self) -> None:
+        """A client has read on."""
+
     def read_to_end(self) -> None:
         """A client has all of it."""
 
@@ -247,6 +250,7 @@ class Subscriber(Pipeline):
         self.exchange.timeline.hold_ends(self.exchange.compiled.clock())
         self.tell_drained()
         self.pump()
+        self.kept.moved()
 
     def insert(self, slot: Slot) -> None:
         super().insert(slot)

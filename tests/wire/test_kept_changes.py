@@ -10,8 +10,9 @@ import pytest
 from proxy.config.load import load
 from proxy.errors import FellBehind
 from proxy.timeline import Ending
+from proxy.transport.upstream_connection import UpstreamConnection
 from tests.conftest import ManualClock, StartProxy
-from tests.support.kept import EVENT_HEAD, ask, field, post, stream_id
+from tests.support.kept import EVENT_HEAD, ask, field, post, read_chunks, stream_id
 from tests.support.messages import OK
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy, document
@@ -166,3 +167,66 @@ async def test_who_falls_out_of_the_log_is_cut_and_the_others_are_not(
     assert client.head
     client.close()
     assert (await running.ended()).ending is Ending.CLIENT_LEFT
+
+
+async def test_a_large_response_without_events_is_as_fast_as_its_only_client(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    """Cut off for its length, a download would be worse off than on any other route."""
+    running = await keeping(proxy, upstream, clock, resume={"max_bytes": 2_000_000})
+    client = await running.client(receive_bytes=4096)
+    await client.send(b"GET /export HTTP/1.1\r\nHost: a\r\n\r\n")
+    peer = await upstream.request()
+    size, count = 50_000, 400
+    piece = chunk(b"x" * size)
+
+    async def send_all() -> None:
+        await peer.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(count):
+            peer.writer.write(piece)
+            await peer.writer.drain()
+        await peer.send(chunk(b""))
+
+    sending = asyncio.ensure_future(send_all())
+    await client.read_head()
+    connection = await became_paused(running)
+    assert not sending.done()
+    assert connection.paused
+    assert len(await read_chunks(client, size * count)) == size * count
+    assert await client.read_chunk() == b""
+    await sending
+    assert (await running.ended()).ending is Ending.COMPLETE
+
+
+async def became_paused(running: RunningProxy) -> UpstreamConnection:
+    """The connection of the stream's upstream, once it is not read."""
+    (stream,) = running.server.kept.streams.values()
+    call = stream.forward.call
+    assert call is not None
+    assert call.connection is not None
+    await became(lambda: call.connection is not None and call.connection.paused)
+    return call.connection
+
+
+async def test_it_goes_on_when_its_client_leaves(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    running = await keeping(proxy, upstream, clock, resume={"max_bytes": 2_000_000})
+    client = await running.client(receive_bytes=4096)
+    await client.send(b"GET /export HTTP/1.1\r\nHost: a\r\n\r\n")
+    peer = await upstream.request()
+    await peer.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    await client.read_head()
+    for _ in range(400):
+        peer.writer.write(chunk(b"x" * 50_000))
+    connection = await became_paused(running)
+    client.reset()
+    await running.ended()
+    await became(lambda: not connection.paused)
+    await peer.writer.drain()
