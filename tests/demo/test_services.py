@@ -275,7 +275,7 @@ def test_demo_has_the_reference_routes_and_its_own() -> None:
         target = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", routes[prefix]["target"])
         assert {**routes[prefix], "target": target} == route
     own = set(routes) - set(reference)
-    assert own == {"/echo", "/upload", "/faults", "/refused", "/"}
+    assert own == {"/echo", "/upload", "/kept", "/faults", "/refused", "/"}
     assert [prefix for prefix, route in routes.items() if route.get("ws")] == ["/echo"]
 
 
