@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -34,8 +35,14 @@ def event_loop() -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine on that loop and return its exit code."""
     _, factory = event_loop()
-    with asyncio.Runner(loop_factory=factory) as runner:
+    runner = asyncio.Runner(loop_factory=factory)
+    try:
         return runner.run(main)
+    finally:
+        # asyncio closes the pipe that signals are written to before it gives them
+        # up, and Python prints a traceback for one in between.
+        signal.set_wakeup_fd(-1)
+        runner.close()
 
 
 def set_up_logging(who: str = "") -> None:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, WATCHFUL, Process
+from tests.support.process import (
+    EVENTS,
+    GET,
+    GUARD,
+    OTHER,
+    ROOT,
+    WATCHFUL,
+    Process,
+    ending,
+)
 from tests.support.raw import Upstream, chunk
 from tests.support.running import Table, document
 
@@ -22,6 +31,29 @@ pytestmark = [
 ]
 
 Start = Callable[..., Awaitable[Process]]
+# A process whose signals come again in each step of the end of its event loop.
+LATE = """\
+import asyncio, os, sys
+from proxy.process import console
+from proxy.process.signals import Signals
+
+class Loop(%s):
+    def remove_signal_handler(self, number):
+        os.kill(os.getpid(), number)
+        return super().remove_signal_handler(number)
+
+    def close(self):
+        for number in (2, 15):
+            os.kill(os.getpid(), number)
+        super().close()
+
+async def main():
+    Signals().on_hangup(lambda: None)
+    return 7
+
+console.event_loop = lambda: ("", Loop)
+sys.exit(console.run(main()))
+"""
 
 
 @pytest.fixture
@@ -201,3 +233,18 @@ async def test_a_warning_about_the_configuration_is_told_once_at_each_reading(
     process.process.send_signal(signal.SIGHUP)
     await process.line("configuration reloaded: nothing changed")
     assert process.told.count(words) == 2
+
+
+@pytest.mark.parametrize("loop", ["asyncio.SelectorEventLoop", "uvloop.Loop"])
+async def test_a_signal_while_the_loop_is_closed_says_nothing(loop: str) -> None:
+    module = loop.partition(".")[0]
+    pytest.importorskip(module)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", f"import {module}\n" + LATE % loop),
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    async with ending(process), asyncio.timeout(GUARD):
+        _, errors = await process.communicate()
+    assert (errors, process.returncode) == (b"", 7)
