@@ -105,6 +105,12 @@ class MethodNotSupported(ClientError):
     status = 501
 
 
+class ProtocolNotSupported(ClientError):
+    """An extended CONNECT for anything but a WebSocket (RFC 8441 §4)."""
+
+    status = 501
+
+
 class TransferCodingNotSupported(ClientError):
     """A transfer coding other than chunked (RFC 9112 §6.1)."""
 

@@ -23,6 +23,7 @@ FLOORS = (
     "stream",
     "config",
     "policy",
+    "http2",
     "transport",
     "kept",
     "exchange",
@@ -35,7 +36,7 @@ FLOORS = (
 )
 VOCABULARY = "vocabulary"
 
-PURE = ("http1", "policy", "stream")
+PURE = ("http1", "http2", "policy", "stream")
 WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
 OUTSIDE = {"asyncio", "aiohttp", "aiohappyeyeballs", "uvloop", "socket", "ssl"}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from upstream_demo import echo, faults, upload
+from upstream_demo import echo, failures, upload
 from upstream_demo.compression import CODINGS, create_encoder
 from upstream_demo.error_response import Refusal, answer_refusals
 from upstream_demo.parameters import choice, flag, parse_whole_number, whole_number
@@ -125,9 +125,9 @@ def create_events_app(*, pause: Pause = asyncio.sleep) -> web.Application:
     app.router.add_get("/status", report_status)
     app.router.add_get("/echo", echo.echo_messages, allow_head=False)
     app.router.add_post("/upload", upload.receive_upload)
-    app.router.add_get("/faults/die", faults.die, allow_head=False)
-    app.router.add_get("/faults/reset", faults.reset, allow_head=False)
-    app.router.add_get("/faults/stall", faults.stall, allow_head=False)
-    app.router.add_get("/faults/late", faults.send_late_head, allow_head=False)
-    app.router.add_get("/faults/refuse", faults.refuse, allow_head=False)
+    app.router.add_get("/faults/die", failures.die, allow_head=False)
+    app.router.add_get("/faults/reset", failures.reset, allow_head=False)
+    app.router.add_get("/faults/stall", failures.stall, allow_head=False)
+    app.router.add_get("/faults/late", failures.send_late_head, allow_head=False)
+    app.router.add_get("/faults/refuse", failures.refuse, allow_head=False)
     return app

@@ -31,7 +31,10 @@ REQUEST_LINE = re.compile(
 STATUS_LINE = re.compile(
     rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?\r\n"
 )
-VERSIONS = tuple(f"1.{minor}" for minor in range(10))
+# HTTP/2 has no text of its own: its messages are those of HTTP/1.1 as its floor and
+# all above it know them, and `minor >= 1` is true of them.
+HTTP2 = 10
+VERSIONS = (*(f"1.{minor}" for minor in range(10)), "2.0")
 # A head up to this size is remembered for the next one of its connection, which is
 # often the same: parsed, planned and written it takes three times its size, for as
 # long as the connection is open.

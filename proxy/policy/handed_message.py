@@ -27,7 +27,7 @@ REPLACED = frozenset(
 # What a client says of its connection alone; the rest of Connection names fields that
 # go no further than to the worker that has the stream.
 OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"http2-settings"})
-REQUEST = re.compile(rb"(https?) ([\x21-\x7e]{1,256}) ([01]) ([01])")
+REQUEST = re.compile(rb"(https?) ([\x21-\x7e]{1,256}) ([0-9]|10) ([01])")
 
 
 class Handed(NamedTuple):

@@ -70,9 +70,18 @@ class ResponsePlan:
 
     `fields` are those that every protocol has; `options` those that HTTP/1.1 adds
     for this one connection. Once it is written, its text is all that is kept of them.
+    `block` is the same as HTTP/2 writes it; empty: not written yet.
     """
 
-    __slots__ = ("content", "framing", "keep_alive", "options", "reason", "status")
+    __slots__ = (
+        "block",
+        "content",
+        "framing",
+        "keep_alive",
+        "options",
+        "reason",
+        "status",
+    )
 
     def __init__(
         self,
@@ -90,6 +99,7 @@ class ResponsePlan:
         self.framing = framing
         self.options = options
         self.keep_alive = keep_alive
+        self.block = b""
 
     @property
     def line(self) -> bytes:

@@ -78,6 +78,7 @@ STATUS_AND_TYPE = {
     "UpstreamRepeats": (502, "http_protocol_error"),
     "StreamStopped": (410, "http_request_error"),
     "MethodNotSupported": (501, "http_request_error"),
+    "ProtocolNotSupported": (501, "http_request_error"),
     "TransferCodingNotSupported": (501, "http_request_error"),
     "MethodNotAllowed": (405, "http_request_error"),
     "VersionNotSupported": (505, "http_request_error"),

@@ -12,7 +12,7 @@ from proxy.errors import (
     UpstreamTruncated,
 )
 from proxy.http1.framing import LengthBody
-from proxy.http1.head import RequestHead, ResponseHead, parse_request_head
+from proxy.http1.head import HTTP2, RequestHead, ResponseHead, parse_request_head
 from proxy.policy.handed_message import (
     FIELD_BYTES,
     NAME,
@@ -35,8 +35,10 @@ HEAD = RequestHead(b"GET", b"/x", 1, [(b"Host", b"a"), (b"X-A", b"1")])
         Handed(b"http", b"127.0.0.1", 1, last=False),
         Handed(b"https", b"fe80::1%eth0", 0, last=True),
         Handed(b"http", b"unix", 1, last=True),
+        Handed(b"http", b"127.0.0.1", 7, last=False),
+        Handed(b"https", b"127.0.0.1", HTTP2, last=False),
     ],
-    ids=["plain", "all other", "a socket"],
+    ids=["plain", "all other", "a socket", "HTTP/1.7", "HTTP/2"],
 )
 def test_a_request_is_read_as_it_was_handed_over(handed: Handed) -> None:
     text = handed_request(HEAD, LengthBody(0), handed).text
@@ -57,7 +59,7 @@ def test_a_request_is_read_as_it_was_handed_over(handed: Handed) -> None:
         [(b"Host", b"a"), (NAME, b"http 1.2.3.4 1 0")],
         [(NAME.lower(), b"http 1.2.3.4 1 0")],
         [(NAME, b"http 1.2.3.4 1 0 ")],
-        [(NAME, b"http 1.2.3.4 2 0")],
+        [(NAME, b"http 1.2.3.4 11 0")],
         [(NAME, b"ftp 1.2.3.4 1 0")],
         [(NAME, b"http  1 0")],
         [(NAME, b"http a b 1 0")],
