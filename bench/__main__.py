@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.certificate import HOW_TO_GET, tls_options
 from bench.loads import Outcome
 from bench.machine import describe
 from bench.peers import BASE, DIRECT, PEERS, Peer
@@ -83,7 +84,11 @@ def wanted_rows(options: argparse.Namespace) -> list[Row]:
             f"not {MOST_STREAMS:,} (raise the limit: ulimit -n 20000)"
         )
     rows = all_rows(options.seconds, min(most, MOST_STREAMS))
-    return [row for row in rows if row.group in options.rows]
+    rows = [row for row in rows if row.group in options.rows]
+    if any(row.load.sessions for row in rows) and tls_options() is None:
+        say(f"no rows of HTTP/2, which need TLS in the load program: {HOW_TO_GET}")
+        rows = [row for row in rows if not row.load.sessions]
+    return rows
 
 
 def present(names: set[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,8 +1,9 @@
 """The peers' configurations: what each is told, and nothing it does not need.
 
-Alike for all: one route, no TLS, one access-log line per request where the
-proxy can write one, connections to the origin kept, nothing buffered. What is
-not said here is the proxy's default; docs/performance.md gives the reasons.
+Alike for all: one route, one access-log line per request where the proxy can
+write one, connections to the origin kept, nothing buffered. No TLS, unless the
+load is HTTP/2: then TLS to the client, and HTTP/1.1 to the origin as ever. What
+is not said here is the proxy's default; docs/performance.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from bench.certificate import Certificate
+
 HERE = Path(__file__).parent
 PROXIES = HERE / "proxies"
 COMPILED = HERE.parent / "build" / "compiled"
@@ -22,6 +25,9 @@ HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 MANAGER = (
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager"
     ".v3.HttpConnectionManager"
+)
+TLS = (
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 )
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 
@@ -38,6 +44,7 @@ class Setting:
     coded: bool = False  # the origin compresses
     route: str = ""  # of Unbuffered: lines of the route beside its target
     control: int = 0  # where events are published to those that take them so
+    certificate: Certificate | None = None  # HTTP/2 over TLS; None: HTTP/1.1
 
     def write(self, name: str, text: str) -> str:
         """The path of a configuration file, written."""
@@ -53,7 +60,12 @@ class Setting:
 
 def nginx(setting: Setting) -> Command:
     folder = setting.folder
-    reuse = " reuseport" if setting.workers > 1 else ""
+    options = " reuseport" if setting.workers > 1 else ""
+    tls = ""
+    if found := setting.certificate:
+        options += " ssl http2"
+        files = f"ssl_certificate {found.chain}; ssl_certificate_key {found.key};"
+        tls = f"ssl_protocols TLSv1.3; {files}"
     text = f"""
 worker_processes {setting.workers}; daemon off; pid {folder}/nginx.pid;
 error_log {folder}/error.log; worker_rlimit_nofile {setting.descriptors};
@@ -66,7 +78,8 @@ http {{
   keepalive_timeout 75; keepalive_requests 1000000;
   upstream origin {{ server 127.0.0.1:{setting.origin}; keepalive 64; }}
   server {{
-    listen 127.0.0.1:{setting.port} backlog=4096{reuse};
+    listen 127.0.0.1:{setting.port} backlog=4096{options};
+    {tls}
     location / {{
       proxy_pass http://origin; proxy_http_version 1.1;
       proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 1h;
@@ -80,10 +93,12 @@ http {{
 
 
 def unbuffered(setting: Setting) -> Command:
-    workers = f"workers = {setting.workers}\n" if setting.workers > 1 else ""
+    more = f"workers = {setting.workers}\n" if setting.workers > 1 else ""
+    if found := setting.certificate:
+        more += f'tls_certificate = "{found.chain}"\ntls_key = "{found.key}"\n'
     text = f"""[server]
 port = {setting.port}
-{workers}
+{more}
 [routes."/"]
 target = "http://127.0.0.1:{setting.origin}"
 {setting.route}
@@ -120,14 +135,27 @@ def plain_aiohttp(setting: Setting) -> Command:
     return [sys.executable, script, str(setting.port), str(setting.origin)]
 
 
+def hypercorn(setting: Setting) -> Command:
+    found = setting.certificate
+    assert found is not None  # it takes part in HTTP/2 only
+    ports = str(setting.port), str(setting.origin)
+    script = str(PROXIES / "hypercorn_relay.py")
+    log = str(setting.folder / "access.log")
+    return [sys.executable, script, *ports, str(found.chain), str(found.key), log]
+
+
 def caddy(setting: Setting) -> Command:
     """It takes as many cores as it is pinned to."""
+    found = setting.certificate
+    scheme = "https" if found else "http"
+    tls = f"tls {found.chain} {found.key}" if found else ""
     text = f"""{{
   admin off
   auto_https off
 }}
-http://:{setting.port} {{
+{scheme}://:{setting.port} {{
   bind 127.0.0.1
+  {tls}
   log {{
     output file {setting.folder}/caddy.log
   }}
@@ -139,6 +167,8 @@ http://:{setting.port} {{
 
 
 def haproxy(setting: Setting) -> Command:
+    found = setting.certificate
+    tls = f" ssl crt {found.both} alpn h2" if found else ""
     text = f"""
 global
   nbthread {setting.workers}
@@ -153,7 +183,7 @@ defaults
   timeout client 1h
   timeout server 1h
 frontend front
-  bind 127.0.0.1:{setting.port} backlog 4096
+  bind 127.0.0.1:{setting.port} backlog 4096{tls}
   default_backend origin
 backend origin
   server origin 127.0.0.1:{setting.origin}
@@ -176,10 +206,10 @@ def mitmproxy(setting: Setting) -> Command:
 
 
 def envoy(setting: Setting) -> Command:
-    listener = {
-        "address": envoy_address(setting.port),
-        "filter_chains": [{"filters": [envoy_connections(setting)]}],
-    }
+    chain: Json = {"filters": [envoy_connections(setting)]}
+    if setting.certificate:
+        chain["transport_socket"] = envoy_tls(setting.certificate)
+    listener = {"address": envoy_address(setting.port), "filter_chains": [chain]}
     resources = {"listeners": [listener], "clusters": [envoy_cluster(setting.origin)]}
     path = setting.write("envoy.json", json.dumps({"static_resources": resources}))
     threads = str(setting.workers)
@@ -188,6 +218,18 @@ def envoy(setting: Setting) -> Command:
 
 def envoy_address(port: int) -> Json:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def envoy_tls(found: Certificate) -> Json:
+    files = {
+        "certificate_chain": {"filename": str(found.chain)},
+        "private_key": {"filename": str(found.key)},
+    }
+    context = {"tls_certificates": [files], "alpn_protocols": ["h2"]}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": TLS, "common_tls_context": context},
+    }
 
 
 def envoy_connections(setting: Setting) -> Json:

@@ -1,8 +1,9 @@
 """How long until the upstream of an idle stream hears that its client has left?
 
 Opens idle event streams through a proxy and closes their clients one after the
-other, by FIN and by reset in turn. Taken is the time from the close to the
-end-of-file that the upstream reads.
+other, by FIN and by reset in turn; on HTTP/2, streams of one connection, each by
+RST_STREAM. Taken is the time from the close to the end-of-file that the upstream
+reads.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import socket
 import statistics
 import struct
 import time
+from collections.abc import Awaitable, Callable
+
+from bench.session import Session
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -29,6 +33,11 @@ class Upstream:
 
     def __init__(self) -> None:
         self.ended: dict[bytes, asyncio.Future[float]] = {}
+
+    def expect(self, name: bytes) -> asyncio.Future[float]:
+        """The time at which a stream will have ended."""
+        ended = self.ended[name] = asyncio.get_running_loop().create_future()
+        return ended
 
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -49,7 +58,7 @@ class Upstream:
 async def one(upstream: Upstream, port: int, number: int) -> float:
     """Seconds from one client's leaving to the upstream's hearing of it."""
     name = b"/bench/%d" % number
-    ended = upstream.ended[name] = asyncio.get_running_loop().create_future()
+    ended = upstream.expect(name)
     async with asyncio.timeout(GUARD):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % name)
@@ -64,20 +73,53 @@ async def one(upstream: Upstream, port: int, number: int) -> float:
     return heard - left
 
 
-async def delays(port: int, origin: int, count: int) -> list[float]:
+async def one_each(upstream: Upstream, port: int, count: int) -> list[float]:
+    """A connection for each client."""
+    return [await one(upstream, port, number) for number in range(count)]
+
+
+async def one_for_all(upstream: Upstream, port: int, count: int) -> list[float]:
+    """All streams on one connection of HTTP/2, which stays."""
+    async with asyncio.timeout(GUARD):
+        session = await Session.connect(port)
+    found = []
+    for number in range(count):
+        name = b"/bench/%d" % number
+        ended = upstream.expect(name)
+        async with asyncio.timeout(GUARD):
+            stream = await session.open(name)
+        left = time.perf_counter()
+        session.leave(stream)
+        async with asyncio.timeout(HEARD_SECONDS):
+            found.append(await ended - left)
+    session.writer.transport.abort()
+    return found
+
+
+Delays = Callable[[Upstream, int, int], Awaitable[list[float]]]
+
+
+async def delays(take: Delays, port: int, origin: int, count: int) -> list[float]:
     """Of so many streams, one after the other. TimeoutError: not heard at all."""
     upstream = Upstream()
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", origin)
     try:
-        return [await one(upstream, port, number) for number in range(count)]
+        return await take(upstream, port, count)
     finally:
         server.close()
 
 
-def leave(port: int, origin: int, count: int) -> dict[str, float]:
+def leave_session(port: int, origin: int, count: int) -> dict[str, float]:
+    """The same over HTTP/2."""
+    return leave(port, origin, count, one_for_all)
+
+
+def leave(
+    port: int, origin: int, count: int, take: Delays = one_each
+) -> dict[str, float]:
     """As the load program tells its numbers."""
     try:
-        found = sorted(asyncio.run(delays(port, origin, count)))
+        found = sorted(asyncio.run(delays(take, port, origin, count)))
     except TimeoutError as error:
         raise RuntimeError(f"not heard within {HEARD_SECONDS:.0f} s") from error
     except (OSError, asyncio.IncompleteReadError) as error:

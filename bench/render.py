@@ -4,7 +4,8 @@
 
 Replaces what stands between `<!-- bench:NAME -->` and `<!-- /bench -->` in
 docs/performance.md and README.md, and draws docs/performance.svg. So every
-number there is from one run.
+number there is from one run, except that HTTP/2 may have its own: what the run has
+no rows for stays as it is.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
-from bench.peers import BOTH, FLOOR
+from bench.peers import BOTH, FLOOR, PEERS
 from bench.plot import plot
 from bench.results import Cell, Result, RowResult, met
-from bench.rows import GROUPS
+from bench.rows import GROUPS, HTTP2
 from bench.table import number, remarks, value_text
+from bench.table import target_text as aim_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
@@ -58,7 +60,7 @@ def targets(result: Result) -> str:
     for row in result["rows"]:
         if row["target"] is not None:
             told = [target_text(row, peer) for peer in BOTH]
-            lines.append([row["name"], f"≤ {row['target']:g}", *told])
+            lines.append([row["name"], aim_text(row), *told])
     return markdown([f"× {result['base']}", "target", *BOTH], lines)
 
 
@@ -204,6 +206,26 @@ def short(result: Result) -> str:
     return markdown([f"× {result['base']}", *peers], lines)
 
 
+def http2(result: Result) -> str:
+    """All of its rows, with where, when and how: they may be of a run of their own."""
+    tables = [targets(result), group_table(result["rows"], result["base"])]
+    lists = [part(result) for part in (machine, versions, remark_list)]
+    return "\n".join([*tables, "".join(lists)])
+
+
+def share(result: Result, over_http2: bool) -> Result:
+    """The rows of HTTP/2, or the others, with the peers that take part in them."""
+    rows = [row for row in result["rows"] if (row["group"] == HTTP2) == over_http2]
+    there = {peer for row in rows for peer in row["cells"]}
+    able = {peer.name for peer in PEERS if (2 if over_http2 else 1) in peer.versions}
+    versions = {
+        name: text for name, text in result["versions"].items() if name in there
+    }
+    missing = {name: how for name, how in result["missing"].items() if name in able}
+    part: Result = {**result, "rows": rows, "versions": versions, "missing": missing}
+    return part
+
+
 PARTS: dict[str, Callable[[Result], str]] = {
     "targets": targets,
     "groups": groups,
@@ -211,6 +233,7 @@ PARTS: dict[str, Callable[[Result], str]] = {
     "versions": versions,
     "remarks": remark_list,
     "ratios": short,
+    HTTP2: http2,
 }
 
 
@@ -220,7 +243,10 @@ def filled(page: str, result: Result) -> str:
     def part(found: re.Match[str]) -> str:
         if found[2] not in PARTS:
             raise SystemExit(f"no part {found[2]!r}: there are {', '.join(PARTS)}")
-        return f"{found[1]}\n{PARTS[found[2]](result)}\n{found[3]}"
+        wanted = share(result, found[2] == HTTP2)
+        if not wanted["rows"]:
+            return found[0]
+        return f"{found[1]}\n{PARTS[found[2]](wanted)}\n{found[3]}"
 
     return MARKED.sub(part, page)
 
@@ -240,8 +266,10 @@ def main() -> int:
         if after != before:
             page.write_text(after, "utf-8")
             print(page.relative_to(ROOT))
-    PICTURE.write_text(plot(result), "utf-8")
-    print(PICTURE.relative_to(ROOT))
+    shown = share(result, over_http2=False)
+    if shown["rows"]:
+        PICTURE.write_text(plot(shown), "utf-8")
+        print(PICTURE.relative_to(ROOT))
     return 0
 
 

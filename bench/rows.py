@@ -10,6 +10,7 @@ from bench.peers import BASE, BOTH, HUBS
 
 Value = float | str  # a number, or in words why there is none
 CODINGS = ("gzip", "br", "zstd")
+HTTP2 = "http2"  # a group of its own in the pages, too
 GROUPS = {
     "pieces": "processor time per piece",
     "latency": "latency per piece, and what the proxy adds",
@@ -20,6 +21,7 @@ GROUPS = {
     "growth": "processor time per piece as streams grow, 5,000 pieces/s in all",
     "workers": "two workers on two cores, which they share with the load program",
     "inspector": "the price of looking",
+    HTTP2: "HTTP/2 over TLS",
     "leaving": "how soon an upstream hears that its client has left",
     "resume": "streams that can be taken up again",
     "fanout": "one stream to many clients: processor time per piece and client",
@@ -39,6 +41,7 @@ class Row:
     value: Callable[[Outcome], Value]
     group: str
     target: float | None = None  # ratio to nginx, or to what `own` says
+    pure: float | None = None  # the same without a compiled core, where it differs
     more_is_better: bool = False
     over_direct: bool = False  # minus the same without a proxy, in the same round
     base: str = ""
@@ -299,11 +302,51 @@ def kept_rows() -> list[Row]:
     return found
 
 
+def http2_rows(seconds: float) -> list[Row]:
+    """Clients that share connections, of which some peers take 100 at the most."""
+    few = Load("streams", 100, 50, seconds, sessions=10)
+    many = Load("streams", 1000, 20, seconds, sessions=10)
+    idle = Load("idle", 2000, sessions=20)
+    requests = Load("requests", 8, 0, seconds, sessions=2)
+    bulk = Load("bulk", 4, 64, sessions=1)
+    leaving = Load("leaving", 100, sessions=1)
+    loads: list[tuple[str, str, str, Load, Callable[[Outcome], Value]]] = [
+        ("piece-100", "processor time per piece, 100 × 50/s", "µs", few, per_piece),
+        ("piece-1000", "processor time per piece, 1,000 × 20/s", "µs", many, per_piece),
+        ("request", "processor time per small request", "µs", requests, per_piece),
+        ("body", "processor time per 100 MB of body", "ms", bulk, per_body),
+        (
+            "memory",
+            "memory per open stream, 2,000 streams",
+            "KiB",
+            idle,
+            per_stream(2000),
+        ),
+        (
+            "leaving",
+            "RST_STREAM to upstream closed, idle stream, p50",
+            "µs",
+            leaving,
+            told("p50_us"),
+        ),
+    ]
+    return [
+        Row(
+            *(f"http2-{key}", f"HTTP/2, {name}", unit, load, value, HTTP2),
+            target=2.0 if load in (few, many) else None,
+            pure=3.0 if load in (few, many) else None,
+        )
+        for key, name, unit, load, value in loads
+    ]
+
+
 def all_rows(seconds: float, most: int) -> list[Row]:
     """Every row; `most` streams are possible here."""
     rows = piece_rows(seconds) + cost_rows(seconds) + growth_rows(seconds, most)
     rows += coded_rows(seconds) + other_rows(seconds) + worker_rows(seconds)
-    rows += resume_rows(seconds) + fanout_rows(seconds) + kept_rows()
+    rows += (
+        http2_rows(seconds) + resume_rows(seconds) + fanout_rows(seconds) + kept_rows()
+    )
     order = list(GROUPS)
     return sorted(rows, key=lambda row: order.index(row.group))
 

@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.certificate import certificate_of, make_certificate, tls_options
 from bench.coded import write_blocks
 from bench.configs import Setting
-from bench.leaving import leave
+from bench.leaving import leave, leave_session
 from bench.loads import Load, Outcome
 from bench.peers import Peer
 from bench.processes import (
@@ -37,13 +38,17 @@ FEED = (
 
 
 def load_program(folder: Path) -> Path:
-    """The load program, compiled from bench/load."""
+    """The load program, compiled from bench/load; with TLS where it can be."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise SystemExit("no C compiler: apt-get install gcc libc6-dev")
     program = folder / "load"
     sources = sorted(str(source) for source in (HERE / "load").glob("*.c"))
-    subprocess.run([compiler, "-O2", "-o", str(program), *sources], check=True)
+    found = tls_options()
+    command = [compiler, "-O2", "-o", str(program), *sources, *(found or [])]
+    subprocess.run(command, check=True)
+    if found is not None:
+        make_certificate(folder)
     return program
 
 
@@ -59,6 +64,8 @@ class Program:
             file = setting.folder / "blocks"
             write_blocks(file, load.coding, int(load.rate * load.seconds * 2) + 10)
             words += [load.coding, file]
+        if load.sessions:
+            words += ["h2", load.sessions]
         if load.mode == "fanout":
             words += [publisher or "upstream", setting.control]
         self.command = [str(path), *map(str, words)]
@@ -147,13 +154,15 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
             coded=bool(load.coding),
             route=load.route,
             control=free_port(),
+            certificate=certificate_of(program) if load.sessions else None,
         )
         pid = 0
         if peer:
             where = set.union(*cores()) if load.workers > 1 else cores()[0]
             pid = stack.enter_context(started(peer, setting, where))
         if load.mode == "leaving":
-            cpu, memory, told = 0.0, 0, leave(port, origin, load.count)
+            leaves = leave_session if load.sessions else leave
+            cpu, memory, told = 0.0, 0, leaves(port, origin, load.count)
         else:
             publisher = peer.publisher if peer else ""
             ready = Program(program, load, setting, publisher)

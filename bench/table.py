@@ -42,9 +42,15 @@ def remarks(result: Result) -> list[str]:
     ]
 
 
+def target_text(row: RowResult) -> str:
+    """`≤ 2`, `≤ 2, 3 pure`; empty: there is none."""
+    pure = f", {row['pure']:g} pure" if row.get("pure") else ""
+    return "" if row["target"] is None else f"≤ {row['target']:g}{pure}"
+
+
 def row_lines(row: RowResult, base: str) -> Iterator[str]:
     base = OWN if row.get("own") else base
-    target = "" if row["target"] is None else f", target ≤ {row['target']:g} × {base}"
+    target = f", target {told} × {base}" if (told := target_text(row)) else ""
     yield f"  {row['name']} [{row['unit']}]{target}"
     for peer, cell in row["cells"].items():
         ratio = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,10 +16,21 @@ from xml.etree import ElementTree
 
 import brotli
 import pytest
+import trustme
 
-from bench import coded, configs, plot, processes, render, results, rows, table
+from bench import (
+    certificate,
+    coded,
+    configs,
+    plot,
+    processes,
+    render,
+    results,
+    rows,
+    table,
+)
 from bench.loads import Load, Outcome, marks
-from bench.peers import BASE, DIRECT, HUBS, OURS, PEERS, Peer
+from bench.peers import BASE, BOTH, COMPILED, DIRECT, HUBS, OURS, PEERS, Peer
 from bench.results import Key, Result
 from bench.rounds import steps
 from bench.rows import Row
@@ -214,6 +226,15 @@ def test_a_hub_of_published_events_takes_part_in_fan_out_only() -> None:
     assert [peer.name for peer in found] == ["pushpin"]
 
 
+def test_a_load_of_http2_is_put_to_those_that_speak_it() -> None:
+    shared = Load("streams", 10, 50, 2.0, sessions=2)
+    able = {peer.name for peer in PEERS if peer.takes(shared)}
+    assert able == {BASE, *BOTH, "haproxy", "envoy", "caddy", "hypercorn"}
+    [hypercorn] = [peer for peer in PEERS if peer.name == "hypercorn"]
+    assert not hypercorn.takes(PACE)
+    assert str(shared) == "streams 10 on 2 of HTTP/2 × 50/s"
+
+
 def test_rounds_are_interleaved_and_slow_loads_run_once() -> None:
     peers = [peer for peer in PEERS if peer.name in (BASE, OURS)]
     found = [
@@ -308,6 +329,40 @@ def test_a_page_is_filled_between_its_markers_and_nowhere_else(result: Result) -
     assert render.filled(once, result) == once
 
 
+def with_http2(result: Result) -> Result:
+    """The same result with a row of HTTP/2, in which only two peers take part."""
+    [row] = collected(
+        dataclasses.replace(
+            COST, key="http2-cost", target=2.0, pure=3.0, group="http2"
+        ),
+        nginx=[outcome(0.010)],
+        unbuffered=[outcome(0.025)],
+    )
+    return {**result, "rows": [*result["rows"], row]}
+
+
+def test_without_a_compiled_core_the_target_may_be_another(result: Result) -> None:
+    [*_, row] = with_http2(result)["rows"]
+    assert results.met(row, OURS) is True
+    row["cells"][COMPILED] = row["cells"][OURS]
+    assert results.met(row, COMPILED) is False
+    assert "target ≤ 2, 3 pure × nginx" in "".join(table.row_lines(row, BASE))
+
+
+def test_http2_has_a_part_of_its_own_which_other_runs_leave(result: Result) -> None:
+    parts = ("groups", "http2", "versions")
+    page = "".join(f"<!-- bench:{part} -->\nold\n<!-- /bench -->\n" for part in parts)
+    without = render.filled(page, result)
+    assert without.count("old") == 1
+    assert "<!-- bench:http2 -->\nold\n" in without
+    both = with_http2(result)
+    only = render.filled(page, {**both, "rows": both["rows"][-1:]})
+    assert only.count("old") == 2
+    assert "| processor time | ≤ 2, 3 pure | 2.50: met |" in only
+    assert "caddy 2.0" not in only
+    assert "old" not in render.filled(page, both)
+
+
 @pytest.mark.parametrize("part", render.PARTS)
 def test_every_part_is_whole_markdown(result: Result, part: str) -> None:
     text = render.PARTS[part](result)
@@ -354,9 +409,21 @@ def test_labels_of_lines_do_not_lie_upon_each_other() -> None:
 # -- peers ------------------------------------------------------------------------
 
 
-def setting(folder: Path, workers: int = 1) -> configs.Setting:
+def setting(folder: Path, workers: int = 1, *, http2: bool = False) -> configs.Setting:
+    files = (folder / name for name in ("chain.pem", "key.pem", "both.pem"))
     return configs.Setting(
-        *(40001, 40002, folder, 20000, workers), coded=True, control=40003
+        *(40001, 40002, folder, 20000, workers),
+        coded=True,
+        control=40003,
+        certificate=certificate.Certificate(*files) if http2 else None,
+    )
+
+
+def told_to(peer: Peer, folder: Path, *, http2: bool) -> str:
+    """Its command, and the files that it is to read."""
+    command = peer.command(setting(folder, http2=http2))
+    return " ".join(command) + "".join(
+        file.read_text() for file in folder.iterdir() if file.is_file()
     )
 
 
@@ -365,19 +432,34 @@ def test_every_peer_is_told_both_ports_and_how_to_get_it(
     peer: object, tmp_path: Path
 ) -> None:
     assert isinstance(peer, Peer)
-    command = peer.command(setting(tmp_path))
-    said = " ".join(command) + "".join(
-        file.read_text() for file in tmp_path.iterdir() if file.is_file()
-    )
+    said = told_to(peer, tmp_path, http2=1 not in peer.versions)
     assert "40001" in said
     assert "40002" in said or peer.name == "nchan"
     assert ("40003" in said) == bool(peer.publisher)
     assert peer.how_to_get or peer.name in (OURS, "plain aiohttp", "bare uvloop")
 
 
-def test_our_own_configuration_is_valid(tmp_path: Path) -> None:
-    configs.unbuffered(setting(tmp_path))
-    assert load_config(tmp_path / "config.toml", {}).server.port == 40001
+@pytest.mark.parametrize(
+    "peer", [pytest.param(peer, id=peer.name) for peer in PEERS if 2 in peer.versions]
+)
+def test_a_peer_with_http2_is_told_the_certificate_for_it_only(
+    peer: Peer, tmp_path: Path
+) -> None:
+    said = told_to(peer, tmp_path, http2=True)
+    assert "chain.pem" in said or "both.pem" in said
+    if 1 in peer.versions:
+        assert ".pem" not in told_to(peer, tmp_path, http2=False)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_our_own_configuration_is_valid(http2: bool, tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("localhost")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    configs.unbuffered(setting(tmp_path, http2=http2))
+    server = load_config(tmp_path / "config.toml", {}).server
+    assert server.port == 40001
+    assert bool(server.tls_certificate) == http2
 
 
 # -- the load program -------------------------------------------------------------

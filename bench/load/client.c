@@ -55,14 +55,18 @@ double percentile(double p)
 static void ask_for(struct connection *c, const char *path)
 {
     char request[320];
+    c->asked = now_ns();
+    c->head_done = 0;
+    c->kept = 0;
+    if (c->session) {
+        ask_stream(c, path);
+        return;
+    }
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: localhost\r\n"
                         "Accept: %s\r\nAccept-Encoding: identity\r\n"
                         "User-Agent: load\r\n\r\n",
                         path, accepts);
-    c->asked = now_ns();
-    c->head_done = 0;
-    c->kept = 0;
     write_all(c, request, size);
 }
 
@@ -85,7 +89,8 @@ int connected(int port)
 
 void connect_client(int number)
 {
-    struct connection *c = add(connected(proxy_port), CLIENT);
+    struct connection *c =
+        sessions_wanted ? add_stream(number) : add(connected(proxy_port), CLIENT);
     c->stream = mode == FANOUT ? 0 : number;
     ask(c);
 }
@@ -225,8 +230,34 @@ static ssize_t after_head(struct connection *c, ssize_t size)
     c->coded = strcasestr(read_buffer, "\ncontent-encoding:") != NULL;
     if (IS_STREAM)
         note_id(&streams[c->stream]);
-    c->head_done = 1;
     return end + 4 - read_buffer;
+}
+
+/* A response has begun. */
+void head_came(struct connection *c)
+{
+    if (IS_STREAM)
+        clients_ready++;
+    c->left = mode == BULK ? body_bytes : 2;
+    c->head_done = 1;
+}
+
+/* A piece of a body; on HTTP/2 its last one has `ended`. Returns 0 if it goes on. */
+int take_body(struct connection *c, char *at, ssize_t size, int ended)
+{
+    if (IS_STREAM) {
+        take_events(c, at, size);
+        return 0;
+    }
+    counts.bytes += size;
+    c->left -= (uint64_t)size < c->left ? (uint64_t)size : c->left;
+    if (c->left || !ended)
+        return 0;
+    counts.received++;
+    note_latency(c->asked, now_ns());
+    if (running && mode == REQUESTS)
+        ask(c);
+    return 1;
 }
 
 void read_client(struct connection *c, ssize_t size)
@@ -236,9 +267,7 @@ void read_client(struct connection *c, ssize_t size)
         start = after_head(c, size);
         if (!start)
             return;
-        if (IS_STREAM)
-            clients_ready++;
-        c->left = mode == BULK ? body_bytes : 2;
+        head_came(c);
         size -= start;
     }
     if (mode == CODED && c->coded) {
@@ -248,16 +277,5 @@ void read_client(struct connection *c, ssize_t size)
     }
     if (mode == ENDED && size >= 5)
         ends += !memcmp(read_buffer + start + size - 5, "0\r\n\r\n", 5);
-    if (IS_STREAM) {
-        take_events(c, read_buffer + start, size);
-        return;
-    }
-    counts.bytes += size;
-    c->left -= (uint64_t)size < c->left ? (uint64_t)size : c->left;
-    if (c->left == 0) {
-        counts.received++;
-        note_latency(c->asked, now_ns());
-        if (running && mode == REQUESTS)
-            ask(c);
-    }
+    take_body(c, read_buffer + start, size, 1);
 }

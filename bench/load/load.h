@@ -16,16 +16,18 @@
 
 #define MAX_CONNECTIONS 40000
 #define MAX_STREAMS 10000
+#define MAX_DESCRIPTORS (MAX_CONNECTIONS - MAX_STREAMS) /* then HTTP/2 streams */
 #define READ_BYTES (256 * 1024)
 #define GUARD_NS 60000000000ull
 #define GRACE_NS 5000000000ull /* for what is on its way at the end */
 
 #define ID_BYTES 64
 
-enum kind { FREE, LISTENER, ORIGIN, CLIENT, PUBLISHER };
+enum kind { FREE, LISTENER, ORIGIN, CLIENT, SESSION, PUBLISHER };
 enum mode { STREAMS, IDLE, LOCKSTEP, CODED, FANOUT, KEPT, ENDED, REQUESTS, BULK, MODES };
 enum source { UPSTREAM, GRIP, NCHAN, SOURCES }; /* where a fan-out's events come from */
 #define IS_STREAM (mode < REQUESTS)
+#define CAN_SHARE (mode <= LOCKSTEP || mode >= REQUESTS) /* a connection of HTTP/2 */
 
 struct connection {
     enum kind kind;
@@ -37,6 +39,9 @@ struct connection {
     uint32_t due;         /* number of the event that has to come next; 0: any */
     uint64_t left;        /* bulk: bytes still to write or to read */
     uint64_t asked;       /* requests: when the request was written, ns */
+    int session;          /* HTTP/2: of which connection it is a stream, from 1 on */
+    uint32_t number;      /* HTTP/2: the stream's */
+    uint32_t taken;       /* HTTP/2: bytes since its last WINDOW_UPDATE */
     char keep[160];       /* an event, or a head's end, may be split */
 };
 
@@ -98,6 +103,8 @@ void take_up(int number);
 void expect_the_next(void);
 void ask(struct connection *c);
 void read_client(struct connection *c, ssize_t size);
+void head_came(struct connection *c);
+int take_body(struct connection *c, char *at, ssize_t size, int ended);
 void forget_latencies(void);
 void sort_latencies(void);
 double percentile(double p);
@@ -106,6 +113,19 @@ double percentile(double p);
 void publish_to(int port);
 void publish(uint32_t number);
 void read_publisher(struct connection *c, ssize_t size);
+
+/* tls.c */
+void *tls_over(int fd);
+ssize_t tls_read(void *tls, char *data, size_t size);
+int tls_has_more(void *tls);
+int tls_write(void *tls, const char *data, size_t size);
+
+/* http2.c */
+extern int sessions_wanted; /* connections that the clients share; 0: HTTP/1.1 */
+void open_sessions(int count);
+struct connection *add_stream(int number);
+void ask_stream(struct connection *c, const char *path);
+void read_session(struct connection *c);
 
 /* kept.c */
 extern int ends;

@@ -1,4 +1,4 @@
-/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS | SOURCE PORT]
+/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS | SOURCE PORT | h2 COUNT]
  *
  *   streams   RATE events a second on each of COUNT streams, at fixed times,
  *             however slowly the earlier ones come through
@@ -14,6 +14,9 @@
  *   ended     as kept, but the streams have ended when their clients leave
  *   requests  small responses on COUNT kept-alive connections
  *   bulk      COUNT bodies of RATE MiB
+ *
+ * With `h2` the clients of streams, idle, lockstep, requests and bulk share COUNT
+ * connections of HTTP/2 over TLS.
  *
  * Prints READY when all is connected, then waits for a line on standard input,
  * runs, prints one line of JSON, waits for a line again, and exits. So whoever
@@ -216,14 +219,16 @@ static enum source source_named(const char *name)
 static int usage(void)
 {
     fprintf(stderr, "usage: load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS "
-                    "[CODING BLOCKS | SOURCE PORT]\n");
+                    "[CODING BLOCKS | SOURCE PORT | h2 COUNT]\n");
     return 2;
 }
 
 int main(int argc, char **argv)
 {
     mode = argc > 1 ? mode_named(argv[1]) : MODES;
-    if (mode == MODES || argc != (mode == CODED || mode == FANOUT ? 9 : 7))
+    int shares = argc == 9 && strcmp(argv[7], "h2") == 0;
+    int more = shares || mode == CODED || mode == FANOUT;
+    if (mode == MODES || argc != (more ? 9 : 7) || (shares && !CAN_SHARE))
         return usage();
     proxy_port = atoi(argv[3]);
     wanted = atoi(argv[4]);
@@ -243,6 +248,8 @@ int main(int argc, char **argv)
     }
     interval = rate > 0 ? (uint64_t)(1e9 / rate) : 0;
     body_bytes = (uint64_t)(rate * 1024 * 1024);
+    if (shares)
+        open_sessions(atoi(argv[8]));
     if (mode == KEPT || mode == ENDED)
         leave_behind((int)rate);
     else if (IS_STREAM)

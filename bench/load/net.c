@@ -30,7 +30,7 @@ void fail(const char *what)
 
 struct connection *add(int fd, enum kind kind)
 {
-    if (fd >= MAX_CONNECTIONS) {
+    if (fd >= MAX_DESCRIPTORS) {
         fprintf(stderr, "too many descriptors\n");
         exit(1);
     }
@@ -89,6 +89,10 @@ void listen_on(int port)
 
 static void on_readable(struct connection *c)
 {
+    if (c->kind == SESSION) {
+        read_session(c);
+        return;
+    }
     memcpy(read_buffer, c->keep, c->kept);
     ssize_t size = read(c->fd, read_buffer + c->kept, READ_BYTES);
     if (size <= 0) {
