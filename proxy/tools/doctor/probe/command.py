@@ -17,8 +17,8 @@ from proxy.line_writer import line_writer
 from proxy.tools.doctor.probe.connect import reason
 from proxy.tools.doctor.probe.curl import Command, read_curl
 from proxy.tools.doctor.probe.origin import OriginServer, overview
+from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan, with_origin
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
-from proxy.tools.doctor.probe.session import ProbePlan, Session, with_origin
 from proxy.tools.doctor.products import NAMES
 from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
@@ -173,17 +173,17 @@ async def examine(plan: ProbePlan, options: argparse.Namespace) -> int:
     with contextlib.suppress(NotImplementedError):  # Windows
         loop.add_signal_handler(signal.SIGINT, stop.set)
     progress = ProgressLine(quiet=options.quiet)
-    session = Session(progress.say, stop)
-    ticking = loop.create_task(session.tick())
+    runner = PlanRunner(progress.say, stop)
+    ticking = loop.create_task(runner.tick())
     try:
         if options.through:
             result = await with_origin(
-                session, plan, options.host, options.port, options.silence
+                runner, plan, options.host, options.port, options.silence
             )
         elif plan.hops:
-            result = await session.hops(plan)
+            result = await runner.hops(plan)
         else:
-            result = await session.one(plan)
+            result = await runner.one(plan)
     except AskError as fault:
         return fail(str(fault), NOT_MEASURED)
     except OSError as fault:

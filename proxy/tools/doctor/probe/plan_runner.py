@@ -61,7 +61,7 @@ class Under:
     size: int = 0
 
 
-class Session:
+class PlanRunner:
     """Runs a plan. `progress` hears what is under way, `stop` ends it early."""
 
     def __init__(self, progress: Tell, stop: asyncio.Event) -> None:
@@ -247,13 +247,13 @@ def program_ask(ask: Ask, program: Program, silence: float) -> Ask:
 
 
 async def with_origin(
-    session: Session, plan: ProbePlan, host: str, port: int, silence: float
+    runner: PlanRunner, plan: ProbePlan, host: str, port: int, silence: float
 ) -> Result:
     """Run the test origin for as long as the measurement takes."""
     origin = OriginServer()
     port = await origin.start(host, port)
     here = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     try:
-        return await session.through(plan, silence, origin, url_at(here, port))
+        return await runner.through(plan, silence, origin, url_at(here, port))
     finally:
         await origin.stop()
