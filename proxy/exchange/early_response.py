@@ -36,6 +36,7 @@ from proxy.policy.delivery import (
 )
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import plan_response
+from proxy.policy.upgrade import is_extended_connect
 from proxy.stream.content_decoder import ContentDecoder, DecodingError
 from proxy.timeline import CONNECTING, http_date
 from proxy.transport.client_stream import ClientStream
@@ -72,7 +73,7 @@ def early_reason(call: UpstreamCall) -> str | None:
     """Why the response to a request may not begin early, if so."""
     if call.head.method == b"HEAD":
         return "the response to HEAD has no body"
-    if call.upgrade:
+    if call.upgrade or is_extended_connect(call.head):
         return "the request asks for an upgrade"
     if not asks_for_events(call.head) and not may_ask_for_stream(call.head):
         return "it does not ask for an event stream, and is not a POST of JSON"

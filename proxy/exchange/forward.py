@@ -53,7 +53,12 @@ from proxy.policy.routing import Destination, destination
 from proxy.policy.server_timing import with_timing
 from proxy.policy.size_limits import check_body
 from proxy.policy.timeouts import exceeded, unlimited
-from proxy.policy.upgrade import is_agreed, is_upgrade
+from proxy.policy.upgrade import (
+    check_answer,
+    is_agreed,
+    is_extended_connect,
+    is_upgrade,
+)
 from proxy.policy.webdav_destination import check_destination, moves
 from proxy.stream.content_decoder import ContentDecoder
 from proxy.timeline import CONNECTING, OVER, RELAYING, TUNNEL, WAITING, http_date
@@ -226,6 +231,8 @@ class Forward:
             public = public_address(exchange.head, exchange.client.scheme, call.trusted)
             head = publishing.publish(head, public, call.upstream.target)
         try:
+            if is_extended_connect(exchange.head):
+                check_answer(exchange.head, head)
             if head.status == 101:
                 self.switch(call, head, connection)
                 return
@@ -306,7 +313,7 @@ class Forward:
             )
         exchange.phase, exchange.phase_began = TUNNEL, clock()
         exchange.timeline.stream = True
-        exchange.respond(plan_switch(head, call.route))
+        exchange.respond(plan_switch(head, call.route, exchange.head))
         client.flush_head()
         tunnel = Tunnel(client, connection, self.relayed, exchange.timeline, clock)
         exchange.carry_request(tunnel.to_upstream)

@@ -12,6 +12,7 @@ import os
 
 from proxy.http1.grammar import Fields
 from proxy.http1.head import HTTP2, RequestHead
+from proxy.policy.response_plan import TUNNEL, ResponsePlan
 
 WEBSOCKET = b"websocket"
 KEY = b"sec-websocket-key"
@@ -28,3 +29,13 @@ def upgrade_head(head: RequestHead) -> RequestHead:
         (b"Sec-WebSocket-Key", base64.b64encode(os.urandom(16))),
     ]
     return RequestHead(b"GET", head.target, HTTP2, fields)
+
+
+def never_open(plan: ResponsePlan) -> ResponsePlan:
+    """The response to an extended CONNECT, whoever made it: 2xx opens a tunnel.
+
+    What the proxy itself has at the path that is asked for is no WebSocket.
+    """
+    if plan.framing is TUNNEL or not 200 <= plan.status < 300:
+        return plan
+    return ResponsePlan(501, b"Not Implemented", plan.fields, plan.framing)

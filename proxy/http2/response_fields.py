@@ -9,26 +9,14 @@ from __future__ import annotations
 from proxy.http1.grammar import LOWER_NAMES, Fields
 from proxy.http2.field_compression import encoded_field, encoded_status
 from proxy.http2.request_fields import CONNECTION_SPECIFIC
-from proxy.policy.response_plan import TUNNEL, ResponsePlan
-
-# Of the handshake of HTTP/1.1 alone (RFC 8441 §5).
-ACCEPT = b"sec-websocket-accept"
+from proxy.policy.response_plan import ResponsePlan
 
 
 def response_block(plan: ResponsePlan) -> bytes:
-    """The header block of a response; written once, for any connection.
-
-    A switch to another protocol is 200 in HTTP/2 (RFC 8441 §5).
-    """
+    """The header block of a response; written once, for any connection."""
     block = plan.block
     if not block:
-        switched = plan.framing is TUNNEL
-        status = 200 if switched else plan.status
-        plan.block = block = encoded_status(status) + fields_block(
-            [field for field in plan.fields if field[0].lower() != ACCEPT]
-            if switched
-            else plan.fields
-        )
+        plan.block = block = encoded_status(plan.status) + fields_block(plan.fields)
     return block
 
 

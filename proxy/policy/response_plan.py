@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from proxy.http1.framing import Body, LengthBody
 from proxy.http1.grammar import Fields, parse_fields
-from proxy.http1.head import REMEMBERED_BYTES, ResponseHead
+from proxy.http1.head import REMEMBERED_BYTES, RequestHead, ResponseHead
 from proxy.http1.head_text import CHUNKED, head_bytes
 from proxy.policy.delivery import Delivery, adjust_fields, decide
-from proxy.policy.header_fields import strip_hop_by_hop, via
+from proxy.policy.header_fields import strip_hop_by_hop, via, without
 from proxy.policy.request_plan import RouteRules
-from proxy.policy.upgrade import upgrade_fields
+from proxy.policy.upgrade import is_extended_connect, upgrade_fields
 
 
 class Framing(Enum):
@@ -35,6 +35,8 @@ LENGTH, STREAM, CLOSE, TUNNEL, INTERIM = Framing
 
 
 NOTHING: Fields = []
+# Of the handshake of HTTP/1.1 alone: HTTP/2 has no key to accept (RFC 8441 §5).
+HANDSHAKE = frozenset({b"sec-websocket-accept"})
 ENDS: Fields = [(b"Connection", b"close")]
 STAYS: Fields = [(b"Connection", b"keep-alive")]
 
@@ -242,9 +244,14 @@ def plan_interim(head: ResponseHead) -> ResponsePlan:
     return ResponsePlan(head.status, head.reason, strip_hop_by_hop(head), INTERIM)
 
 
-def plan_switch(head: ResponseHead, route: RouteRules) -> ResponsePlan:
-    """101 on its way to the client."""
+def plan_switch(
+    head: ResponseHead, route: RouteRules, request: RequestHead
+) -> ResponsePlan:
+    """101 on its way to the client; to an extended CONNECT, 200 (RFC 8441 §5)."""
     fields = route.response_rules.apply([*strip_hop_by_hop(head), via(head)])
+    if is_extended_connect(request):
+        fields = without(fields, HANDSHAKE)
+        return ResponsePlan(200, b"OK", fields, TUNNEL)
     return ResponsePlan(
         head.status, head.reason, fields, TUNNEL, upgrade_fields(head), keep_alive=False
     )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policy.upgrade import is_agreed, is_upgrade
+from proxy.errors import MalformedResponse
+from proxy.http1.head import HTTP2, RequestHead
+from proxy.policy.upgrade import (
+    check_answer,
+    is_agreed,
+    is_extended_connect,
+    is_upgrade,
+)
 from tests.unit.http1.heads import request, response
 
 WEBSOCKET = (b"Connection: keep-alive, Upgrade", b"Upgrade: websocket")
@@ -68,3 +75,56 @@ def test_a_switch_is_agreed_on_only_if_it_was_offered(
 
 
 # -- what a request allows
+
+
+# -- extended CONNECT (RFC 8441)
+
+# RFC 6455 §1.3 has this key and what is made of it.
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+EXTENDED = RequestHead(
+    b"GET",
+    b"/",
+    HTTP2,
+    [(b"Host", b"a"), (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Key", KEY)],
+)
+
+
+def test_only_upgrade_in_a_head_of_http2_is_an_extended_connect() -> None:
+    assert is_extended_connect(EXTENDED)
+    assert not is_extended_connect(RequestHead(b"GET", b"/", HTTP2, []))
+    assert not is_extended_connect(request(b"Host: a", *WEBSOCKET))
+
+
+@pytest.mark.parametrize(
+    ("status", "lines", "passes"),
+    [
+        pytest.param(101, [b"Sec-WebSocket-Accept: " + ACCEPT], True, id="right"),
+        pytest.param(101, [b"sec-websocket-accept: " + ACCEPT], True, id="any case"),
+        pytest.param(101, [], False, id="none"),
+        pytest.param(101, [b"Sec-WebSocket-Accept:"], False, id="empty"),
+        pytest.param(101, [b"Sec-WebSocket-Accept: " + KEY], False, id="the key"),
+        pytest.param(
+            101, [b"Sec-WebSocket-Accept: " + ACCEPT.lower()], False, id="case counts"
+        ),
+        pytest.param(
+            101, [b"Sec-WebSocket-Accept: " + ACCEPT] * 2, False, id="two of them"
+        ),
+        pytest.param(200, [], False, id="200 would open it"),
+        pytest.param(204, [], False, id="204 would open it"),
+        pytest.param(299, [], False, id="299 would open it"),
+        pytest.param(302, [b"Location: /"], True, id="a redirect"),
+        pytest.param(401, [], True, id="a refusal"),
+        pytest.param(426, [], True, id="not by GET alone"),
+        pytest.param(502, [], True, id="a failure"),
+    ],
+)
+def test_an_extended_connect_is_opened_by_the_right_handshake_alone(
+    status: int, lines: list[bytes], passes: bool
+) -> None:
+    came = response(*lines, start=b"HTTP/1.1 %d x" % status)
+    if passes:
+        check_answer(EXTENDED, came)
+        return
+    with pytest.raises(MalformedResponse):
+        check_answer(EXTENDED, came)
