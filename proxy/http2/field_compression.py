@@ -19,7 +19,7 @@ from proxy.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 
 Field: TypeAlias = tuple[bytes, bytes]
 
-STATIC = HeaderTable.STATIC_TABLE
+STATIC: tuple[Field, ...] = HeaderTable.STATIC_TABLE
 FIRST_DYNAMIC = len(STATIC) + 1
 TABLE_SIZE = 4096  # of the peer's encoder: what SETTINGS_HEADER_TABLE_SIZE says unsent
 FIELD_COST = 32  # of each field, besides its bytes (RFC 7541 §4.1, RFC 9113 §6.5.2)
@@ -61,12 +61,22 @@ class BlockDecoder:
         """The same, without a word for what is wrong."""
         fields: Fields = []
         table, limit = self.table, self.max_bytes
+        dynamic = table.dynamic_entries
         at, end, size, begun = 0, len(block), 0, False
         while at < end:
             first = block[at]
             if first & 0x80:  # §6.1: a field that is in a table
-                index, at = integer(block, at, 0x7F)
-                field: Field = table.get_by_index(index)
+                index = first & 0x7F
+                place = index - FIRST_DYNAMIC
+                if place < 0 < index:
+                    field: Field = STATIC[index - 1]
+                    at += 1
+                elif 0 <= place < len(dynamic) and index < 0x7F:
+                    field = dynamic[place]
+                    at += 1
+                else:
+                    index, at = integer(block, at, 0x7F)
+                    field = table.get_by_index(index)
             elif first & 0xE0 == 0x20:  # §6.3
                 if begun:
                     raise HPACKError("a table size update behind a field")
@@ -121,7 +131,11 @@ def integer(block: bytes, at: int, mask: int) -> tuple[int, int]:
 def string(block: bytes, at: int) -> tuple[bytes, int]:
     """A string (§5.2), and where it ends."""
     coded = block[at] & 0x80
-    length, at = integer(block, at, 0x7F)
+    length = block[at] & 0x7F
+    if length < 0x7F:  # as `integer` has it
+        at += 1
+    else:
+        length, at = integer(block, at, 0x7F)
     end = at + length
     if end > len(block):
         raise HPACKError(f"a string of {length} bytes: {len(block) - at} are left")

@@ -14,6 +14,7 @@ from proxy.http2.faults import StreamFault
 from proxy.http2.field_compression import BlockDecoder
 from proxy.http2.frames import PROTOCOL_ERROR
 from proxy.http2.request_fields import (
+    PATH,
     AskedFor,
     Request,
     asked,
@@ -29,7 +30,16 @@ class FieldReader:
     A limit of 0 is none; `max_head_bytes` counts as SETTINGS_MAX_HEADER_LIST_SIZE does.
     """
 
-    __slots__ = ("before", "decoder", "fields", "max_fields", "max_target", "said")
+    __slots__ = (
+        "before",
+        "decoder",
+        "fields",
+        "max_fields",
+        "max_target",
+        "others",
+        "path_at",
+        "said",
+    )
 
     def __init__(
         self, max_head_bytes: int, max_fields: int = 0, max_target_bytes: int = 0
@@ -39,7 +49,9 @@ class FieldReader:
         self.max_target = max_target_bytes
         self.before: RequestHead | None = None
         self.fields: Fields = []  # of `before`, as they came
+        self.others: Fields = []  # those of them that ask for nothing
         self.said = (b"", b"")  # its :scheme and :authority
+        self.path_at = 0  # which of them is :path
 
     def request(self, block: bytes, *, complete: bool) -> Request:
         """The request of a header block; `complete`: END_STREAM is set.
@@ -50,15 +62,19 @@ class FieldReader:
         fields, size = self.decoder.decode(block)
         if size > self.decoder.max_bytes:
             return self.cut_off(fields)
+        head = self.same_but_path(fields)
+        if head is not None:
+            check_length(head, complete=complete)
+            return Request(head)
         found, count = asked(fields)
-        del fields[:count]
-        error = self.too_large(found, fields)
+        others = fields[count:]
+        error = self.too_large(found, others)
         if error is not None:
-            return Request(request_of(found, fields).head, error=error)
-        request = self.alike(found, fields)
+            return Request(request_of(found, others).head, error=error)
+        request = self.alike(found, others)
         if request is None:
-            request = request_of(found, fields)
-            self.remember(request, found, fields, size)
+            request = request_of(found, others)
+        self.remember(request, found, fields, others, size)
         assert request.head is not None
         check_length(request.head, complete=complete)
         return request
@@ -127,20 +143,46 @@ class FieldReader:
 
     # -- the same again
 
-    def alike(self, found: AskedFor, fields: Fields) -> Request | None:
+    def alike(self, found: AskedFor, others: Fields) -> Request | None:
         """The request, if its fields are those of the last."""
         before = self.before
         if (
             before is None
             or (found.scheme, found.authority) != self.said
             or found.method == b"CONNECT"
-            or fields != self.fields
+            or others != self.others
         ):
             return None
         return Request(before.again(found.method, found.path))
 
+    def same_but_path(self, fields: Fields) -> RequestHead | None:
+        """The head of a request that differs from the last in nothing but its path.
+
+        All else has been looked at then.
+        """
+        before, known, at = self.before, self.fields, self.path_at
+        if before is None or len(fields) != len(known):
+            return None
+        name, path = fields[at]
+        if (
+            name != b":path"
+            or 0 < self.max_target < len(path)
+            or PATH.fullmatch(path) is None
+        ):
+            return None
+        fields[at] = known[at]
+        if fields == known:
+            return before.again(before.method, path)
+        fields[at] = (name, path)
+        return None
+
     def remember(
-        self, request: Request, found: AskedFor, fields: Fields, size: int
+        self,
+        request: Request,
+        found: AskedFor,
+        fields: Fields,
+        others: Fields,
+        size: int,
     ) -> None:
         """Keep a head for the next one, if it is worth it."""
         if (
@@ -149,5 +191,6 @@ class FieldReader:
             or size > REMEMBERED_BYTES
         ):
             return
-        self.before, self.fields = request.head, fields
+        self.before, self.fields, self.others = request.head, fields, others
         self.said = (found.scheme, found.authority)
+        self.path_at = fields.index((b":path", found.path))

@@ -87,6 +87,42 @@ def test_other_fields_are_others(fields: Fields) -> None:
     assert client.head([*GET, (b"a", b"1")]).fields == before.fields
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(changed(b":path", b"/y"), id="another path"),
+        pytest.param([GET[-1], *GET[:-1]], id="another order"),
+        pytest.param([*GET[1:], GET[0]], id="another order again"),
+        pytest.param(
+            [*(f for f in GET if f[0] != b":authority"), (b"host", b"a.example")],
+            id="host instead",
+        ),
+    ],
+)
+def test_a_request_means_what_it_would_alone(fields: Fields) -> None:
+    client = Client()
+    for _ in range(2):
+        client.head(GET)
+        found, alone = client.head(fields), Client().head(fields)
+        assert (found.method, found.target) == (alone.method, alone.target)
+        assert found.fields == alone.fields
+
+
+@pytest.mark.parametrize("path", [b"*", b"x", b"/ x", b"/x#y", b"/\r\nA: b"], ids=repr)
+def test_a_bad_path_is_refused_where_all_else_is_the_same(path: bytes) -> None:
+    client = Client()
+    client.head(GET)
+    with pytest.raises(StreamFault, match="invalid :path"):
+        client.head(changed(b":path", path))
+
+
+def test_a_long_path_is_answered_where_all_else_is_the_same() -> None:
+    client = Client(max_target=8)
+    client.head(changed(b":path", b"/1234567"))
+    long = client.request(changed(b":path", b"/12345678"))
+    assert isinstance(long.error, RequestTargetTooLong)
+
+
 def test_what_agreed_for_one_scheme_is_compared_anew_for_another() -> None:
     client = Client()
     fields = [*GET, (b"host", b"a.example:443")]
