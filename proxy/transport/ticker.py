@@ -33,6 +33,7 @@ class Ticker:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.resolution = RESOLUTION
         self.waiting: set[Waiting] = set()
         self.timer: asyncio.TimerHandle | None = None
         self.due = 0.0
@@ -50,8 +51,8 @@ class Ticker:
 
     def schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        self.timer = loop.call_later(RESOLUTION, self.rang)
-        self.due = self.clock() + RESOLUTION
+        self.timer = loop.call_later(self.resolution, self.rang)
+        self.due = self.clock() + self.resolution
 
     def rang(self) -> None:
         """Called by the timer."""

@@ -15,10 +15,12 @@ from proxy.exchange.forward import Forward
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from proxy.transport.client_connection import ClientConnection
+from proxy.transport.ticker import RESOLUTION
 from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.raw import GUARD, Peer, Upstream, became, connect
 
 Table = Mapping[str, object]
+NEVER = 86_400.0  # seconds; not while a test runs
 
 
 def toml(value: object) -> str:
@@ -73,6 +75,12 @@ class RunningProxy:
             client.writer.transport.abort()
         await asyncio.sleep(0)
 
+    def drain(self, seconds: float) -> asyncio.Future[int]:
+        """Begin to stop: as a drain waits for what ends, it looks by itself."""
+        self.server.ticker.resolution = RESOLUTION
+        self.tick()  # and again in so many seconds
+        return asyncio.ensure_future(self.server.stop(seconds))
+
     async def ended(self) -> Timeline:
         """The account of the next exchange that ends."""
         async with asyncio.timeout(GUARD):
@@ -123,6 +131,12 @@ class RunningProxy:
         return sum(len(upstream.idle) for upstream in self.server.compiled.upstreams)
 
 
+def tick_only_when_told(server: Server) -> None:
+    """Where a test has the clock, it also says when limits are looked at."""
+    if server.ticker.clock is not monotonic:
+        server.ticker.resolution = NEVER
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
@@ -154,6 +168,7 @@ async def start_proxy(
         observers=[lambda timeline: exchanges[0].exchanges.put_nowait(timeline)],
         clock=clock,
     )
+    tick_only_when_told(server)
     proxy = RunningProxy(server)
     exchanges.append(proxy)
     await server.start()

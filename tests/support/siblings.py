@@ -14,7 +14,7 @@ from proxy.config.model import Config
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from tests.support.raw import turns
-from tests.support.running import RunningProxy, Table, document
+from tests.support.running import RunningProxy, Table, document, tick_only_when_told
 
 SECRET = b"of all workers"
 
@@ -49,6 +49,7 @@ class Siblings:
             siblings=self.paths[:number] + self.paths[number + 1 :],
             secret=SECRET,
         )
+        tick_only_when_told(server)
         running = RunningProxy(server)
         await server.start()
         loop, path = asyncio.get_running_loop(), self.paths[number]

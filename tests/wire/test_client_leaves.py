@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from pathlib import Path
 
@@ -437,7 +436,7 @@ async def test_the_stop_of_the_proxy_waits_for_them(
     server = await upstream.request()
     await server.send(EVENT_STREAM)
     await other.read_head()
-    stopped = asyncio.ensure_future(running.server.stop(10))
+    stopped = running.drain(10)
     await became(lambda: running.server.draining)
     await server.send(END)
     assert await other.read_chunk() == b""
@@ -461,7 +460,7 @@ async def test_one_that_does_not_end_is_cut_and_leaves_nobody_with_a_half(
     running = await started(proxy, upstream, clock)
     client, server = await begun(running, upstream)
     await left(running, client)
-    stopped = asyncio.ensure_future(running.server.stop(10))
+    stopped = running.drain(10)
     await became(lambda: running.server.draining)
     clock.advance(10)
     running.tick()
@@ -481,7 +480,7 @@ async def test_one_that_is_cut_inside_an_event_leaves_nobody_with_a_half(
     await server.send(chunk(EVENT[:4]))
     assert await client.read_chunk() == EVENT[:4]
     await left(running, client)
-    stopped = asyncio.ensure_future(running.server.stop(seconds))
+    stopped = running.drain(seconds)
     await became(lambda: running.server.draining)
     for _ in range(2 if seconds else 0):
         clock.advance(10)

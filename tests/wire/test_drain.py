@@ -29,7 +29,7 @@ class Draining:
     def __init__(self, running: RunningProxy, clock: ManualClock) -> None:
         self.running = running
         self.clock = clock
-        self.stopped = asyncio.ensure_future(running.server.stop(10))
+        self.stopped = running.drain(10)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)

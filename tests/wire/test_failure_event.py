@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import zlib
@@ -311,7 +310,7 @@ async def test_a_failure_is_told_in_the_form_of_the_family(
         running.tick()
         reason = "(idle_timeout_seconds)"
     else:
-        stopped = asyncio.ensure_future(running.server.stop(10))
+        stopped = running.drain(10)
         await became(lambda: running.server.draining)
         clock.advance(10)
         running.tick()
@@ -430,7 +429,7 @@ async def test_an_event_source_of_an_answer_is_told_and_not_ended_cleanly(
     )
     await server.send(chunk(CHAT))
     assert await client.read_chunk() == CHAT
-    stopped = asyncio.ensure_future(running.server.stop(10))
+    stopped = running.drain(10)
     await became(lambda: running.server.draining)
     clock.advance(9)
     running.tick()

@@ -598,7 +598,7 @@ async def test_a_drain_ends_the_feeds_at_once(
     async with looking(running) as feed:
         await feed.next("warnings")
         assert running.server.under_way == 0  # nobody's stream is waited for
-        assert await running.server.stop(drain_seconds=60) == 0
+        assert await running.drain(60) == 0
         while await feed.peer.read_chunk():
             pass
         await feed.peer.closed()

@@ -54,7 +54,7 @@ async def test_a_drain_ends_each_kept_stream_as_its_clients_take_it(
     await other.send(b"GET /_unbuffered/streams/%b HTTP/1.1\r\nHost: a\r\n\r\n" % id)
     await other.read_head()
     assert await other.read_chunk() == ONE
-    stopped = asyncio.ensure_future(running.server.stop(10))
+    stopped = running.drain(10)
     await nobody.closed()
     # Who comes back is sent away between two events, cleanly.
     assert await page.read_chunk() == b""
@@ -77,7 +77,7 @@ async def test_a_drain_waits_for_no_head_that_nobody_waits_for(
 ) -> None:
     running = await keeping(proxy, upstream, clock)
     client, peer = await running.begin(upstream, ask())
-    stopped = asyncio.ensure_future(running.server.stop(10))
+    stopped = running.drain(10)
     await became(lambda: running.server.draining)
     client.close()
     await peer.closed()

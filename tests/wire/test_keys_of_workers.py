@@ -261,7 +261,7 @@ async def test_a_worker_that_tells_of_keys_can_stop(
     await idle()
     for running in workers.running:
         async with asyncio.timeout(GUARD):  # its clock stands still
-            await running.server.stop(10)
+            await running.drain(10)
 
 
 async def test_what_a_worker_tells_first_is_all_that_it_has(workers: Siblings) -> None:

@@ -338,7 +338,7 @@ async def test_a_drain_closes_idle_connections(
 ) -> None:
     peer = await client(running)
     await running.connected(1)
-    assert await running.server.stop(10) == 0
+    assert await running.drain(10) == 0
     assert await peer.read_rest() == b""
 
 
