@@ -27,9 +27,6 @@ FIELD_COST = 32  # of each field, besides its bytes (RFC 7541 §4.1, RFC 9113 §
 # that is this many times beyond it is no request that was meant to be answered.
 PATIENCE = 4
 LAST_SHIFT = 28  # of an integer: five bytes after its prefix, as `hpack` has it
-# Our own encoder has no dynamic table. That is told once, ahead of the first block of
-# a connection, so that whatever size the peer sets has been obeyed (RFC 7541 §4.2).
-NO_TABLE = b"\x20"
 
 HUFFMAN = Remembered(decode_huffman)
 

@@ -22,9 +22,10 @@ def response_block(plan: ResponsePlan) -> bytes:
 
 def fields_block(fields: Fields) -> bytes:
     """The header block of fields; alone, of trailers."""
-    parts = []
-    for name, value in fields:
-        lower = LOWER_NAMES[name]
-        if lower not in CONNECTION_SPECIFIC:
-            parts.append(encoded_field(lower, value.strip(b" \t")))
-    return b"".join(parts)
+    return b"".join([encoded_field(name, value) for name, value in as_sent(fields)])
+
+
+def as_sent(fields: Fields) -> Fields:
+    """Fields of a response, or trailers, as a client of HTTP/2 gets them."""
+    sent = [(LOWER_NAMES[name], value.strip(b" \t")) for name, value in fields]
+    return [field for field in sent if field[0] not in CONNECTION_SPECIFIC]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from proxy.exchange.exchange import Exchange
 from proxy.http1.grammar import Fields
-from proxy.http1.head import RequestHead, ResponseHead
+from proxy.http1.head import HTTP2, RequestHead, ResponseHead
+from proxy.http2.response_fields import as_sent
 from proxy.observe.list_row import text
 from proxy.observe.redaction import masked_fields, masked_line
 from proxy.policy.request_plan import RequestPlan
@@ -42,8 +43,11 @@ def shown(heads: object) -> Sides:
         request["sent"] = masked_fields(sent.fields)
         request["line"] = masked_line(text(sent.line))
     if isinstance(answer, ResponsePlan):
-        response["sent"] = masked_fields(answer.all_fields)
-        response["line"] = text(answer.line)
+        # A plan may be of two clients at a time: whose this is, its request says.
+        by_http2 = isinstance(head, RequestHead) and head.minor == HTTP2
+        fields = as_sent(answer.fields) if by_http2 else answer.all_fields
+        response["sent"] = masked_fields(fields)
+        response["line"] = f"HTTP/2 {answer.status}" if by_http2 else text(answer.line)
     return {"request": request, "response": response}
 
 
