@@ -128,6 +128,44 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "it is in the tls_certificate file."
         ),
     ] = ""
+    http2: Annotated[
+        bool,
+        Meta(
+            description="Offer HTTP/2 to clients over TLS (by ALPN), beside HTTP/1.1."
+        ),
+    ] = True
+    http2_cleartext: Annotated[
+        bool,
+        Meta(
+            description="Accept HTTP/2 without TLS from clients that begin with it "
+            "(prior knowledge, h2c), beside HTTP/1.1. No browser does."
+        ),
+    ] = False
+    http2_max_streams: Annotated[
+        int,
+        Meta(
+            description="Maximum number of simultaneous requests on one HTTP/2 "
+            "connection. More are refused (REFUSED_STREAM): the client repeats them.",
+            ge=1,
+            le=2**31 - 1,
+        ),
+    ] = 250
+    http2_max_resets_per_second: Annotated[
+        Bytes,
+        Meta(
+            description="How many requests per second an HTTP/2 client may cancel or "
+            "have reset by its own faults, on average over 10 s; beyond that its "
+            "connection is closed (rapid reset). 0: no limit."
+        ),
+    ] = 100
+    http2_max_control_frames_per_second: Annotated[
+        Bytes,
+        Meta(
+            description="How many HTTP/2 frames that carry nothing a client may send "
+            "per second, on average over 10 s; beyond that its connection is "
+            "closed. 0: no limit."
+        ),
+    ] = 200
 
 
 class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,7 +21,7 @@ EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
 KEPT = re.compile(r"kept/(\d{1,6}-[0-9a-f]{8})")  # what is shown of a stream's ID
 UNCERTAIN = (
     "this request may come from another machine through a local proxy that does not "
-    "identify itself; to show that it is local, send Connection: keep-alive"
+    "identify itself; to show that it is local, send Connection: keep-alive by HTTP/1.1"
 )
 
 # The address of a peer on a Unix socket. Only other workers come that way: a
@@ -70,13 +70,16 @@ def names_of(config: Config) -> frozenset[bytes]:
     return frozenset({config.server.host.lower().encode()})
 
 
-def refusal(question: Asked, address: bytes, head: RequestHead) -> tuple[int, str]:
+def refusal(
+    question: Asked, address: bytes, head: RequestHead, scheme: bytes
+) -> tuple[int, str]:
     """Status and reason where a client that may look gets no answer; else 0.
 
     Metrics and health are for programs that send no Connection (Prometheus, the
     probes of load balancers), and show no exchange.
     """
-    certain = question.enabled is True or question.machine or is_direct(address, head)
+    certain = question.enabled is True or question.machine
+    certain = certain or is_direct(address, head, scheme)
     if head.method not in (b"GET", b"HEAD"):
         return 405, "this is read-only: use GET or HEAD"
     if not question.page and is_foreign(head):
@@ -107,14 +110,17 @@ def may_look(
     )
 
 
-def is_direct(address: bytes, head: RequestHead) -> bool:
+def is_direct(address: bytes, head: RequestHead, scheme: bytes) -> bool:
     """Does the client speak of this very connection, and not a hop for it?
 
     RFC 9110 §7.6.1: a hop takes Connection out, or has an option of its own there.
     nginx by HTTP/1.1 leaves no other trace, unless told to: its Host is our address.
-    Every browser says keep-alive.
+    Every browser says keep-alive. HTTP/2 has no such field: browsers speak it by TLS
+    alone, while hops speak HTTP/1.1 to what is behind them, or HTTP/2 without TLS.
     """
-    return address == UNIX or b"keep-alive" in head.members(b"connection")
+    if address == UNIX or b"keep-alive" in head.members(b"connection"):
+        return True
+    return head.version == "2.0" and scheme == b"https"
 
 
 def is_loopback(address: bytes) -> bool:

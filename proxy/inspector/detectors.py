@@ -39,6 +39,8 @@ class Findings:
                 self.stalled(exchange, route.prefix, limit)
         if exchange.is_finishing:
             return  # its browser has left
+        if timeline.version == "2.0":
+            return  # all of its requests share one connection
         head = exchange.head
         mode = head.index.get(b"sec-fetch-mode")  # only browsers send it
         if mode is not None and mode != b"websocket":

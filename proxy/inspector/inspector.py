@@ -44,7 +44,7 @@ from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
 from proxy.observe.list_row import Row, identity
 from proxy.timeline import Timeline, wall_clock
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.ticker import Ticker
 
 __all__ = ["PATH", "Inspector"]
@@ -64,7 +64,7 @@ class InspectedServer(Protocol):
     siblings: tuple[str, ...]  # Unix sockets of the other workers
 
     @property
-    def clients(self) -> Collection[ClientConnection]:
+    def clients(self) -> Collection[ClientHost]:
         """All connections of clients."""
 
     @property
@@ -118,7 +118,7 @@ class Inspector:
         )
         question = Asked("feed", [], enabled)
         may = may_look(enabled, address, head, self.own_names)
-        return may and not refusal(question, address, head)[0]
+        return may and not refusal(question, address, head, answer.client.scheme)[0]
 
     # -- what the server tells
 
@@ -144,7 +144,7 @@ class Inspector:
 
     # -- what is asked
 
-    def serve(self, client: ClientConnection, head: RequestHead) -> bool:
+    def serve(self, client: HostedStream, head: RequestHead) -> bool:
         """Answer a request below PATH; False: it goes the way of all others."""
         question = asked(self.server.config, head)
         if question is None or not may_look(
@@ -161,7 +161,9 @@ class Inspector:
     def answer(self, answer: OwnResponse, question: Asked) -> None:
         """Find what a request asks for."""
         path, query, _ = question
-        status, reason = refusal(question, answer.client.address, answer.head)
+        status, reason = refusal(
+            question, answer.client.address, answer.head, answer.client.scheme
+        )
         if status:
             refuse(answer, status, reason)
         elif question.page:
@@ -300,7 +302,8 @@ class Inspector:
         """Whatever is configured, bodies do not leave this machine."""
         address, head = answer.client.address, answer.head
         here = may_look("loopback", address, head, self.own_names)
-        return self.settings.bodies and here and is_direct(address, head)
+        direct = is_direct(address, head, answer.client.scheme)
+        return self.settings.bodies and here and direct
 
     # -- what the feed of the list asks
 

@@ -19,7 +19,7 @@ from proxy.kept.registry import KeptStreams
 from proxy.observe.metrics import Metrics
 from proxy.observe.prometheus_text import CONTENT_TYPE, Family, exposition, merged
 from proxy.timeline import Timeline
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost
 from proxy.transport.ticker import Ticker
 
 
@@ -33,7 +33,7 @@ class MeasuredServer(Protocol):
     siblings: tuple[str, ...]
 
     @property
-    def clients(self) -> Collection[ClientConnection]:
+    def clients(self) -> Collection[ClientHost]:
         """All connections of clients."""
 
     @property

@@ -18,7 +18,7 @@ from proxy.internal_errors import report
 from proxy.policy.error_response import own_plan
 from proxy.policy.response_plan import CLOSE, LENGTH, STREAM, Framing
 from proxy.timeline import http_date
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import HostedStream
 from proxy.transport.connection import HIGH_WATER
 
 CSP = (
@@ -50,7 +50,7 @@ class OwnResponse:
     """
 
     def __init__(
-        self, client: ClientConnection, head: RequestHead, open: set[OwnResponse]
+        self, client: HostedStream, head: RequestHead, open: set[OwnResponse]
     ) -> None:
         self.open = open
         open.add(self)

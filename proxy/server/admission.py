@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from proxy.config.model import ServerOptions
 from proxy.errors import Overloaded
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.fd_limit import FdLimit
 from proxy.transport.ticker import Ticker
 
@@ -38,18 +38,18 @@ class Admission:
     def __init__(
         self,
         limits: ServerOptions,
-        clients: Collection[ClientConnection],
+        clients: Collection[ClientHost],
         exchanges: Collection[object],
         ticker: Ticker,
     ) -> None:
         self.limits = limits
         self.clients = clients
         self.fd_limit = FdLimit(ticker)
-        self.surplus: set[ClientConnection] = set()
+        self.surplus: set[ClientHost] = set()
         self.handshakes: WeakSet[object] = WeakSet()  # of TLS, not complete yet
         self.exchanges = exchanges  # that are under way, the newest included
 
-    def opened(self, client: ClientConnection) -> None:
+    def opened(self, client: ClientHost) -> None:
         """A connection was accepted: take it, refuse it, or put it to the test."""
         if not self.check_descriptor(client):
             return
@@ -58,7 +58,7 @@ class Admission:
             if len(self.surplus) > SURPLUS:
                 client.abort()
 
-    def check_descriptor(self, client: ClientConnection) -> bool:
+    def check_descriptor(self, client: ClientHost) -> bool:
         """Is its descriptor one of those that clients may have? Else it is refused."""
         low = self.fd_limit.low
         if low and number_of(client) >= low:
@@ -89,23 +89,23 @@ class Admission:
             return False
         return True
 
-    def closed(self, client: ClientConnection) -> None:
+    def closed(self, client: ClientHost) -> None:
         """A connection is gone."""
         self.surplus.discard(client)
 
-    def begin(self, client: ClientConnection) -> None:
+    def begin(self, client: HostedStream) -> None:
         """A request is here.
 
         Raises:
             Overloaded: it is one too many.
         """
-        if self.surplus and client in self.surplus:
+        if self.surplus and client.connection in self.surplus:
             most = self.limits.max_connections
             if 0 < most < len(self.clients):
                 raise Overloaded(
                     f"{most} connections are already open (max_connections)"
                 )
-            self.surplus.discard(client)
+            self.surplus.discard(client.connection)
         most = self.limits.max_exchanges
         if 0 < most < len(self.exchanges):
             raise Overloaded(
@@ -113,7 +113,7 @@ class Admission:
             )
 
 
-def number_of(client: ClientConnection) -> int:
+def number_of(client: ClientHost) -> int:
     """The descriptor of a connection."""
     sock: socket.socket | None = client.transport.get_extra_info("socket")
     return -1 if sock is None else sock.fileno()

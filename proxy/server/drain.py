@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from proxy.internal_errors import report
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost
 from proxy.transport.ticker import Ticker
 
 # How long an event stream may take to reach the end of its event, and a client
@@ -59,7 +59,7 @@ class Drain:
 
     def __init__(
         self,
-        clients: Collection[ClientConnection],
+        clients: Collection[ClientHost],
         exchanges: Callable[[], Iterable[Draining]],
         ticker: Ticker,
     ) -> None:
@@ -144,7 +144,7 @@ class Drain:
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
         await asyncio.sleep(0)
         for client in tuple(self.clients):
-            if client.transport.get_write_buffer_size() > 0:
+            if client.unsent_bytes > 0:
                 self.broken.add(client)
             client.abort()
 

@@ -123,16 +123,24 @@ def handshake_fault(fault: ssl.SSLError) -> str:
 
 
 class Listener:
-    """Where clients connect to. Each connection gets a protocol of `factory`."""
+    """Where clients connect to.
 
-    def __init__(self, factory: Factory, door: Door) -> None:
-        self.factory = factory
+    Each connection gets a protocol of `plain`; by TLS, one of `by_tls`.
+    """
+
+    def __init__(self, plain: Factory, by_tls: Factory, door: Door) -> None:
+        self.plain = plain
+        self.by_tls = by_tls
         self.handshake = type("Handshake", (Handshake,), {"door": door})
         self.settings: Settings | None = None
         self.servers: list[asyncio.Server] = []
         self.tls: TLS = {}  # as it was prepared last
         self.retiring: list[asyncio.Server] = []  # at addresses of before
         self.admitting: set[asyncio.Task[None]] = set()
+
+    def factory(self, tls: TLS) -> Factory:
+        """What makes protocols of connections."""
+        return self.by_tls if tls else self.plain
 
     @property
     def port(self) -> int:
@@ -205,15 +213,16 @@ class Listener:
         """One new server; also where only sockets of this listener are in its way."""
         loop = asyncio.get_running_loop()
         given = {"backlog": ACCEPTED_AT_ONCE, **tls}
+        factory = self.factory(tls)
         try:
-            return await loop.create_server(self.factory, host, port, **given)
+            return await loop.create_server(factory, host, port, **given)
         except OSError as fault:
             ours = fault.errno == errno.EADDRINUSE and self.servers
             if not ours or port != self.port or not CAN_SHARE:
                 raise
         with shared(beside):
             made = await loop.create_server(
-                self.factory, host, port, reuse_port=True, **given
+                factory, host, port, reuse_port=True, **given
             )
             forget_sharing(port)
         share(made.sockets, shared=False)
@@ -273,7 +282,7 @@ class Listener:
         """Begin a connection that was accepted here."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):  # it has left, or TLS failed
-            await loop.connect_accepted_socket(self.factory, sock, **self.tls)
+            await loop.connect_accepted_socket(self.factory(self.tls), sock, **self.tls)
 
     def discard(self, servers: list[asyncio.Server]) -> None:
         """Accept no more from what was prepared."""
@@ -300,7 +309,7 @@ class Listener:
             for each in sockets:
                 made.append(
                     await loop.create_server(
-                        self.factory, sock=each, backlog=ACCEPTED_AT_ONCE, **tls
+                        self.factory(tls), sock=each, backlog=ACCEPTED_AT_ONCE, **tls
                     )
                 )
             for server in made:
@@ -363,6 +372,8 @@ def tls_options(settings: Settings) -> TLS:
     if not settings.tls_certificate:
         return {}
     context = certificate_context(settings.tls_certificate, settings.tls_key)
+    if settings.http2:
+        context.set_alpn_protocols(["h2", "http/1.1"])  # the first that both speak
     return {
         "ssl": context,
         "ssl_handshake_timeout": HANDSHAKE_SECONDS,

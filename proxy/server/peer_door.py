@@ -24,7 +24,7 @@ from proxy.policy.handed_message import FIELD_BYTES, read_request
 from proxy.server.admission import Admission
 from proxy.server.peer_link import NAMES
 from proxy.server.peers import Peers
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.peer_connection import PeerConnection
 from proxy.transport.ticker import Ticker
 
@@ -56,16 +56,16 @@ class DoorServer(Protocol):
     def draining(self) -> bool:
         """Has the end begun?"""
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+    def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Serve a request."""
 
     def answer(self, exchange: Exchange) -> None:
         """Serve a request that has an exchange."""
 
-    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+    def reject(self, client: HostedStream, error: ProxyError) -> None:
         """Answer bytes that are no request."""
 
-    def closed(self, client: ClientConnection) -> None:
+    def closed(self, client: ClientHost) -> None:
         """A connection is gone."""
 
     def stream_truncated(self, exchange: Exchange) -> None:
@@ -77,7 +77,7 @@ class PeerDoor:
 
     def __init__(self, server: DoorServer) -> None:
         self.server = server
-        self.clients: set[ClientConnection] = set()
+        self.clients: set[ClientHost] = set()
         self.exchanges: dict[Exchange, None] = {}
 
     def accept(self) -> PeerConnection:
@@ -85,14 +85,14 @@ class PeerDoor:
         server = self.server
         return PeerConnection(self, server.ticker, limits_of(server.config.server))
 
-    def join(self, clients: set[ClientConnection]) -> None:
+    def join(self, clients: set[ClientHost]) -> None:
         """The process ends: they are drained with those of clients."""
         clients |= self.clients
         self.clients = clients
 
     # -- as the handler of connections
 
-    def opened(self, client: ClientConnection) -> None:
+    def opened(self, client: ClientHost) -> None:
         """A connection was accepted, which max_connections does not count."""
         self.clients.add(client)
         if self.server.draining:
@@ -100,16 +100,16 @@ class PeerDoor:
         else:
             self.server.admission.check_descriptor(client)
 
-    def closed(self, client: ClientConnection) -> None:
+    def closed(self, client: ClientHost) -> None:
         """A connection is gone."""
         self.clients.discard(client)
         self.server.closed(client)
 
-    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+    def reject(self, client: HostedStream, error: ProxyError) -> None:
         """Answer bytes that are no request."""
         self.server.reject(client, error)
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+    def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Serve a request of a worker, or of a client of it."""
         found = read_request(head)
         if found is None or not isinstance(client, PeerConnection):

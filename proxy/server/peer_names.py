@@ -14,7 +14,7 @@ from proxy.kept.name_directory import NameDirectory, StreamPlace
 from proxy.kept.registry import KEY, KeptStreams, Name
 from proxy.server.peer_link import PeerLink
 from proxy.timeline import Clock
-from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import HostedStream
 
 What: TypeAlias = Literal["named", "unnamed", "supersedes", "superseded", "stopped"]
 
@@ -182,7 +182,7 @@ class PeerNames:
 
     # -- connections of other workers
 
-    def listen(self, client: ClientConnection, worker: int) -> None:
+    def listen(self, client: HostedStream, worker: int) -> None:
         """Another worker begins to tell."""
         feed = NameFeed(self, client, worker)
         before, self.feeds[worker] = self.feeds.get(worker), feed
@@ -211,7 +211,7 @@ class NameFeed:
 
     blocked = False
 
-    def __init__(self, names: PeerNames, client: ClientConnection, worker: int) -> None:
+    def __init__(self, names: PeerNames, client: HostedStream, worker: int) -> None:
         self.names = names
         self.client = client
         self.worker = worker

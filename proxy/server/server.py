@@ -37,6 +37,8 @@ from proxy.server.peers import Peers
 from proxy.server.stream_address import STREAMS, StreamAddress
 from proxy.timeline import Clock, Timeline, ending_of, http_date, monotonic
 from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost, HostedStream
+from proxy.transport.protocol_choice import ProtocolChoice, SniffedConnection
 from proxy.transport.ticker import Ticker
 
 SECRET_BYTES = 32  # by which fingerprints are made
@@ -64,7 +66,7 @@ class Server:
         self.observers = tuple(observers)
         self.ticker = Ticker(clock)
         self.compiled = CompiledRoutes(config, self.ticker)
-        self.clients: set[ClientConnection] = set()
+        self.clients: set[ClientHost] = set()
         self.last: Drain | None = None  # set once the end has begun
         self.exchanges: dict[Exchange, None] = {}  # under way, the oldest first
         most = config.store.max_bytes
@@ -78,7 +80,7 @@ class Server:
             config.server, self.clients, self.exchanges, self.ticker
         )
         self.inspector = Inspector(self)
-        self.listener = Listener(self.accept, self.admission)
+        self.listener = Listener(self.accept, self.accept_tls, self.admission)
 
     @property
     def peers(self) -> Peers | None:
@@ -200,10 +202,17 @@ class Server:
     # -- what client connections ask for
 
     def accept(self) -> ClientConnection:
-        """The protocol of a new connection."""
-        return ClientConnection(self, self.ticker, self.config.server)
+        """The protocol of a new connection without TLS."""
+        limits = self.config.server
+        if limits.http2_cleartext:
+            return SniffedConnection(self, self.ticker, limits)
+        return ClientConnection(self, self.ticker, limits)
 
-    def opened(self, client: ClientConnection) -> None:
+    def accept_tls(self) -> ProtocolChoice:
+        """The protocol of a new connection, until TLS says which it speaks."""
+        return ProtocolChoice(self, self.ticker, self.config.server)
+
+    def opened(self, client: ClientHost) -> None:
         """A connection was accepted."""
         self.clients.add(client)
         if self.last is not None:  # its TLS handshake took that long
@@ -212,14 +221,14 @@ class Server:
             self.admission.opened(client)
             self.inspector.checks.stir()
 
-    def closed(self, client: ClientConnection) -> None:
+    def closed(self, client: ClientHost) -> None:
         """A connection is gone."""
         self.clients.discard(client)
         self.admission.closed(client)
         if self.last is not None:
             self.last.client_gone()
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+    def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Serve a request."""
         if head.target.startswith(PATH) and self.serve_own(client, head):
             return
@@ -239,7 +248,7 @@ class Server:
         except Exception as error:
             exchange.crashed("forwarding a request", error)
 
-    def serve_own(self, client: ClientConnection, head: RequestHead) -> bool:
+    def serve_own(self, client: HostedStream, head: RequestHead) -> bool:
         """Answer below /_unbuffered/; False: the request is for a route."""
         if not self.compiled.resumes or not head.target.startswith(STREAMS):
             return self.inspector.serve(client, head)
@@ -267,7 +276,14 @@ class Server:
         except Exception as error:
             exchange.crashed("forwarding a request of another worker", error)
 
-    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+    def unanswered(self, client: ClientHost, error: ProxyError) -> None:
+        """Something was refused in a way that is no response: it is for the log."""
+        timeline = Timeline(self.ticker.clock(), client.address, version="2.0")
+        timeline.status = error.status
+        timeline.end(self.ticker.clock(), ending_of(error), error)
+        self.notify(timeline)
+
+    def reject(self, client: HostedStream, error: ProxyError) -> None:
         """Answer bytes that are no request."""
         timeline = Timeline(self.ticker.clock(), client.address)
         timeline.status = error.status

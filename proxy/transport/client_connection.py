@@ -9,7 +9,7 @@ with is the handler's business.
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from proxy.config.model import ServerOptions as Limits
 from proxy.errors import ProxyError
@@ -31,6 +31,7 @@ from proxy.internal_errors import report
 from proxy.policy.request_plan import RequestPlanner
 from proxy.policy.response_plan import CLOSE, STREAM, TERMS, ResponsePlan, Terms
 from proxy.policy.size_limits import check_request_head, check_target
+from proxy.transport.client_host import ClientHandler
 from proxy.transport.client_timeouts import (
     EXCHANGE,
     HEAD,
@@ -46,22 +47,6 @@ from proxy.transport.connection import (
 from proxy.transport.flow import ChunkedSink, Receiver
 from proxy.transport.private_connections import PrivateConnections
 from proxy.transport.ticker import Ticker
-
-
-class Handler(Protocol):
-    """What a client connection asks of the proxy."""
-
-    def begin(self, client: ClientConnection, head: RequestHead) -> None:
-        """Serve a request; sets `client.exchange` and in the end calls `finish`."""
-
-    def reject(self, client: ClientConnection, error: ProxyError) -> None:
-        """Answer bytes that are no request; the connection closes after it."""
-
-    def opened(self, client: ClientConnection) -> None:
-        """A connection was accepted."""
-
-    def closed(self, client: ClientConnection) -> None:
-        """A connection is gone."""
 
 
 class ClientConnection(TimedConnection):
@@ -82,7 +67,7 @@ class ClientConnection(TimedConnection):
         "seen",
     )
 
-    def __init__(self, handler: Handler, ticker: Ticker, limits: Limits) -> None:
+    def __init__(self, handler: ClientHandler, ticker: Ticker, limits: Limits) -> None:
         super().__init__(ticker, limits)
         self.handler = handler
         self.address = b""
@@ -95,6 +80,15 @@ class ClientConnection(TimedConnection):
         self.parsing = False
         self.private: PrivateConnections | None = None  # to upstreams, if any is
         self.seen = 0  # bytes of an incomplete head that were looked at
+
+    @property
+    def protocol(self) -> str:
+        return "http/1.1"
+
+    @property
+    def connection(self) -> ClientConnection:
+        """As `HostedStream`: it is its own connection."""
+        return self
 
     # -- the connection's life
 

@@ -1,7 +1,8 @@
 """What an exchange asks of its client, whichever protocol the client speaks.
 
 An HTTP/1.1 connection is one itself, of one exchange at a time, so nothing is paid
-for it. How a connection lingers, ends or is reset is its own affair.
+for it; an HTTP/2 connection has many. How a connection lingers, ends or is reset is its
+own affair.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class ClientStream(TunnelEnd, Protocol):
     planner: RequestPlanner
     private: PrivateConnections | None  # to upstreams, if any is
     paused: bool  # its request body is not read for now
-    draining: bool  # this request is the last one
+
+    @property
+    def draining(self) -> bool:
+        """Is this request the last one?"""
 
     # -- the request
 

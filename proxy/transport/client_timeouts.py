@@ -23,7 +23,7 @@ from proxy.http1.framing import LengthBody
 from proxy.internal_errors import report
 from proxy.transport.client_stream import Served
 from proxy.transport.connection import Connection
-from proxy.transport.socket_state import has_left, taken
+from proxy.transport.socket_state import has_left, unsent
 from proxy.transport.ticker import Ticker
 
 # For a client to take some of a response that is complete, where
@@ -167,14 +167,14 @@ class TimedConnection(Connection):
     def waiting(self) -> tuple[bool, int]:
         """Do bytes wait for the client? And a number: while it is the same, none went.
 
-        The number is how many wait; by TLS, which counts only some of them, how many
-        the client has taken, as a negative number.
+        See `unsent`.
         """
-        unsent = self.transport.get_write_buffer_size()
-        if self.transport.can_write_eof():
-            return unsent > 0, unsent
-        acked, more = taken(self.transport)
-        return more or unsent > 0, -acked or unsent
+        return unsent(self.transport)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How many bytes wait in the proxy because the client does not read."""
+        return self.transport.get_write_buffer_size()
 
     def check(self, now: float) -> None:
         """Look at the time limits, and whether the client left unseen."""
@@ -191,14 +191,14 @@ class TimedConnection(Connection):
 
     def waited(self) -> None:
         """The deadline for a head, or for the last response to be read."""
-        unsent, mark = self.waiting()
-        if unsent and mark != self.unsent:
+        waits, mark = self.waiting()
+        if waits and mark != self.unsent:
             self.unsent = mark  # it still reads the last response
             self.wait(self.limits.write_timeout_seconds or UNREAD_SECONDS)
             return
-        if not unsent and self.sends_on():
+        if not waits and self.sends_on():
             return
-        if self.state is HEAD and self.head_begun and not unsent:
+        if self.state is HEAD and self.head_begun and not waits:
             self.refuse(
                 RequestTimeout(
                     "the request head was not complete within "
@@ -206,7 +206,7 @@ class TimedConnection(Connection):
                 )
             )
             return
-        if unsent:  # what a client does not take is kept by no one
+        if waits:  # what a client does not take is kept by no one
             self.reset_on_close()
         elif (
             self.state is LINGER
@@ -229,12 +229,12 @@ class TimedConnection(Connection):
             self.unsent = mark
             self.deadline = now + limit
         elif now >= self.deadline and self.exchange is not None:
-            unsent = self.transport.get_write_buffer_size()
+            waiting = self.transport.get_write_buffer_size()
             self.reset_on_close()  # nor does the kernel keep what it does not take
             exchange, self.exchange = self.exchange, None  # what raises is told to it
             exchange.client_left(
                 ClientStalled(
-                    f"the client read none of {unsent} bytes for {limit:g} s "
+                    f"the client read none of {waiting} bytes for {limit:g} s "
                     "(write_timeout_seconds)"
                 )
             )

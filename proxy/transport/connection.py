@@ -317,9 +317,14 @@ class Connection(asyncio.Protocol):
 
     def reset_on_close(self) -> None:
         """Make the coming close a reset, for a body whose end is the close."""
-        sock: socket.socket | None = self.transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        reset_on_close(self.transport)
+
+
+def reset_on_close(transport: asyncio.Transport) -> None:
+    """Make the coming close a reset."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
 def joined(begun: bytes | bytearray, data: bytes) -> bytes | bytearray:

@@ -6,7 +6,8 @@ from proxy.config.model import ServerOptions as Limits
 from proxy.http1.grammar import Fields
 from proxy.policy.handed_message import PeerReport, told_field
 from proxy.policy.request_plan import RequestPlanner
-from proxy.transport.client_connection import ClientConnection, Handler
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHandler
 from proxy.transport.ticker import Ticker
 
 
@@ -19,7 +20,7 @@ class PeerConnection(ClientConnection):
 
     __slots__ = ("failed",)
 
-    def __init__(self, handler: Handler, ticker: Ticker, limits: Limits) -> None:
+    def __init__(self, handler: ClientHandler, ticker: Ticker, limits: Limits) -> None:
         super().__init__(handler, ticker, limits)
         self.failed: PeerReport | None = None
 

@@ -64,6 +64,19 @@ def taken(transport: asyncio.Transport) -> tuple[int, bool]:
     return int(acked), unacked > 0 or not_sent > 0
 
 
+def unsent(transport: asyncio.Transport) -> tuple[bool, int]:
+    """Do bytes wait for the peer? And a number: while it is the same, none went.
+
+    The number is how many wait; by TLS, which counts only some of them, how many
+    the peer has taken, as a negative number.
+    """
+    waiting = transport.get_write_buffer_size()
+    if transport.can_write_eof():
+        return waiting > 0, waiting
+    acked, more = taken(transport)
+    return more or waiting > 0, -acked or waiting
+
+
 class SocketState:
     """Tells whether there is anything to read: a byte, a FIN or a reset.
 

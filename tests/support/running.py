@@ -15,6 +15,7 @@ from proxy.exchange.forward import Forward
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from proxy.transport.client_connection import ClientConnection
+from proxy.transport.http2_connection import Http2Connection
 from proxy.transport.ticker import RESOLUTION
 from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.raw import GUARD, Peer, Upstream, became, connect
@@ -88,13 +89,22 @@ class RunningProxy:
 
     @property
     def connections(self) -> set[ClientConnection]:
-        """The connections of clients that the proxy has."""
-        return self.server.clients
+        """The connections of clients by HTTP/1.1 that the proxy has."""
+        return {
+            each for each in self.server.clients if isinstance(each, ClientConnection)
+        }
 
     @property
     def connection(self) -> ClientConnection:
         """The one that there is."""
+        (connection,) = self.connections
+        return connection
+
+    @property
+    def http2_connection(self) -> Http2Connection:
+        """The one by HTTP/2 that there is."""
         (connection,) = self.server.clients
+        assert isinstance(connection, Http2Connection)
         return connection
 
     async def connected(self, count: int) -> None:

@@ -13,6 +13,7 @@ from proxy.config.load import load
 from proxy.config.model import Config
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
+from proxy.transport.client_connection import ClientConnection
 from tests.support.raw import turns
 from tests.support.running import RunningProxy, Table, document, tick_only_when_told
 
@@ -70,7 +71,8 @@ class Siblings:
         server = self.running[number].server
         server.listener.close()
         for client in (*server.clients, *server.peer_door.clients):
-            client.exchange = None
+            if isinstance(client, ClientConnection):
+                client.exchange = None
             client.transport.abort()
         server.others.close()
         await turns(3)

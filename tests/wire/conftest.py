@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from tests.support.certificates import Authority
+from tests.support.http2 import Http2Listener
 from tests.support.thorough import thorough
 
 
@@ -44,3 +46,18 @@ def hangups_reach_programs() -> Iterator[None]:
     signal.signal(number, lambda *_: None)
     yield
     signal.signal(number, signal.SIG_IGN)
+
+
+# -- HTTP/2: see `tests.support.http2`
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who has signed the certificates of listeners."""
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(params=["plain", "tls"])
+def over(request: pytest.FixtureRequest, authority: Authority) -> Http2Listener:
+    """A listener that speaks HTTP/2, with TLS and without."""
+    return Http2Listener(authority if request.param == "tls" else None)

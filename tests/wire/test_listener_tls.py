@@ -10,52 +10,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-import trustme
 
 from proxy.config.load import load
 from proxy.process.reload import Reloader
 from proxy.timeline import Ending
 from proxy.transport.client_timeouts import LINGER_SECONDS
 from tests.conftest import ManualClock, StartProxy
+from tests.support.certificates import Authority
 from tests.support.messages import GET_X, OK, STREAM
 from tests.support.raw import GUARD, Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy, document
-
-
-class Authority:
-    """An authority that the clients of a test trust, and its certificates."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        self.folder = folder
-        self.issue()
-
-    def issue(self) -> trustme.LeafCert:
-        """Put a new certificate in place."""
-        leaf = self.authority.issue_cert("127.0.0.1")
-        leaf.private_key_pem.write_to_path(str(self.folder / "key.pem"))
-        whole = b"".join(each.bytes() for each in leaf.cert_chain_pems)
-        (self.folder / "cert.pem").write_bytes(whole)
-        return leaf
-
-    @property
-    def server(self) -> dict[str, object]:
-        """The keys of [server]."""
-        return {
-            "tls_certificate": str(self.folder / "cert.pem"),
-            "tls_key": str(self.folder / "key.pem"),
-        }
-
-    def context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        return context
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
 
 Client = Callable[[RunningProxy], Awaitable[Peer]]
 

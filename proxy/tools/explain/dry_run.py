@@ -26,6 +26,7 @@ from proxy.policy.request_plan import RequestPlan
 from proxy.server.stream_address import STREAMS
 from proxy.timeline import monotonic
 from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.ticker import Ticker
 
 
@@ -127,7 +128,7 @@ class DryRun:
 
     # -- what a client connection asks for
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+    def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Plan a request, for each target of its route."""
         self.head = head
         if self.compiled.resumes and head.target.startswith(STREAMS):
@@ -139,7 +140,7 @@ class DryRun:
             question.enabled, client.address, head, names_of(self.config)
         ):
             self.answered = True
-            self.denied = refusal(question, client.address, head)
+            self.denied = refusal(question, client.address, head, client.scheme)
             client.finish()
             return
         exchange = Exchange(self, client, head)
@@ -153,13 +154,13 @@ class DryRun:
     def exchange_ended(self, exchange: Exchange) -> None:
         """There is nothing to count."""
 
-    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+    def reject(self, client: HostedStream, error: ProxyError) -> None:
         """The bytes are no request."""
         self.refused = error
         client.finish()
 
-    def opened(self, client: ClientConnection) -> None:
+    def opened(self, client: ClientHost) -> None:
         """There is nothing to count."""
 
-    def closed(self, client: ClientConnection) -> None:
+    def closed(self, client: ClientHost) -> None:
         """There is nothing to count."""

@@ -25,86 +25,91 @@ ENVIRON = {"KEY": "hunter2", "FIELD": "X-hunter2"}
 
 REPORT = """\
 [server]
-  host                               "127.0.0.1"                   --host
-  port                               8080                          config.toml, ${PORT} (default)
-  workers                            1                             default
-  trusted_proxies                    []                            default
-  head_timeout_seconds               30                            default
-  body_timeout_seconds               60                            default
-  keepalive_timeout_seconds          75                            default
-  write_timeout_seconds              0                             default
-  max_head_bytes                     65536                         default
-  max_target_bytes                   16384                         default
-  max_fields                         200                           default
-  max_connections                    0                             default
-  max_exchanges                      0                             default
-  drain_seconds                      10                            default
-  tls_certificate                    ""                            default
-  tls_key                            ""                            default
+  host                                 "127.0.0.1"                   --host
+  port                                 8080                          config.toml, ${PORT} (default)
+  workers                              1                             default
+  trusted_proxies                      []                            default
+  head_timeout_seconds                 30                            default
+  body_timeout_seconds                 60                            default
+  keepalive_timeout_seconds            75                            default
+  write_timeout_seconds                0                             default
+  max_head_bytes                       65536                         default
+  max_target_bytes                     16384                         default
+  max_fields                           200                           default
+  max_connections                      0                             default
+  max_exchanges                        0                             default
+  drain_seconds                        10                            default
+  tls_certificate                      ""                            default
+  tls_key                              ""                            default
+  http2                                true                          default
+  http2_cleartext                      false                         default
+  http2_max_streams                    250                           default
+  http2_max_resets_per_second          100                           default
+  http2_max_control_frames_per_second  200                           default
 
 [log]
-  format                             "text"                        default
-  access                             true                          default
-  warnings                           true                          default
+  format                               "text"                        default
+  access                               true                          default
+  warnings                             true                          default
 
 [inspector]
-  enabled                            "loopback"                    default
-  bodies                             true                          default
+  enabled                              "loopback"                    default
+  bodies                               true                          default
 
 [metrics]
-  enabled                            "loopback"                    default
+  enabled                              "loopback"                    default
 
 [tracing]
-  enabled                            false                         default
+  enabled                              false                         default
 
 [store]
-  max_bytes                          268435456                     default
+  max_bytes                            268435456                     default
 
 [routes."/llm"]
-  target                             "https://api.example.com/v1"  config.toml
-  path_rewrite."^/(llm)/v\\\\d"        "/$1"                         config.toml
-  path_rewrite."^/x"                 ""                            config.toml
-  ws                                 false                         default
-  change_origin                      true                          config.toml
-  decode                             "streams"                     default
-  accept_encoding                    "identity"                    default
-  trust_forwarded                    false                         default
-  rewrite_origin                     false                         default
-  redirect_rewrite                   same as change_origin         default
-  cookie_domain_rewrite              {}                            default
-  cookie_path_rewrite                {}                            default
-  cookie_secure                      "keep"                        default
-  headers.request.set.Authorization  ****                          config.toml, ${KEY}
-  headers.request.set.X-Tenant       ****                          config.toml
-  headers.request.remove             ["Cookie"]                    config.toml
-  headers.response.set               {}                            default
-  headers.response.remove            ****                          config.toml, ${FIELD}; config.toml
-  verify                             true                          default
-  ca_file                            ""                            default
-  connect_timeout_seconds            10                            default
-  connect_retry_seconds              0                             default
-  first_byte_timeout_seconds         600                           default
-  idle_timeout_seconds               0.25                          config.toml [defaults]
-  stall_warning_seconds              0                             default
-  server_timing                      false                         default
-  max_duration_seconds               0                             default
-  heartbeat_seconds                  0                             default
-  heartbeat_padding_bytes            0                             default
-  heartbeat_before_head              false                         default
-  on_upstream_failure                "abort"                       default
-  on_client_leave                    "close"                       default
-  finish_seconds                     60                            default
-  max_finish_bytes                   67108864                      default
-  max_finishing                      100                           default
-  resume                             false                         default
-  share                              false                         default
-  upstream_keepalive_seconds         4                             default
-  max_body_bytes                     0                             default
-  max_buffer_bytes                   65536                         default
-  max_decoding_ratio                 1000                          default
-  max_response_head_bytes            262144                        default
-  upstream_parsing                   "strict"                      default
-  max_interim_per_second             20                            default"""  # noqa: E501
+  target                               "https://api.example.com/v1"  config.toml
+  path_rewrite."^/(llm)/v\\\\d"          "/$1"                         config.toml
+  path_rewrite."^/x"                   ""                            config.toml
+  ws                                   false                         default
+  change_origin                        true                          config.toml
+  decode                               "streams"                     default
+  accept_encoding                      "identity"                    default
+  trust_forwarded                      false                         default
+  rewrite_origin                       false                         default
+  redirect_rewrite                     same as change_origin         default
+  cookie_domain_rewrite                {}                            default
+  cookie_path_rewrite                  {}                            default
+  cookie_secure                        "keep"                        default
+  headers.request.set.Authorization    ****                          config.toml, ${KEY}
+  headers.request.set.X-Tenant         ****                          config.toml
+  headers.request.remove               ["Cookie"]                    config.toml
+  headers.response.set                 {}                            default
+  headers.response.remove              ****                          config.toml, ${FIELD}; config.toml
+  verify                               true                          default
+  ca_file                              ""                            default
+  connect_timeout_seconds              10                            default
+  connect_retry_seconds                0                             default
+  first_byte_timeout_seconds           600                           default
+  idle_timeout_seconds                 0.25                          config.toml [defaults]
+  stall_warning_seconds                0                             default
+  server_timing                        false                         default
+  max_duration_seconds                 0                             default
+  heartbeat_seconds                    0                             default
+  heartbeat_padding_bytes              0                             default
+  heartbeat_before_head                false                         default
+  on_upstream_failure                  "abort"                       default
+  on_client_leave                      "close"                       default
+  finish_seconds                       60                            default
+  max_finish_bytes                     67108864                      default
+  max_finishing                        100                           default
+  resume                               false                         default
+  share                                false                         default
+  upstream_keepalive_seconds           4                             default
+  max_body_bytes                       0                             default
+  max_buffer_bytes                     65536                         default
+  max_decoding_ratio                   1000                          default
+  max_response_head_bytes              262144                        default
+  upstream_parsing                     "strict"                      default
+  max_interim_per_second               20                            default"""  # noqa: E501
 
 
 def test_every_key_is_told_with_its_value_and_source(read: Load) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.http1.head import RequestHead
+from proxy.http1.head import HTTP2, RequestHead
 from proxy.inspector.access_rule import (
     Enabled,
     is_direct,
@@ -111,7 +111,19 @@ def test_who_speaks_of_his_own_connection(
 ) -> None:
     """RFC 9110 §7.6.1: no hop lets it pass."""
     fields = [] if value is None else [(b"Connection", value)]
-    assert is_direct(address, head(*fields)) is direct
+    assert is_direct(address, head(*fields), b"https") is direct
+
+
+@pytest.mark.parametrize(
+    ("scheme", "direct"),
+    [
+        pytest.param(b"https", True, id="as browsers speak it"),
+        pytest.param(b"http", False, id="as hops do"),
+    ],
+)
+def test_http2_without_tls_may_come_from_a_hop(scheme: bytes, direct: bool) -> None:
+    assert is_direct(b"127.0.0.1", head(minor=HTTP2), scheme) is direct
+    assert is_direct(b"unix", head(minor=HTTP2), scheme)
 
 
 def test_what_programs_of_this_machine_send_is_not_taken_for_a_hop() -> None:

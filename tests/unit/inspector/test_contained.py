@@ -218,7 +218,8 @@ class Client:
     def crashed(self, place: str, error: Exception) -> None:
         self.done.append("crashed")
 
-    def get_write_buffer_size(self) -> int:
+    @property
+    def unsent_bytes(self) -> int:
         return 0
 
     def abort(self) -> None:

@@ -7,7 +7,8 @@ from typing import cast
 
 from proxy.config.model import ServerOptions
 from proxy.errors import ClientError, ClientStalled, ProxyError
-from proxy.transport.client_connection import ClientConnection, Handler
+from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHandler
 from proxy.transport.client_timeouts import State
 from proxy.transport.ticker import Ticker
 from tests.conftest import ManualClock
@@ -57,7 +58,7 @@ async def test_a_buffer_that_is_as_full_as_before_may_have_been_emptied(
     """Taken and filled up again between two looks: the client is not stalled."""
     ticker = Ticker(clock)
     client = ClientConnection(
-        cast("Handler", None), ticker, ServerOptions(write_timeout_seconds=30)
+        cast("ClientHandler", None), ticker, ServerOptions(write_timeout_seconds=30)
     )
     client.transport = cast("asyncio.Transport", Full())
     client.state = State.EXCHANGE

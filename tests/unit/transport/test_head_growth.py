@@ -8,6 +8,7 @@ from proxy.http1.head import RequestHead, ResponseHead
 from proxy.timeline import monotonic
 from proxy.tools.explain.dry_run import Paper, Stopped
 from proxy.transport.client_connection import ClientConnection
+from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.growth import assert_linear
 
@@ -18,15 +19,15 @@ LIMITS = Limits(max_head_bytes=1 << 30, max_fields=0)
 class Nobody:
     """Asks for nothing and does not expect an end."""
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+    def begin(self, client: HostedStream, head: RequestHead) -> None:
         raise AssertionError("the head is not complete")
 
-    def reject(self, client: ClientConnection, error: ProxyError) -> None:
+    def reject(self, client: HostedStream, error: ProxyError) -> None:
         raise error
 
-    def opened(self, client: ClientConnection) -> None: ...
+    def opened(self, client: ClientHost) -> None: ...
 
-    def closed(self, client: ClientConnection) -> None: ...
+    def closed(self, client: ClientHost) -> None: ...
 
     def informational(self, head: ResponseHead) -> None: ...
 
