@@ -39,7 +39,6 @@ from proxy.transport.http2_sending import SendingStream
 from proxy.transport.http2_stream import Http2Stream
 from proxy.transport.http2_timeouts import GONE, TimedHttp2Connection, limit_unsent
 from proxy.transport.http2_turns import Turns
-from proxy.transport.private_connections import PrivateConnections
 from proxy.transport.ticker import Ticker
 
 log = logging.getLogger("unbuffered")
@@ -63,7 +62,6 @@ class Http2Connection(TimedHttp2Connection):
         "full_reads",
         "handler",
         "planner",
-        "private",
         "pumping",
         "resting",
         "scheme",
@@ -78,7 +76,6 @@ class Http2Connection(TimedHttp2Connection):
         # Set in connection_made, as the transport is.
         self.planner: RequestPlanner = None  # type: ignore[assignment]
         self.session = Session(self, session_limits(limits), ticker.clock)
-        self.private: PrivateConnections | None = None  # to upstreams, if any is
         self.fresh: list[Http2Stream] = []  # requests that have yet to begin
         self.full_reads = 0
         self.resting = False  # until the next turn of the loop
@@ -116,8 +113,6 @@ class Http2Connection(TimedHttp2Connection):
         self.closed = True
         self.fresh.clear()
         self.ticker.discard(self)
-        if self.private is not None:
-            self.private.close()
         self.leave_all(GONE)
         try:
             self.handler.closed(self)

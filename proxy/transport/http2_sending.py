@@ -20,7 +20,6 @@ from proxy.policy.response_plan import LENGTH, TERMS, ResponsePlan, Terms
 from proxy.transport.client_host import ClientHost
 from proxy.transport.connection import HIGH_WATER
 from proxy.transport.flow import ChunkedSink, Feeder
-from proxy.transport.private_connections import PrivateConnections
 
 FRAME = 16 * 1024  # bytes in one of ours: every peer takes so many (RFC 9113 §4.2)
 KEPT_ALIVE = TERMS[True][True]
@@ -33,7 +32,6 @@ class Carrier(ClientHost, Protocol):
     congested: bool  # it takes no bytes for now
     draining: bool
     planner: RequestPlanner
-    private: PrivateConnections | None
     scheme: bytes
     session: Session
 

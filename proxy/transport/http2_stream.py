@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from proxy.config.model import ServerOptions as Limits
 from proxy.errors import (
     ClientDisconnected,
@@ -13,16 +15,27 @@ from proxy.errors import (
 from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
+from proxy.http2.extended_connect import never_open
 from proxy.http2.faults import StreamFault
-from proxy.http2.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, code_name
+from proxy.http2.frames import (
+    CANCEL,
+    HTTP_1_1_REQUIRED,
+    INTERNAL_ERROR,
+    NO_ERROR,
+    code_name,
+)
 from proxy.http2.priority import Priority
 from proxy.http2.request_fields import request_content
 from proxy.internal_errors import report
+from proxy.policy.connection_auth import asks_to_bind
+from proxy.policy.response_plan import ResponsePlan
 from proxy.transport.client_stream import Served
 from proxy.transport.client_timeouts import UNREAD_SECONDS
 from proxy.transport.flow import Receiver
 from proxy.transport.http2_sending import Carrier, SendingStream
 from proxy.transport.private_connections import PrivateConnections
+
+BOUND = "the response authenticates a connection: the client asks by HTTP/1.1"
 
 
 class Http2Stream(SendingStream):
@@ -39,6 +52,7 @@ class Http2Stream(SendingStream):
         "owed",
         "paused",
         "planner",
+        "private",
         "protocol",
         "receiver",
         "request",
@@ -64,6 +78,7 @@ class Http2Stream(SendingStream):
         self.address = connection.address
         self.scheme = connection.scheme
         self.planner = connection.planner
+        self.private: PrivateConnections | None = None  # to upstreams, if any is
         self.exchange: Served | None = None
         self.body: Body | None = None
         self.receiver: Receiver | None = None
@@ -139,14 +154,6 @@ class Http2Stream(SendingStream):
         self.abort()
 
     # -- the request: see `ClientStream`
-
-    @property
-    def private(self) -> PrivateConnections | None:
-        return self.connection.private
-
-    @private.setter
-    def private(self, private: PrivateConnections | None) -> None:
-        self.connection.private = private
 
     @property
     def draining(self) -> bool:
@@ -229,6 +236,17 @@ class Http2Stream(SendingStream):
     def detach(self) -> None:
         self.exchange = self.receiver = self.feeder = None
 
+    # -- the response: see `SendingStream`
+
+    def send_plan(self, plan: ResponsePlan) -> None:
+        if self.protocol:
+            plan = never_open(plan)
+        if plan.status == 401 and asks_to_bind(401, plan.fields):
+            self.reset(HTTP_1_1_REQUIRED)  # the client asks again
+            asyncio.get_running_loop().call_soon(self.leave, BOUND)
+        else:
+            super().send_plan(plan)
+
     # -- time passes
 
     def check(self, now: float, limits: Limits) -> bool:
@@ -309,6 +327,7 @@ class Http2Stream(SendingStream):
         """All of the response has gone out; the rest of the request is not wanted."""
         if not self.request_complete or (self.protocol and not self.ended):
             self.session.reset(self.number, NO_ERROR)  # RFC 9113 §8.1
+        self.close_private()
         self.connection.stream_over(self)
 
     def break_off(self) -> None:
@@ -347,7 +366,13 @@ class Http2Stream(SendingStream):
         if not self.closed:
             self.closed = True
             self.plan = None
+            self.close_private()
             self.pieces.clear()
             self.unread.clear()
             self.queued = self.owed = 0
             self.connection.stream_over(self)
+
+    def close_private(self) -> None:
+        """What was agreed on for one request is not for the next one."""
+        if self.private is not None:
+            self.private.close()
