@@ -14,6 +14,7 @@ from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
 from proxy.http1.grammar import NAMES, Fields, Remembered
+from proxy.http1.head import REMEMBERED_BYTES
 from proxy.http2.faults import ConnectionFault
 from proxy.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 
@@ -34,11 +35,14 @@ HUFFMAN = Remembered(decode_huffman)
 class BlockDecoder:
     """The header blocks of one peer, in order. Each has to be read, wanted or not."""
 
-    __slots__ = ("max_bytes", "table")
+    __slots__ = ("before", "max_bytes", "table")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.table = HeaderTable()
+        # The last block and what it says, if it put nothing into the table: the next
+        # may be the same bytes.
+        self.before: tuple[bytes, Fields, int] | None = None
 
     def decode(self, block: bytes) -> tuple[Fields, int]:
         """The fields of a block, and their size. Beyond `max_bytes` none is kept.
@@ -46,6 +50,10 @@ class BlockDecoder:
         Raises:
             ConnectionFault: the block cannot be read, or is far beyond the limit.
         """
+        before = self.before
+        if before is not None and before[0] == block:
+            return before[1].copy(), before[2]
+        self.before = None
         try:
             return self.read(block)
         except (HPACKError, IndexError) as fault:
@@ -59,7 +67,7 @@ class BlockDecoder:
         fields: Fields = []
         table, limit = self.table, self.max_bytes
         dynamic = table.dynamic_entries
-        at, end, size, begun = 0, len(block), 0, False
+        at, end, size, begun, added = 0, len(block), 0, False, False
         while at < end:
             first = block[at]
             if first & 0x80:  # §6.1: a field that is in a table
@@ -94,6 +102,7 @@ class BlockDecoder:
                 field = (name, value)
                 if kept:
                     table.add(name, value)
+                    added = True
             begun = True
             size += len(field[0]) + len(field[1]) + FIELD_COST
             if size <= limit:
@@ -104,6 +113,8 @@ class BlockDecoder:
                     f"a header block of more than {PATIENCE} times {limit} bytes "
                     "(max_head_bytes)",
                 )
+        if not added and size <= min(limit, REMEMBERED_BYTES):
+            self.before = (block, fields.copy(), size)
         return fields, size
 
 

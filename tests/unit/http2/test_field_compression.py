@@ -133,6 +133,23 @@ def test_any_bytes_mean_to_us_what_they_mean_to_hpack(blocks: list[bytes]) -> No
             break
 
 
+def test_the_same_bytes_mean_what_the_table_says_now() -> None:
+    encoder, decoder = hpack.Encoder(), BlockDecoder(LIMIT)
+    decoder.decode(encoder.encode([(b"a", b"1")]))
+    newest = b"\xbe"
+    for _ in range(2):
+        decoder.decode(newest)[0].clear()  # what is handed out is the caller's
+        assert decoder.decode(newest)[0] == [(b"a", b"1")]
+    decoder.decode(encoder.encode([(b"b", b"2")]))
+    assert decoder.decode(newest)[0] == [(b"b", b"2")]
+    adding = b"\x40\x01c\x013"
+    for _ in range(2):
+        assert decoder.decode(adding)[0] == [(b"c", b"3")]
+    assert decoder.decode(b"\xbe\xbf\xc0")[0][1:] == [(b"c", b"3"), (b"b", b"2")]
+    decoder.decode(b"\x20")  # a table of 0 bytes
+    assert decoded(newest, decoder) == COMPRESSION_ERROR
+
+
 # -- limits
 
 
