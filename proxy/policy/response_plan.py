@@ -72,7 +72,8 @@ class ResponsePlan:
 
     `fields` are those that every protocol has; `options` those that HTTP/1.1 adds
     for this one connection. Once it is written, its text is all that is kept of them.
-    `block` is the same as HTTP/2 writes it; empty: not written yet.
+    `block` is the same as HTTP/2 writes it; empty: not written yet. `length` is what
+    its Content-Length says; None: not looked up yet.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class ResponsePlan:
         "content",
         "framing",
         "keep_alive",
+        "length",
         "options",
         "reason",
         "status",
@@ -102,6 +104,7 @@ class ResponsePlan:
         self.options = options
         self.keep_alive = keep_alive
         self.block = b""
+        self.length: int | None = None
 
     @property
     def line(self) -> bytes:

@@ -182,6 +182,9 @@ class SendingStream:
         self.plan = None
         if self.closed:
             return
+        if len(self.pieces) == 1 and self.fits(self.queued):
+            self.send_whole(plan, self.pieces.pop())
+            return
         corked = self.connection.cork()
         try:
             bare = self.ends and not self.pieces and not self.trailers
@@ -197,6 +200,38 @@ class SendingStream:
         finally:
             if corked:
                 self.connection.uncork()
+
+    def fits(self, size: int) -> bool:
+        """Can a frame of so many bytes go out now?"""
+        return (
+            size <= FRAME
+            and size <= self.send_window
+            and size <= self.session.send_window
+            and not self.connection.congested
+        )
+
+    def send_whole(self, plan: ResponsePlan, piece: bytes) -> None:
+        """Send the head and the piece that has come with it, in one write."""
+        session, size = self.session, self.queued
+        self.queued = 0
+        self.send_window -= size
+        session.send_window -= size
+        session.data_frames += 1
+        last = self.is_last(size)
+        head = session.send_head(self.number, response_block(plan), end=False)
+        self.connection.write(head + data_header(self.number, size, end=last) + piece)
+        if last:
+            self.end_sent()
+        self.send_rest()
+
+    def is_last(self, size: int) -> bool:
+        """Does the body end with these bytes, which go out now?"""
+        if self.left > 0:
+            self.left -= size
+            return self.left <= 0
+        return (
+            not self.queued and self.ends and not self.trailers and not self.reset_code
+        )
 
     # -- what waits
 
@@ -230,12 +265,7 @@ class SendingStream:
         session.send_window -= size
         if size == FRAME or not self.queued:
             session.data_frames += 1
-        last = False
-        if self.left > 0:
-            self.left -= size
-            last = self.left <= 0
-        elif not self.queued:
-            last = self.ends and not self.trailers and not self.reset_code
+        last = self.is_last(size)
         connection = self.connection
         connection.write(data_header(self.number, size, end=last))
         for part in parts:
@@ -314,8 +344,10 @@ class SendingStream:
 
 
 def length_of(plan: ResponsePlan) -> int:
-    """How many bytes of body a response says it has."""
-    for name, value in plan.fields:
-        if name.lower() == b"content-length":
-            return int(value)
-    return ANY_LENGTH
+    """How many bytes of body a response says it has; looked up once."""
+    if plan.length is None:
+        plan.length = ANY_LENGTH
+        for name, value in plan.fields:
+            if name.lower() == b"content-length":
+                plan.length = int(value)
+    return plan.length

@@ -7,24 +7,42 @@ who says what it is for.
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import cast
 
+from hpack import Encoder
+
 import proxy
 from proxy.http1.grammar import LOWER_NAMES, NAMES
+from proxy.http2.frames import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    PREFACE,
+    window_update,
+)
+from proxy.transport.connection import Connection
+from proxy.transport.http2_connection import Http2Connection
 from proxy.transport.upstream import Upstream
 from proxy.transport.upstream_connection import UpstreamConnection
-from tests.support.memory import MemoryProxy, MemoryTransport
+from tests.support.http2 import frame, settings
+from tests.support.memory import CONFIG, MemoryProxy, MemoryTransport
 
 OWN = str(Path(proxy.__file__).parent)
 STREAMS = 200
 # Of our own objects for one stream, both connections included; transports are the
 # loop's. 4,398 in Python 3.11.
 STREAM_BYTES = 4500
-CALLS = 130  # of our own functions, for one small request; 127 in Python 3.11
+# Of our own functions, in Python 3.11 for one small request 127, over HTTP/2 171, and
+# for one event of a stream over HTTP/2 8.
+CALLS, HTTP2_CALLS, HTTP2_EVENT_CALLS = 130, 174, 9
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nUser-Agent: x/1\r\nX-A: 1\r\n\r\n"
 OK = (
@@ -87,14 +105,26 @@ async def test_an_open_stream_keeps_no_more_than_it_needs() -> None:
     served.stop()
 
 
-async def test_a_small_request_takes_no_more_steps_than_it_needs() -> None:
-    served = MemoryProxy()
+def calls_in(work: Callable[[], None]) -> int:
+    """How many of our own functions are called in it."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
         nonlocal calls
         if event == "call" and frame.f_code.co_filename.startswith(OWN):
             calls += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+async def test_a_small_request_takes_no_more_steps_than_it_needs() -> None:
+    served = MemoryProxy()
 
     def exchange() -> None:
         served.client.receive(GET)
@@ -106,11 +136,68 @@ async def test_a_small_request_takes_no_more_steps_than_it_needs() -> None:
 
     for _ in range(600):  # the list of ended exchanges is full by then
         exchange()
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
+    assert calls_in(exchange) < CALLS
+    served.stop()
+
+
+# -- HTTP/2
+
+
+class SharedTransport(MemoryTransport):
+    """What an HTTP/2 connection writes to."""
+
+    def set_write_buffer_limits(self, high: int | None = None) -> None:
+        """It takes everything."""
+
+
+def shared(served: MemoryProxy) -> SharedTransport:
+    """A client's connection of HTTP/2, ready for requests."""
+    server = served.server
+    connection = Http2Connection(server, server.ticker, CONFIG.server)
+    client = SharedTransport(cast("Connection", connection))
+    windows = settings({INITIAL_WINDOW_SIZE: 1 << 30}) + window_update(0, 1 << 30)
+    client.receive(PREFACE + windows)
+    return client
+
+
+def asked(encoder: Encoder, number: int) -> bytes:
+    """A request, on a new stream."""
+    fields = [(":method", "GET"), (":scheme", "http"), (":authority", "a")]
+    fields += [(":path", "/a"), ("accept", "*/*"), ("user-agent", "x/1"), ("x-a", "1")]
+    block = encoder.encode(fields)
+    return frame(HEADERS, END_HEADERS | END_STREAM, number, block)
+
+
+async def test_a_small_request_of_http2_takes_no_more_steps_than_it_needs() -> None:
+    served = MemoryProxy()
+    client, encoder, numbers = shared(served), Encoder(), itertools.count(1, 2)
+
+    def exchange() -> None:
+        client.receive(asked(encoder, next(numbers)))
+        (server,) = served.open_upstreams
+        server.written = b""
+        server.receive(OK)
+        assert client.written.endswith(b"ok")
+        client.written = b""
+
+    for _ in range(600):
         exchange()
-    finally:
-        sys.setprofile(before)
-    assert calls < CALLS
+    assert calls_in(exchange) < HTTP2_CALLS
+    served.stop()
+
+
+async def test_an_event_over_http2_takes_no_more_steps_than_it_needs() -> None:
+    served = MemoryProxy()
+    client = shared(served)
+    client.receive(asked(Encoder(), 1))
+    (server,) = served.open_upstreams
+    server.receive(STREAM + EVENT)
+
+    def event() -> None:
+        client.written = b""
+        server.receive(copied(EVENT))
+        assert client.written == frame(DATA, 0, 1, b"data: x\n\n")
+
+    event()
+    assert calls_in(event) < HTTP2_EVENT_CALLS
     served.stop()
