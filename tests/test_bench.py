@@ -492,6 +492,66 @@ def test_the_client_tells_coded_bytes_from_events(program: Path, coding: str) ->
     assert run.told["received"] == run.told["errors"] == 0
 
 
+# -- HTTP/2 ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tls_program(program: Path) -> Path:
+    if certificate.tls_options() is None:
+        pytest.skip(f"needs OpenSSL: {certificate.HOW_TO_GET}")
+    return program
+
+
+@pytest.fixture(scope="module")
+def ours() -> Peer:
+    [peer] = [peer for peer in PEERS if peer.name == OURS]
+    return peer
+
+
+def test_clients_that_share_connections_get_every_event(
+    tls_program: Path, ours: Peer
+) -> None:
+    said = measure(tls_program, ours, Load("lockstep", 5, 0, 0.1, sessions=2)).told
+    assert said["received"] == said["sent"] > 5
+    assert said["upstreams"] == 5
+    assert said["errors"] == said["skipped"] == said["doubled"] == 0
+
+
+def test_requests_on_shared_connections_are_asked_again_and_again(
+    tls_program: Path, ours: Peer
+) -> None:
+    said = measure(tls_program, ours, Load("requests", 4, 0, 0.2, sessions=2)).told
+    assert said["received"] > 4
+    assert said["errors"] == 0
+
+
+def test_bodies_on_a_shared_connection_are_longer_than_its_windows(
+    tls_program: Path, ours: Peer
+) -> None:
+    said = measure(tls_program, ours, Load("bulk", 3, 17, sessions=1)).told
+    assert (said["received"], said["errors"]) == (3, 0)
+    assert said["bytes"] == 3 * 17 * 1024 * 1024
+
+
+def test_a_stream_that_its_client_resets_is_heard_of(
+    tls_program: Path, ours: Peer
+) -> None:
+    said = measure(tls_program, ours, Load("leaving", 3, sessions=1)).told
+    assert said["received"] == 3
+    assert said["p50_us"] > 0
+
+
+def test_a_peer_without_http2_has_no_numbers(tls_program: Path, ours: Peer) -> None:
+    def command(setting: configs.Setting) -> list[str]:
+        *words, path = ours.command(setting)
+        text = Path(path).read_text().replace("[server]", "[server]\nhttp2 = false")
+        return [*words, setting.write("http1.toml", text)]
+
+    load = Load("requests", 1, 0, 0.1, sessions=1)
+    with pytest.raises(RuntimeError, match="did not choose it by ALPN"):
+        measure(tls_program, dataclasses.replace(ours, command=command), load)
+
+
 # -- fan-out, and streams that wait for their client ----------------------------------
 
 
