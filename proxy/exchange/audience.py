@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.errors import ProxyError
-from proxy.exchange.subscriber import Subscriber
+from proxy.exchange.subscriber import Subscriber, Write
 from proxy.http1.chunked import chunk
 
 
@@ -20,6 +20,7 @@ class Audience:
     __slots__ = (
         "alike",
         "live",
+        "only",
         "others",
         "stale",
         "subscribers",
@@ -35,6 +36,8 @@ class Audience:
         self.alike: list[Subscriber] = []
         self.others: list[Subscriber] = []
         self.stale = False
+        # How the only one is written to, if it is live. Found out by `refresh`.
+        self.only: Write | None = None
         self.waiting_events: list[Callable[[], None]] = []
 
     # -- who they are
@@ -43,11 +46,13 @@ class Audience:
         """One more, which waits."""
         self.subscribers[subscriber] = None
         self.waiting.append(subscriber)
+        self.changed()
 
     def add_first(self, subscriber: Subscriber) -> None:
         """The one for whom the stream was asked, before all others."""
         self.subscribers = {subscriber: None, **self.subscribers}
         self.waiting.insert(0, subscriber)
+        self.changed()
 
     def remove(self, subscriber: Subscriber) -> None:
         """One is gone, or has all."""
@@ -55,20 +60,26 @@ class Audience:
         if subscriber in self.waiting:
             self.waiting.remove(subscriber)
         self.lags(subscriber)
+        self.changed()
         if not self.live:  # no more than the log of a stream is kept
             self.alike, self.others = [], []
 
     def live_again(self, subscriber: Subscriber) -> None:
         """One has all that there is."""
         self.live[subscriber] = None
-        self.stale = True
+        self.changed()
 
     def lags(self, subscriber: Subscriber) -> None:
         """One does not keep up."""
         if self.live.pop(subscriber, subscriber) is None:
-            self.stale = True
+            self.changed()
             if not self.live:  # those who are gone are freed at once
                 self.alike, self.others = [], []
+
+    def changed(self) -> None:
+        """How they are written to has to be found out again."""
+        self.stale = True
+        self.only = None
 
     def behind(self, position: int) -> int:
         """How far back the slowest is, at most `position`."""
@@ -115,6 +126,13 @@ class Audience:
         self.stale = False
         self.alike = [each for each in self.live if each.write is not None]
         self.others = [each for each in self.live if each.write is None]
+        if len(self.subscribers) == len(self.alike) == 1:
+            self.only = self.alike[0].write
+
+    def crashed(self, error: Exception) -> None:
+        """Writing to the only one raised."""
+        for each in tuple(self.subscribers):
+            each.exchange.crashed("sending a piece", error)
 
     def send_aside(self, data: bytes) -> None:
         """A heartbeat: to those who have all that came before it."""

@@ -33,6 +33,7 @@ from proxy.errors import (
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.early_response import begin_early
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.kept_relay import kept_relay
 from proxy.exchange.looking_relay import looking_relay
 from proxy.exchange.stream_lookup import take_up
 from proxy.exchange.upstream_call import UpstreamCall
@@ -281,7 +282,9 @@ class Forward:
                 connection, client, self.relayed, timeline, clock, decoder
             )
         elif isinstance(body, ChunkedBody) and (sink := client.chunk_sink) is not None:
-            relay = ChunkRelay(connection, sink, self.relayed, timeline, clock, body)
+            relay = connection.chunks = (
+                ChunkRelay if exchange.kept is None else kept_relay
+            )(connection, sink, self.relayed, timeline, clock, body)
         else:
             relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
         if plan.framing is STREAM and takes_trailers(exchange.head):

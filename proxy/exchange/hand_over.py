@@ -174,7 +174,9 @@ class HandOver(Forward):
         exchange.respond(plan)
         relay: ResponseRelay
         if isinstance(body, ChunkedBody) and (sink := client.chunk_sink) is not None:
-            relay = ChunkRelay(connection, sink, self.relayed, timeline, clock, body)
+            relay = connection.chunks = ChunkRelay(
+                connection, sink, self.relayed, timeline, clock, body
+            )
         else:
             relay = ResponseRelay(connection, client, self.relayed, timeline, clock)
         self.takes_trailers = plan.framing is STREAM and takes_trailers(exchange.head)

@@ -165,6 +165,7 @@ class LogSink(StandIn):
     def detach(self) -> None:
         """The exchange is over; what is still sent tells of its end."""
         self.over = True
+        self.audience.changed()
 
     @property
     def between_events(self) -> bool:
@@ -180,5 +181,6 @@ class LogSink(StandIn):
     def close(self) -> None:
         """Give back what is kept."""
         log, self.log = self.log, None
+        self.audience.changed()
         if log is not None:
             log.close()

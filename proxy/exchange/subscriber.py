@@ -32,13 +32,14 @@ Write: TypeAlias = Callable[[bytes], None]
 class Listeners(Protocol):
     """All clients of the stream."""
 
-    stale: bool  # how they are written to has to be found out again
-
     def live_again(self, subscriber: Subscriber) -> None:
         """One has all that there is."""
 
     def lags(self, subscriber: Subscriber) -> None:
         """One does not keep up."""
+
+    def changed(self) -> None:
+        """How they are written to has to be found out again."""
 
 
 class Subscribed(Protocol):
@@ -272,7 +273,7 @@ class Subscriber(Pipeline):
             self.write = framed.transport.write
         else:
             self.write = None
-        self.kept.audience.stale = True
+        self.kept.audience.changed()
 
     # -- the end
 

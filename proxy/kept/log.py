@@ -45,6 +45,14 @@ class StreamLog:
         """Add a piece; its cuts as `EventIndex` has found them. Never raises."""
         raise NotImplementedError
 
+    def append_event(self, event: bytes, numbered: bool) -> bool:
+        """Add a piece that is one event, of SHORTEST bytes or more.
+
+        `numbered`: it has the next id of ours; otherwise it has none.
+        True: the memory was counted, so what is oldest may be gone. Never raises.
+        """
+        raise NotImplementedError
+
     def read(self, position: int, most: int) -> bytes:
         """Up to `most` bytes from a position on; empty at the end only.
 

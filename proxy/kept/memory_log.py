@@ -9,7 +9,7 @@ from typing import Final
 
 from proxy.internal_errors import report
 from proxy.kept.log import FallenOut, StreamLog
-from proxy.stream.event_index import NO_EVENT, Cut
+from proxy.stream.event_index import NO_EVENT, SHORTEST, Cut
 
 CUT_BYTES: Final = 8
 # Of an entry of `ids`, beside the id itself: two objects, and a dictionary that is
@@ -22,7 +22,8 @@ LOG_BYTES: Final = (
 # what is used, between these two.
 LEAST_ROOM: Final = 4096
 MOST_ROOM: Final = 128 * 1024
-DENSITY: Final = 1 + CUT_BYTES  # of memory for a byte at most: that of a blank line
+# Of memory for a byte of a plain event, at most. Cuts of others are counted.
+DENSITY: Final = 1 + CUT_BYTES // SHORTEST
 LEAST_TRIM: Final = 4096  # bytes; less is not worth a trim
 PRESSED: Final = 16  # a part of the budget: as much is made free at once
 MOST_DIGITS: Final = 18
@@ -87,8 +88,22 @@ class MemoryLog(StreamLog):
             else:
                 self.note(end + offset, id)
         self.end = end = end + len(piece)
+        self.count_at -= CUT_BYTES * len(cuts)
         if end > self.count_at:
             self.settle()
+
+    def append_event(self, event: bytes, numbered: bool) -> bool:
+        buffer = self.buffer
+        buffer += event
+        self.end = end = self.end + len(event)
+        if numbered is self.in_order:
+            self.events.append(end)
+        else:
+            self.note(end, None)
+        if end <= self.count_at:
+            return False
+        self.settle()
+        return True
 
     def note(self, position: int, id: bytes | None) -> None:
         """A cut of another kind."""
@@ -240,35 +255,40 @@ class MemoryLog(StreamLog):
         if self.closed:
             self.empty()
             return
-        if self.bytes_used > self.max_bytes:
+        budget, used = self.budget, self.bytes_used
+        if used > self.max_bytes:
             self.shrink(self.max_bytes - self.max_bytes // 8)
-        if not self.budget.charge(self, self.wanted()):
-            self.budget.press(self.wanted() - self.charged)
-            self.budget.charge(self, self.wanted())
+            used = self.bytes_used
+        wanted = self.wanted(used)
+        if not budget.charge(self, wanted):
+            budget.press(wanted - self.charged)
+            used = self.bytes_used
+            budget.charge(self, self.wanted(used))
         limit = self.charged - LOG_BYTES
-        if self.bytes_used > limit:
+        if used > limit:
             self.shrink(limit - limit // 8)
-        self.count_later()
+            used = self.bytes_used
+        self.count_later(used)
 
-    def wanted(self) -> int:
+    def wanted(self, used: int) -> int:
         """What is to be charged: what is used, and what may come before the next time.
 
         Less where the bound is near.
         """
-        used = self.bytes_used
         most = max(self.max_bytes - used, 0)
         return LOG_BYTES + used + min(max(LEAST_ROOM, used // 4), MOST_ROOM, most)
 
-    def count_later(self) -> None:
+    def count_later(self, used: int) -> None:
         """Count again before more can be used than is charged."""
-        room = max(self.charged - LOG_BYTES - self.bytes_used, 0)
+        room = max(self.charged - LOG_BYTES - used, 0)
         self.count_at = self.end + room // DENSITY
 
     def halve(self) -> None:
         """Forget half of it, for others that need the memory."""
         self.shrink(self.bytes_used // 2)
-        self.budget.charge(self, min(self.wanted(), self.charged))
-        self.count_later()
+        used = self.bytes_used
+        self.budget.charge(self, min(self.wanted(used), self.charged))
+        self.count_later(used)
 
 
 class Budget:

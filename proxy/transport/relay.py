@@ -233,24 +233,32 @@ class ChunkRelay(ResponseRelay):
 
     def passes_witnesses(self, data: bytes, piece: bytes) -> bool:
         """The same where witnesses are all that stands before the client."""
-        each = self.first
-        while isinstance(each, Slot):
-            if not each.witness:
-                return False
-            each = each.next
-        if each is not self.client:
+        if not self.has_witnesses_only():
             return False
         now = self.clock()
         self.call.piece_read(now)
         self.timeline.bytes_sent += len(piece)
         self.client.transport.write(data)
         self.timeline.piece_written(now, self.clock())
+        self.tell_witnesses(piece)
+        return True
+
+    def has_witnesses_only(self) -> bool:
+        """Does nothing that may change a piece stand before the client?"""
+        each = self.first
+        while isinstance(each, Slot):
+            if not each.witness:
+                return False
+            each = each.next
+        return each is self.client
+
+    def tell_witnesses(self, piece: bytes) -> None:
+        """A piece was sent past them."""
         each = self.first
         while isinstance(each, Slot):
             following = each.next  # it may take itself out
             each.passed(piece)
             each = following
-        return True
 
 
 class DecodingRelay(ResponseRelay):

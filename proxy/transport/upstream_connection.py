@@ -72,6 +72,7 @@ class UpstreamConnection(OutlastingSource):
     side: ClassVar[str] = "response"
 
     __slots__ = (
+        "chunks",
         "idle_since",
         "informational",
         "last_head",
@@ -96,6 +97,8 @@ class UpstreamConnection(OutlastingSource):
         self.owner: Pool | None = None  # the one client that may use it, if only one
         self.socket_state: SocketState | None = None  # once it has been kept
         self.requester: Requester | None = None
+        # The receiver to be, if it may take whole chunks as they are. Set beforehand.
+        self.chunks: ChunkRelay | None = None
         self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
@@ -129,7 +132,8 @@ class UpstreamConnection(OutlastingSource):
         try:
             receiver = self.receiver
             if receiver is not None:
-                if type(receiver) is not ChunkRelay or not receiver.passes(data):
+                chunks = self.chunks
+                if chunks is None or not chunks.passes(data):
                     self.feed_body(data)
             elif self.requester is not None and self.body is None:
                 self.ahead = joined(self.ahead, data) if self.ahead else data
@@ -349,7 +353,7 @@ class UpstreamConnection(OutlastingSource):
             # Of a request that was answered early, nothing is left to send.
             and not self.transport.get_write_buffer_size()
         )
-        self.requester = self.receiver = self.feeder = self.body = None
+        self.requester = self.receiver = self.feeder = self.body = self.chunks = None
         if fit and not self.transport.is_closing():
             if self.paused:
                 self.resume_reading()
@@ -375,7 +379,7 @@ class UpstreamConnection(OutlastingSource):
 
     def drop(self) -> None:
         """The exchange is over before its time: close at once."""
-        self.requester = self.receiver = self.feeder = None
+        self.requester = self.receiver = self.feeder = self.chunks = None
         self.head = b""
         self.reusable = False
         self.abort()

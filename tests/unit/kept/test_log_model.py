@@ -75,6 +75,11 @@ class Stream:
                 self.cost += 1000 if id else 0
         self.cuts += [(len(self.data) + offset, id) for offset, id in cuts]
         self.data += piece
+        if [part[0] for part in parts] == [EVENT] and len(piece) in (9, 700):
+            id = cuts[0][1]
+            if id is None or (self.prefix and id.startswith(self.prefix)):
+                self.log.append_event(piece, id is not None)
+                return
         self.log.append(piece, cuts)
 
     def id(self, id: bytes | None) -> bytes | None:
