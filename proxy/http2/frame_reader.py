@@ -13,6 +13,7 @@ from proxy.http2.faults import ConnectionFault
 from proxy.http2.frames import (
     ACK,
     DATA,
+    DEFAULT_WINDOW,
     END_STREAM,
     FRAME_HEADER,
     FRAME_SIZE_ERROR,
@@ -39,6 +40,7 @@ class FrameReader:
         self.settings_received = False
         self.in_block = False  # a header block has not ended
         self.closed = False  # nothing is read any more
+        self.window = DEFAULT_WINDOW  # bytes of DATA that the peer may still send
         # More frames came at once than a turn of the loop has time for.
         self.behind = False
         self.left = b""  # for the next turn
@@ -61,12 +63,12 @@ class FrameReader:
         Raises:
             ConnectionFault: the caller tells the peer by `go_away`, and closes.
         """
+        self.behind = False
         if self.closed:
             return
         try:
             if self.left:
                 data, self.left = self.left + data, b""
-            self.behind = False
             if self.begun:
                 self.begun += data
                 if len(self.begun) < self.needed:
@@ -81,6 +83,11 @@ class FrameReader:
             self.deliver()
             self.closed = True
             raise
+
+    @property
+    def in_frame(self) -> bool:
+        """Has something begun, other than content, whose end is not here?"""
+        return self.in_block or len(self.begun) > 0
 
     def read_preface(self, data: bytes) -> bytes:
         """Take the preface off; return what comes behind it."""
@@ -97,33 +104,47 @@ class FrameReader:
         view = memoryview(data)
         stop = len(data)
         start = self.read_on(view) if self.missing or self.padding else 0
-        frames = 0
         needed = HEADER_BYTES
-        while stop - start >= HEADER_BYTES and not self.closed:
-            frames += 1
-            if frames > FRAMES_AT_ONCE:
-                self.behind = True
+        for _ in range(FRAMES_AT_ONCE):
+            begin = start + HEADER_BYTES
+            if begin > stop or self.closed:
                 break
             high, low, kind, flags, number = UNPACK(data, start)
             size: int = high << 8 | low
-            if size > SMALLEST_MAX_FRAME:
-                raise ConnectionFault(
-                    FRAME_SIZE_ERROR, f"{kind_name(kind)} of {size} bytes"
-                )
+            end = begin + size
             if kind == DATA and self.settings_received and not self.in_block:
-                if flags & PADDED and size > 0 and stop - start == HEADER_BYTES:
+                target = self.target
+                if (
+                    target is not None
+                    and target.number == number
+                    and not flags
+                    and 0 < size <= target.window
+                    and size <= target.expected
+                    and size <= self.window
+                    and size <= SMALLEST_MAX_FRAME
+                    and end <= stop
+                ):
+                    # As in `read_data` and `data_begun`, for most frames of a body.
+                    self.window -= size
+                    target.window -= size
+                    target.expected -= size
+                    self.parts.append(view[begin:end])
+                    start = end
+                    continue
+                if flags & PADDED and size > 0 and begin == stop:
                     needed = HEADER_BYTES + 1
                     break
-                start = self.read_data(
-                    view, start + HEADER_BYTES, flags, number & LARGEST_NUMBER, size
-                )
+                check_size(kind, size)
+                start = self.read_data(view, begin, flags, number, size)
             else:
-                end = start + HEADER_BYTES + size
+                check_size(kind, size)
                 if end > stop:
                     needed = HEADER_BYTES + size
                     break
-                self.read_frame(kind, flags, number, data[start + HEADER_BYTES : end])
+                self.read_frame(kind, flags, number, data[begin:end])
                 start = end
+        else:
+            self.behind = stop - start >= HEADER_BYTES
         self.deliver()
         if self.behind:
             self.left = data[start:]
@@ -135,6 +156,7 @@ class FrameReader:
         self, view: memoryview, start: int, flags: int, number: int, size: int
     ) -> int:
         """Take of a DATA frame what is here; return where that ends."""
+        number &= LARGEST_NUMBER
         content = size
         if flags & PADDED:
             content = self.content_size(view, start, number, size)
@@ -239,3 +261,13 @@ class FrameReader:
     @abstractmethod
     def frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         """Any other frame."""
+
+
+def check_size(kind: int, size: int) -> None:
+    """No frame is larger than we have allowed (RFC 9113 §4.2).
+
+    Raises:
+        ConnectionFault.
+    """
+    if size > SMALLEST_MAX_FRAME:
+        raise ConnectionFault(FRAME_SIZE_ERROR, f"{kind_name(kind)} of {size} bytes")

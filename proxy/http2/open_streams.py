@@ -11,7 +11,6 @@ from proxy.http2.flood_guard import FloodGuard
 from proxy.http2.frame_reader import FrameReader
 from proxy.http2.frames import (
     DATA,
-    DEFAULT_WINDOW,
     END_STREAM,
     FLOW_CONTROL_ERROR,
     PROTOCOL_ERROR,
@@ -23,7 +22,6 @@ from proxy.http2.frames import (
 from proxy.http2.limits import Http2Limits
 from proxy.http2.peer_settings import STREAM_WINDOW
 from proxy.http2.stream_state import (
-    ANY_LENGTH,
     CLOSED,
     SessionOwner,
     StreamOwner,
@@ -51,7 +49,6 @@ class OpenStreams(FrameReader):
         self.resets: dict[int, None] = {}
         self.last = 0  # that was accepted
         self.highest = 0  # that was seen
-        self.window = DEFAULT_WINDOW  # bytes that the peer may still send
         self.waiting = 0  # bytes that the owners have not passed on
 
     # -- for the owner of a stream
@@ -156,11 +153,10 @@ class OpenStreams(FrameReader):
             self.unwelcome_data(number, flags, size)
             return
         state.window -= size
-        if state.expected != ANY_LENGTH:
-            state.expected -= content
-            if flags & END_STREAM and state.expected:
-                self.fail(state, PROTOCOL_ERROR, missing(state))
-                return
+        state.expected -= content
+        if flags & END_STREAM and state.falls_short:
+            self.fail(state, PROTOCOL_ERROR, missing(state))
+            return
         if content != size:
             self.give_back(state, size - content)
             self.reopen()

@@ -7,8 +7,6 @@ streams.
 
 from __future__ import annotations
 
-from proxy.http1.framing import content_length
-from proxy.http1.head import RequestHead
 from proxy.http2.faults import ConnectionFault, StreamFault
 from proxy.http2.field_section import FieldReader
 from proxy.http2.frame_rules import check_frame
@@ -47,7 +45,7 @@ from proxy.http2.limits import Http2Limits
 from proxy.http2.open_streams import CONNECTION_WINDOW, OpenStreams, missing
 from proxy.http2.peer_settings import PeerSettings, own_settings
 from proxy.http2.priority import Priority, parse_priority
-from proxy.http2.stream_state import ANY_LENGTH, SessionOwner, StreamState
+from proxy.http2.stream_state import SessionOwner, StreamState, expected_length
 from proxy.timeline import Clock
 
 MAX_DEBUG = 512  # bytes of a reason in GOAWAY
@@ -219,7 +217,7 @@ class Session(OpenStreams):
         except StreamFault as fault:
             self.fail(state, fault.code, fault.reason)
             return
-        if state.expected not in (0, ANY_LENGTH):
+        if state.falls_short:
             self.fail(state, PROTOCOL_ERROR, missing(state))
         else:
             self.end_request(state, trailers)
@@ -257,7 +255,7 @@ class Session(OpenStreams):
             raise StreamFault(PROTOCOL_ERROR, "the stream depends on itself")
         head = section.head
         state = StreamState(number, expected_length(head), remote_open=not complete)
-        if complete and state.expected not in (0, ANY_LENGTH):
+        if complete and state.falls_short:
             raise StreamFault(PROTOCOL_ERROR, missing(state))
         self.last = number
         self.requests += 1
@@ -393,9 +391,3 @@ class Session(OpenStreams):
             owner.reprioritised(priority)
         elif number > self.highest and len(self.priorities) < REMEMBERED_PRIORITIES:
             self.priorities[number] = priority
-
-
-def expected_length(head: RequestHead | None) -> int:
-    """How many bytes of DATA must come."""
-    length = None if head is None else head.index.get(b"content-length")
-    return ANY_LENGTH if length is None else content_length(length)

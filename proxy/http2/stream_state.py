@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.errors import ProxyError
+from proxy.http1.framing import content_length
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.http2.faults import StreamFault
 from proxy.http2.peer_settings import STREAM_WINDOW
 from proxy.http2.priority import Priority
 
-ANY_LENGTH = 2**62  # of a body that has no Content-Length
+ANY_LENGTH = 2**62  # of a body that has no Content-Length; this never comes to an end
+LONGEST = 10**18  # of one that has
 CLOSED = -1  # as a window: not even an empty frame fits
 
 
@@ -102,3 +104,14 @@ class StreamState:
         self.expected = expected
         self.waiting = 0  # bytes that the owner has not passed on
         self.consumed = 0  # bytes that the peer has not been told of as passed on
+
+    @property
+    def falls_short(self) -> bool:
+        """Would the end be too early now?"""
+        return 0 < self.expected < LONGEST
+
+
+def expected_length(head: RequestHead | None) -> int:
+    """How many bytes of DATA must come."""
+    length = None if head is None else head.index.get(b"content-length")
+    return ANY_LENGTH if length is None else content_length(length)
