@@ -14,5 +14,6 @@ TARGETS = (
     "lenient",
     "destinations",
     "credentials",
+    "frames",
 )
 CORPUS = Path(__file__).parent / "corpus"

@@ -32,7 +32,7 @@ class Stream:
         self.recorder = recorder
         self.number = number
         self.send_window = recorder.session.peer_initial_window
-        self.body = b""
+        self.received = 0
 
     def say(self, text: str) -> None:
         self.recorder.say(f"{self.number} {text}")
@@ -40,8 +40,9 @@ class Stream:
     def data_received(self, data: bytes, size: int) -> None:
         assert data
         assert size == len(data)
-        self.body += data
-        self.recorder.data(self.number, data)
+        self.received += size
+        if self.recorder.keeps:
+            self.recorder.data(self.number, data)
         if self.recorder.passes:
             self.recorder.session.consumed(self.number, size)
 
@@ -62,13 +63,19 @@ class Stream:
 
 
 class Recorder:
-    """The owner of a session, at which it starts; `now` is its clock."""
+    """The owner of a session, at its start; `now` is its clock.
 
-    def __init__(self, limits: Http2Limits = CALM, *, passes: bool = True) -> None:
+    `passes`: content is given back at once. `keeps`: it is written down.
+    """
+
+    def __init__(
+        self, limits: Http2Limits = CALM, *, passes: bool = True, keeps: bool = True
+    ) -> None:
         self.log: list[str] = []
         self.written: list[bytes] = []
         self.streams: dict[int, Stream] = {}
         self.passes = passes
+        self.keeps = keeps
         self.now = 0.0
         self.session = Session(self, limits, lambda: self.now)
         self.session.start()
@@ -100,14 +107,17 @@ class Recorder:
     ) -> Stream | None:
         assert self.session.is_open(number)
         assert self.session.request_complete(number) is complete
-        more = [f" {protocol.decode()}"] if protocol else []
+        more = [" " + protocol.decode("latin-1")] if protocol else []
         if priority != Priority():
             more.append(f" u={priority.urgency} i={priority.incremental}")
         if complete:
             more.append(" complete")
-        self.say(
-            f"{number} {head.method.decode()} {head.target.decode()}{''.join(more)}"
-        )
+        target = head.target.decode("latin-1")
+        self.say(f"{number} {head.method.decode()} {target}{''.join(more)}")
+        return self.serve(number)
+
+    def serve(self, number: int) -> Stream | None:
+        """Who takes a request; others than this one may be tried."""
         self.streams[number] = Stream(self, number)
         return self.streams[number]
 

@@ -11,12 +11,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.http2.cases import connection, content, headers, settings
+from tests.unit.http2.cases import connection, content, headers, settings, streams
 from tests.unit.http2.cases.model import FrameCase
 from tests.unit.http2.recording import Recorder, singles
 from tests.unit.http2.recording import headers as headers_frame
 
-CASES = [*connection.CASES, *settings.CASES, *headers.CASES, *content.CASES]
+CASES = [
+    *connection.CASES,
+    *settings.CASES,
+    *headers.CASES,
+    *streams.CASES,
+    *content.CASES,
+]
 SOURCE = re.compile(r"RFC \d+ §|CVE-\d+-")
 NEXT = 2**31 - 3
 NEXT_SERVED = f"{NEXT} POST /p complete"
