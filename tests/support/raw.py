@@ -19,6 +19,7 @@ from typing import Self
 import proxy as package
 
 GUARD = 5.0  # seconds
+ENDLESS = 256 * 1024 * 1024  # bytes; no test sends as many
 # Who is woken when something happens. Compiled, the proxy itself is not seen; the peers
 # of a test are, and what it does between two of them takes fewer rounds than these.
 WAKES = {
@@ -100,15 +101,21 @@ class Peer:
         return body
 
     async def read_to_close(self) -> tuple[bytes, str]:
-        """Read until the other side closes; tells "fin" or "reset"."""
-        received = b""
-        async with asyncio.timeout(GUARD):
-            try:
-                while data := await self.reader.read(65536):
-                    received += data
-            except ConnectionResetError:
-                return received, "reset"
-        return received, "fin"
+        """Read until the other side closes; tells "fin" or "reset".
+
+        The guard is that of one wait: what a small window lets through comes slowly.
+        """
+        received = bytearray()
+        try:
+            while True:
+                async with asyncio.timeout(GUARD):
+                    data = await self.reader.read(65536)
+                if not data:
+                    return bytes(received), "fin"
+                received += data
+                assert len(received) < ENDLESS, "the other side sends without end"
+        except ConnectionResetError:
+            return bytes(received), "reset"
 
     async def closed(self) -> None:
         """Wait until the other side has closed; more bytes are a fault."""
