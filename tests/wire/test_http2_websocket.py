@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.exchange.early_response import EarlyResponse
 from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.upgrade import accept_value
 from tests.conftest import StartProxy
@@ -31,7 +32,11 @@ async def running(
     return await proxy(
         {
             "/ws": {"target": upstream.url, "ws": True},
-            "/plain": {"target": upstream.url},
+            "/plain": {
+                "target": upstream.url,
+                "heartbeat_seconds": 15,
+                "heartbeat_before_head": True,
+            },
         },
         server=over.server,
     )
@@ -48,6 +53,7 @@ def connect(
             (":scheme", http.scheme),
             (":authority", "127.0.0.1"),
             (":path", path),
+            ("accept", "text/event-stream"),
             ("sec-websocket-version", "13"),
             ("sec-websocket-protocol", "vite-hmr"),
             ("sec-websocket-extensions", "permessage-deflate"),
@@ -113,6 +119,22 @@ async def test_an_upstream_that_does_not_switch_opens_nothing(
     server = await upstream.request()
     await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
     assert (await http.head(1))[":status"] == "502"
+
+
+async def test_no_response_begins_before_that_of_the_upstream(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """Its 200 would say that the WebSocket is open."""
+    http = await over.frames(running)
+    await http.peer.send(connect(http, 1, "/plain"))
+    await upstream.request()
+    exchange = await running.waiting_for("response head")
+    assert not isinstance(exchange.source, EarlyResponse)
+    await http.peer.send(http.request(3, "/plain", [("accept", "text/event-stream")]))
+    await upstream.request()
+    assert any(
+        isinstance(each.source, EarlyResponse) for each in running.server.exchanges
+    )
 
 
 async def test_a_refusal_goes_on_as_it_is(
