@@ -14,6 +14,8 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.authority = trustme.CA()
         self.folder = folder
+        self.root = folder / "root.pem"
+        self.authority.cert_pem.write_to_path(str(self.root))
         self.issue()
 
     def issue(self) -> trustme.LeafCert:
