@@ -18,6 +18,7 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 
 SAME = 0.8  # of the events have to say the same at two hops
 BASE = "as a browser asks"
+OVER_HTTP1 = "over HTTP/1.1"  # the label of a request that the base made by HTTP/2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,14 @@ DIFFERENCES = {
     "accept-encoding": "only when the client accepts compression",
     "accept": "only with Accept: {value}",
     "method": "only for {value}",
+    "version": "only over {value}",
 }
 
 
 def difference(one: ProbeRecording, other: ProbeRecording) -> str:
-    """In what two requests differ: method, accept-encoding or accept."""
+    """In what two requests differ: version, method, accept-encoding or accept."""
+    if other.label == OVER_HTTP1:
+        return "version"
     if one.method != other.method:
         return "method"
     for name in ("accept-encoding", "accept"):
@@ -118,7 +122,9 @@ def reason(base: ProbeRecording, other: ProbeRecording) -> str:
     """When it is held, where another request is not."""
     what = difference(base, other)
     value = base.method
-    if what == "accept":
+    if what == "version":
+        value = base.version
+    elif what == "accept":
         value = base.asked("accept") or ""
     return DIFFERENCES.get(what, "not always").format(value=value)
 

@@ -59,6 +59,7 @@ class ProbeRecording:
     fault: str = ""  # in words, where it went wrong
     redirects: tuple[Redirect, ...] = ()
     interims: tuple[int, ...] = ()  # 1xx heads before the real one
+    websockets: bool = True  # may come by this connection, too
     product: str = ""  # recognised by what else it answers
     note: str = field(default="", compare=False)  # how a stored trace was made
 

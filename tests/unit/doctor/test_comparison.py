@@ -240,3 +240,20 @@ def test_a_real_product_that_holds_only_a_post() -> None:
     verdict = judge_one([trace("apache-post"), get]).verdict
     assert verdict.kind is Kind.FIRST_LATE
     assert verdict.line.endswith("; only for POST.")
+
+
+def test_only_one_version_is_held() -> None:
+    older = free(version="HTTP/1.1", label="over HTTP/1.1")
+    verdict = judge_one([held(version="HTTP/2"), older]).verdict
+    assert verdict.sure
+    assert verdict.line.endswith("only over HTTP/2.")
+
+
+def test_what_the_older_version_holds_is_named() -> None:
+    result = judge_one(
+        [free(version="HTTP/2"), held(version="HTTP/1.1", label="over HTTP/1.1")]
+    )
+    assert result.status == 0
+    assert any(
+        each.startswith("over HTTP/1.1: held") for each in result.verdict.evidence
+    ), result.verdict.evidence

@@ -21,7 +21,8 @@ async def connect(ask: Ask, protocol: asyncio.Protocol) -> None:
     context = None
     if scheme == "https":
         context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
+        offered = ["h2", "http/1.1"] if ask.http2 else ["http/1.1"]
+        context.set_alpn_protocols(offered)
         if ask.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -65,7 +66,7 @@ def no_tls(there: str, fault: ssl.SSLError) -> str:
     """Why TLS did not begin."""
     said = (fault.reason or str(fault)).replace("_", " ").lower()
     if "no application protocol" in said:
-        return f"{there}: it does not speak HTTP/1.1, perhaps only HTTP/2"
+        return f"{there}: it does not offer a version of HTTP that the doctor speaks"
     said = re.sub(r"\A\[[^\]]*+\]", "", said).partition("(")[0].strip()
     return f"{there}: no TLS ({said}); should it be http://?"
 
@@ -80,7 +81,10 @@ def no_answer(ask: Ask, began: bytes, *, reset: bool) -> str:
     there = where(ask)
     how = "reset" if reset else "closed"
     if began[3:4] == FRAME_SETTINGS and began[:1] == b"\0":
-        return f"{there}: it answers in HTTP/2; the doctor needs HTTP/1.1"
+        return (
+            f"{there}: it answers in HTTP/2, without having agreed on it; "
+            "the doctor speaks it over TLS only"
+        )
     if began.startswith(TLS_RECORDS):
         return f"{there}: it answers in TLS; should it be https://?"
     if not began:

@@ -1,25 +1,27 @@
 """Fetch a response and stamp every read. The only client of the doctor.
 
-Speaks HTTP/1.1 by the project's own parser, and through no library that could
-collect bytes before we see them: what is stamped is the moment at which the
-kernel handed them over. What went wrong is told, and what came before it kept.
+Speaks HTTP/1.1 by the project's own parser, HTTP/2 where a server offers it by
+TLS, as a browser does, and through no library that could collect bytes before we
+see them: what is stamped is the moment at which the kernel handed them over. What
+went wrong is told, and what came before it kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 from urllib.parse import urljoin, urlsplit
 
 from proxy.errors import MalformedResponse, ProxyError
 from proxy.http1.framing import Body, response_body
-from proxy.http1.grammar import END_OF_HEAD
-from proxy.http1.head import ResponseHead, parse_response_head
+from proxy.http1.grammar import END_OF_HEAD, Fields
+from proxy.http1.head import HTTP2, ResponseHead, parse_response_head
 from proxy.stream.content_decoder import DECODERS, ContentDecoder, DecodingError
 from proxy.timeline import Clock, monotonic
 from proxy.tools.doctor.probe.connect import connect, no_answer, unreachable
+from proxy.tools.doctor.probe.http2_exchange import BrokenFrames, Http2Exchange
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
 from proxy.tools.doctor.record import Arrival, Ending, ProbeRecording, Redirect
 
@@ -59,6 +61,9 @@ class FetchedResponse(asyncio.Protocol):
         self.size = 0
         self.ending: Ending = "no answer"
         self.fault = ""
+        self.http2: Http2Exchange | None = None
+        self.content = b""  # of a read, by HTTP/2
+        self.now = 0.0  # when that came
 
     # -- in the order in which they are called
 
@@ -66,18 +71,25 @@ class FetchedResponse(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.connected = self.clock() - self.began
         self.began = self.clock()
-        self.transport.write(self.ask.head() + self.ask.body)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            self.http2 = Http2Exchange(self.ask, self, MAX_HEAD)
+            self.http2.begin()
+        else:
+            self.transport.write(self.ask.head() + self.ask.body)
 
     def data_received(self, data: bytes) -> None:
         now = self.clock() - self.began
         if self.over.done():
             return
         try:
-            if self.head is None:
+            if self.http2 is not None:
+                self.read_frames(self.http2, data, now)
+            elif self.head is None:
                 data = self.read_head(data, now)
-            if self.head is not None:
-                self.read_body(data, now)
-        except ProxyError as fault:
+            if self.body is not None:
+                self.read_body(self.body, data, now)
+        except (BrokenFrames, ProxyError) as fault:
             self.end("cut" if self.head else "no answer", str(fault))
         if self.watch is not None and self.watch(self):
             self.end("stopped")
@@ -102,6 +114,13 @@ class FetchedResponse(asyncio.Protocol):
         data = bytes(self.pending)
         self.pending.clear()
         self.body = response_body(head, self.ask.method.encode())
+        self.answered(head, now)
+        if self.body.complete:
+            self.end("complete")
+        return data
+
+    def answered(self, head: ResponseHead, now: float) -> None:
+        """The final head is here."""
         self.head, self.head_at = head, now
         self.ending = "stopped"
         codings = [each.decode("latin-1") for each in head.members(b"content-encoding")]
@@ -110,24 +129,52 @@ class FetchedResponse(asyncio.Protocol):
             self.decoder = ContentDecoder(reversed(codings), max_ratio=1000)
         elif codings:
             self.fault = f"content coding {', '.join(codings)} is not supported"
-        if self.body.complete:
-            self.end("complete")
-        return data
 
-    def read_body(self, data: bytes, now: float) -> None:
-        assert self.body is not None
+    def read_body(self, body: Body, data: bytes, now: float) -> None:
         if self.over.done() or not data:
             return
-        content = self.body.feed(data)
+        content = body.feed(data)
         if content:
-            self.size += len(content)
-            self.arrivals.append(Arrival(now, len(content), self.decoded(content)))
-        if self.body.error is not None:
-            self.end("cut", self.body.error)
-        elif getattr(self.body, "complete", False):
+            self.arrived(content, now)
+        if body.error is not None:
+            self.end("cut", body.error)
+        elif getattr(body, "complete", False):
             self.end("complete")
-        elif self.size > MAX_CONTENT:
+
+    def arrived(self, content: bytes, now: float) -> None:
+        """One read has brought content."""
+        self.size += len(content)
+        self.arrivals.append(Arrival(now, len(content), self.decoded(content)))
+        if self.size > MAX_CONTENT:
             self.end("stopped", f"stopped after {MAX_CONTENT} bytes")
+
+    # -- by HTTP/2: see `Taker`
+
+    def read_frames(self, http2: Http2Exchange, data: bytes, now: float) -> None:
+        """Take frames; those that came together are one arrival."""
+        self.now = now
+        http2.receive(data)
+        self.pass_content()
+
+    def pass_content(self) -> None:
+        if self.content and not self.over.done():
+            content, self.content = self.content, b""
+            self.arrived(content, self.now)
+
+    def send(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def take_head(self, status: int, fields: Fields) -> None:
+        if status < 200:
+            self.interims.append(status)
+        else:
+            head = ResponseHead(status, b"", HTTP2, fields)
+            self.answered(head, self.now)
+
+    def take_content(self, content: bytes) -> None:
+        """Content of a frame."""
+        self.content += content
 
     def decoded(self, content: bytes) -> bytes:
         """Content without its coding; as it came where that is broken."""
@@ -147,11 +194,11 @@ class FetchedResponse(asyncio.Protocol):
         # Without a transport it is an attempt that failed; `connect` tells why.
         if self.over.done() or self.transport is None:
             return
-        if self.body is None:
+        if self.head is None:
             reset = error is not None
             self.end("no answer", no_answer(self.ask, bytes(self.pending), reset=reset))
             return
-        missing = self.body.end()
+        missing = self.body.end() if self.body else "the stream had not ended"
         if error is not None:
             self.end("cut", "the connection was reset")
         elif missing is not None:
@@ -160,6 +207,7 @@ class FetchedResponse(asyncio.Protocol):
             self.end("complete")
 
     def end(self, ending: Ending, fault: str = "") -> None:
+        self.pass_content()
         if not self.over.done():
             self.ending = ending
             self.fault = self.fault or fault
@@ -180,7 +228,7 @@ class FetchedResponse(asyncio.Protocol):
             connected=self.connected,
             head=self.head_at,
             status=head.status if head else 0,
-            version=f"HTTP/1.{head.minor}" if head else "",
+            version=version_of(head),
             fields=tuple(
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in (head.fields if head else [])
@@ -191,7 +239,15 @@ class FetchedResponse(asyncio.Protocol):
             fault=self.fault,
             redirects=redirects,
             interims=tuple(self.interims),
+            websockets=self.http2 is None or self.http2.websockets,
         )
+
+
+def version_of(head: ResponseHead | None) -> str:
+    """The version of HTTP of a response, as people write it."""
+    if head is None:
+        return ""
+    return "HTTP/2" if head.minor == HTTP2 else f"HTTP/1.{head.minor}"
 
 
 async def fetch(
@@ -230,7 +286,7 @@ def followed(ask: Ask, status: int, location: str) -> Ask | None:
         return None
     if urlsplit(url).hostname != urlsplit(ask.url).hostname:
         return None
-    return Ask(url, ask.method, ask.fields, ask.body, ask.insecure, ask.label)
+    return replace(ask, url=url)
 
 
 async def run(

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from proxy.timeline import monotonic
 from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.comparison import OVER_HTTP1
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import (
@@ -74,7 +75,7 @@ class PlanRunner:
     async def one(self, plan: ProbePlan) -> Result:
         """The request, and its variants if it is held or cannot be told."""
         base = complete(plan.ask)
-        recordings = [await self.measure(base, plan.max_time, watch=True)]
+        recordings = await self.as_browsers_ask(base, plan)
         result = judge_one(recordings, plan.product)
         if not self.worth_comparing(plan, result):
             return result
@@ -86,6 +87,22 @@ class PlanRunner:
             recordings.append(await self.measure(variant, limit, watch=True))
         recordings[0] = await self.probed(recordings[0], plan)
         return judge_one(recordings, plan.product)
+
+    async def as_browsers_ask(self, base: Ask, plan: ProbePlan) -> list[ProbeRecording]:
+        """The request; by HTTP/1.1 beside it, where the server chose HTTP/2."""
+        repeats = plan.compare == "all" or (
+            plan.compare == "auto" and plan.ask.method in SAFE
+        )
+        beside: list[asyncio.Future[ProbeRecording]] = []
+
+        def began(response: FetchedResponse) -> None:
+            if repeats and not beside and response.http2 is not None:
+                older = replace(base, http2=False, label=OVER_HTTP1)
+                measured = self.measure(older, plan.max_time, watch=True)
+                beside.append(asyncio.ensure_future(measured))
+
+        recording = await self.measure(base, plan.max_time, watch=True, began=began)
+        return [recording, *await asyncio.gather(*beside)]
 
     def worth_comparing(self, plan: ProbePlan, result: Result) -> bool:
         """Is there a question left, and may it be asked?"""
@@ -149,15 +166,22 @@ class PlanRunner:
     # -- requests
 
     async def measure(
-        self, ask: Ask, seconds: float, *, watch: bool = False
+        self,
+        ask: Ask,
+        seconds: float,
+        *,
+        watch: bool = False,
+        began: Callable[[FetchedResponse], None] | None = None,
     ) -> ProbeRecording:
-        """One request."""
+        """One request. `began` is called with each read."""
         under = Under(ask.label or "listening", monotonic())
         self.open.append(under)
 
         def seen(response: FetchedResponse) -> bool:
             under.reads = len(response.arrivals)
             under.size = response.size
+            if began is not None:
+                began(response)
             return watch and enough(response)
 
         try:

@@ -22,7 +22,7 @@ class AskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. `insecure`: take any certificate."""
+    """One request. `insecure`: take any certificate; `http2`: where it is offered."""
 
     url: str
     method: str = "GET"
@@ -30,6 +30,7 @@ class Ask:
     body: bytes = b""
     insecure: bool = False
     label: str = ""
+    http2: bool = True
 
     def has(self, name: str) -> bool:
         return any(key.lower() == name for key, _ in self.fields)
@@ -58,19 +59,28 @@ class Ask:
         path = quote(parts.path, UNENCODED) or "/"
         return f"{path}?{quote(parts.query, UNENCODED)}" if parts.query else path
 
-    def head(self) -> bytes:
-        """The request head as it is sent."""
-        _, host, port = self.place
+    @property
+    def authority(self) -> str:
+        """Whom it is for: the field Host, or what the URL says."""
+        if self.has("host"):
+            return value_of(self, "host")
+        scheme, host, port = self.place
         name = f"[{host}]" if ":" in host else idna(host)
-        default = PORTS[self.place[0]]
-        lines = [f"{self.method} {self.target} HTTP/1.1"]
-        if not self.has("host"):
-            lines.append(f"Host: {name}" + (f":{port}" if port != default else ""))
-        lines += [f"{key}: {value}" for key, value in self.fields]
+        return name + (f":{port}" if port != PORTS[scheme] else "")
+
+    def sent_fields(self) -> list[tuple[str, str]]:
+        """The fields as they are sent, besides Host."""
+        fields = [each for each in self.fields if each[0].lower() != "host"]
         if (self.body or self.method in ("POST", "PUT", "PATCH")) and not self.has(
             "content-length"
         ):
-            lines.append(f"Content-Length: {len(self.body)}")
+            fields.append(("Content-Length", str(len(self.body))))
+        return fields
+
+    def head(self) -> bytes:
+        """The request head as HTTP/1.1 sends it."""
+        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {self.authority}"]
+        lines += [f"{key}: {value}" for key, value in self.sent_fields()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
 
 

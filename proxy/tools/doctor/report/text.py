@@ -16,6 +16,7 @@ from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.result import Result
 from proxy.tools.doctor.verdict import Kind
+from proxy.tools.doctor.version import about_version
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "32;1", "31;1", "33;1", "1", ""
 TOLD = (
@@ -202,9 +203,7 @@ def measured(recording: ProbeRecording) -> list[str]:
         found.append(
             f"stopped after {seconds(recording.ended)}; the response had not ended"
         )
-    if recording.url.startswith("https:"):
-        found.append("measured over HTTP/1.1; a browser may use HTTP/2")
-    return found
+    return found + about_version(recording)
 
 
 def event_list(page: Page, recording: ProbeRecording) -> None:
