@@ -40,6 +40,7 @@ STREAMS = 200
 # Of our own objects for one stream, both connections included; transports are the
 # loop's. 4,398 in Python 3.11.
 STREAM_BYTES = 4500
+HTTP2_STREAM_BYTES = 3900  # on a connection of many; 3,759 in Python 3.11
 # Of our own functions, in Python 3.11 for one small request 127, over HTTP/2 171, and
 # for one event of a stream over HTTP/2 8.
 CALLS, HTTP2_CALLS, HTTP2_EVENT_CALLS = 130, 174, 9
@@ -166,6 +167,35 @@ def asked(encoder: Encoder, number: int) -> bytes:
     fields += [(":path", "/a"), ("accept", "*/*"), ("user-agent", "x/1"), ("x-a", "1")]
     block = encoder.encode(fields)
     return frame(HEADERS, END_HEADERS | END_STREAM, number, block)
+
+
+async def test_an_open_stream_of_http2_keeps_no_more_than_it_needs() -> None:
+    served = MemoryProxy()
+    (pool,) = cast("list[Upstream]", list(served.server.compiled.upstreams))
+    client, encoder, numbers = shared(served), Encoder(), itertools.count(1, 2)
+
+    def open_one() -> MemoryTransport:
+        upstream = UpstreamConnection(pool)
+        server = MemoryTransport(upstream)
+        pool.keep(upstream)
+        client.receive(asked(encoder, next(numbers)))
+        for data in (STREAM, EVENT):
+            server.receive(copied(data))
+        assert client.written.endswith(b"data: x\n\n")
+        client.written = server.written = b""
+        return server
+
+    streams = [open_one() for _ in range(10)]
+    tracemalloc.start()
+    try:
+        before = bytes_of_own()
+        streams += [open_one() for _ in range(STREAMS)]
+        taken = bytes_of_own() - before
+    finally:
+        tracemalloc.stop()
+    assert served.server.under_way == len(streams)
+    assert taken / STREAMS < HTTP2_STREAM_BYTES
+    served.stop()
 
 
 async def test_a_small_request_of_http2_takes_no_more_steps_than_it_needs() -> None:
