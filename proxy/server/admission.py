@@ -102,6 +102,7 @@ class Admission:
         if self.surplus and client.connection in self.surplus:
             most = self.limits.max_connections
             if 0 < most < len(self.clients):
+                client.connection.drain()  # this is its last request
                 raise Overloaded(
                     f"{most} connections are already open (max_connections)"
                 )

@@ -275,7 +275,7 @@ class Http2Connection(TimedHttp2Connection):
             self.batched += len(data)
             if self.batched >= BATCH:
                 self.flush()
-        elif not self.closed:
+        elif not self.closed and not self.lingers:
             self.transport.write(data)
 
     def cork(self) -> bool:
@@ -296,7 +296,7 @@ class Http2Connection(TimedHttp2Connection):
         data = b"".join(self.batch)
         self.batch.clear()
         self.batched = 0
-        if not self.closed:
+        if data and not self.closed and not self.lingers:
             self.transport.write(data)
 
     def has_waiting(self, stream: SendingStream) -> None:
@@ -383,6 +383,11 @@ class Http2Connection(TimedHttp2Connection):
         """Close, if nothing is served any more and nothing more will be."""
         if self.told and not self.streams and not self.lingers and not self.closed:
             self.hang_up()
+
+    def hang_up(self) -> None:
+        """Send FIN after all that was written, and wait for the client's."""
+        self.flush()
+        super().hang_up()
 
     def refuse(self, error: ProxyError) -> None:
         """Serve nothing at all."""

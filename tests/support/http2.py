@@ -18,6 +18,7 @@ import h2.connection
 import h2.events
 import h2.settings
 import hpack
+import hyperframe.frame
 
 from tests.support.certificates import Authority
 from tests.support.raw import GUARD, Peer, connect
@@ -48,9 +49,29 @@ async def dial(
     context.set_alpn_protocols(["h2", "http/1.1"])
     async with asyncio.timeout(GUARD):
         peer = Peer(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
-    tls = peer.writer.get_extra_info("ssl_object")
-    assert tls.selected_alpn_protocol() == "h2"
     return peer
+
+
+def agreed(peer: Peer) -> str | None:
+    """The protocol that TLS has settled."""
+    tls = peer.writer.get_extra_info("ssl_object")
+    found: str | None = tls.selected_alpn_protocol()
+    return found
+
+
+class Patient(h2.connection.H2Connection):
+    """Goes on after a graceful GOAWAY, which `h2` takes for the end of all.
+
+    RFC 9113 §6.8: what is open may be completed.
+    """
+
+    def _receive_goaway_frame(
+        self, frame: hyperframe.frame.GoAwayFrame
+    ) -> tuple[list[hyperframe.frame.Frame], list[h2.events.Event]]:
+        result = super()._receive_goaway_frame(frame)
+        if frame.error_code == NO_ERROR:
+            self.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        return result
 
 
 class Http2Client:
@@ -59,7 +80,7 @@ class Http2Client:
     def __init__(self, peer: Peer, *, scheme: str = "http") -> None:
         self.peer = peer
         self.scheme = scheme
-        self.h2 = h2.connection.H2Connection(
+        self.h2 = Patient(
             h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         )
         self.events: dict[int, deque[h2.events.Event]] = defaultdict(deque)
@@ -236,8 +257,11 @@ class Http2Listener:
     async def dial(self, running: RunningProxy, receive_bytes: int = 0) -> Peer:
         """A connection, on which nothing is said yet."""
         context = self.authority.context() if self.authority is not None else None
-        running.clients.append(await dial(running.port, context, receive_bytes))
-        return running.clients[-1]
+        peer = await dial(running.port, context, receive_bytes)
+        running.clients.append(peer)
+        if self.authority is not None:
+            assert agreed(peer) == "h2"
+        return peer
 
     async def client(
         self, running: RunningProxy, settings: Mapping[int, int] | None = None
@@ -354,6 +378,14 @@ class FramePeer:
         while True:
             each = await self.read()
             if each.kind == kind and each.number == number:
+                return each
+            self.kept.append(each)
+
+    async def next_data(self) -> Frame:
+        """The next DATA frame of any stream."""
+        while True:
+            each = await self.read()
+            if each.kind == DATA:
                 return each
             self.kept.append(each)
 
