@@ -106,7 +106,7 @@ class MetricsEndpoint:
             *(metrics.families(running) if metrics is not None else ()),
             *surroundings(
                 self.server.compiled.upstreams,
-                len(self.server.clients),
+                self.server.clients,
                 draining=self.server.draining,
                 loop=loop_name(),
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,21 +12,25 @@ from proxy import __version__
 from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.line_writer import WRITERS
 from proxy.observe.prometheus_text import Family
+from proxy.transport.client_host import ClientHost
+from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.upstream import Upstream
 
 
 def surroundings(
-    upstreams: Iterable[Upstream], clients: int, *, draining: bool, loop: str
+    upstreams: Iterable[Upstream],
+    clients: Iterable[ClientHost],
+    *,
+    draining: bool,
+    loop: str,
 ) -> list[Family]:
     """Gauges of one worker."""
     told = upstream_families(upstreams)
-    for name, text, value in (
-        ("client_connections", "Open client connections.", clients),
-        ("draining", "1 while the proxy is draining.", draining),
-    ):
-        family = Family(f"unbuffered_{name}", "gauge", text, [])
-        family.add(float(value))
-        told.append(family)
+    draining_family = Family(
+        "unbuffered_draining", "gauge", "1 while the proxy is draining.", []
+    )
+    draining_family.add(float(draining))
+    told += [*protocol_families(clients), draining_family]
     info = Family("unbuffered_info", "gauge", "Version information; always 1.", [])
     info.add(
         1,
@@ -34,6 +39,37 @@ def surroundings(
         ("python", sys.version.split()[0]),
     )
     return [*told, info, *fault_families(), *process_families()]
+
+
+def protocol_families(clients: Iterable[ClientHost]) -> list[Family]:
+    """Connections by protocol, and what only HTTP/2 has."""
+    connections = Family(
+        "unbuffered_client_connections", "gauge", "Open client connections.", []
+    )
+    counts = Counter({"http/1.1": 0, "h2": 0})
+    counts.update(client.protocol for client in clients)
+    for protocol, count in counts.items():
+        connections.add(float(count), ("protocol", protocol))
+    requests = Family(
+        "unbuffered_http2_requests_total", "counter", "Requests over HTTP/2.", []
+    )
+    requests.add(float(HTTP2_COUNTS.requests))
+    resets = Family(
+        "unbuffered_http2_resets_total",
+        "counter",
+        "Requests over HTTP/2 that their clients reset.",
+        [],
+    )
+    resets.add(float(HTTP2_COUNTS.resets))
+    ended = Family(
+        "unbuffered_http2_connections_ended_total",
+        "counter",
+        "HTTP/2 connections ended because of an error, by its code.",
+        [],
+    )
+    for code, count in HTTP2_COUNTS.ended.items():
+        ended.add(float(count), ("code", code))
+    return [connections, requests, resets, ended]
 
 
 def fault_families() -> list[Family]:

@@ -20,6 +20,7 @@ from proxy.http2.frames import (
     INTERNAL_ERROR,
     LARGEST_NUMBER,
     NO_ERROR,
+    code_name,
 )
 from proxy.http2.limits import Http2Limits
 from proxy.http2.priority import DEFAULT, Priority
@@ -35,6 +36,7 @@ from proxy.transport.connection import (
     HIGH_WATER,
     keep_alive_probes,
 )
+from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.http2_sending import SendingStream
 from proxy.transport.http2_stream import Http2Stream
 from proxy.transport.http2_timeouts import GONE, TimedHttp2Connection, limit_unsent
@@ -169,6 +171,7 @@ class Http2Connection(TimedHttp2Connection):
             if stream.error is not None:
                 self.handler.reject(stream, stream.error)
             elif stream.request is not None:
+                HTTP2_COUNTS.requests += 1
                 self.handler.begin(stream, stream.request)
 
     def after_reading(self) -> None:
@@ -408,6 +411,7 @@ class Http2Connection(TimedHttp2Connection):
 
     def give_up(self, code: int, reason: str) -> None:
         """End the connection with all of its streams."""
+        HTTP2_COUNTS.ended[code_name(code)] += 1
         self.session.go_away(code, reason)
         self.fresh.clear()
         self.leave_all(f"its HTTP/2 connection was ended: {reason}")

@@ -32,6 +32,7 @@ from proxy.policy.response_plan import ResponsePlan
 from proxy.transport.client_stream import Served
 from proxy.transport.client_timeouts import UNREAD_SECONDS
 from proxy.transport.flow import Receiver
+from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.http2_sending import Carrier, SendingStream
 from proxy.transport.private_connections import PrivateConnections
 
@@ -118,6 +119,7 @@ class Http2Stream(SendingStream):
 
     def reset_received(self, code: int) -> None:
         """The client wants no more of it."""
+        HTTP2_COUNTS.resets += 1
         self.leave(f"the client reset the stream ({code_name(code)})")
 
     def failed(self, fault: StreamFault) -> None:

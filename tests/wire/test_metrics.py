@@ -120,7 +120,7 @@ async def test_every_metric_of_the_dashboard_exists(
     used = {
         name
         for expression in expressions
-        for name in re.findall(r"(?:unbuffered|process)_[a-z_]+", expression)
+        for name in re.findall(r"(?:unbuffered|process)_[a-z0-9_]+", expression)
     }
     assert used
     assert used - names == set()

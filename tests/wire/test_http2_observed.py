@@ -1,0 +1,139 @@
+"""HTTP/2 as operators see it: access log, metrics, inspector, warnings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.inspector.detectors import Findings
+from proxy.observe.access_log import render_text, to_dict
+from tests.conftest import StartProxy
+from tests.support.http2 import Http2Client, Http2Listener
+from tests.support.messages import EVENT_STREAM, OK
+from tests.support.raw import Upstream
+from tests.support.running import RunningProxy
+
+BROWSER = [("sec-fetch-mode", "cors"), ("user-agent", "x")]
+
+
+@pytest.fixture
+async def running(
+    proxy: StartProxy, upstream: Upstream, over: Http2Listener
+) -> RunningProxy:
+    return await proxy({"/api": {"target": upstream.url}}, server=over.server)
+
+
+async def metrics(http: Http2Client) -> dict[str, float]:
+    """All samples, by name and labels."""
+    head, body = await http.get("/_unbuffered/metrics")
+    assert head[":status"] == "200"
+    return {
+        ",".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+async def test_the_access_log_says_http2(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    http = await over.client(running)
+    number = await http.ask("/api?x")
+    await (await upstream.request()).send(OK)
+    await http.body(number)
+    timeline = await running.ended()
+    assert '"GET /api?x HTTP/2.0" 200 2 B' in render_text(timeline, 0.0)
+    assert to_dict(timeline, 0.0)["version"] == "HTTP/2.0"
+
+
+async def test_metrics_count_it(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    http = await over.client(running)
+    before = await metrics(http)
+    number = await http.ask("/api")
+    await (await upstream.request()).send(EVENT_STREAM)
+    await http.head(number)
+    await http.reset(number)
+    await running.ended()
+    after = await metrics(http)
+
+    def grown(name: str) -> float:
+        return (
+            after[f"unbuffered_http2_{name}_total"]
+            - before[f"unbuffered_http2_{name}_total"]
+        )
+
+    assert grown("requests") == 2  # the scrape is one, too
+    assert grown("resets") == 1
+    connections = {
+        name: count for name, count in after.items() if "client_connections" in name
+    }
+    assert sum(count for name, count in connections.items() if ",h2" in name) == 1
+    assert sum(connections.values()) == 1
+
+
+async def test_the_inspector_is_for_browsers_that_speak_it(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """By TLS: without it no browser does, and a hop on this machine may."""
+    http = await over.client(running)
+    number = await http.ask("/_unbuffered/feed", [("sec-fetch-site", "same-origin")])
+    head = await http.head(number)
+    if over.authority is None:
+        assert head[":status"] == "403"
+        assert b"keep-alive" in await http.body(number)
+        return
+    assert head[":status"] == "200"
+    assert head["content-type"].startswith("text/event-stream")
+    exchange = await http.ask("/api?seen")
+    server = await upstream.request()
+    while "/api?seen" not in http.data[number].decode():
+        await http.pump()
+    await server.send(OK)
+    await http.body(exchange)
+    await http.reset(number)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param(("via", "2.0 hop"), id="via"),
+        pytest.param(("x-forwarded-for", "10.0.0.1"), id="x-forwarded-for"),
+        pytest.param(("sec-fetch-site", "cross-site"), id="another site"),
+    ],
+)
+async def test_the_inspector_is_not_for_hops_and_foreign_pages(
+    running: RunningProxy, over: Http2Listener, field: tuple[str, str]
+) -> None:
+    http = await over.client(running)
+    head, _ = await http.get("/_unbuffered/feed", [field])
+    assert head[":status"] in ("403", "404")
+
+
+async def test_a_host_that_is_not_ours_is_for_the_routes(
+    running: RunningProxy, over: Http2Listener
+) -> None:
+    """DNS rebinding: the authority is what counts as Host."""
+    http = await over.client(running)
+    number = await http.ask("/_unbuffered/feed", authority="evil.example")
+    assert (await http.head(number))[":status"] == "404"
+    assert json.loads(await http.body(number))["error"]["type"] == (
+        "destination_not_found"
+    )
+
+
+async def test_a_browser_has_connections_left(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    http = await over.client(running)
+    for _ in range(8):
+        number = await http.ask("/api", BROWSER)
+        await (await upstream.request()).send(EVENT_STREAM)
+        await http.head(number)
+    findings = Findings(0.0)
+    findings.look(running.server.exchanges)
+    assert len(running.server.exchanges) == 8
+    assert findings.crowded() == []
