@@ -142,6 +142,28 @@ CASES: list[FrameCase] = [
           "1 data ab", "1 failed: more DATA than Content-Length"),
     wrong("too much at once", length(3) + data(1, b"abcd"), OPEN,
           "1 failed: more DATA than Content-Length"),
+    wrong(
+        "too much in many frames",
+        length(4) + data(1, b"a") * 4 + data(1, b"b") + data(1, b"c", end=True),
+        OPEN,
+        "1 data aaaa",
+        "1 failed: more DATA than Content-Length",
+    ),
+    wrong(
+        "too little in many frames",
+        length(9) + data(1, b"ab") * 4 + data(1, end=True),
+        OPEN,
+        "1 data abababab",
+        "1 failed: 1 bytes of Content-Length are missing",
+    ),
+    fatal(
+        "DATA of 16,385 bytes behind smaller ones",
+        "RFC 9113 §4.2",
+        headers(1) + data(1, b"x") * 3 + data(1, bytes(2**14 + 1)),
+        "FRAME_SIZE_ERROR",
+        OPEN,
+        "1 data xxx",
+    ),
     wrong("a byte beyond 0", length(0) + data(1, b"a", end=True), OPEN,
           "1 failed: more DATA than Content-Length"),
     # -- what we may send
