@@ -579,9 +579,9 @@ def test_in_a_fan_out_every_client_gets_every_event(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        # Of each client one, or more that came together.
-        pytest.param("twice", r"\d*[05] pieces a second time", id="twice"),
-        pytest.param("skips", r"\d*[05] pieces not before the next one", id="skips"),
+        # How many depends on how many came together.
+        pytest.param("twice", r"[1-9]\d* pieces a second time", id="twice"),
+        pytest.param("skips", r"[1-9]\d* pieces not before the next one", id="skips"),
         pytest.param("unshared", "5 upstream streams, not one", id="unshared"),
     ],
 )
