@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from proxy import __version__
 from proxy.config.certificate import CertificateFault
 from proxy.config.effective import route_table
-from proxy.config.model import Config
+from proxy.config.model import Config, ServerOptions
 from proxy.errors import ConfigError, concerning
 from proxy.exchange import forward
 from proxy.line_writer import line_writer
@@ -60,11 +60,17 @@ def banner(config: Config, port: int, workers: int = 1) -> str:
     number = f"{workers} workers, " if workers > 1 else ""
     return (
         f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
-        f"({loop}, {python}, {number}process {os.getpid()})\n"
+        f"({versions(config.server)}{loop}, {python}, {number}process {os.getpid()})\n"
         f"{route_table(config)}\n"
         f"{inspector_line(config, port)}"
         "Ctrl-C stops."
     )
+
+
+def versions(server: ServerOptions) -> str:
+    """The versions of HTTP that are spoken, where they are more than HTTP/1.1."""
+    both = server.http2 if server.tls_certificate else server.http2_cleartext
+    return "HTTP/2 and HTTP/1.1, " if both else ""
 
 
 def inspector_line(config: Config, port: int) -> str:

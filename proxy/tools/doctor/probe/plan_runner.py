@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from proxy.timeline import monotonic
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import OVER_HTTP1
+from proxy.tools.doctor.probe.connect import tls_context
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import (
@@ -94,6 +95,10 @@ class PlanRunner:
             plan.compare == "auto" and plan.ask.method in SAFE
         )
         beside: list[asyncio.Future[ProbeRecording]] = []
+        if base.place[0] == "https":
+            tls_context(
+                insecure=base.insecure, http2=False
+            )  # not while the first one is measured
 
         def began(response: FetchedResponse) -> None:
             if repeats and not beside and response.http2 is not None:
