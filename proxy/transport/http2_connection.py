@@ -182,7 +182,7 @@ class Http2Connection(TimedHttp2Connection):
             self.full_reads = 0
             self.rest()
         self.note_block()
-        if self.congested and self.unsent_bytes > MOST_UNREAD:
+        if self.congested and self.transport.get_write_buffer_size() > MOST_UNREAD:
             self.pause_reading()
 
     def rest(self) -> None:

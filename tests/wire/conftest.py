@@ -7,6 +7,7 @@ mark `any_loop`. Its tests run on one loop, and on both where all is tried.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 
@@ -14,6 +15,9 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.http2 import Http2Listener
+from tests.support.http2_translated import translated
+from tests.support.raw import Peer
+from tests.support.running import RunningProxy, Table, document
 from tests.support.thorough import thorough
 
 
@@ -31,6 +35,51 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("any_loop") and not thorough():
         return {"uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop, **factories}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests with the mark `both_protocols` run by a client of HTTP/2, too."""
+    item = metafunc.definition
+    if item.get_closest_marker("both_protocols"):
+        only = item.get_closest_marker("http1") is not None
+        protocols = ["http1"] if only else ["http1", "http2"]
+        metafunc.parametrize("spoken", protocols, indirect=True)
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """By HTTP/2 on one loop: on both where all is tried."""
+    if not thorough():
+        beside = re.compile(r"\[.*\basyncio\b.*\bhttp2\b|\[.*\bhttp2\b.*\basyncio\b")
+        out = [
+            item
+            for item in items
+            if item.get_closest_marker("both_protocols") and beside.search(item.name)
+        ]
+        config.hook.pytest_deselected(items=out)
+        gone = set(out)
+        items[:] = [item for item in items if item not in gone]
+
+
+@pytest.fixture(autouse=True)
+def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the clients of a test speak: see `tests.support.http2_translated`."""
+    protocol = str(getattr(request, "param", "http1"))
+    if protocol == "http2":
+
+        async def client(running: RunningProxy, receive_bytes: int = 0) -> Peer:
+            running.clients.append(await translated(running.port, receive_bytes))
+            return running.clients[-1]
+
+        def by_http2(routes: Mapping[str, Table], tables: Mapping[str, Table]) -> str:
+            server = {"http2_cleartext": True, **tables.get("server", {})}
+            return document(routes, {**tables, "server": server})
+
+        monkeypatch.setattr(RunningProxy, "client", client)
+        for module in ("running", "siblings"):
+            monkeypatch.setattr(f"tests.support.{module}.document", by_http2)
+    return protocol
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,8 @@ from tests.support.messages import EVENT_STREAM, GET_X
 from tests.support.raw import Peer, Upstream, became, chunk, idle
 from tests.support.running import RunningProxy, serving
 
+pytestmark = pytest.mark.both_protocols
+
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
 EVENT = b"data: one\n\n"
 CHAT = (
@@ -159,6 +161,7 @@ async def test_what_nobody_reads_is_never_counted_as_sent(
     assert sent_bytes(metrics, []) == len(EVENT)
 
 
+@pytest.mark.http1
 async def test_a_client_that_does_not_read_has_not_left(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
@@ -224,6 +227,7 @@ async def test_a_body_of_any_framing_and_coding_is_read(
     assert timeline.call.finish.unread_bytes == unread
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("coding", ["", "gzip"])
 async def test_a_client_that_was_slow_holds_nothing_up_any_more(
     proxy: StartProxy, upstream: Upstream, coding: str
@@ -352,6 +356,7 @@ async def test_a_request_that_is_not_complete_cannot_be_finished(
     await closed_at_once(running, client, server)
 
 
+@pytest.mark.http1
 async def test_a_tunnel_ends_with_its_client(
     proxy: StartProxy, upstream: Upstream
 ) -> None:

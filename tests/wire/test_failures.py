@@ -14,6 +14,8 @@ from tests.support.ports import ClosedPort
 from tests.support.raw import Peer, Upstream
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.both_protocols
+
 
 async def refusal(client: Peer) -> dict[str, Any]:
     """Read a failure response; the object of its JSON body."""
@@ -211,6 +213,7 @@ async def test_an_upstream_that_sends_no_response_is_502(
     await server.closed()
 
 
+@pytest.mark.http1
 async def test_an_upload_to_an_upstream_that_breaks_ends_with_the_answer(
     proxy: StartProxy, upstream: Upstream
 ) -> None:

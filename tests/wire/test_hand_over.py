@@ -15,6 +15,8 @@ from tests.support.messages import OK
 from tests.support.raw import Peer, Upstream, became, chunk, idle
 from tests.support.siblings import Siblings, siblings
 
+pytestmark = pytest.mark.both_protocols
+
 Resume = dict[str, object]
 
 
@@ -298,6 +300,7 @@ HEADS = {
 }
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 async def test_a_request_that_is_handed_over_is_the_same_request(
     upstream: Upstream, tmp_path: Path, clock: ManualClock, head: bytes
@@ -365,6 +368,7 @@ async def test_a_client_that_leaves_leaves_the_stream_where_it_is(
     assert not workers[away ^ 1].server.peer_door.clients
 
 
+@pytest.mark.http1
 async def test_a_slow_client_is_fed_from_the_log_of_the_other_worker(
     upstream: Upstream, tmp_path: Path, clock: ManualClock
 ) -> None:

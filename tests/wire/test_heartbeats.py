@@ -19,6 +19,8 @@ from tests.support.heartbeats import heartbeat_of, let_pass
 from tests.support.raw import Peer, Upstream, became, chunk, idle, turns
 from tests.support.running import RunningProxy, serving
 
+pytestmark = pytest.mark.both_protocols
+
 GET = b"GET /sse/x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -47,6 +49,7 @@ async def stream(
     return running, client, server
 
 
+@pytest.mark.http1
 async def test_the_first_beat_follows_the_head_in_the_same_write(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
@@ -138,6 +141,7 @@ async def test_the_timer_is_set_for_what_is_left(
     assert exchange.timeline.heartbeats == 1
 
 
+@pytest.mark.http1
 async def test_behind_its_first_bytes_a_read_passes_as_without_heartbeats(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
@@ -351,6 +355,7 @@ async def test_a_digest_behind_the_body_is_left_out(
     assert await client.read_until(b"\r\n\r\n") == b"0\r\nX-Sum: 1\r\n\r\n"
 
 
+@pytest.mark.http1
 async def test_an_old_client_gets_them_too(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
@@ -404,6 +409,7 @@ async def test_a_client_that_does_not_read_is_sent_none(
     assert await client.read_chunk() == BEAT
 
 
+@pytest.mark.http1
 async def test_a_beat_that_blocks_its_client_is_no_hold_and_not_the_upstreams_life(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
@@ -468,6 +474,7 @@ async def test_a_byte_order_mark_is_left_out(
     assert await client.read_chunk() == BOM + EVENT
 
 
+@pytest.mark.http1
 async def test_a_mark_is_left_out_behind_a_beat_that_came_late(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:

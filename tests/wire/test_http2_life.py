@@ -15,6 +15,7 @@ from proxy.transport.client_timeouts import UNREAD_SECONDS
 from proxy.transport.connection import HEADS_A_TURN
 from proxy.transport.http2_connection import Http2Connection
 from proxy.transport.http2_timeouts import ROUND_TRIP_SECONDS
+from proxy.transport.socket_state import unsent
 from tests.conftest import Complaints, InternalErrorLog, ManualClock, StartProxy
 from tests.support.http2 import (
     ACK,
@@ -39,7 +40,7 @@ from tests.support.http2 import (
     settings,
 )
 from tests.support.messages import EVENT_STREAM, GET_X, OK, STREAM
-from tests.support.raw import GUARD, Upstream, became, chunk, idle
+from tests.support.raw import GUARD, Upstream, became, chunk, idle, settled
 from tests.support.running import RunningProxy, document
 
 LARGEST = 2**31 - 1
@@ -321,6 +322,57 @@ async def test_a_complete_response_that_is_not_read_is_not_kept_for_ever(
     running.tick()
     pass_time(running, clock, UNREAD_SECONDS)
     assert (await http.next(RST_STREAM, 1)).code == CANCEL
+
+
+async def test_a_client_that_reads_nothing_at_all_is_cut_off(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener, clock: ManualClock
+) -> None:
+    """write_timeout_seconds, for the connection: its windows are wide open."""
+    http = await over.frames(running, {INITIAL_WINDOW_SIZE: LARGEST})
+    await http.open_window(0, 2**30)
+    await http.peer.send(http.request(1))
+    server = await upstream.request()
+    http.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await server.send(STREAM)
+    connection = running.http2_connection
+    while not connection.congested:
+        server.writer.write(chunk(b"x" * 65_536))
+        await asyncio.sleep(0)
+    # The kernels take some of it for a while.
+    await settled(lambda: unsent(connection.transport)[1])
+    running.tick()
+    pass_time(running, clock, 19)
+    assert running.server.under_way == 1
+    pass_time(running, clock, 2)
+    await running.connected(0)
+    timeline = await running.ended()
+    assert timeline.ending is Ending.TIMED_OUT
+    assert "write_timeout_seconds" in str(timeline.error)
+
+
+async def test_answers_to_a_client_that_reads_none_do_not_pile_up(
+    proxy: StartProxy, over: Http2Listener
+) -> None:
+    """Heads and answers to its frames have no window: so it is not read either."""
+    running = await proxy(
+        {"/api": {"target": "http://127.0.0.1:9"}},
+        server={**over.server, "http2_max_control_frames_per_second": 0},
+    )
+    http = await over.frames(running)
+    connection = running.http2_connection
+    http.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    ping = frame(PING, 0, 0, b"12345678") * 1000
+    for _ in range(3000):
+        if connection.paused:
+            break
+        http.peer.writer.write(ping)
+        await asyncio.sleep(0)
+    assert connection.paused
+    assert connection.transport.get_write_buffer_size() < 2 * 2**20
+    http.peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    await became(lambda: not connection.paused)
+    http.peer.writer.transport.abort()
+    await running.connected(0)
 
 
 # -- the drain

@@ -11,6 +11,8 @@ from tests.support.messages import OK
 from tests.support.raw import Upstream, chunk
 from tests.support.running import RunningProxy
 
+pytestmark = pytest.mark.both_protocols
+
 Resume = dict[str, object]
 
 
@@ -27,6 +29,7 @@ def numbered(id: bytes, number: int, text: bytes) -> bytes:
     return b"data: %b\nid: %b.%d\n\n" % (text, id, number)
 
 
+@pytest.mark.http1
 async def test_events_get_ids_and_a_client_comes_back_for_the_rest(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:

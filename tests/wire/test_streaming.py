@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream, chunk
 
+pytestmark = pytest.mark.both_protocols
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -160,6 +162,7 @@ TAR = (
 )
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_a_download_and_its_resumption_are_bytes_of_the_same_file(
     proxy: StartProxy, upstream: Upstream, framing: str
@@ -204,6 +207,7 @@ async def test_a_download_and_its_resumption_are_bytes_of_the_same_file(
     assert received[:100] + await client.read(len(rest)) == ARCHIVE
 
 
+@pytest.mark.http1
 async def test_a_signed_accept_encoding_goes_on_and_events_are_free_all_the_same(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
