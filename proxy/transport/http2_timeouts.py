@@ -14,6 +14,7 @@ from abc import abstractmethod
 
 from proxy.config.model import ServerOptions as Limits
 from proxy.errors import ClientStalled
+from proxy.http2.frames import HEADER_BYTES
 from proxy.http2.session import Session
 from proxy.transport.client_timeouts import (
     LINGER_AT_MOST_SECONDS,
@@ -120,7 +121,9 @@ class TimedHttp2Connection(asyncio.Protocol):
 
     def note_block(self) -> None:
         """A header block holds up all that comes behind it."""
-        in_block = self.session.in_block
+        # A part of a frame's header is none yet: it may be one of content.
+        session = self.session
+        in_block = session.in_block or len(session.begun) >= HEADER_BYTES
         if in_block and not self.in_block:
             self.wait(self.limits.head_timeout_seconds)
         self.in_block = in_block
