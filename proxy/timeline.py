@@ -250,6 +250,7 @@ class Timeline:
         "status",
         "stream",
         "target",
+        "tunnel",
         "version",
         "visit",
     )
@@ -272,6 +273,7 @@ class Timeline:
         self.status = 0  # as sent to the client; 0: nothing was sent
         self.number = 0  # given by the inspector to what it shows
         self.stream = False  # as the delivery decision has it, or a tunnel
+        self.tunnel = False  # after a 101 of the upstream; to HTTP/2 that is a 200
         # For the inspector, once it has ended: the request's head and plan, the
         # response's head and plan.
         self.heads: object = None

@@ -315,7 +315,7 @@ class Forward:
                 "(RFC 9110 §7.8)"
             )
         exchange.phase, exchange.phase_began = TUNNEL, clock()
-        exchange.timeline.stream = True
+        exchange.timeline.stream = exchange.timeline.tunnel = True
         exchange.respond(plan_switch(head, call.route, exchange.head))
         client.flush_head()
         tunnel = Tunnel(client, connection, self.relayed, exchange.timeline, clock)

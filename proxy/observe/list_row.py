@@ -29,7 +29,7 @@ def identity(worker: int, timeline: Timeline) -> str:
 
 def kind(timeline: Timeline) -> str:
     """What the response is, told from its head."""
-    if timeline.status == 101:
+    if timeline.tunnel:
         return "websocket"
     value = timeline.call.content_type
     if value is None:

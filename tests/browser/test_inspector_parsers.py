@@ -306,3 +306,14 @@ async def test_other_upgrades_are_no_frames(page: Page) -> None:
         return m.decodersFor({ kind: "websocket", status: 101, response });""",
     )
     assert read == {"noun": None, "response": None, "request": None}
+
+
+async def test_a_websocket_over_http2_has_frames_without_a_101(page: Page) -> None:
+    """Its response is a 200 without `Upgrade` (RFC 8441 §5)."""
+    noun = await run(
+        page,
+        "decode/decoders.js",
+        """const response = { sent: [["sec-websocket-protocol", "chat"]] };
+        return m.decodersFor({ kind: "websocket", status: 200, response }).noun;""",
+    )
+    assert noun == "frame"

@@ -6,6 +6,8 @@ import pytest
 
 from proxy.exchange.early_response import EarlyResponse
 from proxy.http1.head import RequestHead, parse_request_head
+from proxy.observe.list_row import kind
+from proxy.observe.metrics import label
 from proxy.policy.upgrade import accept_value
 from tests.conftest import StartProxy
 from tests.support.http2 import (
@@ -96,6 +98,20 @@ async def test_bytes_pass_both_ways_once_the_upstream_has_switched(
     assert (await http.next(DATA, 1)).payload == b"to the client"
     await http.send(RST_STREAM, 0, 1, CANCEL.to_bytes(4, "big"))
     await server.closed()
+
+
+async def test_it_is_told_of_as_a_websocket_as_over_http1(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """To its client the status is 200, which says nothing of it."""
+    http = await over.frames(running)
+    await http.peer.send(connect(http, 1))
+    server = await upstream.request()
+    await server.send(switch(parse_request_head(server.head)))
+    await http.head(1)
+    exchange = await running.exchange()
+    assert kind(exchange.timeline) == label(exchange.timeline) == "websocket"
+    assert exchange.timeline.status == 200
 
 
 @pytest.mark.parametrize("accept", [b"", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="])

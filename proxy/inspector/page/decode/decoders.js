@@ -23,7 +23,7 @@ const READERS = {
  */
 export function decodersFor(exchange, joined = false) {
   const fields = exchange.response?.sent ?? [];
-  if (exchange.kind === "websocket" && exchange.status === 101) {
+  if (exchange.kind === "websocket") {
     if (!isWebSocket(fields)) return { noun: null, response: null, request: null };
     const coded = isDeflated(fields);
     return {
