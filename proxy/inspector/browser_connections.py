@@ -79,6 +79,6 @@ def connections(found: Browser) -> Finding:
         f"a browser at {found.client} has {found.count} requests open to "
         f"{found.host}: browsers open at most {BROWSERS_LIMIT} HTTP/1.1 connections "
         f"per host, {follows}; close unused streams, use one stream for several tabs, "
-        "use several host names, or have a server in front that speaks HTTP/2"
-        + (SHARED if found.shared else ""),
+        "use several host names, or HTTPS, over which the proxy speaks HTTP/2 "
+        "(serve --tls dev)" + (SHARED if found.shared else ""),
     )

@@ -176,9 +176,11 @@ async def serve(app: web.Application) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def start_upstream() -> AsyncIterator[PageUpstream]:
+async def start_upstream(
+    guard: float = GUARD_SECONDS,
+) -> AsyncIterator[PageUpstream]:
     """The upstream and its holding hop, each on a free port."""
-    upstream = PageUpstream()
+    upstream = PageUpstream(guard)
     async with (
         serve(upstream.application()) as upstream.port,
         serve(upstream.holding_application()) as upstream.holding_port,

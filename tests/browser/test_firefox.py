@@ -6,7 +6,6 @@ It needs no driver: its page reports to the upstream, by requests through the pr
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,23 +13,13 @@ import pytest
 from aiohttp import web
 
 from tests.browser.controlled import serve
+from tests.browser.drivers.firefox import find_firefox, profile
 from tests.conftest import StartProxy
 from tests.e2e.programs import Program
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("firefox-esr", "firefox")
 GUARD_SECONDS = 60  # for the start of a browser on a busy machine, never a wait
-# A fresh profile that opens no page of its own and asks nobody else for anything.
-PREFERENCES = {
-    "app.normandy.enabled": False,
-    "app.update.enabled": False,
-    "browser.aboutwelcome.enabled": False,
-    "browser.shell.checkDefaultBrowser": False,
-    "datareporting.policy.dataSubmissionEnabled": False,
-    "network.captive-portal-service.enabled": False,
-    "network.connectivity-service.enabled": False,
-}
 PAGE = """<!doctype html><title>Heartbeats</title><script>
 const report = (text) => fetch(`/report?${text}`);
 const told = (name) => new Promise((resolve) => {
@@ -84,31 +73,14 @@ class Site:
 
 
 @pytest.fixture
-def firefox() -> str:
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    pytest.skip(f"no Firefox: none of {', '.join(BROWSERS)} is on the PATH")
-
-
-@pytest.fixture
 async def site() -> AsyncIterator[tuple[Site, str]]:
     site = Site()
     async with serve(site.application()) as port:
         yield site, f"http://127.0.0.1:{port}"
 
 
-def profile(folder: Path) -> Path:
-    lines = [
-        f'user_pref("{name}", {str(value).lower()});\n'
-        for name, value in PREFERENCES.items()
-    ]
-    (folder / "user.js").write_text("".join(lines), "utf-8")
-    return folder
-
-
 async def test_a_stream_opens_before_its_first_event_where_there_are_heartbeats(
-    proxy: StartProxy, site: tuple[Site, str], firefox: str, tmp_path: Path
+    proxy: StartProxy, site: tuple[Site, str], tmp_path: Path
 ) -> None:
     """`onopen` of an EventSource, and then the promise of fetch()."""
     reporting, target = site
@@ -116,7 +88,7 @@ async def test_a_stream_opens_before_its_first_event_where_there_are_heartbeats(
     running = await proxy({"/": {"target": target}, "/beats": beats})
     home = profile(tmp_path)
     command: list[str | Path] = [
-        firefox,
+        find_firefox(),
         "--headless",
         "--no-remote",
         "--profile",

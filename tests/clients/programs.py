@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import find_browser
+from tests.browser.drivers.chromium import find_chromium
 from tests.clients.table import BROWSER, Client
 from tests.e2e.needs import node
 
@@ -91,7 +91,7 @@ def command(client: Client, bundle: Path) -> tuple[list[str], dict[str, str]]:
     driver = str(DRIVERS / client.driver)
     if client.driver == BROWSER:
         pytest.importorskip("playwright", reason="playwright is not installed")
-        return [sys.executable, driver, find_browser(), str(bundle)], {}
+        return [sys.executable, driver, find_chromium(), str(bundle)], {}
     if client.driver.endswith(".mjs"):
         modules()
         return [str(node()), driver], {}

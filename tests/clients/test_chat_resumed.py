@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import ARGUMENTS, find_browser
+from tests.browser.drivers.chromium import ARGUMENTS, find_chromium
 from tests.clients.answers import PARTS, TEXT, ai_sdk
 from tests.clients.programs import bundle, modules
 from tests.clients.provider import Provider, Question
@@ -55,7 +55,7 @@ async def context(script: str) -> AsyncIterator[BrowserContext]:
     expect.set_options(timeout=GUARD_SECONDS * 1000)
     async with async_playwright() as started:
         browser = await started.chromium.launch(
-            executable_path=find_browser(), args=ARGUMENTS
+            executable_path=find_chromium(), args=ARGUMENTS
         )
         context = await browser.new_context()
         await context.route(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from tests.browser.conftest import ARGUMENTS, find_browser
+from tests.browser.drivers.chromium import ARGUMENTS, find_chromium
 from tests.e2e.backend import GUARD_SECONDS, Backend
 from tests.e2e.programs import Program
 from tests.e2e.sites import Pair, start
@@ -108,7 +108,7 @@ async def browser() -> AsyncIterator[Browser]:
     playwright = pytest.importorskip(
         "playwright.async_api", reason="the playwright package is not installed"
     )
-    path = find_browser()
+    path = find_chromium()
     playwright.expect.set_options(timeout=GUARD_SECONDS * 1000)
     async with playwright.async_playwright() as started:
         browser: Browser = await started.chromium.launch(

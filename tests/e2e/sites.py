@@ -49,9 +49,11 @@ class Pair:
 
 
 @contextmanager
-def unbuffered(folder: Path, port: int, variables: dict[str, str]) -> Iterator[Program]:
+def unbuffered(
+    folder: Path, port: int, variables: dict[str, str], *options: str
+) -> Iterator[Program]:
     """`unbuffered serve` in `folder`, listening."""
-    command = [sys.executable, "-m", "proxy", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "proxy", "serve", "--port", str(port), *options]
     paths = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with Program(command, folder, paths | variables) as program:
         program.wait_for("Ctrl-C stops")

@@ -19,8 +19,8 @@ from aiohttp import web
 
 import proxy
 from proxy.web.files import SHARED
-from tests.browser.conftest import ARGUMENTS, find_browser
 from tests.browser.controlled import GUARD_SECONDS
+from tests.browser.drivers.chromium import ARGUMENTS, find_chromium
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -221,7 +221,7 @@ async def browser() -> AsyncIterator[Browser]:
         "playwright.async_api", reason="the playwright package is not installed"
     )
     playwright.expect.set_options(timeout=GUARD_SECONDS * 1000)
-    path = find_browser()
+    path = find_chromium()
     async with playwright.async_playwright() as started:
         launched: Browser = await started.chromium.launch(
             executable_path=path, args=ARGUMENTS
