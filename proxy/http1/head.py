@@ -172,6 +172,11 @@ def parse_request_line(data: bytes | bytearray) -> re.Match[bytes]:
     if line is None:
         raise MalformedRequest(f"malformed request line: {request_line_fault(data)}")
     major, minor = line.group(3, 4)
+    if (major, minor) == (b"2", b"0"):
+        raise VersionNotSupported(
+            "HTTP/2.0 without TLS is not switched on ([server] http2_cleartext); use "
+            "HTTP/1.1"
+        )
     if major != b"1":
         raise VersionNotSupported(
             f"HTTP/{major.decode()}.{minor.decode()} is not supported; use HTTP/1.1"
