@@ -30,7 +30,7 @@ from proxy.internal_errors import report
 from proxy.policy.connection_auth import asks_to_bind
 from proxy.policy.response_plan import ResponsePlan
 from proxy.transport.client_stream import Served
-from proxy.transport.client_timeouts import UNREAD_SECONDS
+from proxy.transport.client_timeouts import LINGER_SECONDS, UNREAD_SECONDS
 from proxy.transport.flow import Receiver
 from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.http2_sending import Carrier, SendingStream
@@ -331,6 +331,21 @@ class Http2Stream(SendingStream):
             self.session.reset(self.number, NO_ERROR)  # RFC 9113 §8.1
         self.close_private()
         self.connection.stream_over(self)
+
+    def send_fin(self) -> None:
+        """END_STREAM of a tunnel, which its client may answer by its own.
+
+        Firefox never does so for a WebSocket that was closed.
+        """
+        super().send_fin()
+        loop = asyncio.get_running_loop()
+        loop.call_later(LINGER_SECONDS, self.end_tunnel)
+
+    def end_tunnel(self) -> None:
+        """The client has had the time to end its side."""
+        if not self.ended and not self.closed and not self.connection.closed:
+            self.request_ended([])
+            self.session.reset(self.number, NO_ERROR)  # RFC 9113 §8.1
 
     def break_off(self) -> None:
         """What waits still goes out; then RST_STREAM says that there was more."""

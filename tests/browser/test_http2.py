@@ -137,6 +137,8 @@ async def test_a_websocket_of_the_application_is_on_the_same_connection(
         assert len(site.carriers()) == 1
     await tab.run("stops.echo.close(1000)")
     await tab.until(f'{element("echo")}.dataset.end === "1000"')
+    while (await site.running.ended()).target != b"/socket":
+        pass  # the requests of the page
 
 
 async def test_closing_one_tab_ends_its_streams_and_no_others(site: Site) -> None:

@@ -9,6 +9,7 @@ from proxy.http1.head import RequestHead, parse_request_head
 from proxy.observe.list_row import kind
 from proxy.observe.metrics import label
 from proxy.policy.upgrade import accept_value
+from proxy.timeline import Ending
 from tests.conftest import StartProxy
 from tests.support.http2 import (
     CANCEL,
@@ -16,6 +17,7 @@ from tests.support.http2 import (
     END_HEADERS,
     END_STREAM,
     HEADERS,
+    NO_ERROR,
     RST_STREAM,
     FramePeer,
     Http2Listener,
@@ -112,6 +114,23 @@ async def test_it_is_told_of_as_a_websocket_as_over_http1(
     exchange = await running.exchange()
     assert kind(exchange.timeline) == label(exchange.timeline) == "websocket"
     assert exchange.timeline.status == 200
+
+
+async def test_a_client_that_does_not_end_its_side_leaves_nothing_open(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """As Firefox does when the upstream has closed the WebSocket."""
+    http = await over.frames(running)
+    await http.peer.send(connect(http, 1))
+    server = await upstream.request()
+    await server.send(switch(parse_request_head(server.head)) + b"the last bytes")
+    await http.head(1)
+    server.writer.close()
+    assert (await http.next(DATA, 1)).payload == b"the last bytes"
+    assert (await http.next(DATA, 1)).flags & END_STREAM
+    reset = await http.next(RST_STREAM, 1)
+    assert reset.payload == NO_ERROR.to_bytes(4, "big")  # RFC 9113 §8.1
+    assert (await running.ended()).ending is Ending.COMPLETE
 
 
 @pytest.mark.parametrize("accept", [b"", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="])
