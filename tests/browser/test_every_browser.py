@@ -86,6 +86,8 @@ async def shown(
 async def test_the_free_columns_show_each_message_before_the_next_is_sent(
     shown: Shown,
 ) -> None:
+    if shown.version == "2" and shown.browser.name == "webkit":
+        pytest.skip("a page by HTTPS asks no hop by HTTP in WebKit (mixed content)")
     await shown.tab.click("third")
     await shown.tab.click("start")
     held = await shown.upstream.requested("/held/events")
