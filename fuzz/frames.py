@@ -13,6 +13,7 @@ from h2.connection import H2Connection
 
 from proxy.http2.frames import CODES
 from proxy.http2.limits import Http2Limits
+from proxy.http2.open_streams import SPARE
 from tests.unit.http2.recording import START, Recorder, in_words, split
 
 LIMITS = Http2Limits(max_streams=3, max_control_frames_per_second=5)
@@ -44,7 +45,7 @@ def served(parts: list[bytes]) -> tuple[list[str], list[str]]:
     session = recorder.session
     assert set(session.streams) == set(session.states)
     assert len(session.streams) <= LIMITS.max_streams
-    assert session.waiting == 0
+    assert session.spare == SPARE
     ends = [line for line in recorder.log if ENDED.match(line)]
     assert len(ends) <= 1
     assert session.closed == bool(ends)

@@ -29,9 +29,14 @@ from proxy.http2.stream_state import (
 )
 from proxy.timeline import Clock
 
-# Bytes that a client may send at once on all its streams together, and those that may
-# wait in them for their upstreams before it may send more.
-CONNECTION_WINDOW = 4 * STREAM_WINDOW
+# Bytes that a client may send at once on all its streams together. Those that wait for
+# their upstreams do not count: no stream holds up another.
+CONNECTION_WINDOW = 4 * 1024 * 1024
+# The window of a stream that is passed on as it comes grows to this: with a round trip
+# of 50 ms it allows 20 MB/s. All that streams may have beyond STREAM_WINDOW is SPARE: a
+# connection holds no more than SPARE, and STREAM_WINDOW for each of its streams.
+LARGE_WINDOW = 1024 * 1024
+SPARE = 4 * 1024 * 1024
 # Streams that were reset by us, and whose frames may still be on their way.
 REMEMBERED_RESETS = 1000
 
@@ -49,7 +54,7 @@ class OpenStreams(FrameReader):
         self.resets: dict[int, None] = {}
         self.last = 0  # that was accepted
         self.highest = 0  # that was seen
-        self.waiting = 0  # bytes that the owners have not passed on
+        self.spare = SPARE  # by which windows may yet grow
 
     # -- for the owner of a stream
 
@@ -67,9 +72,7 @@ class OpenStreams(FrameReader):
         state = self.states.get(number)
         if state is not None:
             state.waiting -= size
-            self.waiting -= size
             self.give_back(state, size)
-            self.reopen()
 
     def ended(self, number: int) -> None:
         """Our END_STREAM goes out."""
@@ -97,9 +100,7 @@ class OpenStreams(FrameReader):
         if self.target is state:
             self.target = None
             self.parts = []
-        if state.waiting:
-            self.waiting -= state.waiting
-            self.reopen()
+        self.spare += state.share - STREAM_WINDOW
 
     def refuse(self, number: int, code: int, *, remote_open: bool) -> None:
         """Send RST_STREAM, and be ready for what the peer has already sent."""
@@ -187,7 +188,6 @@ class OpenStreams(FrameReader):
         if owner is not None:
             size = len(data)
             state.waiting += size
-            self.waiting += size
             owner.data_received(data, size)
             self.reopen()
 
@@ -209,16 +209,25 @@ class OpenStreams(FrameReader):
     # -- the windows of the peer
 
     def give_back(self, state: StreamState, size: int) -> None:
-        """Open the window of a stream again, half of it at a time."""
+        """Open the window of a stream again, half of it at a time.
+
+        If nothing of it waits, what bounds it may be its window: it becomes larger.
+        """
         state.consumed += size
-        if state.consumed >= STREAM_WINDOW // 2 and state.remote_open:
-            self.owner.write(window_update(state.number, state.consumed))
-            state.window += state.consumed
+        if state.consumed >= state.share // 2 and state.remote_open:
+            more = state.consumed
+            share = state.share
+            if state.waiting == 0 and share < LARGE_WINDOW and share <= self.spare:
+                self.spare -= share
+                state.share += share
+                more += share
+            self.owner.write(window_update(state.number, more))
+            state.window += more
             state.consumed = 0
 
     def reopen(self) -> None:
-        """Open the window of the connection again, unless too much waits here."""
-        if self.window <= CONNECTION_WINDOW // 2 and self.waiting < CONNECTION_WINDOW:
+        """Open the window of the connection again, half of it at a time."""
+        if self.window <= CONNECTION_WINDOW // 2:
             self.owner.write(window_update(0, CONNECTION_WINDOW - self.window))
             self.window = CONNECTION_WINDOW
 

@@ -30,7 +30,9 @@ from proxy.http2.frames import (
 )
 from proxy.http2.limits import Http2Limits
 
-STREAM_WINDOW = 1024 * 1024  # bytes that we take of a stream before they are passed on
+STREAM_WINDOW = (
+    64 * 1024
+)  # bytes that we take of a new stream before they are passed on
 # A frame of 16 KiB has room for 2,730 settings. There are eight, and clients send a few
 # unknown ones so that servers stay used to them.
 MAX_SETTINGS = 32

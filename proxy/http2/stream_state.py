@@ -90,6 +90,7 @@ class StreamState:
         "number",
         "owner",
         "remote_open",
+        "share",
         "waiting",
         "window",
     )
@@ -101,6 +102,7 @@ class StreamState:
         self.local_open = True
         # Bytes that the peer may still send: by flow control, by Content-Length.
         self.window = STREAM_WINDOW if remote_open else CLOSED
+        self.share = STREAM_WINDOW  # what the window is opened to
         self.expected = expected
         self.waiting = 0  # bytes that the owner has not passed on
         self.consumed = 0  # bytes that the peer has not been told of as passed on

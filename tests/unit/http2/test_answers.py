@@ -50,7 +50,7 @@ def test_the_settings_that_are_told() -> None:
         )
         for at in range(0, len(payload), 6)
     }
-    assert pairs == {3: 7, 4: 1024 * 1024, 6: 5000, 8: 1, 9: 1}
+    assert pairs == {3: 7, 4: 64 * 1024, 6: 5000, 8: 1, 9: 1}
 
 
 def test_without_a_limit_of_streams_none_is_told() -> None:
