@@ -14,6 +14,7 @@ from typing import Protocol
 
 from proxy.internal_errors import report
 from proxy.transport.client_host import ClientHost
+from proxy.transport.http2_stream import Http2Stream
 from proxy.transport.ticker import Ticker
 
 # How long an event stream may take to reach the end of its event, and a client
@@ -143,8 +144,9 @@ class Drain:
                 exchange.crashed("ending a drain", error)
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
         await asyncio.sleep(0)
+        known = {host_of(each) for each in self.broken}
         for client in tuple(self.clients):
-            if client.unsent_bytes > 0:
+            if client.unsent_bytes > 0 and client not in known:
                 self.broken.add(client)
             client.abort()
 
@@ -192,3 +194,8 @@ class Drain:
         """A connection is closed."""
         if not self.clients and self.all_answered():
             self.over.set()
+
+
+def host_of(client: object) -> object:
+    """The connection of a client stream; by HTTP/1.1 that is the stream itself."""
+    return client.connection if isinstance(client, Http2Stream) else client

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 from proxy.http1.grammar import Fields
+from proxy.http2.faults import StreamFault
 from proxy.http2.frames import NO_ERROR, data_header
 from proxy.http2.response_fields import fields_block, response_block
 from proxy.http2.session import Session
@@ -46,6 +47,9 @@ class Carrier(ClientHost, Protocol):
 
     def has_waiting(self, stream: SendingStream) -> None:
         """Bytes of a stream wait, and its window is open."""
+
+    def request_malformed(self, number: int, fault: StreamFault) -> None:
+        """A request was reset before it began; it is for the log."""
 
     def watch(self) -> None:
         """Have time limits looked at."""

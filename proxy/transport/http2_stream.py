@@ -128,6 +128,8 @@ class Http2Stream(SendingStream):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.fail(MalformedRequest(fault.reason))
+        elif not self.over and self.error is None:  # it has yet to begin
+            self.connection.request_malformed(self.number, fault)
 
     def window_opened(self) -> None:
         """The client takes more."""

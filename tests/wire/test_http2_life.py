@@ -457,6 +457,28 @@ async def test_what_does_not_end_is_cut(
         assert await stopped == 1
 
 
+async def test_a_stream_that_is_cut_counts_once(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener, clock: ManualClock
+) -> None:
+    """Also if its connection has bytes that nobody reads."""
+    http = await over.frames(running, {INITIAL_WINDOW_SIZE: LARGEST})
+    await http.open_window(0, 2**30)
+    await http.peer.send(http.request(1))
+    server = await upstream.request()
+    http.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await server.send(STREAM)
+    connection = running.http2_connection
+    while not connection.congested:
+        server.writer.write(chunk(b"x" * 65_536))
+        await asyncio.sleep(0)
+    stopped = running.drain(10)
+    for _ in range(2):  # to end by itself, and to get to the end of an event
+        await idle()
+        pass_time(running, clock, 10)
+    async with asyncio.timeout(GUARD):
+        assert await stopped == 1
+
+
 # -- reload
 
 

@@ -335,3 +335,24 @@ async def test_what_authenticates_a_connection_is_asked_again_by_http1(
     await http.peer.send(http.request(3, "/api"))
     await (await upstream.request()).send(OK)
     assert (await http.next(DATA, 3)).payload == b"ok"
+
+
+async def test_content_behind_a_request_with_the_same_fields_is_framed(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """HTTP/2 says by END_STREAM alone that there is content."""
+    http = await over.frames(running)
+    await http.peer.send(http.request(1, "/api"))
+    server = await upstream.request()
+    assert b"transfer-encoding" not in server.head.lower()
+    await server.send(OK)
+    await http.next(DATA, 1)
+    await http.peer.send(http.request(3, "/api", end=False))
+    assert b"transfer-encoding: chunked" in (await server.read_head()).lower()
+    await http.send(DATA, END_STREAM, 3, b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await server.read_chunk()).startswith(b"GET /smuggled")
+    assert await server.read_chunk() == b""
+    await server.send(OK)
+    await http.next(DATA, 3)
+    await http.peer.send(http.request(5, "/api"))
+    assert b"transfer-encoding" not in (await server.read_head()).lower()

@@ -10,7 +10,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.inspector.detectors import Findings
 from proxy.observe.access_log import render_text, to_dict
 from tests.conftest import StartProxy
-from tests.support.http2 import Http2Client, Http2Listener
+from tests.support.http2 import (
+    DATA,
+    END_STREAM,
+    PROTOCOL_ERROR,
+    RST_STREAM,
+    Http2Client,
+    Http2Listener,
+    frame,
+)
 from tests.support.messages import EVENT_STREAM, OK
 from tests.support.raw import Upstream
 from tests.support.running import RunningProxy
@@ -46,6 +54,18 @@ async def test_the_access_log_says_http2(
     timeline = await running.ended()
     assert '"GET /api?x HTTP/2.0" 200 2 B' in render_text(timeline, 0.0)
     assert to_dict(timeline, 0.0)["version"] == "HTTP/2.0"
+
+
+async def test_a_request_that_its_content_makes_malformed_is_logged(
+    running: RunningProxy, over: Http2Listener
+) -> None:
+    """In the same read as its head: nobody has begun it."""
+    http = await over.frames(running)
+    fields = [("content-length", "5")]
+    head = http.request(1, "/api", fields, method="POST", end=False)
+    await http.peer.send(head + frame(DATA, END_STREAM, 1, b"abc"))
+    assert (await http.next(RST_STREAM, 1)).code == PROTOCOL_ERROR
+    assert "Content-Length" in str((await running.ended()).error)
 
 
 async def test_metrics_count_it(
