@@ -36,6 +36,7 @@ from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.http2_sending import Carrier, SendingStream
 from proxy.transport.private_connections import PrivateConnections
 
+PIECE = 64 * 1024  # bytes of what waits that are handed on at once
 BOUND = "the response authenticates a connection: the client asks by HTTP/1.1"
 
 
@@ -84,7 +85,9 @@ class Http2Stream(SendingStream):
         self.body: Body | None = None
         self.receiver: Receiver | None = None
         self.paused = False
-        self.unread: list[bytes] = []  # content that nobody has taken yet
+        # Content that nobody has taken yet: without the cuts of its frames, each of
+        # which could be a byte, of a MiB.
+        self.unread = bytearray()
         self.owed = 0  # bytes that were passed on, to a receiver that is behind
         self.ended = complete  # END_STREAM has come
         self.heard = False  # anything of the body, since the last look
@@ -102,7 +105,7 @@ class Http2Stream(SendingStream):
             if self.over or self.closed:
                 self.session.consumed(self.number, size)
             elif self.receiver is None or self.paused or self.unread:
-                self.unread.append(data)
+                self.unread += data
             else:
                 self.pass_on(data)
         except Exception as error:
@@ -205,7 +208,9 @@ class Http2Stream(SendingStream):
             owed, self.owed = self.owed, 0
             self.session.consumed(self.number, owed)
         while self.unread and self.receiver is not None and not self.paused:
-            self.pass_on(self.unread.pop(0))
+            piece = bytes(self.unread[:PIECE])
+            del self.unread[:PIECE]  # takes no time: a bytearray moves its start
+            self.pass_on(piece)
         if (
             self.ended
             and not self.unread
@@ -374,7 +379,7 @@ class Http2Stream(SendingStream):
 
     def drop_unread(self) -> None:
         """Nobody wants what else has come of the request."""
-        size = self.owed + sum(map(len, self.unread))
+        size = self.owed + len(self.unread)
         self.owed = 0
         self.unread.clear()
         if size:

@@ -12,17 +12,20 @@ from proxy.transport.connection import HIGH_WATER
 from tests.conftest import StartProxy
 from tests.support.http2 import (
     DATA,
+    END_STREAM,
     HEADERS,
     INITIAL_WINDOW_SIZE,
     RST_STREAM,
     WINDOW_UPDATE,
     Http2Listener,
+    frame,
 )
 from tests.support.messages import EVENT_STREAM, STREAM
 from tests.support.raw import GUARD, Upstream, became, chunk, idle, settled
 from tests.support.running import RunningProxy
 
 LARGEST = 2**31 - 1
+FRAMES = 3000
 EVENT = b"data: x\n\n"
 
 
@@ -152,8 +155,8 @@ async def test_an_upload_is_exact_under_a_slow_upstream(
     sending = asyncio.ensure_future(upload())
     stream = next(iter(running.http2_connection.streams))
     await became(lambda: stream.paused)  # the upstream reads nothing
-    await settled(lambda: sum(map(len, stream.unread)))
-    assert sum(map(len, stream.unread)) <= 2**20  # its window
+    await settled(lambda: len(stream.unread))
+    assert len(stream.unread) <= 2**20  # its window
     digest = hashlib.sha256()
     async with asyncio.timeout(60):
         if length:
@@ -191,6 +194,42 @@ async def test_a_slow_upload_holds_up_no_other(
     for _ in range(5):
         await http.send(quick, b"y" * 100_000)
         assert len(await server.read_payload(100_000)) == 100_000
+
+
+async def test_tiny_frames_wait_as_one_piece(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """By turns, so that no two of a stream are next to each other.
+
+    As pieces of their own, 4 MiB took 170 MB, and the square of their number in time.
+    """
+    http = await over.frames(running)
+    numbers = (1, 3)
+    for number in numbers:
+        await http.peer.send(http.request(number, method="POST", end=False))
+    servers = [await upstream.request() for _ in numbers]
+    streams = list(running.http2_connection.streams)
+    sent = dict.fromkeys(numbers, 0)
+    for stream in streams:
+        while not stream.paused:  # the upstreams read nothing
+            await http.peer.send(frame(DATA, 0, stream.number, bytes(16_384)))
+            sent[stream.number] += 16_384
+            await idle()
+    tiny = b"".join(frame(DATA, 0, number, b"ab") for number in numbers)
+    waiting = sum(len(stream.unread) for stream in streams)
+    await http.peer.send(tiny * FRAMES)
+    await became(
+        lambda: sum(len(stream.unread) for stream in streams) == waiting + 4 * FRAMES
+    )
+    for number in numbers:
+        await http.send(DATA, END_STREAM, number)
+    for server, number in zip(servers, numbers, strict=True):
+        pieces = 0
+        while piece := await server.read_chunk():
+            sent[number] -= len(piece)
+            pieces += len(piece) <= 2
+        assert sent[number] == -2 * FRAMES
+        assert pieces <= 1
 
 
 async def test_windows_are_given_back_in_large_steps(
