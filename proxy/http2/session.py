@@ -50,6 +50,8 @@ from proxy.timeline import Clock
 
 MAX_DEBUG = 512  # bytes of a reason in GOAWAY
 REMEMBERED_PRIORITIES = 100  # of streams that have not begun
+# A window may be opened for each frame that fills what it can, and for so many bytes.
+UPDATED_BYTES = 1024
 SIZE_UPDATE = b"\x20"  # RFC 7541 §6.3: a dynamic table of 0 bytes, which ours always is
 
 
@@ -68,6 +70,7 @@ class Session(OpenStreams):
         self.priorities: dict[int, Priority] = {}
         self.block: HeaderBlock | None = None
         self.send_window = DEFAULT_WINDOW  # of the connection
+        self.granted = DEFAULT_WINDOW  # all that it has ever been opened by
         self.data_frames = 0  # that we sent, and no window had cut short
         self.requests = 0
 
@@ -296,8 +299,11 @@ class Session(OpenStreams):
     def take_window_update(self, number: int, payload: bytes) -> None:
         (increment,) = NUMBER.unpack(payload)
         increment &= LARGEST_NUMBER
-        self.guard.window_update(self.data_frames + self.requests)
+        sent = self.granted - self.send_window  # bytes, of all streams
+        reasons = self.data_frames + self.requests + sent // UPDATED_BYTES
+        self.guard.window_update(reasons)
         if number == 0:
+            self.granted += increment
             self.send_window += increment
             if increment == 0:
                 raise ConnectionFault(PROTOCOL_ERROR, "WINDOW_UPDATE of 0 bytes")

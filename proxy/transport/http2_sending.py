@@ -243,10 +243,9 @@ class SendingStream:
         """Keep a piece until its turn comes, which may be now."""
         self.pieces.append(piece)
         self.queued += size
-        if self.plan is None:
-            if not self.in_turn:
-                self.connection.has_waiting(self)
-            self.check_queue()
+        if self.plan is None and not self.in_turn:
+            self.connection.has_waiting(self)
+        self.check_queue()
 
     def check_queue(self) -> None:
         """Does more wait than may?"""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -34,7 +36,10 @@ async def ending(
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            # Not `process.kill()`: where it has just ended, that would reap it, and
+            # asyncio, which waits for it too, complain of an unknown child.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
             await process.wait()
 
 

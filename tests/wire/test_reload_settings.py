@@ -19,6 +19,15 @@ import pytest
 import trustme
 
 from proxy.config.load import PLAIN_TABLES
+from tests.support.http2 import (
+    ENHANCE_YOUR_CALM,
+    GOAWAY,
+    PING,
+    REFUSED_STREAM,
+    RST_STREAM,
+    FramePeer,
+    frame,
+)
 from tests.support.looking import asked
 from tests.support.process import EVENTS, GET, GUARD, ROOT, Process
 from tests.support.raw import Peer, Upstream, chunk, connect
@@ -210,12 +219,64 @@ async def sends_spans(world: World) -> None:
     await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
+async def framed(world: World) -> FramePeer:
+    """A client that speaks HTTP/2 in the clear."""
+    http = FramePeer(await world.proxy.client(), "http")
+    await http.begin(None)
+    return http
+
+
+async def speaks_http2(world: World) -> None:
+    await framed(world)
+
+
+async def offers_no_http2(world: World) -> None:
+    context = ssl.create_default_context()
+    world.authority.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port, ssl=context)
+    world.proxy.clients.append(Peer(reader, writer))
+    chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    assert chosen == "http/1.1"
+
+
+async def refuses_a_second_stream(world: World) -> None:
+    http = await framed(world)
+    await http.peer.send(http.request(1, "/a") + http.request(3, "/a"))
+    assert (await http.next(RST_STREAM, 3)).code == REFUSED_STREAM
+
+
+async def ends_a_reset_flood(world: World) -> None:
+    http = await framed(world)
+    cancel = (8).to_bytes(4, "big")
+    for number in range(1, 41, 2):
+        await http.peer.send(http.request(number, "/none"))
+        http.peer.writer.write(frame(RST_STREAM, 0, number, cancel))
+    assert (await http.next(GOAWAY)).code == ENHANCE_YOUR_CALM
+
+
+async def ends_a_ping_flood(world: World) -> None:
+    http = await framed(world)
+    await http.peer.send(frame(PING, 0, 0, bytes(8)) * 20)
+    assert (await http.next(GOAWAY)).code == ENHANCE_YOUR_CALM
+
+
 async def nothing(world: World) -> None:
     """The reload was refused."""
 
 
 def with_one_file(world: World) -> dict[str, dict[str, object]]:
     return {"server": {"tls_certificate": str(world.folder / "pair.pem")}}
+
+
+def without_http2(world: World) -> dict[str, dict[str, object]]:
+    tables = with_one_file(world)
+    tables["server"]["http2"] = False
+    return tables
+
+
+def in_the_clear(**keys: object) -> Callable[[World], dict[str, dict[str, object]]]:
+    return server(http2_cleartext=True, **keys)
 
 
 def with_two_files(world: World) -> dict[str, dict[str, object]]:
@@ -264,6 +325,23 @@ CASES = [
         "server.max_exchanges",
         server(max_exchanges=1),
         lambda world: world.refused_one(GET),
+    ),
+    Case("server.http2", without_http2, offers_no_http2),
+    Case("server.http2_cleartext", in_the_clear(), speaks_http2),
+    Case(
+        "server.http2_max_streams",
+        in_the_clear(http2_max_streams=1),
+        refuses_a_second_stream,
+    ),
+    Case(
+        "server.http2_max_resets_per_second",
+        in_the_clear(http2_max_resets_per_second=1),
+        ends_a_reset_flood,
+    ),
+    Case(
+        "server.http2_max_control_frames_per_second",
+        in_the_clear(http2_max_control_frames_per_second=1),
+        ends_a_ping_flood,
     ),
     Case("server.tls_certificate", with_one_file, World.speaks_tls),
     Case("server.tls_key", with_two_files, World.speaks_tls),

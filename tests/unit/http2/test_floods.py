@@ -175,6 +175,25 @@ def test_window_updates_for_each_frame_and_each_request_are_none() -> None:
     assert is_calm(recorder)
 
 
+@pytest.mark.parametrize("step", [1024, 4096, 8192, 16_383])
+def test_window_updates_for_so_many_bytes_are_none(step: int) -> None:
+    """A download of a client with small windows: they cut short each frame of it."""
+    recorder = Recorder(LIMITS)
+    recorder.feed([START + headers(1, end=True)])
+    for _ in range(10 * CONTROLS):
+        recorder.session.send_window -= step
+        recorder.feed([opened(0, step) + opened(1, step)])
+    assert is_calm(recorder)
+
+
+def test_windows_that_are_opened_for_nothing_are_no_reason() -> None:
+    recorder = Recorder(LIMITS)
+    recorder.feed([START + headers(1)])
+    free = UPDATES_BEFOREHAND + 2 + CONTROLS
+    recorder.feed([opened(0, 65_536) * free + opened(0, 65_536)])
+    assert "control frames" in ended_by(recorder)
+
+
 def test_reasons_are_not_saved_up_for_ever() -> None:
     recorder = Recorder(LIMITS)
     recorder.feed([START])
