@@ -271,3 +271,30 @@ async def test_content_that_was_not_taken_is_given_back(
         server = await upstream.request()
         await http.send(DATA, 1, number, b"all")
         assert await server.read_chunk() == b"all"
+
+
+async def test_a_kept_stream_is_not_queued_whole_for_a_closed_window(
+    proxy: StartProxy, upstream: Upstream, over: Http2Listener
+) -> None:
+    """What is in its log already waits there, not once more for each client."""
+    running = await proxy(
+        {"/": {"target": upstream.url, "resume": True, "max_buffer_bytes": 65_536}},
+        server=over.server,
+    )
+    first = await over.client(running)
+    number = await first.ask("/", [("accept", "text/event-stream")])
+    server = await upstream.request()
+    await server.send(EVENT_STREAM)
+    id = (await first.head(number))["stream-id"]
+    size, count = 60_000, 32
+    for _ in range(count):
+        await server.send(chunk(b"data: " + b"x" * size + b"\n\n"))
+        await first.read(number, size)
+    first.abort()
+    await running.connected(0)
+    second = await over.frames(running, {INITIAL_WINDOW_SIZE: 0})
+    await second.peer.send(second.request(1, f"/_unbuffered/streams/{id}"))
+    await second.head(1)
+    (stream,) = running.http2_connection.streams
+    assert stream.blocked
+    assert stream.queued < 4 * 65_536
