@@ -23,6 +23,12 @@ UNCERTAIN = (
     "this request may come from another machine through a local proxy that does not "
     "identify itself; to show that it is local, send Connection: keep-alive by HTTP/1.1"
 )
+MISDIRECTED = (
+    "this request may come from another machine through a local proxy that does not "
+    "identify itself: over HTTP/2 the TLS server name (SNI) has to be the host of the "
+    "request; ask by a host name, as in https://localhost:8443/_unbuffered/, or send "
+    "Connection: keep-alive by HTTP/1.1; [inspector] enabled = true opens it to all"
+)
 
 # The address of a peer on a Unix socket. Only other workers come that way: a
 # socket for clients would have nginx look like one of them, with `localhost` as
@@ -71,7 +77,7 @@ def names_of(config: Config) -> frozenset[bytes]:
 
 
 def refusal(
-    question: Asked, address: bytes, head: RequestHead, scheme: bytes
+    question: Asked, address: bytes, head: RequestHead, server_name: str | None
 ) -> tuple[int, str]:
     """Status and reason where a client that may look gets no answer; else 0.
 
@@ -79,12 +85,16 @@ def refusal(
     probes of load balancers), and show no exchange.
     """
     certain = question.enabled is True or question.machine
-    certain = certain or is_direct(address, head, scheme)
+    certain = certain or is_direct(address, head, server_name)
     if head.method not in (b"GET", b"HEAD"):
         return 405, "this is read-only: use GET or HEAD"
     if not question.page and is_foreign(head):
         return 403, "a page of another origin cannot read this"
     if not certain:
+        if head.version == "2.0" and server_name is not None:
+            # Browsers share a connection between hosts of one certificate; told so,
+            # they ask again on another one (RFC 9110 §15.5.20).
+            return 421, MISDIRECTED
         return 403, UNCERTAIN
     known = question.machine or question.page or question.path == "feed"
     known = known or KEPT.fullmatch(question.path) is not None
@@ -110,17 +120,29 @@ def may_look(
     )
 
 
-def is_direct(address: bytes, head: RequestHead, scheme: bytes) -> bool:
+def is_direct(address: bytes, head: RequestHead, server_name: str | None) -> bool:
     """Does the client speak of this very connection, and not a hop for it?
 
     RFC 9110 §7.6.1: a hop takes Connection out, or has an option of its own there.
     nginx by HTTP/1.1 leaves no other trace, unless told to: its Host is our address.
     Every browser says keep-alive. HTTP/2 has no such field: browsers speak it by TLS
-    alone, while hops speak HTTP/1.1 to what is behind them, or HTTP/2 without TLS.
+    alone, with the host as TLS server name. HAProxy before 3.3 and nginx send none to
+    what is behind them, unless told to. `server_name`: None without TLS, "" where
+    the client has sent none (RFC 6066 §3: of an IP address nobody does).
     """
     if address == UNIX or b"keep-alive" in head.members(b"connection"):
         return True
-    return head.version == "2.0" and scheme == b"https"
+    if head.version != "2.0" or not server_name:
+        return False
+    host = (head.get(b"host") or b"").decode("latin-1").lower()
+    return server_name.lower().removesuffix(".") == without_port(host)
+
+
+def without_port(host: str) -> str:
+    """The name in a Host."""
+    if host[:1] == "[":
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].removesuffix(".")
 
 
 def is_loopback(address: bytes) -> bool:

@@ -118,7 +118,8 @@ class Inspector:
         )
         question = Asked("feed", [], enabled)
         may = may_look(enabled, address, head, self.own_names)
-        return may and not refusal(question, address, head, answer.client.scheme)[0]
+        name = server_name(answer.client)
+        return may and not refusal(question, address, head, name)[0]
 
     # -- what the server tells
 
@@ -162,7 +163,7 @@ class Inspector:
         """Find what a request asks for."""
         path, query, _ = question
         status, reason = refusal(
-            question, answer.client.address, answer.head, answer.client.scheme
+            question, answer.client.address, answer.head, server_name(answer.client)
         )
         if status:
             refuse(answer, status, reason)
@@ -302,7 +303,7 @@ class Inspector:
         """Whatever is configured, bodies do not leave this machine."""
         address, head = answer.client.address, answer.head
         here = may_look("loopback", address, head, self.own_names)
-        direct = is_direct(address, head, answer.client.scheme)
+        direct = is_direct(address, head, server_name(answer.client))
         return self.settings.bodies and here and direct
 
     # -- what the feed of the list asks
@@ -347,3 +348,12 @@ class Inspector:
         """How an exchange is called, which may not have been shown yet."""
         self.history.number(timeline)
         return identity(self.worker, timeline)
+
+
+def server_name(client: HostedStream) -> str | None:
+    """What its client has called us in TLS (SNI), "" if nothing; None: no TLS."""
+    tls = client.connection.transport.get_extra_info("ssl_object")
+    if tls is None:
+        return None
+    name = getattr(tls, "server_name", None)  # see proxy.server.handshake
+    return name if isinstance(name, str) else ""

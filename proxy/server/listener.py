@@ -12,15 +12,13 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
-import logging
 import socket
-import ssl
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
-from weakref import WeakSet
+from typing import Any, TypeAlias
 
 from proxy.config.certificate import certificate_context
 from proxy.config.model import ServerOptions as Settings
+from proxy.server.handshake import Door, Handshake, note_server_name
 from proxy.server.port_sharing import (
     CAN_SHARE,
     Listening,
@@ -30,8 +28,6 @@ from proxy.server.port_sharing import (
     shared,
     take_no_more,
 )
-
-log = logging.getLogger("unbuffered")
 
 BACKLOG = 4096
 # asyncio accepts as many connections in a row, before any of them can be
@@ -58,68 +54,7 @@ REASONS = {
 Factory = Callable[[], asyncio.Protocol]
 
 
-class Door(Protocol):
-    """Who is let in, before TLS tells who it is."""
-
-    # Those that have begun TLS and not ended it.
-    handshakes: WeakSet[object]
-
-    def admits_handshake(self) -> bool:
-        """May one more begin?"""
-
-
 TLS: TypeAlias = dict[str, Any]  # what `create_server` has to know of it
-
-
-class Handshake(ssl.SSLObject):
-    """TLS with a client; one that fails is told, since asyncio would not.
-
-    The loops ask for it as soon as a connection is accepted, long before there is
-    a client: so here it is counted, and refused where it is one too many.
-    """
-
-    door: Door
-    accepting: asyncio.Task[object] | None
-    begun = False
-
-    def __new__(cls) -> Handshake:
-        self = super().__new__(cls)
-        # asyncio accepts in a task that ends with the handshake, also where the
-        # client just leaves. That one is kept by a cycle until the collector of
-        # garbage comes; uvloop has neither task nor cycle.
-        self.accepting = asyncio.current_task()
-        return self
-
-    def do_handshake(self) -> None:
-        if not self.begun:
-            self.begun = True
-            if not self.door.admits_handshake():
-                raise ssl.SSLError("the proxy accepts no more connections")
-            self.door.handshakes.add(self)
-            if self.accepting is not None:
-                self.accepting.add_done_callback(self.ended)
-                self.accepting = None
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as fault:
-            log.info("a client was rejected: %s", handshake_fault(fault))
-            self.door.handshakes.discard(self)
-            raise
-        self.door.handshakes.discard(self)
-
-    def ended(self, task: asyncio.Task[object]) -> None:
-        """Complete, failed, or its client has left. Called by the loop."""
-        self.door.handshakes.discard(self)
-
-
-def handshake_fault(fault: ssl.SSLError) -> str:
-    """What went wrong, for the person who has to change an address."""
-    if fault.reason == "HTTP_REQUEST":
-        return "plain HTTP on the TLS port: use https:// in the URL"
-    words = (fault.reason or str(fault)).replace("_", " ").lower()
-    return f"the TLS handshake failed: {words}"
 
 
 class Listener:
@@ -374,6 +309,7 @@ def tls_options(settings: Settings) -> TLS:
     context = certificate_context(settings.tls_certificate, settings.tls_key)
     if settings.http2:
         context.set_alpn_protocols(["h2", "http/1.1"])  # the first that both speak
+        context.sni_callback = note_server_name
     return {
         "ssl": context,
         "ssl_handshake_timeout": HANDSHAKE_SECONDS,

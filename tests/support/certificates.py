@@ -20,7 +20,7 @@ class Authority:
 
     def issue(self) -> trustme.LeafCert:
         """Put a new certificate in place."""
-        leaf = self.authority.issue_cert("127.0.0.1")
+        leaf = self.authority.issue_cert("127.0.0.1", "localhost")
         leaf.private_key_pem.write_to_path(str(self.folder / "key.pem"))
         whole = b"".join(each.bytes() for each in leaf.cert_chain_pems)
         (self.folder / "cert.pem").write_bytes(whole)

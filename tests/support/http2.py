@@ -41,14 +41,24 @@ E = TypeVar("E", bound=h2.events.Event)
 
 
 async def dial(
-    port: int, context: ssl.SSLContext | None = None, receive_bytes: int = 0
+    port: int,
+    context: ssl.SSLContext | None = None,
+    receive_bytes: int = 0,
+    name: str = "127.0.0.1",
 ) -> Peer:
-    """A connection on which HTTP/2 is spoken."""
+    """A connection on which HTTP/2 is spoken.
+
+    By TLS `name` is sent as the server's, unless it is an address (RFC 6066 §3).
+    """
     if context is None:
         return await connect(port, receive_bytes=receive_bytes)
     context.set_alpn_protocols(["h2", "http/1.1"])
     async with asyncio.timeout(GUARD):
-        peer = Peer(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+        peer = Peer(
+            *await asyncio.open_connection(
+                "127.0.0.1", port, ssl=context, server_hostname=name
+            )
+        )
     return peer
 
 
@@ -254,20 +264,26 @@ class Http2Listener:
             return {"http2_cleartext": True}
         return self.authority.server
 
-    async def dial(self, running: RunningProxy, receive_bytes: int = 0) -> Peer:
+    async def dial(
+        self, running: RunningProxy, receive_bytes: int = 0, name: str = "127.0.0.1"
+    ) -> Peer:
         """A connection, on which nothing is said yet."""
         context = self.authority.context() if self.authority is not None else None
-        peer = await dial(running.port, context, receive_bytes)
+        peer = await dial(running.port, context, receive_bytes, name)
         running.clients.append(peer)
         if self.authority is not None:
             assert agreed(peer) == "h2"
         return peer
 
     async def client(
-        self, running: RunningProxy, settings: Mapping[int, int] | None = None
+        self,
+        running: RunningProxy,
+        settings: Mapping[int, int] | None = None,
+        name: str = "127.0.0.1",
     ) -> Http2Client:
         """A client that has begun."""
-        client = Http2Client(await self.dial(running), scheme=self.scheme)
+        peer = await self.dial(running, name=name)
+        client = Http2Client(peer, scheme=self.scheme)
         await client.begin(settings)
         return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,7 +21,7 @@ from tests.support.http2 import (
     frame,
 )
 from tests.support.messages import EVENT_STREAM, OK
-from tests.support.raw import Upstream
+from tests.support.raw import Upstream, chunk
 from tests.support.running import RunningProxy
 
 BROWSER = [("sec-fetch-mode", "cors"), ("user-agent", "x")]
@@ -95,12 +96,17 @@ async def test_metrics_count_it(
     assert sum(connections.values()) == 1
 
 
+FEED = "/_unbuffered/feed"
+
+
 async def test_the_inspector_is_for_browsers_that_speak_it(
     running: RunningProxy, upstream: Upstream, over: Http2Listener
 ) -> None:
     """By TLS: without it no browser does, and a hop on this machine may."""
-    http = await over.client(running)
-    number = await http.ask("/_unbuffered/feed", [("sec-fetch-site", "same-origin")])
+    http = await over.client(running, name="localhost")
+    here = f"localhost:{running.port}"
+    same = [("sec-fetch-site", "same-origin")]
+    number = await http.ask(FEED, same, authority=here)
     head = await http.head(number)
     if over.authority is None:
         assert head[":status"] == "403"
@@ -115,6 +121,54 @@ async def test_the_inspector_is_for_browsers_that_speak_it(
     await server.send(OK)
     await http.body(exchange)
     await http.reset(number)
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        pytest.param("127.0.0.1", "localhost", id="none"),
+        pytest.param("127.0.0.1", "127.0.0.1", id="none, since it is an address"),
+        pytest.param("localhost", "127.0.0.1", id="another"),
+    ],
+)
+async def test_the_inspector_is_not_for_who_names_another_server_in_tls(
+    running: RunningProxy, over: Http2Listener, name: str, host: str
+) -> None:
+    """HAProxy with `alpn h2`, say, names none: its clients can be anywhere."""
+    http = await over.client(running, name=name)
+    for path in ("", "page/main.js", "feed", "exchanges/0-1", "exchanges/0-1/feed"):
+        number = await http.ask(f"/_unbuffered/{path}", authority=host)
+        status = "421" if over.authority is not None else "403"
+        assert (await http.head(number))[":status"] == status
+        assert b"keep-alive by HTTP/1.1" in await http.body(number)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+async def test_bodies_are_not_for_who_names_another_server_in_tls(
+    proxy: StartProxy, upstream: Upstream, over: Http2Listener, name: str
+) -> None:
+    """Where everybody may look at the rest."""
+    running = await proxy(
+        {"/api": {"target": upstream.url}},
+        server=over.server,
+        inspector={"enabled": True},
+    )
+    http = await over.client(running, name=name)
+    exchange = await http.ask("/api")
+    server = await upstream.request()
+    await server.send(EVENT_STREAM)
+    await http.head(exchange)
+    feed = await http.ask(FEED)
+    while not (found := re.search(rb'"id":"(0-\d+)"', http.data[feed])):
+        await http.pump()
+    path = f"/_unbuffered/exchanges/{found[1].decode()}/feed"
+    feed = await http.ask(path, authority="localhost")
+    await http.head(feed)
+    await server.send(chunk(b"data: 1\n\n"))
+    while not (told := re.search(rb"event: pieces\n.*\n", http.data[feed])):
+        await http.pump()
+    direct = over.authority is not None and name == "localhost"
+    assert (b"base64" in told[0]) is direct
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -204,6 +205,32 @@ async def test_garbage_on_the_tls_port_is_one_line_in_the_log(
     await peer.read_to_close()
     [line] = [each.getMessage() for each in caplog.records]
     assert line.startswith("a client was rejected: the TLS handshake failed: ")
+
+
+async def test_a_server_name_that_is_not_ascii_is_told_without_a_traceback(
+    running: RunningProxy,
+    authority: Authority,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """CPython gives it to `sys.unraisablehook`."""
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    caplog.set_level(logging.INFO, "unbuffered")
+    sent = ssl.MemoryBIO()
+    tls = authority.context().wrap_bio(
+        ssl.MemoryBIO(), sent, server_hostname="name.test"
+    )
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    peer = await running.client()
+    await peer.send(sent.read().replace(b"name.test", b"\xff\xfe\x80e.test"))
+    await became(lambda: bool(caplog.records))
+    assert [each.getMessage() for each in caplog.records] == [
+        "a client was rejected: the TLS handshake failed: the server name (SNI) is "
+        "not ASCII"
+    ]
+    assert printed == []
 
 
 async def test_a_tls_hello_on_the_plain_port_is_told_in_our_words(

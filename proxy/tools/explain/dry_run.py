@@ -140,7 +140,8 @@ class DryRun:
             question.enabled, client.address, head, names_of(self.config)
         ):
             self.answered = True
-            self.denied = refusal(question, client.address, head, client.scheme)
+            # It is by HTTP/1.1, where the TLS server name tells nothing.
+            self.denied = refusal(question, client.address, head, None)
             client.finish()
             return
         exchange = Exchange(self, client, head)

@@ -6,11 +6,13 @@ import pytest
 
 from proxy.http1.head import HTTP2, RequestHead
 from proxy.inspector.access_rule import (
+    Asked,
     Enabled,
     is_direct,
     is_foreign,
     is_loopback,
     may_look,
+    refusal,
 )
 
 OWN = frozenset({b"proxy.local", b"0.0.0.0"})
@@ -111,19 +113,45 @@ def test_who_speaks_of_his_own_connection(
 ) -> None:
     """RFC 9110 §7.6.1: no hop lets it pass."""
     fields = [] if value is None else [(b"Connection", value)]
-    assert is_direct(address, head(*fields), b"https") is direct
+    assert is_direct(address, head(*fields), "") is direct
 
 
 @pytest.mark.parametrize(
-    ("scheme", "direct"),
+    ("server_name", "host", "direct"),
     [
-        pytest.param(b"https", True, id="as browsers speak it"),
-        pytest.param(b"http", False, id="as hops do"),
+        pytest.param("localhost", b"localhost:8443", True, id="as browsers speak it"),
+        pytest.param("localhost", b"localhost", True, id="no port"),
+        pytest.param("localhost", b"LocalHost:8443", True, id="Host in capitals"),
+        pytest.param("LOCALHOST", b"localhost", True, id="name in capitals"),
+        pytest.param("localhost", b"localhost.:8443", True, id="Host with a dot"),
+        pytest.param("localhost.", b"localhost", True, id="name with a dot"),
+        pytest.param("app.localhost", b"localhost", False, id="another name"),
+        pytest.param("localhost", b"app.localhost", False, id="another Host"),
+        pytest.param("localhost", b"127.0.0.1:8443", False, id="an address as Host"),
+        pytest.param("", b"localhost", False, id="no name: as hops do"),
+        pytest.param("", b"", False, id="neither"),
+        pytest.param("", None, False, id="no Host"),
+        pytest.param("localhost", None, False, id="a name, no Host"),
+        pytest.param(None, b"localhost", False, id="no TLS: as hops do"),
     ],
 )
-def test_http2_without_tls_may_come_from_a_hop(scheme: bytes, direct: bool) -> None:
-    assert is_direct(b"127.0.0.1", head(minor=HTTP2), scheme) is direct
-    assert is_direct(b"unix", head(minor=HTTP2), scheme)
+def test_over_http2_the_tls_server_name_has_to_be_the_host(
+    server_name: str | None, host: bytes | None, direct: bool
+) -> None:
+    asking = head(*([] if host is None else [(b"Host", host)]), minor=HTTP2)
+    assert is_direct(b"127.0.0.1", asking, server_name) is direct
+    assert is_direct(b"unix", asking, server_name)
+    status = 0 if direct else 403 if server_name is None else 421
+    for path in ("", "feed", "exchanges/0-1"):
+        asked = Asked(path, [], "loopback")
+        assert refusal(asked, b"127.0.0.1", asking, server_name)[0] == status
+    for asked in (Asked("health", [], "loopback"), Asked("feed", [], True)):
+        assert refusal(asked, b"127.0.0.1", asking, server_name) == (0, "")
+
+
+def test_over_http1_the_tls_server_name_tells_nothing() -> None:
+    asking = head((b"Host", b"localhost"))
+    assert not is_direct(b"127.0.0.1", asking, "localhost")
 
 
 def test_what_programs_of_this_machine_send_is_not_taken_for_a_hop() -> None:

@@ -1,0 +1,103 @@
+"""TLS with a client, before there is a connection of HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import sys
+from collections.abc import Iterator
+from typing import Protocol, cast
+from weakref import WeakSet
+
+log = logging.getLogger("unbuffered")
+
+
+class Door(Protocol):
+    """Who is let in, before TLS tells who it is."""
+
+    # Those that have begun TLS and not ended it.
+    handshakes: WeakSet[object]
+
+    def admits_handshake(self) -> bool:
+        """May one more begin?"""
+
+
+class Handshake(ssl.SSLObject):
+    """TLS with a client; one that fails is told, since asyncio would not.
+
+    The loops ask for it as soon as a connection is accepted, long before there is
+    a client: so here it is counted, and refused where it is one too many.
+    """
+
+    door: Door
+    accepting: asyncio.Task[object] | None
+    begun = False
+    server_name: str | None = None  # that the client has sent (SNI), for the inspector
+
+    def __new__(cls) -> Handshake:
+        self = super().__new__(cls)
+        # asyncio accepts in a task that ends with the handshake, also where the
+        # client just leaves. That one is kept by a cycle until the collector of
+        # garbage comes; uvloop has neither task nor cycle.
+        self.accepting = asyncio.current_task()
+        return self
+
+    def do_handshake(self) -> None:
+        if not self.begun:
+            self.begun = True
+            if not self.door.admits_handshake():
+                raise ssl.SSLError("the proxy accepts no more connections")
+            self.door.handshakes.add(self)
+            if self.accepting is not None:
+                self.accepting.add_done_callback(self.ended)
+                self.accepting = None
+        try:
+            with names_untold():
+                super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as fault:
+            log.info("a client was rejected: %s", handshake_fault(fault))
+            self.door.handshakes.discard(self)
+            raise
+        self.door.handshakes.discard(self)
+
+    def ended(self, task: asyncio.Task[object]) -> None:
+        """Complete, failed, or its client has left. Called by the loop."""
+        self.door.handshakes.discard(self)
+
+
+def note_server_name(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    """As `sni_callback`: nothing else tells a server the name."""
+    cast("Handshake", tls).server_name = name
+
+
+@contextlib.contextmanager
+def names_untold() -> Iterator[None]:
+    """Print no traceback of a server name that is not ASCII.
+
+    CPython fails the handshake, of which `do_handshake` tells, and prints it too.
+    """
+    before = sys.unraisablehook
+
+    def told(fault: sys.UnraisableHookArgs) -> None:
+        if fault.exc_type is not UnicodeDecodeError or type(fault.object) is not bytes:
+            before(fault)
+
+    sys.unraisablehook = told
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def handshake_fault(fault: ssl.SSLError) -> str:
+    """What went wrong, for the person who has to change an address."""
+    if fault.reason == "HTTP_REQUEST":
+        return "plain HTTP on the TLS port: use https:// in the URL"
+    if fault.reason == "CALLBACK_FAILED":
+        return "the TLS handshake failed: the server name (SNI) is not ASCII"
+    words = (fault.reason or str(fault)).replace("_", " ").lower()
+    return f"the TLS handshake failed: {words}"
