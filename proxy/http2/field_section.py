@@ -32,7 +32,6 @@ class FieldReader:
 
     __slots__ = (
         "before",
-        "complete",
         "decoder",
         "fields",
         "max_fields",
@@ -49,7 +48,6 @@ class FieldReader:
         self.max_fields = max_fields
         self.max_target = max_target_bytes
         self.before: RequestHead | None = None
-        self.complete = True  # was `before` all of its request?
         self.fields: Fields = []  # of `before`, as they came
         self.others: Fields = []  # those of them that ask for nothing
         self.said = (b"", b"")  # its :scheme and :authority
@@ -64,9 +62,6 @@ class FieldReader:
         fields, size = self.decoder.decode(block)
         if size > self.decoder.max_bytes:
             return self.cut_off(fields)
-        if complete is not self.complete:
-            # Planners know a request by its fields, and this one is framed otherwise.
-            self.before, self.complete = None, complete
         head = self.same_but_path(fields)
         if head is not None:
             check_length(head, complete=complete)

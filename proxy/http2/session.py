@@ -51,7 +51,7 @@ from proxy.timeline import Clock
 MAX_DEBUG = 512  # bytes of a reason in GOAWAY
 REMEMBERED_PRIORITIES = 100  # of streams that have not begun
 # A window may be opened for each frame that fills what it can, and for so many bytes.
-UPDATED_BYTES = 1024
+UPDATED_BYTES = 256
 SIZE_UPDATE = b"\x20"  # RFC 7541 §6.3: a dynamic table of 0 bytes, which ours always is
 
 

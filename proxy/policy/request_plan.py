@@ -90,6 +90,7 @@ class RequestPlanner:
         "route",
         "scheme",
         "section",
+        "sized",
         "target",
         "trusted",
         "upgrade",
@@ -103,6 +104,7 @@ class RequestPlanner:
         self.target: Target | None = None
         self.authority: bytes | None = None
         self.trusted = self.upgrade = False
+        self.sized = True  # by Content-Length, or without a body; else chunked
         self.section = b""
 
     def plan(
@@ -123,8 +125,10 @@ class RequestPlanner:
         before it counts; `upgrade`: it may switch to another protocol.
         """
         section = self.section
+        sized = isinstance(body, LengthBody)
         if (
             head.fields is not self.known_fields
+            or sized is not self.sized  # of which fields of HTTP/2 need not tell
             or route is not self.route
             or target is not self.target
             or trusted is not self.trusted
@@ -151,7 +155,7 @@ class RequestPlanner:
                 self.known_fields, self.section = None, b""
             else:
                 self.known_fields, self.route, self.target = head.fields, route, target
-                self.trusted, self.upgrade = trusted, upgrade
+                self.trusted, self.upgrade, self.sized = trusted, upgrade, sized
                 self.authority, self.section = authority, section
         path = upstream_path(target.path, route.path_rules, path)
         return RequestPlan(head.method, path, section)

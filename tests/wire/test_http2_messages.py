@@ -337,12 +337,20 @@ async def test_what_authenticates_a_connection_is_asked_again_by_http1(
     assert (await http.next(DATA, 3)).payload == b"ok"
 
 
+@pytest.mark.parametrize("empty", [False, True], ids=["head", "empty DATA"])
 async def test_content_behind_a_request_with_the_same_fields_is_framed(
-    running: RunningProxy, upstream: Upstream, over: Http2Listener
+    running: RunningProxy, upstream: Upstream, over: Http2Listener, empty: bool
 ) -> None:
-    """HTTP/2 says by END_STREAM alone that there is content."""
+    """HTTP/2 says by END_STREAM alone that there is content; it may say so late."""
     http = await over.frames(running)
-    await http.peer.send(http.request(1, "/api"))
+
+    def without_content(number: int) -> bytes:
+        if not empty:
+            return http.request(number, "/api")
+        head = http.request(number, "/api", end=False)
+        return head + frame(DATA, END_STREAM, number)
+
+    await http.peer.send(without_content(1))
     server = await upstream.request()
     assert b"transfer-encoding" not in server.head.lower()
     await server.send(OK)
@@ -354,5 +362,5 @@ async def test_content_behind_a_request_with_the_same_fields_is_framed(
     assert await server.read_chunk() == b""
     await server.send(OK)
     await http.next(DATA, 3)
-    await http.peer.send(http.request(5, "/api"))
+    await http.peer.send(without_content(5))
     assert b"transfer-encoding" not in (await server.read_head()).lower()

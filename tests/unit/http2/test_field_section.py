@@ -64,18 +64,6 @@ def test_the_same_fields_again_are_the_same_object() -> None:
     assert (second.target, third.method) == (b"/2", b"PUT")
 
 
-@pytest.mark.parametrize("path", [b"/", b"/2"])
-def test_the_same_fields_with_content_are_another_object(path: bytes) -> None:
-    """To the upstream they are framed otherwise, and planners go by the object."""
-    client = Client()
-    first = client.head([*GET, (b"accept", b"*/*")])
-    fields = [*changed(b":path", path), (b"accept", b"*/*")]
-    upload = client.head(fields, complete=False)
-    assert upload.fields == first.fields
-    assert upload.fields is not first.fields
-    assert client.head(fields).fields is not upload.fields
-
-
 @pytest.mark.parametrize(
     "fields",
     [

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.route import FieldRules
 from proxy.errors import MalformedRequest
-from proxy.http1.framing import request_body
+from proxy.http1.framing import LengthBody, UntilCloseBody, request_body
 from proxy.http1.head import RequestHead, parse_request_head
 from proxy.policy.request_plan import (
     IDEMPOTENT,
@@ -328,3 +328,27 @@ def test_trailers_are_for_who_wants_them(
 def test_only_idempotent_methods_may_be_sent_twice() -> None:
     """RFC 9110 §9.2.2; a method that is unknown is not."""
     assert {b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"} == IDEMPOTENT
+
+
+def test_the_same_fields_with_another_framing_are_planned_anew() -> None:
+    """Fields of HTTP/2 need not say whether there is content."""
+    head, ready = request(b"Host: a"), compiled()
+    planner, where = RequestPlanner(ADDRESS, b"http"), destination(head)
+    chunked = [(b"transfer-encoding", b"chunked")]
+    for body, expected in (
+        (LengthBody(0), []),
+        (UntilCloseBody(), chunked),
+        (UntilCloseBody(), chunked),
+        (LengthBody(0), []),
+    ):
+        plan = planner.plan(
+            head,
+            body,
+            ready,
+            ready.route.targets[0],
+            where.path,
+            where.authority,
+            trusted=False,
+            upgrade=False,
+        )
+        assert [*framing(parse_request_head(plan.text)).items()] == expected
