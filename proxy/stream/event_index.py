@@ -89,7 +89,8 @@ class EventIndex:
         self.ending = b"\n" if lines else b"\n\n"
         self.framed_end = self.ending + b"\r\n"  # of a chunk
         self.text_stop = -len(self.framed_end)
-        self.prefix = prefix  # None as soon as the upstream numbers its events
+        # None as soon as the upstream numbers its events; lines have no ids.
+        self.prefix = None if lines else prefix
         self.cuts: list[Cut] = []
         self.count = 0  # events that have an id of ours
         self.numbered = False  # the upstream has set an id itself
