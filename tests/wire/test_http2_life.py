@@ -324,10 +324,10 @@ async def test_a_complete_response_that_is_not_read_is_not_kept_for_ever(
     assert (await http.next(RST_STREAM, 1)).code == CANCEL
 
 
-async def test_a_client_that_reads_nothing_at_all_is_cut_off(
-    running: RunningProxy, upstream: Upstream, over: Http2Listener, clock: ManualClock
-) -> None:
-    """write_timeout_seconds, for the connection: its windows are wide open."""
+async def unread(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener
+) -> Http2Connection:
+    """A connection whose client opens its windows wide, and reads nothing."""
     http = await over.frames(running, {INITIAL_WINDOW_SIZE: LARGEST})
     await http.open_window(0, 2**30)
     await http.peer.send(http.request(1))
@@ -338,6 +338,14 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off(
     while not connection.congested:
         server.writer.write(chunk(b"x" * 65_536))
         await asyncio.sleep(0)
+    return connection
+
+
+async def test_a_client_that_reads_nothing_at_all_is_cut_off(
+    running: RunningProxy, upstream: Upstream, over: Http2Listener, clock: ManualClock
+) -> None:
+    """write_timeout_seconds, for the connection: its windows are wide open."""
+    connection = await unread(running, upstream, over)
     running.tick()
     pass_time(running, clock, 19)
     assert running.server.under_way == 1
@@ -461,16 +469,7 @@ async def test_a_stream_that_is_cut_counts_once(
     running: RunningProxy, upstream: Upstream, over: Http2Listener, clock: ManualClock
 ) -> None:
     """Also if its connection has bytes that nobody reads."""
-    http = await over.frames(running, {INITIAL_WINDOW_SIZE: LARGEST})
-    await http.open_window(0, 2**30)
-    await http.peer.send(http.request(1))
-    server = await upstream.request()
-    http.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await server.send(STREAM)
-    connection = running.http2_connection
-    while not connection.congested:
-        server.writer.write(chunk(b"x" * 65_536))
-        await asyncio.sleep(0)
+    await unread(running, upstream, over)
     stopped = running.drain(10)
     for _ in range(2):  # to end by itself, and to get to the end of an event
         await idle()
