@@ -4,8 +4,8 @@
 
 Replaces what stands between `<!-- bench:NAME -->` and `<!-- /bench -->` in
 docs/performance.md and README.md, and draws docs/performance.svg. So every
-number there is from one run, except that HTTP/2 may have its own: what the run has
-no rows for stays as it is.
+number there is from one run, except that HTTP/2 and kept streams may have their own:
+what the run has no rows for stays as it is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 PICTURE = ROOT / "docs" / "performance.svg"
 WIDTH = 92  # of a line of the pages
+# Groups that may be of a run of their own, by their part of the page.
+OWN = {HTTP2: (HTTP2,), "kept": ("resume", "fanout", "kept")}
 CODED = re.compile(r"not decoded \(coded bytes after ([\d,]+ µs)\)")
 FAILED = "failed: "
 # A remark of several rounds, in which only a number differs: the first stays.
@@ -206,24 +208,25 @@ def short(result: Result) -> str:
     return markdown([f"× {result['base']}", *peers], lines)
 
 
-def http2(result: Result) -> str:
+def own_part(result: Result) -> str:
     """All of its rows, with where, when and how: they may be of a run of their own."""
-    tables = [targets(result), group_table(result["rows"], result["base"])]
+    tables = [targets(result), groups(result)]
     lists = [part(result) for part in (machine, versions, remark_list)]
     return "\n".join([*tables, "".join(lists)])
 
 
-def share(result: Result, over_http2: bool) -> Result:
-    """The rows of HTTP/2, or the others, with the peers that take part in them."""
-    rows = [row for row in result["rows"] if (row["group"] == HTTP2) == over_http2]
+def share(result: Result, part: str = "") -> Result:
+    """The rows of a part, or those of none, with the peers that take part in them."""
+    own = {group: name for name, groups in OWN.items() for group in groups}
+    rows = [row for row in result["rows"] if own.get(row["group"], "") == part]
     there = {peer for row in rows for peer in row["cells"]}
-    able = {peer.name for peer in PEERS if (2 if over_http2 else 1) in peer.versions}
+    version = 2 if part == HTTP2 else 1
+    able = {peer.name for peer in PEERS if version in peer.versions}
     versions = {
         name: text for name, text in result["versions"].items() if name in there
     }
     missing = {name: how for name, how in result["missing"].items() if name in able}
-    part: Result = {**result, "rows": rows, "versions": versions, "missing": missing}
-    return part
+    return {**result, "rows": rows, "versions": versions, "missing": missing}
 
 
 PARTS: dict[str, Callable[[Result], str]] = {
@@ -233,7 +236,7 @@ PARTS: dict[str, Callable[[Result], str]] = {
     "versions": versions,
     "remarks": remark_list,
     "ratios": short,
-    HTTP2: http2,
+    **dict.fromkeys(OWN, own_part),
 }
 
 
@@ -243,7 +246,7 @@ def filled(page: str, result: Result) -> str:
     def part(found: re.Match[str]) -> str:
         if found[2] not in PARTS:
             raise SystemExit(f"no part {found[2]!r}: there are {', '.join(PARTS)}")
-        wanted = share(result, found[2] == HTTP2)
+        wanted = share(result, found[2] if found[2] in OWN else "")
         if not wanted["rows"]:
             return found[0]
         return f"{found[1]}\n{PARTS[found[2]](wanted)}\n{found[3]}"
@@ -266,7 +269,7 @@ def main() -> int:
         if after != before:
             page.write_text(after, "utf-8")
             print(page.relative_to(ROOT))
-    shown = share(result, over_http2=False)
+    shown = share(result)
     if shown["rows"]:
         PICTURE.write_text(plot(shown), "utf-8")
         print(PICTURE.relative_to(ROOT))

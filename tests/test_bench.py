@@ -329,12 +329,10 @@ def test_a_page_is_filled_between_its_markers_and_nowhere_else(result: Result) -
     assert render.filled(once, result) == once
 
 
-def with_http2(result: Result) -> Result:
-    """The same result with a row of HTTP/2, in which only two peers take part."""
+def with_own(result: Result, group: str = "http2") -> Result:
+    """The same result with a row of this group, in which only two peers take part."""
     [row] = collected(
-        dataclasses.replace(
-            COST, key="http2-cost", target=2.0, pure=3.0, group="http2"
-        ),
+        dataclasses.replace(COST, key="own-cost", target=2.0, pure=3.0, group=group),
         nginx=[outcome(0.010)],
         unbuffered=[outcome(0.025)],
     )
@@ -342,20 +340,26 @@ def with_http2(result: Result) -> Result:
 
 
 def test_without_a_compiled_core_the_target_may_be_another(result: Result) -> None:
-    [*_, row] = with_http2(result)["rows"]
+    [*_, row] = with_own(result)["rows"]
     assert results.met(row, OURS) is True
     row["cells"][COMPILED] = row["cells"][OURS]
     assert results.met(row, COMPILED) is False
     assert "target ≤ 2, 3 pure × nginx" in "".join(table.row_lines(row, BASE))
 
 
-def test_http2_has_a_part_of_its_own_which_other_runs_leave(result: Result) -> None:
-    parts = ("groups", "http2", "versions")
-    page = "".join(f"<!-- bench:{part} -->\nold\n<!-- /bench -->\n" for part in parts)
+@pytest.mark.parametrize(
+    ("part", "group"),
+    [(part, group) for part, groups in render.OWN.items() for group in groups],
+)
+def test_some_groups_have_a_part_of_their_own_which_other_runs_leave(
+    result: Result, part: str, group: str
+) -> None:
+    parts = ("groups", part, "versions")
+    page = "".join(f"<!-- bench:{each} -->\nold\n<!-- /bench -->\n" for each in parts)
     without = render.filled(page, result)
     assert without.count("old") == 1
-    assert "<!-- bench:http2 -->\nold\n" in without
-    both = with_http2(result)
+    assert f"<!-- bench:{part} -->\nold\n" in without
+    both = with_own(result, group)
     only = render.filled(page, {**both, "rows": both["rows"][-1:]})
     assert only.count("old") == 2
     assert "| processor time | ≤ 2, 3 pure | 2.50: met |" in only
