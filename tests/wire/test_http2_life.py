@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from pathlib import Path
 
@@ -591,20 +592,13 @@ async def test_many_requests_in_one_read_give_others_their_turn(
     running: RunningProxy, upstream: Upstream, over: Http2Listener
 ) -> None:
     http = await over.frames(running)
-    begun: list[int] = []
-    begin = Http2Connection.begin_fresh
-
-    def counting(self: Http2Connection) -> None:
-        before = len(self.fresh)
-        begin(self)
-        begun.append(before - len(self.fresh))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Http2Connection, "begin_fresh", counting)
-        http.peer.writer.write(
-            b"".join(http.request(2 * each + 1) for each in range(100))
-        )
-        await became(lambda: running.server.under_way == 100)
+    http.peer.writer.write(b"".join(http.request(2 * each + 1) for each in range(100)))
+    under_way = [0]  # as of each turn of the loop
+    async with asyncio.timeout(GUARD):
+        while under_way[-1] < 100:
+            await asyncio.sleep(0)
+            under_way.append(running.server.under_way)
+    begun = [after - before for before, after in itertools.pairwise(under_way)]
     assert max(begun) == HEADS_A_TURN
     for _ in range(100):
         await upstream.connection()
