@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: chaos setup fix check test cover demo bench compiled test-compiled matrix reference docs examples e2e clients client-modules
+.PHONY: chaos rolling setup fix check test cover demo bench image compiled test-compiled wheels matrix reference docs examples e2e clients client-modules
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -21,7 +21,10 @@ test: ## all tests; the browser part needs Chromium and Playwright
 	$(PYTHON) -m pytest
 
 chaos: ## 10,000 kept streams whose clients are cut at any byte
-	UNBUFFERED_TESTS=thorough UNBUFFERED_CHAOS=10000 $(PYTHON) -m pytest -q tests/wire/test_kept_chaos.py
+	ulimit -n 20000 && UNBUFFERED_TESTS=thorough UNBUFFERED_CHAOS=10000 $(PYTHON) -m pytest -q tests/wire/test_kept_chaos.py tests/wire/test_store_chaos.py tests/wire/test_process_chaos.py
+
+rolling: ## 5,000 streams while three processes are replaced, counted; needs redis-server
+	ulimit -n 20000 && UNBUFFERED_ROLLING=5000 $(PYTHON) -m pytest -q tests/wire/test_rolling_restart.py
 
 matrix: ## unit and wire tests on each Python there is; on the oldest without uvloop
 	$(PYTHON) -m tests.support.matrix $(MATRIX)
@@ -43,7 +46,7 @@ examples: ## the packages of examples/, for their end-to-end tests
 	set -e; for each in $(NODE_FOLDERS); do \
 	  npm ci --prefix $$each --ignore-scripts --no-audit --no-fund; done
 	python3 -m venv examples/.venv
-	examples/.venv/bin/pip install -q $(addprefix -r ,$(wildcard examples/*/requirements.txt))
+	examples/.venv/bin/pip install -q -e . $(addprefix -r ,$(wildcard examples/*/requirements.txt))
 
 e2e: ## the examples and their dev servers in Chromium; needs `make examples`
 	$(PYTHON) -m pytest -m e2e
@@ -56,17 +59,25 @@ client-modules: # those that are not installed beside the project
 	rm -rf build/clients
 	$(PYTHON) -m pip install -q --target build/clients -r tests/clients/old.txt
 
-# A copy, since the compiled modules come to lie beside the sources and go before them.
+# A copy, since the compiled modules go before the sources beside which they are.
 compiled: ## the project with its core compiled, in build/compiled; needs a C compiler
 	rm -rf build/compiled && mkdir -p build/compiled
 	git ls-files -z -co --exclude-standard | xargs -0 tar cf - | tar xf - -C build/compiled
-	cd build/compiled && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 \
-	  $(abspath $(PYTHON)) -m pip wheel -q --no-deps -w build/wheel .
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 \
+	  $(PYTHON) -m pip wheel -q --no-deps -w build/compiled/build/wheel .
+	$(PYTHON) -m zipfile -e build/compiled/build/wheel/*.whl build/compiled
+	rm -r build/compiled/*.dist-info # or pytest takes it for an installation, and rewrites it
 	ls build/compiled/proxy/exchange/forward.*.so # or nothing was compiled
 
 test-compiled: ## the tests of what is compiled, on what `make compiled` made
 	cd build/compiled && $(abspath $(PYTHON)) -m pytest -n 2 --dist loadfile \
 	  tests/test_compiled.py tests/unit tests/wire
+
+wheels: ## a compiled wheel for each Python of this machine, installed and tested
+	$(PYTHON) -m tests.support.wheels
+
+image: ## the image of deploy/, built with its core compiled, and run; needs podman
+	UNBUFFERED_TESTS=thorough $(PYTHON) -m pytest -q -m container tests/deploy
 
 bench: ## Unbuffered beside its peers, on an idle machine; see bench/README.md
 	$(PYTHON) -m bench

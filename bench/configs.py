@@ -44,6 +44,7 @@ class Setting:
     coded: bool = False  # the origin compresses
     route: str = ""  # of Unbuffered: lines of the route beside its target
     control: int = 0  # where events are published to those that take them so
+    store: int = 0  # the port of a Redis; 0: none
     certificate: Certificate | None = None  # HTTP/2 over TLS; None: HTTP/1.1
 
     def write(self, name: str, text: str) -> str:
@@ -103,6 +104,8 @@ port = {setting.port}
 target = "http://127.0.0.1:{setting.origin}"
 {setting.route}
 """
+    if setting.store:
+        text += f'[store]\nurl = "redis://127.0.0.1:{setting.store}/0"\n'
     path = setting.write("config.toml", text)
     return [sys.executable, "-m", "proxy", "--config", path]
 

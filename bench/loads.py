@@ -23,6 +23,8 @@ class Load:
     direct: bool = False  # also without a proxy, for comparison
     sessions: int = 0  # HTTP/2 over TLS, on so many connections; 0: HTTP/1.1
     route: str = ""  # what Unbuffered's route asks for beside its target
+    stored: bool = False  # kept in a Redis of the run's own
+    follows: bool = False  # another process has the stream, of the same store
     once: bool = False  # in the first round only: slow, and not for a target
     only: tuple[str, ...] = ()  # these peers; empty: all
 
@@ -37,6 +39,8 @@ class Load:
         words.append("two workers" if self.workers > 1 else "")
         words.append("watched" if self.watched else "")
         words.append(self.route if self.mode != "fanout" else "")
+        words.append("stored" if self.stored else "")
+        words.append("elsewhere" if self.follows else "")
         return " ".join(word for word in words if word)
 
     @property

@@ -11,6 +11,7 @@ import functools
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.configs import Setting
+from bench.configs import Command, Setting
 from bench.peers import Peer
 
 HERE = Path(__file__).parent
@@ -102,18 +103,38 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def started(peer: Peer, setting: Setting, where: Cores) -> Iterator[int]:
-    """A peer as a process of its own, ended by its process group."""
-    log = setting.folder / "peer.log"
+def redis(setting: Setting, where: Cores) -> Iterator[None]:
+    """A store with nothing in it, which writes nothing to the disk."""
+    if shutil.which("redis-server") is None:
+        raise RuntimeError("no redis-server: apt-get install redis-server")
+    words = ["--port", str(setting.store), "--save", "", "--appendonly", "no"]
+    log = setting.folder / "redis.log"
+    process = begun(["redis-server", "--bind", "127.0.0.1", *words], log, where)
+    try:
+        wait_for(setting.store, process, log)
+        yield
+    finally:
+        end(process)
+
+
+def begun(command: Command, log: Path, where: Cores) -> subprocess.Popen[bytes]:
+    """A process group on its cores."""
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            peer.command(setting),
+        return subprocess.Popen(
+            command,
             stdout=file,
             stderr=file,
             cwd=HERE.parent,
             start_new_session=True,
             preexec_fn=lambda: os.sched_setaffinity(0, where),
         )
+
+
+@contextlib.contextmanager
+def started(peer: Peer, setting: Setting, where: Cores) -> Iterator[int]:
+    """A peer as a process of its own, ended by its process group."""
+    log = setting.folder / "peer.log"
+    process = begun(peer.command(setting), log, where)
     try:
         wait_for(setting.port, process, log)
         if peer.publisher:  # Pushpin's parts start one after the other

@@ -4,8 +4,8 @@
 
 Replaces what stands between `<!-- bench:NAME -->` and `<!-- /bench -->` in
 docs/performance.md and README.md, and draws docs/performance.svg. So every
-number there is from one run, except that HTTP/2 and kept streams may have their own:
-what the run has no rows for stays as it is.
+number there is from one run, except that HTTP/2, kept and stored streams may have
+their own: what the run has no rows for stays as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import cast
 from bench.peers import BOTH, FLOOR, PEERS
 from bench.plot import plot
 from bench.results import Cell, Result, RowResult, met
-from bench.rows import GROUPS, HTTP2
+from bench.rows import GROUPS, HTTP2, STORE
 from bench.table import number, remarks, value_text
 from bench.table import target_text as aim_text
 
@@ -32,7 +32,11 @@ PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 PICTURE = ROOT / "docs" / "performance.svg"
 WIDTH = 92  # of a line of the pages
 # Groups that may be of a run of their own, by their part of the page.
-OWN = {HTTP2: (HTTP2,), "kept": ("resume", "fanout", "kept")}
+OWN = {
+    HTTP2: (HTTP2,),
+    "kept": ("resume", "fanout", "kept"),
+    STORE: (STORE,),
+}
 CODED = re.compile(r"not decoded \(coded bytes after ([\d,]+ µs)\)")
 FAILED = "failed: "
 # A remark of several rounds, in which only a number differs: the first stays.

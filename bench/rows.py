@@ -11,6 +11,7 @@ from bench.peers import BASE, BOTH, HUBS
 Value = float | str  # a number, or in words why there is none
 CODINGS = ("gzip", "br", "zstd")
 HTTP2 = "http2"  # a group of its own in the pages, too
+STORE = "store"  # likewise
 GROUPS = {
     "pieces": "processor time per piece",
     "latency": "latency per piece, and what the proxy adds",
@@ -26,6 +27,7 @@ GROUPS = {
     "resume": "streams that can be taken up again",
     "fanout": "one stream to many clients: processor time per piece and client",
     "kept": "memory of a stream that waits for its client",
+    STORE: "streams that several processes keep in a Redis",
 }
 
 
@@ -302,6 +304,55 @@ def kept_rows() -> list[Row]:
     return found
 
 
+def store_rows(seconds: float) -> list[Row]:
+    """The process that has the streams, and one that only has clients of another's."""
+    plain = Load("streams", 100, 50, seconds, only=(BASE, *BOTH))
+    name = "100 × 50/s"
+    found = [Row("store-plain", f"{name}, plain", "µs", plain, per_piece, STORE)]
+    for key, mode, kind in (
+        ("store-kept", "streams", "stored"),
+        ("store-numbered", "eventsource", "stored and numbered"),
+    ):
+        load = Load(
+            *(mode, 100, 50, seconds), route="resume = true", stored=True, only=BOTH
+        )
+        found.append(
+            Row(
+                *(key, f"{name}, {kind}, × its own plain route", "µs"),
+                *(load, per_kept_piece, STORE),
+                target=1.6,
+                base="store-plain",
+                own=True,
+            )
+        )
+    relay = Load("streams", 1000, 20, seconds, only=(BASE,))
+    followed = Load(
+        *("fanout", 1000, 20, seconds),
+        route="share = true",
+        stored=True,
+        follows=True,
+        only=BOTH,
+    )
+    pace = "1,000 × 20/s"
+    found += [
+        Row(
+            *("store-relay", f"{pace}, each from a stream of its own", "µs"),
+            *(relay, per_piece, STORE),
+        ),
+        Row(
+            *(
+                "store-follower",
+                f"{pace}, all from one stream of another process",
+                "µs",
+            ),
+            *(followed, delivered(per_piece), STORE),
+            target=0.7,
+            base="store-relay",
+        ),
+    ]
+    return found
+
+
 def http2_rows(seconds: float) -> list[Row]:
     """Clients that share connections, of which some peers take 100 at the most."""
     few = Load("streams", 100, 50, seconds, sessions=10)
@@ -347,6 +398,7 @@ def all_rows(seconds: float, most: int) -> list[Row]:
     rows += (
         http2_rows(seconds) + resume_rows(seconds) + fanout_rows(seconds) + kept_rows()
     )
+    rows += store_rows(seconds)
     order = list(GROUPS)
     return sorted(rows, key=lambda row: order.index(row.group))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from bench.processes import (
     free_port,
     last_line,
     processor_seconds,
+    redis,
     resident_bytes,
     started,
 )
@@ -56,7 +58,12 @@ class Program:
     """The load program, running one load. It is ready once it is entered."""
 
     def __init__(
-        self, path: Path, load: Load, setting: Setting, publisher: str = ""
+        self,
+        path: Path,
+        load: Load,
+        setting: Setting,
+        publisher: str = "",
+        other: int = 0,
     ) -> None:
         words = [load.mode, setting.origin, setting.port]
         words += [load.count, load.rate, load.seconds]
@@ -68,6 +75,7 @@ class Program:
             words += ["h2", load.sessions]
         if load.mode == "fanout":
             words += [publisher or "upstream", setting.control]
+            words += [other] if other else []
         self.command = [str(path), *map(str, words)]
         self.guard_seconds = load.guard
         self.where = set.union(*cores()) if load.workers > 1 else cores()[1]
@@ -154,9 +162,19 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
             coded=bool(load.coding),
             route=load.route,
             control=free_port(),
+            store=free_port() if load.stored else 0,
             certificate=certificate_of(program) if load.sessions else None,
         )
-        pid = 0
+        pid = other = 0
+        if setting.store:
+            stack.enter_context(redis(setting, cores()[0]))
+        if peer and load.follows:
+            other = free_port()
+            owner = dataclasses.replace(
+                setting, port=other, folder=setting.folder / "other"
+            )
+            owner.folder.mkdir()
+            stack.enter_context(started(peer, owner, cores()[1]))
         if peer:
             where = set.union(*cores()) if load.workers > 1 else cores()[0]
             pid = stack.enter_context(started(peer, setting, where))
@@ -165,7 +183,7 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
             cpu, memory, told = 0.0, 0, leaves(port, origin, load.count)
         else:
             publisher = peer.publisher if peer else ""
-            ready = Program(program, load, setting, publisher)
+            ready = Program(program, load, setting, publisher, other)
             cpu, memory, told = loaded(ready, setting, load, pid)
     return Outcome(cpu, memory, told, time.monotonic() - began)
 

@@ -59,9 +59,9 @@ def check(data: bytes) -> None:
         return
     route = ready.router.match(b"/dav/a")
     try:
-        check_destination(head, HOST, ready.router.match)
+        check_destination(head, HOST, ready.router.at)
         new = upstream_destination(
-            head, HOST, route.route, route.route.targets[0], ready.router.match
+            head, HOST, route.route, route.route.targets[0], ready.router.at
         )
     except MalformedRequest:
         return

@@ -14,7 +14,7 @@ import h11
 from fuzz.heads import in_ascii
 from fuzz.memory import in_loop
 from tests.support.memory import MemoryProxy, MemoryTransport, whole_requests
-from tests.support.messages import OK
+from tests.support.messages import OK, REQUEST_ID
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d) [^\r]*+\r\n")
 ALLOWED = {b"200", b"400", b"404", b"413", b"414", b"431", b"501", b"505"}
@@ -45,7 +45,9 @@ def served(parts: list[bytes]) -> tuple[list[bytes], list[bytes]]:
                 answered += 1
                 server.receive(OK)
     used = [each for each in proxy.upstreams if each.written]
-    requests = [request for each in used for request in read_by_h11(each)]
+    requests = [
+        REQUEST_ID.sub(b"", request) for each in used for request in read_by_h11(each)
+    ]
     statuses = STATUS.findall(proxy.client.written)
     assert set(statuses) <= ALLOWED, statuses
     proxy.stop()

@@ -18,11 +18,16 @@ class ProxyError(Exception):
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "proxy_internal_error"
+    # What is told instead of the message to who is not told details
+    # (`[server] error_detail`). "": the message itself, which is of the request alone.
+    general: ClassVar[str] = "the proxy could not serve this request"
     fields: Sequence[tuple[bytes, bytes]] = ()  # of the response, beside the usual ones
 
 
 class InternalError(ProxyError):
     """Code of the proxy raised what nobody expected; the log has the traceback."""
+
+    general = ""
 
     def __init__(self) -> None:
         super().__init__("internal error; see the proxy's log for details")
@@ -67,6 +72,7 @@ def in_words(fault: BaseException) -> str:
 class ClientError(ProxyError):
     """The client's request cannot be served as it is."""
 
+    general = ""
     status = 400
     type = "http_request_error"
 
@@ -132,6 +138,7 @@ class VersionNotSupported(ClientError):
 class NoRoute(ClientError):
     """No configured prefix matches the path."""
 
+    general = "nothing is served at this address"
     status = 404
     type = "destination_not_found"
 
@@ -139,6 +146,7 @@ class NoRoute(ClientError):
 class LoopDetected(ClientError):
     """The route's target has sent it back to us, again and again (RFC 5842 §7.2)."""
 
+    general = "the request came back to this proxy again and again"
     status = 508
     type = "proxy_loop_detected"
 
@@ -179,12 +187,20 @@ class StreamStopped(ClientError):
     status = 410
 
 
+class TooManyStreams(ClientError):
+    """The client has as many streams as it may have (RFC 6585 §4)."""
+
+    status = 429
+    type = "http_request_denied"
+
+
 # -- the upstream is at fault -------------------------------------------------
 
 
 class UpstreamError(ProxyError):
     """The upstream failed. After the response head: the client is aborted."""
 
+    general = "the server behind this proxy cannot be reached, or answered wrongly"
     status = 502
     type = "http_protocol_error"
 
@@ -210,6 +226,7 @@ class UpstreamUnreachable(UpstreamError):
 class UpstreamUnavailable(UpstreamError):
     """The target could not be reached for connect_retry_seconds."""
 
+    general = "the server behind this proxy is not available; try again"
     status = 503
     type = "destination_unavailable"
 
@@ -226,7 +243,13 @@ class UpstreamUntrusted(UpstreamTLSFailed):
     type = "tls_certificate_error"
 
 
-class UpstreamDisconnected(UpstreamError):
+class UpstreamClosed(UpstreamError):
+    """The upstream closed before its time: by a reset, or by FIN."""
+
+    by_reset = False
+
+
+class UpstreamDisconnected(UpstreamClosed):
     """The upstream closed before its response head was complete."""
 
     type = "connection_terminated"
@@ -238,7 +261,7 @@ class MalformedResponse(UpstreamError):
     type = "http_protocol_error"
 
 
-class UpstreamTruncated(UpstreamError):
+class UpstreamTruncated(UpstreamClosed):
     """The upstream closed before the body was complete (RFC 9112 §8)."""
 
     type = "http_response_incomplete"
@@ -269,6 +292,7 @@ class ContentCodingFailed(UpstreamError):
 class UpstreamTimeout(UpstreamError):
     """A time limit of the route ran out; the message names its key."""
 
+    general = "the server behind this proxy did not answer in time"
     status = 504
     type = "http_response_timeout"
 
@@ -304,6 +328,7 @@ class FinishTimeout(UpstreamTimeout):
 class Overloaded(ProxyError):
     """A limit of the proxy itself is reached, or it is draining."""
 
+    general = "the proxy serves as much as it can at the moment; try again"
     status = 503
     type = "proxy_internal_response"
 
@@ -314,6 +339,20 @@ class DescriptorsExhausted(Overloaded):
     type = "connection_limit_reached"
 
 
+class StreamUncertain(ProxyError):
+    """The store does not say whether there is such a kept stream, or not yet."""
+
+    status = 503
+    type = "proxy_internal_response"
+
+
+class AgedOut(ProxyError):
+    """The stream has reached its age (max_age_seconds). It is never sent."""
+
+    status = 503
+    type = "proxy_internal_response"
+
+
 class FinishTooLarge(Overloaded):
     """The upstream sent more than max_finish_bytes after the client had left."""
 
@@ -321,5 +360,6 @@ class FinishTooLarge(Overloaded):
 class ShuttingDown(ProxyError):
     """The process ends, and the exchange had not ended within drain_seconds."""
 
+    general = "the proxy is about to stop; try again"
     status = 503
     type = "proxy_internal_response"

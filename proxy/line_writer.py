@@ -31,6 +31,29 @@ GONE = (errno.EPIPE, errno.EBADF)  # nobody will ever read it
 Tell = Callable[[str], object]
 
 
+# A terminal obeys what it is shown, and who reads a log takes each line for one of
+# ours. So what peers may have had a hand in is made safe: what cannot be seen is
+# written by its number, as Python writes it: `\x1b`, `\n`, `\u202e`.
+
+
+def one_line(text: str) -> str:
+    """The same text on one line, with nothing in it that a terminal obeys."""
+    return text if text.isprintable() else "".join(map(visible, text))
+
+
+def visible(character: str) -> str:
+    """A character, or how it is written where it cannot be seen."""
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def excerpt(text: str, most: int) -> str:
+    """The beginning of a text, on one line; of longer ones so many characters."""
+    safe = one_line(text[: most + 1])
+    return safe if len(safe) <= most else f"{safe[:most]}…"
+
+
 class LineStream(Protocol):
     """What lines are written to: a `LineWriter`, or any text stream."""
 

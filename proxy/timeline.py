@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
 from typing import TypeAlias
 
 from proxy.errors import (
+    AgedOut,
     ClientDisconnected,
     ClientError,
     ClientStalled,
@@ -22,6 +24,7 @@ from proxy.errors import (
     ProxyError,
     RequestTimeout,
     ShuttingDown,
+    StreamUncertain,
     UpstreamTimeout,
 )
 
@@ -56,6 +59,7 @@ class Ending(Enum):
     TIMED_OUT = "timed out"
     REFUSED = "refused"  # by us: a bad request, no route, a limit
     SHUT_DOWN = "shut down"  # by us: the process ends, drain_seconds are over
+    AGED_OUT = "aged out"  # by us: max_age_seconds are over; the client reconnects
     INTERNAL_ERROR = "internal error"  # of the proxy; its log has the traceback
 
 
@@ -68,10 +72,12 @@ def ending_of(error: ProxyError) -> Ending:
         return Ending.TIMED_OUT
     if isinstance(error, ClientDisconnected):
         return Ending.CLIENT_LEFT
-    if isinstance(error, ClientError | Overloaded):
+    if isinstance(error, ClientError | Overloaded | StreamUncertain):
         return Ending.REFUSED
     if isinstance(error, ShuttingDown):
         return Ending.SHUT_DOWN
+    if isinstance(error, AgedOut):
+        return Ending.AGED_OUT
     if isinstance(error, InternalError):
         return Ending.INTERNAL_ERROR
     return Ending.UPSTREAM_BROKE
@@ -139,6 +145,36 @@ class Visit:
 FIRST = "first"
 
 
+class ModelAnswer:
+    """What a stream tells of a model's answer: see `stream.model_answers`.
+
+    Times are those of the clock: of the first token, and of the last piece.
+    """
+
+    __slots__ = ("first_token", "input_tokens", "last_piece", "model", "output_tokens")
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.first_token: float | None = None
+        self.last_piece: float | None = None  # once it has ended
+
+    @property
+    def seconds_per_token(self) -> float | None:
+        """From the first to the last token, for each after the first."""
+        first, last, count = self.first_token, self.last_piece, self.output_tokens
+        if first is None or last is None or count is None or count < 2:
+            return None
+        return (last - first) / (count - 1) if last > first else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The same the other way round."""
+        seconds = self.seconds_per_token
+        return None if seconds is None else 1 / seconds
+
+
 class CallTimeline:
     """What happened between the proxy and the upstream in one exchange.
 
@@ -146,6 +182,7 @@ class CallTimeline:
     """
 
     __slots__ = (
+        "answer",
         "coded",
         "connected",
         "content_type",
@@ -170,6 +207,7 @@ class CallTimeline:
         # What is streamed, and how it ended by its own events: see `stream.families`.
         self.family: str | None = None
         self.verdict: str | None = None
+        self.answer: ModelAnswer | None = None  # of a stream that has one
         self.finish: Finish | None = None  # once it goes on without its client
         self.retries = 0  # attempts to reach an upstream that came to nothing
         self.sought: float | None = None  # a new connection, for the first time
@@ -207,6 +245,7 @@ class CallTimeline:
         self.coded = other.coded
         self.family = other.family
         self.verdict = other.verdict
+        self.answer = other.answer
         self.last_piece = other.last_piece
         self.silent_since = other.silent_since
 
@@ -245,6 +284,7 @@ class Timeline:
         "longest_hold",
         "method",
         "number",
+        "request_id",
         "route",
         "started",
         "status",
@@ -265,6 +305,7 @@ class Timeline:
     ) -> None:
         self.client = client
         self.call = CallTimeline(started)
+        self.request_id = b""  # nothing: requests have none
         self.route: str | None = None
         # The request line; without one, what came was no request.
         self.method = method
@@ -354,10 +395,23 @@ class Timeline:
         first = self.call.first_byte or self.call.head_received
         return None if first is None else first - self.started
 
+    @property
+    def first_token_seconds(self) -> float | None:
+        """Until a model's first token, for one who has waited for it."""
+        answer = self.call.answer
+        first = None if answer is None else answer.first_token
+        return None if first is None or first < self.started else first - self.started
+
 
 def http_date() -> bytes:
     """The present as IMF-fixdate (RFC 9110 §5.6.7)."""
     return fixdate(int(wall_clock()))
+
+
+@lru_cache(maxsize=1)  # many lines of the logs have the same second
+def local_time(second: int) -> str:
+    """A second of the wall clock with its offset (RFC 3339)."""
+    return datetime.fromtimestamp(second).astimezone().isoformat("T", "seconds")
 
 
 @lru_cache(maxsize=1)  # many responses have the same second

@@ -17,11 +17,14 @@ from hypothesis import settings
 
 import proxy as package
 from proxy.internal_errors import INTERNAL_ERRORS
+from proxy.origin.stream_origin import StreamOrigin
 from proxy.process.process import form
 from proxy.timeline import Clock, monotonic
+from tests.support.logging_state import unchanged_logging
 from tests.support.raw import Upstream, turns
 from tests.support.running import RunningProxy, Table, start_proxy
 from tests.support.thorough import thorough
+from unbuffered import pytest_plugin
 
 PROXY = Path(package.__file__).parent
 StartProxy = Callable[..., Awaitable[RunningProxy]]
@@ -47,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Tests start some hundred processes; each would compile the proxy again. Without a
     cache (`-p no:cacheprovider`) it is kept for this run.
     """
+    if not config.pluginmanager.has_plugin("unbuffered"):  # as where it is installed
+        config.pluginmanager.register(pytest_plugin, "unbuffered")
     if form():
         config.addinivalue_line("filterwarnings", THROWN_BY_MYPYC)
     cache: pytest.Cache | None = getattr(config, "cache", None)
@@ -96,6 +101,20 @@ async def upstream() -> AsyncIterator[Upstream]:
     """A raw upstream that the test scripts."""
     async with Upstream() as server:
         yield server
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[StreamOrigin]:
+    """An upstream that the test scripts event by event, where bytes are no subject."""
+    async with StreamOrigin() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def logging_is_left_alone() -> Iterator[None]:
+    """No test hears what another one has switched on."""
+    with unchanged_logging():
+        yield
 
 
 class Complaints(logging.Handler):

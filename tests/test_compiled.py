@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"][
     "build"
-]["targets"]["wheel"]["hooks"]["mypyc"]
+]["targets"]["wheel"]["hooks"]["custom"]
 
 
 def listed() -> dict[str, Path]:

@@ -19,8 +19,8 @@ import trustme
 from proxy.cli.main import COMMANDS, main, parser
 from proxy.config.kept_options import SWITCHES
 from proxy.config.load import load
+from proxy.config.path_rules import check_rule
 from proxy.config.reader import KEYS_ELSEWHERE, keys_of
-from proxy.config.route_reader import check_rule
 from proxy.config.schema import schema
 from proxy.policy.path_rewrite import compile_rules, rewrite_path
 from tests.support import reference
@@ -28,6 +28,11 @@ from tests.support import reference
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("README*.md"))]
+OTHERS = [
+    *sorted(ROOT.glob("examples/**/README.md")),
+    *(ROOT / name for name in ("CONTRIBUTING.md", "bench/README.md", "fuzz/README.md")),
+]
+EVERY_PAGE = [*PAGES, *(each for each in OTHERS if "node_modules" not in each.parts)]
 # Of services, in the examples.
 ADDRESSES = ("_URL", "TARGET", "AI", "DEV_SERVER", "EVENTS", "LESSONS")
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -38,6 +43,10 @@ class AnyVariable(Mapping[str, str]):
     """An environment that has every variable."""
 
     def __getitem__(self, name: str) -> str:
+        if name.endswith(("TOKEN", "_KEY")):
+            return "0123456789abcdef"
+        if name.endswith("STORE_URL"):
+            return "redis://localhost"
         return "http://localhost:1" if name.endswith(ADDRESSES) else "1"
 
     def __iter__(self) -> Iterator[str]:
@@ -79,6 +88,7 @@ def shipped() -> list[Path]:
     """Every file of the repository that is a configuration."""
     found = [ROOT / "config.toml", ROOT / "upstream_demo" / "demo.toml"]
     found += sorted((ROOT / "examples").rglob("config*.toml"))
+    found += sorted((ROOT / "deploy").rglob("config.toml"))
     return [path for path in found if "node_modules" not in path.parts]
 
 
@@ -160,7 +170,9 @@ def check(
         Path("config.toml").write_text(text, "utf-8")
         status = main(["check", "--config", "config.toml"])
         output = capsys.readouterr()
-        return status, (output.out + output.err).rstrip("\n")
+        # The verdict comes last, on standard output.
+        whole = output.err + output.out if status else output.out + output.err
+        return status, whole.rstrip("\n")
 
     return run
 
@@ -204,9 +216,12 @@ def test_rules_of_path_rewrite_do_what_the_examples_say() -> None:
 PROSE = {page: FENCE.sub("", page.read_text("utf-8")) for page in PAGES}
 KEY_AND_VALUE = re.compile(r"`([a-z_.]+ = [^`…]+)`")
 COMMAND = re.compile(
-    r"(?:^|[\s`/])unbuffered ((?:[a-z]+(?= |$|`)|--?\w)[^`\n]*)", re.MULTILINE
+    r"(?:^|[\s`/\\])unbuffered ((?:[a-z]+(?= |$|`)|--?\w)[^`\n]*)", re.MULTILINE
 )
 
+
+SHELLS = ("", "sh", "console", "text")
+RUN = re.compile(r"(?:\$ )?(?:\.venv[/\\]\w+[/\\])?unbuffered (?!\d)(\S.*)")
 
 # Where a key belongs whose name alone does not tell that, and what it needs there.
 OF_SWITCHES = {
@@ -248,12 +263,12 @@ def test_every_key_and_value_in_the_prose_loads(
 
 def commands() -> Iterator[tuple[str, str]]:
     """Page and arguments of each command of ours that a person could copy."""
-    for page in PAGES:
+    for page in EVERY_PAGE:
         whole_lines = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))
         for found in COMMAND.findall(whole_lines):
             text = re.split(r" [|>&;] ?", found)[0]
             if not re.search(r"\[[-…]", text):  # a synopsis
-                yield page.name, text
+                yield page.relative_to(ROOT).as_posix(), text
 
 
 @pytest.mark.parametrize(("page", "text"), [*dict.fromkeys(commands())])
@@ -262,6 +277,30 @@ def test_every_command_line_is_one(page: str, text: str) -> None:
     if len(arguments) == 1:  # it may be its name alone
         assert arguments[0] in COMMANDS or arguments[0].startswith("--")
         return
+    check_arguments(arguments)
+
+
+def in_blocks() -> Iterator[tuple[str, str]]:
+    """Page and arguments of each line of a block that runs our command."""
+    for page in EVERY_PAGE:
+        for language, _, content in blocks(page):
+            lines = re.sub(r"\\\n\s*", "", content).splitlines()
+            for line in lines if language in SHELLS else ():
+                if found := RUN.match(line):
+                    text = re.split(r" [|>&;] ?", found[1])[0]
+                    if re.search(r"\[[-…]", text):  # a synopsis
+                        continue
+                    yield page.relative_to(ROOT).as_posix(), text
+
+
+@pytest.mark.parametrize(("page", "text"), [*dict.fromkeys(in_blocks())])
+def test_every_line_of_a_block_that_runs_it_would_run(page: str, text: str) -> None:
+    """There, a command that lacks an argument is a fault of the page."""
+    check_arguments(shlex.split(text, comments=True))
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """See that the command takes them."""
     with contextlib.suppress(SystemExit), pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "exit", left_well)
         assert parser().parse_args(arguments).run
@@ -317,9 +356,25 @@ def test_every_page_has_its_place_on_the_site_and_leads_to_no_other(page: Path) 
         assert (page.parent / link.partition("#")[0]).resolve().is_relative_to(docs)
 
 
+def test_the_changelog_can_be_read_in_a_terminal() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
+    assert [line for line in lines if len(line) > 105] == []
+
+
+def in_english(link: str) -> str:
+    """The page that a link of a README leads to, where it has one, in English.
+
+    A heading of a translated page has another name there: it is left out.
+    """
+    place = link.partition("#")[0].replace("docs/zh-CN/", "docs/")
+    translation = ROOT / place.replace("docs/", "docs/zh-CN/", 1)
+    return place if place.startswith("docs/") and translation.exists() else link
+
+
 def test_readmes_lead_to_the_same_pages_and_show_the_same_commands() -> None:
     others = {CHINESE.name, ENGLISH.name}
-    assert set(links(ENGLISH)) - others == set(links(CHINESE)) - others
+    english, chinese = ({*map(in_english, links(each))} for each in (ENGLISH, CHINESE))
+    assert english - others == chinese - others
 
     def uncommented(page: Path) -> list[str]:
         return [re.sub(r" +# .*", "", content) for _, _, content in blocks(page)]

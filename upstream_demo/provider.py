@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from proxy.system.install_command import install_command
 from upstream_demo.chat_completion import MODEL
 from upstream_demo.error_response import Refusal
 from upstream_demo.streams import logger
@@ -80,8 +81,7 @@ class ProviderClient:
         if self._client is None:
             raise Refusal(
                 501,
-                "the AI service needs the openai package: "
-                "pip install 'unbuffered[demo]'",
+                f"the AI service needs the package openai: {install_command('demo')}",
                 type="not_installed",
                 code="openai_not_installed",
             )

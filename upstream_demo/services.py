@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from aiohttp import web
 
@@ -50,8 +50,9 @@ async def start_services(
 ) -> AsyncIterator[Ports]:
     """Start the services and yield their real ports; leaving stops them.
 
-    With `any_port` a port that is taken is replaced by a free one. `ports.proxy`
-    is passed on as it is: the proxy is the caller's.
+    With `any_port` a port that is taken is replaced by the next free one that no
+    other service wants. `ports.proxy` is passed on as it is: the proxy is the
+    caller's.
 
     Raises:
         OSError: a port is taken; the message names it and its service.
@@ -62,7 +63,11 @@ async def start_services(
     async with AsyncExitStack() as stack:
         for name in names:
             listeners[name] = listen(
-                SERVICES[name], host, getattr(wanted, name), any_port=any_port
+                SERVICES[name],
+                host,
+                getattr(wanted, name),
+                any_port=any_port,
+                avoid=astuple(wanted),
             )
             for each in listeners[name]:
                 stack.callback(each.close)

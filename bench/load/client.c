@@ -89,8 +89,9 @@ int connected(int port)
 
 void connect_client(int number)
 {
+    int port = number == 0 && other_port ? other_port : proxy_port;
     struct connection *c =
-        sessions_wanted ? add_stream(number) : add(connected(proxy_port), CLIENT);
+        sessions_wanted ? add_stream(number) : add(connected(port), CLIENT);
     c->stream = mode == FANOUT ? 0 : number;
     ask(c);
 }

@@ -67,7 +67,7 @@ struct counts {
 
 extern enum mode mode;
 extern enum source source;
-extern int wanted, proxy_port, running, clients_ready, origins_ready;
+extern int wanted, proxy_port, other_port, running, clients_ready, origins_ready;
 extern int upstreams;     /* streams that the origin was asked for */
 extern int named;         /* responses that had a Stream-Id */
 extern const char *accepts; /* the clients' Accept */

@@ -1,4 +1,4 @@
-/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS | SOURCE PORT | h2 COUNT]
+/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS | SOURCE PORT [OTHER] | h2 COUNT]
  *
  *   streams   RATE events a second on each of COUNT streams, at fixed times,
  *             however slowly the earlier ones come through
@@ -8,7 +8,8 @@
  *   coded     as streams, with events that were compressed before
  *   fanout    RATE events a second to COUNT clients that all ask for the same stream.
  *             SOURCE says where the events come from: `upstream`, the origin's stream;
- *             `grip` or `nchan`, a message for each, published at PORT
+ *             `grip` or `nchan`, a message for each, published at PORT. With OTHER the first
+ *             client asks there, and the others when it has its stream
  *   kept      COUNT streams, few at a time, whose clients leave after RATE events; then each is
  *             taken up again by its Stream-Id, and has to give all its events
  *   ended     as kept, but the streams have ended when their clients leave
@@ -31,7 +32,7 @@
 
 enum mode mode;
 enum source source;
-int wanted, proxy_port, running, origins_ready, upstreams;
+int wanted, proxy_port, other_port, running, origins_ready, upstreams;
 uint64_t body_bytes, interval;
 struct counts counts;
 #define POLL_NS 5000 /* an empty poll takes less; beyond, others had the core */
@@ -73,7 +74,8 @@ static void connect_all(void)
     for (int i = 0; i < wanted; i++) {
         connect_client(i);
         /* No proxy is asked to accept more than a few at a time. */
-        while (IS_STREAM && i - clients_ready > 50)
+        int most = i == 0 && other_port ? 0 : 50;
+        while (IS_STREAM && i - clients_ready >= most)
             turn_while_opening(began);
     }
     while (IS_STREAM && (clients_ready < wanted || origins_ready < origins_wanted()))
@@ -219,7 +221,7 @@ static enum source source_named(const char *name)
 static int usage(void)
 {
     fprintf(stderr, "usage: load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS "
-                    "[CODING BLOCKS | SOURCE PORT | h2 COUNT]\n");
+                    "[CODING BLOCKS | SOURCE PORT [OTHER] | h2 COUNT]\n");
     return 2;
 }
 
@@ -228,9 +230,11 @@ int main(int argc, char **argv)
     mode = argc > 1 ? mode_named(argv[1]) : MODES;
     int shares = argc == 9 && strcmp(argv[7], "h2") == 0;
     int more = shares || mode == CODED || mode == FANOUT;
-    if (mode == MODES || argc != (more ? 9 : 7) || (shares && !CAN_SHARE))
+    int others = mode == FANOUT && argc == 10;
+    if (mode == MODES || argc != (more ? 9 : 7) + others || (shares && !CAN_SHARE))
         return usage();
     proxy_port = atoi(argv[3]);
+    other_port = others ? atoi(argv[9]) : 0;
     wanted = atoi(argv[4]);
     double rate = atof(argv[5]), seconds = atof(argv[6]);
     if (wanted < 1 || wanted > MAX_STREAMS)

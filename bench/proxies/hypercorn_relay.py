@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import uvloop
@@ -72,7 +72,7 @@ async def main(port: int, origin: int, certificate: str, key: str, log: str) -> 
         connector=aiohttp.TCPConnector(limit=0),
         auto_decompress=False,
     )
-    await serve(Relay(session, origin), config)
+    await serve(cast("Any", Relay(session, origin)), config)
 
 
 uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

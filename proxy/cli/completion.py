@@ -6,7 +6,12 @@ import argparse
 
 import shtab
 
-FILES = {"config", "source", "output"}  # arguments that name a file or a folder
+FILES = {
+    "config",
+    "source",
+    "output",
+    "records",
+}  # arguments that name a file or a folder
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:

@@ -17,11 +17,12 @@ examples:
 
 signals: SIGTERM and SIGINT drain, SIGHUP reloads
 exit status: 0 clean shutdown, 1 cannot listen, 2 wrong arguments or
-configuration, 3 open exchanges were cut, 130 or 143 a second signal forced the exit
+configuration, 3 open exchanges were cut, 130 or 143 another signal forced the exit
 """
 CHECK_EXAMPLES = """\
 examples:
   unbuffered check
+  unbuffered check --all | grep timeout
   unbuffered check --config proxy.toml
   unbuffered check --route /sse=http://localhost:8002
 """

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from proxy import __version__, colour
 from proxy.cli import help
+from proxy.cli.arguments import Parser
 from proxy.cli.help import Commands, add_command
 from proxy.cli.serve import add_config_arguments, add_serve, configuration
 from proxy.errors import ConfigError
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed()
     never_raise(sys.stdout, sys.stderr)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        show(parser().format_help().rstrip("\n"))
+        return console.OK
     first = given[0] if given and given[0] in COMMANDS else None
     options = parser(first).parse_args(given)
     try:
@@ -57,7 +61,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 
     A command imports what it needs when it is added: `check` knows no proxy.
     """
-    top = argparse.ArgumentParser(
+    top: argparse.ArgumentParser = Parser(
         prog="unbuffered",
         description="A streaming reverse proxy that never buffers a response.",
         epilog="Run 'unbuffered COMMAND --help' for the options and examples of a "
@@ -76,12 +80,16 @@ def add_check(commands: Commands) -> None:
         commands,
         "check",
         run_check,
-        brief="check a configuration and print every effective value",
-        description="Check a configuration. Prints every effective value and its "
-        "source,\nor every error (exit status 2).",
+        brief="check a configuration and print what differs from the defaults",
+        description="Check a configuration. Prints each value that is not its "
+        "default, with its\nsource, or every error (exit status 2); a verdict comes "
+        "last.",
         epilog=help.CHECK_EXAMPLES,
     )
     add_config_arguments(check)
+    check.add_argument(
+        "--all", action="store_true", help="print every value, also the defaults"
+    )
 
 
 def add_explain(commands: Commands) -> None:
@@ -113,10 +121,34 @@ def add_origin(commands: Commands) -> None:
     add_origin(commands, console.run)
 
 
+def add_record(commands: Commands) -> None:
+    from proxy.tools.record.command import add_command
+
+    add_command(commands, console.run, console.say)
+
+
+def add_replay(commands: Commands) -> None:
+    from proxy.tools.replay.command import add_command
+
+    add_command(commands, console.run, console.say)
+
+
+def add_convert(commands: Commands) -> None:
+    from proxy.tools.convert.command import add_command
+
+    add_command(commands, console.say)
+
+
 def add_top(commands: Commands) -> None:
     from proxy.tools.top.command import add_commands
 
     add_commands(commands, console.say)
+
+
+def add_drain(commands: Commands) -> None:
+    from proxy.tools.drain.command import add_command
+
+    add_command(commands, console.say)
 
 
 def add_import(commands: Commands) -> None:
@@ -142,10 +174,19 @@ def add_demo(commands: Commands) -> None:
         "network.",
         epilog=help.DEMO_EXAMPLES,
     )
-    demo.add_argument("--port", type=int, help="port of the proxy (default 8080)")
+    demo.add_argument(
+        "--port",
+        type=int,
+        help="port of the proxy (default: 8080, or the next one that is free)",
+    )
     demo.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     demo.add_argument(
         "--no-open", action="store_true", help="do not open the page in a browser"
+    )
+    demo.add_argument(
+        "--access-log",
+        action="store_true",
+        help="print a line for each request, which the page makes many of",
     )
 
 
@@ -175,12 +216,21 @@ def add_completion(commands: Commands) -> None:
 
 def run_check(options: argparse.Namespace) -> int:
     """`unbuffered check`"""
-    from proxy.config.effective import report
+    from proxy.config.effective import report, verdict
+    from proxy.quantities import counted
 
-    config = configuration(options)
-    show(report(config))
+    try:
+        config = configuration(options)
+    except ConfigError as error:
+        for fault in error.faults:
+            console.print_error(fault)
+        number = counted(len(error.faults), "fault")
+        show(f"{number}: the configuration cannot be used")
+        return console.USAGE
+    show(report(config, everything=options.all))
     for warning in config.warnings:
         console.print_error(f"warning: {warning}")
+    show(("\n" if not config.warnings else "") + verdict(config))
     return console.OK
 
 
@@ -222,14 +272,18 @@ def run_demo(options: argparse.Namespace) -> int:
     """`unbuffered demo`"""
     import webbrowser
 
-    from upstream_demo.demo import demo
+    from upstream_demo.demo import demo, what_is_missing
 
+    if missing := what_is_missing():
+        console.print_error(missing)
+        return console.FAILED
     console.set_up_logging()
     overrides = {
         key: value
         for key, value in (
             ("server.host", options.host),
             ("server.port", options.port),
+            ("log.access", options.access_log or None),
         )
         if value is not None
     }
@@ -242,7 +296,11 @@ COMMANDS = {
     "explain": add_explain,
     "doctor": add_doctor,
     "origin": add_origin,
+    "record": add_record,
+    "replay": add_replay,
+    "convert": add_convert,
     "top": add_top,
+    "drain": add_drain,
     "import": add_import,
     "init": add_init,
     "demo": add_demo,

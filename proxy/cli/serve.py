@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from proxy.cli import help
 from proxy.cli.help import Commands, add_command
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, in_words
 from proxy.process import console
 
 if TYPE_CHECKING:
     from proxy.config.model import Config
     from proxy.process.dev_certificate import DevCertificate
+    from proxy.record.recorder import Recording
 
 DEFAULT_CONFIG = "config.toml"
 
@@ -43,6 +44,21 @@ def add_serve(commands: Commands) -> None:
         choices=["dev"],
         help="dev: serve HTTPS with a development certificate, created on first "
         "use; prints how to trust it",
+    )
+    serve.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="record each exchange in a file of its own in this directory: all that "
+        "the upstream sent, with its times. Credentials in fields and addresses are "
+        "masked, bodies are not",
+    )
+    serve.add_argument(
+        "--record-route",
+        action="append",
+        default=[],
+        metavar="/PREFIX",
+        help="record this route only. Can be repeated",
     )
 
 
@@ -135,30 +151,90 @@ def serving(options: argparse.Namespace) -> tuple[Config, DevCertificate | None]
     return replace(config, server=server), made
 
 
+def recording(options: argparse.Namespace, config: Config) -> Recording | None:
+    """What `--record` asks for; its directory is there then.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    from proxy.config.fault_text import choice
+
+    directory: Path | None = options.record
+    if directory is None:
+        if options.record_route:
+            raise ConfigError(["--record-route needs --record DIR"])
+        return None
+    faults = [
+        f"--record-route {prefix}: there is no such route; expected "
+        f"{choice(list(config.routes))}"
+        for prefix in options.record_route
+        if prefix not in config.routes
+    ]
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            faults.append(f"--record {directory}: cannot be written to")
+    except OSError as fault:
+        faults.append(f"--record {directory}: {in_words(fault)}")
+    if faults:
+        raise ConfigError(faults)
+
+    from proxy.record.recorder import Recording
+
+    return Recording(directory, tuple(options.record_route))
+
+
 def run_serve(options: argparse.Namespace) -> int:
     """`unbuffered serve`"""
     from proxy.config.worker_count import number_of_workers
     from proxy.process import process
+    from proxy.process.inspector_link import AutoToken
     from proxy.process.reload import log_warnings
+    from proxy.process.service_manager import service_manager
+    from proxy.process.socket_activation import (
+        given_sockets,
+        listening_there,
+        public_address,
+    )
 
     console.set_up_logging()
+    token = AutoToken()
     config, made = serving(options)
+    given = given_sockets(os.environ, config)
+    there = public_address(given)
+    config = listening_there(token.fill(config), there)
+    manager = service_manager(os.environ)
     log_warnings(config)
     if options.route and options.watch:
         raise ConfigError(
             ["--watch needs a configuration file: there is none with --route"]
         )
 
+    records = recording(options, config)
+
     def ready(port: int) -> None:
         if made is not None:
             console.say(made.told(port))
+        if records is not None:
+            console.say(records.told)
 
-    read = None if options.route else lambda: serving(options)[0]
+    def read() -> Config:
+        return listening_there(token.fill(serving(options)[0]), there)
+
+    again = None if options.route else read
     watch = (options.config or Path(DEFAULT_CONFIG)) if options.watch else None
     if number_of_workers(config.server.workers) > 1:
         from proxy.process.workers.supervisor import supervise  # not for every system
 
-        return supervise(config, ready, read, watch)
+        return supervise(config, ready, again, watch, records, manager, given)
     return console.run(
-        process.serve(config, lambda server: ready(server.port), read=read, watch=watch)
+        process.serve(
+            config,
+            lambda server: ready(server.port),
+            read=again,
+            watch=watch,
+            recording=records,
+            manager=manager,
+            given=given,
+        )
     )

@@ -10,37 +10,44 @@ import ssl
 from dataclasses import replace
 from pathlib import Path
 
+from proxy.config.file_path import check_file
 from proxy.config.reader import Entries, Reader
 
 TABLE = "server"
 CERTIFICATE, KEY = "tls_certificate", "tls_key"
 
 
-def read_certificate(reader: Reader, server: Entries) -> None:
+def read_certificate(reader: Reader, server: Entries, table: str = TABLE) -> None:
     """Resolve both paths from where the file is, and try the pair."""
+    readable = True
     for key in (CERTIFICATE, KEY):
         entry = server.get(key)
         if entry is not None and entry.value:
             path = str(Path(reader.origin).parent / entry.value)
             server[key] = replace(entry, value=path)
+            readable &= reader.passes(table, key, check_file, path, entry.value)
     certificate, private_key = (
         server[key].value if key in server else "" for key in (CERTIFICATE, KEY)
     )
-    if certificate:
+    if certificate and readable:
         try:
             certificate_context(certificate, private_key)
         except CertificateFault as fault:
-            reader.fault(TABLE, fault.key, str(fault))
-    elif private_key:
-        reader.fault(TABLE, KEY, "has no effect without tls_certificate: set both")
+            reader.fault(table, fault.key, str(fault))
+    elif private_key and not certificate:
+        reader.fault(table, KEY, "has no effect without tls_certificate: set both")
 
 
 class CertificateFault(Exception):
-    """What is wrong with the pair; `key` is the configuration key at fault."""
+    """What is wrong with the pair; `key` is the configuration key at fault.
+
+    `place` is the table that has the key, as it is told.
+    """
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
         self.key = key
+        self.place = f"[{TABLE}] "
 
 
 def certificate_context(certificate: str, private_key: str) -> ssl.SSLContext:
@@ -71,13 +78,9 @@ def certificate_context(certificate: str, private_key: str) -> ssl.SSLContext:
 def check_readable(key: str, path: str) -> None:
     """Both files are readable, so that a fault names the right one."""
     try:
-        with open(path, "rb") as file:
-            file.read(1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CertificateFault(key, f"{path} cannot be read: {reason}") from error
-    except ValueError as error:  # a NUL in the path
-        raise CertificateFault(key, f"{path!r} is not a valid path: {error}") from error
+        check_file(path)
+    except ValueError as error:
+        raise CertificateFault(key, str(error)) from error
 
 
 def pair_fault(error: ssl.SSLError, certificate: str, key: str) -> CertificateFault:

@@ -27,12 +27,30 @@ def changes(before: Config, after: Config, rewritten: Collection[str] = ()) -> s
         keys = differing(getattr(before, name), getattr(after, name), rewritten)
         if keys:
             told.append(f"[{name}] changed ({', '.join(keys)})")
+    told += listener_changes(before, after, rewritten)
     told += [f"route {prefix} added" for prefix in after.routes.keys() - before.routes]
     told += [
         f"route {prefix} removed" for prefix in before.routes.keys() - after.routes
     ]
     told += route_changes(before, after, rewritten)
     return "; ".join(sorted(told)) or "nothing changed"
+
+
+def listener_changes(
+    before: Config, after: Config, rewritten: Collection[str]
+) -> Iterator[str]:
+    """Of `[[listen]]`, which have no names but their addresses."""
+    old = {(each.host, each.port): each for each in before.listen}
+    new = {(each.host, each.port): each for each in after.listen}
+    for place in old.keys() | new.keys():
+        host, port = place
+        named = f"[[listen]] {f'[{host}]' if ':' in host else host}:{port}"
+        if place not in old:
+            yield f"{named} added"
+        elif place not in new:
+            yield f"{named} removed"
+        elif keys := differing(old[place], new[place], rewritten):
+            yield f"{named} changed ({', '.join(keys)})"
 
 
 def route_changes(

@@ -9,42 +9,61 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from proxy.config.fault_options import Fault
 from proxy.config.fault_text import key_name, quoted
 from proxy.config.kept_options import SWITCHES
+from proxy.config.listen_reader import listening_name
 from proxy.config.load import PLAIN_TABLES
-from proxy.config.model import Config
+from proxy.config.model import MASK, SECRETS, Config, masked
 from proxy.config.reader import fields_of
 from proxy.config.route import Route
 from proxy.config.route_reader import table_name
+from proxy.config.store_url import place_of
 from proxy.config.target import Target
+from proxy.quantities import counted
 
-MASK = "****"
 DEFAULT = "default"
 INDENT = "  "
 FLAGS = ("ws", "change_origin", "resume", "share")
 
 
-def report(config: Config) -> str:
-    """Every table, every key, its effective value and its source."""
+def report(config: Config, *, everything: bool = True) -> str:
+    """Each table with its keys, their effective values and sources.
+
+    `everything`: also what has its default, which nobody has written.
+    """
     tables = [(name, getattr(config, name)) for name in PLAIN_TABLES]
+    tables += [
+        (listening_name(number), each)
+        for number, each in enumerate(config.listen, start=1)
+    ]
     tables += [(table_name(prefix), route) for prefix, route in config.routes.items()]
     sections = [
         (
-            f"[{name}]",
+            name if name.startswith("[[") else f"[{name}]",
             [
-                (key, shown(key, value, source), source)
+                (key, shown(name, key, value, source), source)
                 for key, value in leaves(table)
                 for source in [config.sources.get(f"{name}.{key}", DEFAULT)]
+                if everything or source != DEFAULT
             ],
         )
         for name, table in tables
     ]
+    sections = [(title, rows) for title, rows in sections if rows]
     # One set of columns for all tables, so that the eye runs down the sources.
     widths = column_widths([row for _, rows in sections for row in rows])
     return "\n\n".join(
         "\n".join([title, *(INDENT + aligned(row, widths) for row in rows)])
         for title, rows in sections
     )
+
+
+def verdict(config: Config) -> str:
+    """How many routes there are, and whether anything is wrong with them."""
+    warnings = len(config.warnings)
+    noticed = f", {counted(warnings, 'warning')}" if warnings else ""
+    return f"{counted(len(config.routes), 'route')}, no fault{noticed}"
 
 
 def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:
@@ -66,8 +85,10 @@ def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]
             yield path + name, value
 
 
-def shown(key: str, value: object, source: str) -> str:
+def shown(table: str, key: str, value: object, source: str) -> str:
     """A value as TOML writes it, or a mask."""
+    if f"{table}.{key}" in SECRETS and masked(str(value)) == MASK:
+        return quoted(place_of(str(value))) if key == "url" else MASK
     if key.startswith("headers.") and (".set." in key or "${" in source):
         return MASK
     if key.startswith("path_rewrite."):
@@ -102,7 +123,26 @@ def as_toml(value: object) -> str:
             return f"[{', '.join(map(as_toml, value))}]"
         case dict():
             return "{}"
+        case Fault():
+            return inline_table(value)
     return quoted(str(value))
+
+
+def inline_table(value: msgspec.Struct) -> str:
+    """A table on one line, without the keys that have their defaults."""
+    fields = fields_of(type(value)).items()
+    keys = {key: (getattr(value, each.name), each.default) for key, each in fields}
+    parts = [f"{k} = {as_toml(v)}" for k, (v, default) in keys.items() if v != default]
+    return f"{{ {', '.join(parts)} }}"
+
+
+def fault_lines(config: Config) -> list[str]:
+    """Which routes break their streams on purpose, and how."""
+    return [
+        f"FAULTS: {prefix}: {'; '.join(map(str, route.fault))}"
+        for prefix, route in config.routes.items()
+        if route.fault
+    ]
 
 
 def route_table(config: Config) -> str:

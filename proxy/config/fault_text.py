@@ -5,16 +5,19 @@ Pure text. Knows the types of the model; knows no file and no environment.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
+from datetime import date, time
 from typing import Any
 
 from msgspec import inspect
 
-from proxy.config.foreign_keys import advice
+from proxy.config.foreign_keys import advice, in_unit, replaced
+from proxy.config.lookalikes import in_ascii
+from proxy.config.suggestions import near, negated, without_negation
 
+MAX_CHOICES = 15  # names that a line may list
 MAX_SHOWN = 60  # characters of a string; a fault stays one line
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -39,22 +42,88 @@ def unknown(
     `elsewhere` maps keys of other tables to the table they belong into; `raw`
     is the value that the key has. `foreign`: it may be a key of another proxy.
     """
-    name = snake_case(key)
+    name = snake_case(in_ascii(key))
     if name in known:
         return f"unknown {kind}: write {name}"
     better = advice(name, raw) if foreign else None
     if better is not None:
-        return f"unknown {kind}: {better}"
+        places = dict.fromkeys(
+            elsewhere[key]
+            for key in replaced(name)
+            if key not in known and key in elsewhere
+        )
+        where = f", in {choice([*places])}" if places else ""
+        return f"unknown {kind}: {better}{where}"
     if name in elsewhere:
         return f"unknown {kind} here: {name} belongs in {elsewhere[name]}"
-    for close in difflib.get_close_matches(name, known, n=1):
-        return f"unknown {kind}: did you mean {close}?"
-    for close in difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
+    return f"unknown {kind}: " + (
+        opposite(name, known, elsewhere, raw)
+        or meant(name, known, raw)
+        or meant_elsewhere(name, elsewhere, raw)
+        or expected_names(name, known)
+    )
+
+
+def opposite(
+    name: str, known: Collection[str], elsewhere: Mapping[str, str], raw: object
+) -> str:
+    """What to write instead of `disable_http2 = true`; "": it is not the opposite."""
+    if not negated(name):
+        return ""
+    plain = without_negation(name)
+    found = near(plain, known)
+    if found and isinstance(raw, bool) and isinstance(known, Mapping):
+        flags = [each for each in found if expected(known[each]) == "true or false"]
+        if flags:
+            return f"write {flags[0]} = {str(not raw).lower()}"
+    if found:
+        return f"{choice(found)} says the opposite"
+    found = near(plain, elsewhere)
+    return f"{found[0]} in {elsewhere[found[0]]} says the opposite" if found else ""
+
+
+def meant(name: str, known: Collection[str], raw: object) -> str:
+    """The names that are like this one, with the value in their unit."""
+    found = near(name, known)
+    if not found:
+        return ""
+    value = in_unit(name, found[0], raw)
+    if len(found) == 1 and value:
+        return f"write {value}"
+    return f"did you mean {choice(found)}?"
+
+
+def meant_elsewhere(name: str, elsewhere: Mapping[str, str], raw: object) -> str:
+    """The same, of other tables."""
+    found = near(name, elsewhere)
+    if not found:
+        return ""
+    tables = dict.fromkeys(elsewhere[each] for each in found)
+    value = in_unit(name, found[0], raw) if len(found) == 1 else ""
+    if value:
+        return f"write {value} in {elsewhere[found[0]]}"
+    verb = "belongs" if len(found) == 1 else "belong"
+    return f"did you mean {choice(found)}, which {verb} in {choice([*tables])}?"
+
+
+def expected_names(name: str, known: Collection[str]) -> str:
+    """What can be written, if it can be read; nothing here is like this name."""
+    if {"timeout", "time", "deadline"} & {*name.split("_")}:
+        limits = [each for each in known if each.endswith("timeout_seconds")]
+        if limits:
+            return f"the time limits here are {listed(sorted(limits))}"
+    if len(known) > MAX_CHOICES:
         return (
-            f"unknown {kind}: did you mean {close}, which belongs in "
-            f"{elsewhere[close]}?"
+            "there is none like it here: unbuffered check --all and "
+            "docs/configuration.md list all keys"
         )
-    return f"unknown {kind}: expected {choice(sorted(known))}"
+    return f"expected {choice(sorted(known))}"
+
+
+def listed(words: Collection[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def choice(words: Collection[str]) -> str:
@@ -93,12 +162,18 @@ def expected_type(kind: inspect.Type) -> str:
             return f"an integer from {low} to {high}"
         case inspect.IntType(ge=low):
             return f"an integer of {low or 0} or more"
+        case inspect.FloatType(gt=0, le=float() | int() as high):
+            return f"a number greater than 0, up to {high:g}"
+        case inspect.FloatType(gt=0):
+            return "a finite number greater than 0"
         case inspect.FloatType():
             return "a finite number of 0 or more"
         case inspect.LiteralType(values=values):
             return choice([quoted(str(value)) for value in values])
         case inspect.ListType() | inspect.VarTupleType(item_type=inspect.StrType()):
             return "a list of strings"
+        case inspect.VarTupleType(item_type=inspect.StructType()):
+            return "a table or a list of tables"
         case inspect.VarTupleType():
             return "a string or a list of strings"
         case inspect.DictType():
@@ -122,7 +197,11 @@ def described(value: object, secret: bool = False) -> str:
             return "a list"
         case dict():
             return "a table"
-    return "a date or time"
+        case date() | time():
+            return "a date or time"
+        case None:
+            return "None"
+    return f"an object of type {type(value).__name__}"  # of a program, not of a file
 
 
 def shortened(text: str) -> str:

@@ -5,14 +5,14 @@ Values are secrets until the opposite is known: no fault ever shows one.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from proxy.config.fault_text import described, key_name
+from proxy.config.fault_text import choice, described, key_name, snake_case
 from proxy.config.reader import Entries, Reader, keys_of
 from proxy.config.route import FieldRules, HeaderRules
+from proxy.config.suggestions import near
 
 # RFC 9110 §5.6.2
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -182,7 +182,9 @@ def check_field_value(value: str) -> None:
 
 def misplaced(key: str, known: Collection[str], path: str) -> str:
     """What to write instead of a key that no `headers` table has."""
-    close = difflib.get_close_matches(key, known, n=1)
+    if path == "headers.request" and key in ("set", "remove"):
+        return f"unknown key: write {path}.{key} or headers.response.{key}"
+    close = near(snake_case(key), known)
     if close:
-        return f"unknown key: did you mean {close[0]}?"
+        return f"unknown key: did you mean {choice(close)}?"
     return f"unknown key: to send a field, write {path}.set.{key_name(key)}"

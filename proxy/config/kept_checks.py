@@ -8,6 +8,7 @@ from proxy.config.fault_text import quoted
 from proxy.config.kept_reader import SOURCES, Switch
 from proxy.config.paths import normal_path
 from proxy.config.reader import Reader
+from proxy.config.route_hosts import route_place
 from proxy.config.route_reader import Options, table_name
 
 
@@ -20,7 +21,7 @@ def check_kept(reader: Reader, routes: Mapping[str, Options]) -> None:
             table = table_name(prefix)
             check_key_is_bound(reader, table, resume)
             check_key_is_said(reader, table, resume)
-            check_paths_differ(reader, table, resume, places)
+            check_paths_differ(reader, prefix, resume, places)
             check_leaving(reader, table, options)
 
 
@@ -56,13 +57,17 @@ def check_key_is_said(reader: Reader, table: str, resume: Switch) -> None:
 
 
 def check_paths_differ(
-    reader: Reader, table: str, resume: Switch, places: dict[str, str]
+    reader: Reader, prefix: str, resume: Switch, places: dict[str, str]
 ) -> None:
-    """A path leads to the streams of one route, and to one thing to do with them."""
+    """A path leads to the streams of one route, and to one thing to do with them.
+
+    Of each host: the routes of another one may have the same.
+    """
+    table, host = table_name(prefix), route_place(prefix).host
     for name in ("path", "stop"):
         path, key = said(resume, name), f"resume.{name}"
         place = f"[{table}] {key}"
-        twin = places.setdefault(normal_path(path), place) if path else place
+        twin = places.setdefault(host + normal_path(path), place) if path else place
         if twin != place:
             reader.fault(table, key, f"the same path as {twin}")
 

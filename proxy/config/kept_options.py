@@ -108,6 +108,34 @@ class Share(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class StoreOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[store]`: where kept streams are."""
 
+    url: Annotated[
+        str,
+        Meta(
+            description="A Redis or Valkey server, or one node of a cluster, that "
+            "several proxies share: a stream can then be resumed, joined and stopped "
+            "at each of them. redis://user:password@host:port/db, rediss://… for TLS, "
+            "or unix:///path. Needs the redis extra. Empty: streams are kept in memory "
+            "only. Takes effect after a restart."
+        ),
+    ] = ""
+    key: Annotated[
+        str,
+        Meta(
+            description="A secret from which the keys are derived that encrypt what is "
+            "stored in the server; the same for all proxies that share it. Usually "
+            "${UNBUFFERED_STORE_KEY}. Empty: the proxies generate one and keep it in "
+            "the server, where whoever can read all of it can decrypt the rest. "
+            "Takes effect after a restart."
+        ),
+    ] = ""
+    prefix: Annotated[
+        str,
+        Meta(
+            description="What the names of all keys and channels in the server begin "
+            "with. Proxies with the same url and prefix share their streams. Takes "
+            "effect after a restart."
+        ),
+    ] = "unbuffered"
     max_bytes: Annotated[
         KeptBytes,
         Meta(
@@ -116,6 +144,14 @@ class StoreOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "then the oldest events of the largest stream."
         ),
     ] = 256 * 1024 * 1024
+
+    def __repr__(self) -> str:
+        """Without what is secret: a representation may end up in a log."""
+        url, key = ("****" if each else "" for each in (self.url, self.key))
+        return (
+            f"StoreOptions(url={url!r}, key={key!r}, prefix={self.prefix!r}, "
+            f"max_bytes={self.max_bytes!r})"
+        )
 
 
 # The keys of a route that are a table, or true or false in its place.

@@ -13,14 +13,22 @@ from typing import Any
 
 from msgspec import Struct
 
+from proxy.config.admin_checks import check_admin
 from proxy.config.certificate import read_certificate
+from proxy.config.fault_reader import check_allowed
 from proxy.config.fault_text import key_name, unknown
+from proxy.config.file_format import encoding_fault
 from proxy.config.kept_checks import check_kept
-from proxy.config.model import Config, ServerOptions
+from proxy.config.listen_reader import LISTEN, Listening, listening_name, read_listen
+from proxy.config.model import Config, ListenOptions
+from proxy.config.own_address import check_loops
 from proxy.config.packages import check_packages
 from proxy.config.reader import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
 from proxy.config.route import RouteOptions
+from proxy.config.route_hosts import route_place
 from proxy.config.route_reader import Options, read_options, read_routes, table_name
+from proxy.config.store_checks import check_store
+from proxy.config.syntax_fault import syntax_fault
 from proxy.config.worker_count import check_workers
 from proxy.errors import ConfigError
 
@@ -29,27 +37,17 @@ PLAIN_TABLES: dict[str, type[Struct]] = {
     for name, kind in keys_of(Config).items()
     if isinstance(kind, type) and issubclass(kind, Struct)
 }
-TABLES = (*PLAIN_TABLES, DEFAULTS, "routes")
+TABLES = (*PLAIN_TABLES, LISTEN, DEFAULTS, "routes")
 NO_ROUTES = (
     'there are no routes: write [routes."/sse"] with target = "http://localhost:8002"'
 )
 
-SYNTAX_FAULT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
-UNQUOTED_PREFIX = re.compile(r"\s*\[\s*routes\s*\.\s*(/[^\]\s]*)")
-TABLE = re.compile(r"\s*+\[++([^#]*)\]\s*+(?:#.*)?$")
-KEY = re.compile(r"([^=#]*+)=")
-# What the parser says in its own terms, in those of a person with an editor.
-SYNTAX_WORDS = {
-    r"Cannot overwrite a value": "this key is set twice",
-    r"Duplicate inline table key .*": "this key is set twice",
-    r"Cannot declare .* twice": "this table is declared twice",
-    r"Cannot (?:mutate immutable|redefine) namespace .*": (
-        "this key already has a value, set further up; it cannot also be a table"
-    ),
-    r"Invalid value": (
-        "not a valid value: write text in quotes, true and false without"
-    ),
-}
+HEALTH_KEYS = (
+    "health_interval_seconds",
+    "health_timeout_seconds",
+    "unhealthy_after",
+    "healthy_after",
+)
 
 
 def load(
@@ -63,8 +61,8 @@ def load(
     Raises:
         ConfigError: has one line for every fault.
     """
-    document = read_document(path)
-    return build(Reader(str(path), environ), document, overrides)
+    reader = Reader(str(path), environ)
+    return build(reader, read_document(path, reader), overrides)
 
 
 def from_routes(
@@ -78,12 +76,17 @@ def from_routes(
     Raises:
         ConfigError: has one line for every fault.
     """
-    tables: dict[str, dict[str, object]] = {}
-    for prefix, target in routes.items():
-        tables[prefix] = {"target": target, "change_origin": True, "ws": True}
-        if prefix != "/":
-            tables[prefix]["path_rewrite"] = {f"^{re.escape(prefix)}": ""}
+    tables = {prefix: short_route(prefix, routes[prefix]) for prefix in routes}
     return build(Reader("--route", {}, lax=True), {"routes": tables}, overrides)
+
+
+def short_route(prefix: str, target: str) -> dict[str, object]:
+    """The table of a route of which nothing but the target is said."""
+    table: dict[str, object] = {"target": target, "change_origin": True, "ws": True}
+    path = route_place(prefix).path
+    if path != "/":
+        table["path_rewrite"] = {f"^{re.escape(path)}": ""}
+    return table
 
 
 def build(
@@ -100,15 +103,25 @@ def build(
     override(reader, plain, overrides)
     read_certificate(reader, plain["server"])
     check_workers(reader, plain["server"])
+    check_admin(reader, plain)
     check_packages(reader, plain["tracing"])
+    check_tokens(reader, plain)
+    check_store(reader, plain["store"])
     defaults = read_options(reader, DEFAULTS, document.get(DEFAULTS, {}), RouteOptions)
     routes = read_routes(reader, document.get("routes", {}), defaults)
     if document.get("routes", {}) == {}:
         reader.fault("routes", "", NO_ROUTES)
-    check_loops(reader, values(plain["server"]), routes)
+    listen = read_listen(reader, document.get(LISTEN, []), plain["server"])
+    check_loops(reader, values(plain["server"]), listen, routes)
     check_schemes(reader, routes)
     check_heartbeats(reader, routes)
+    check_health(reader, routes)
     check_kept(reader, routes)
+    check_allowed(
+        reader,
+        values(plain["server"]),
+        [(table_name(prefix), options.values) for prefix, options in routes.items()],
+    )
     if reader.faults:
         raise ConfigError(reader.faults)
     tables: dict[str, Any] = {
@@ -116,8 +129,9 @@ def build(
     }
     return Config(
         **tables,
+        listen=tuple(ListenOptions(**values(each)) for each in listen),
         routes={prefix: options.route(prefix) for prefix, options in routes.items()},
-        sources=dict(sources(plain, routes)),
+        sources=dict(sources(plain, listen, routes)),
         warnings=tuple(reader.warnings),
     )
 
@@ -153,10 +167,11 @@ def values(entries: Entries) -> dict[str, Any]:
 
 
 def sources(
-    plain: Mapping[str, Entries], routes: Mapping[str, Options]
+    plain: Mapping[str, Entries], listen: Listening, routes: Mapping[str, Options]
 ) -> Iterator[tuple[str, str]]:
     """Where every value came from that is not the default of the model."""
-    for table, entries in plain.items():
+    listeners = {listening_name(n): each for n, each in enumerate(listen, start=1)}
+    for table, entries in {**plain, **listeners}.items():
         for key, entry in entries.items():
             yield f"{table}.{key}", entry.source
     for prefix, options in routes.items():
@@ -164,18 +179,19 @@ def sources(
             yield f"{table_name(prefix)}.{key}", source
 
 
-def check_loops(
-    reader: Reader, server: Mapping[str, Any], routes: Mapping[str, Options]
-) -> None:
-    """A route to our own listener would call itself without end."""
-    default = ServerOptions()
-    own = (server.get("host", default.host), server.get("port", default.port))
-    for prefix, options in routes.items():
-        entry = options.values.get("target")
-        for target in entry.value if entry else ():
-            if (target.host, target.port) == own:
-                message = f"{target} is the address of the proxy (see [server])"
-                reader.fault(table_name(prefix), "target", message)
+def check_tokens(reader: Reader, plain: Mapping[str, Entries]) -> None:
+    """Warn where a token does not do what somebody may expect of it."""
+    for table in ("inspector", "metrics"):
+        said = values(plain[table])
+        token, enabled = said.get("token"), said.get("enabled")
+        if token and enabled is False:
+            reader.warn(table, "token", "opens nothing, since enabled is false")
+        elif token == "" and enabled is True:
+            message = (
+                "is empty, and enabled is true: everyone who can reach the listener "
+                "may look"
+            )
+            reader.warn(table, "token", message)
 
 
 def check_schemes(reader: Reader, routes: Mapping[str, Options]) -> None:
@@ -204,8 +220,21 @@ def check_heartbeats(reader: Reader, routes: Mapping[str, Options]) -> None:
             reader.fault(table_name(prefix), "heartbeat_before_head", message)
 
 
-def read_document(path: Path) -> dict[str, object]:
-    """The tables of a file as TOML gives them.
+def check_health(reader: Reader, routes: Mapping[str, Options]) -> None:
+    """What a route itself says of health checks, without having any."""
+    for prefix, options in routes.items():
+        path = options.values.get("health_path")
+        if path is not None and path.value:
+            continue
+        for key in HEALTH_KEYS:
+            entry = options.values.get(key)
+            if entry is not None and entry.source != reader.source(DEFAULTS):
+                message = 'has no effect without health_path: write health_path = "/"'
+                reader.warn(table_name(prefix), key, message)
+
+
+def read_document(path: Path, reader: Reader | None = None) -> dict[str, object]:
+    """The tables of a file as TOML gives them; `reader` knows its lines then.
 
     Raises:
         ConfigError: the file cannot be read, or is no TOML. It has no cause: one
@@ -221,53 +250,15 @@ def read_document(path: Path) -> dict[str, object]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    fault = encoding_fault(content)
+    if fault:
+        raise ConfigError([f"{path}: {fault}"])
+    # Some editors begin a file with a byte order mark; it means nothing.
+    text = content.decode("utf-8-sig").replace("\r\n", "\n")
     try:
-        # Some editors begin a file with a byte order mark; it means nothing.
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        message = f"{path}: line {line}: not valid UTF-8: save the file in UTF-8"
-        raise ConfigError([message]) from None
-    try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: {syntax_fault(text, error)}"]) from None
-
-
-def syntax_fault(text: str, error: Exception) -> str:
-    """What the parser met, and where. The line itself may hold a secret."""
-    found = SYNTAX_FAULT.fullmatch(str(error))
-    if found is None:
-        return f"not valid TOML: {str(error).partition(';')[0]}"
-    message, line, column = found.groups()
-    lines = text.split("\n")
-    if line is None:
-        line, column = str(len(lines)), str(len(lines[-1]) + 1)
-    unquoted = UNQUOTED_PREFIX.match(lines[int(line) - 1])
-    if unquoted:
-        message = f"write the prefix in quotes: [{table_name(unquoted[1])}]"
-    for words, better in SYNTAX_WORDS.items():
-        message = re.sub(words, better, message)
-    place = place_of(lines[: int(line)], int(column)) if "twice" in message else ""
-    return f"line {line}, column {column}: {place}{message[:1].lower()}{message[1:]}"
-
-
-def place_of(lines: list[str], column: int) -> str:
-    """The table and the key at the end of `lines`: names, which are no secrets."""
-    *before, last = lines
-    tables = [
-        (number, found[1].strip(" \t]"))
-        for number, line in enumerate(before, start=1)
-        if (found := TABLE.match(line))
-    ]
-    header = TABLE.match(last)
-    if header is not None:
-        table = header[1].strip(" \t]")
-        first = next((n for n, name in tables if name == table), None)
-        known = f" (first in line {first})" if first else ""
-        return f"[{table}]{known}: "
-    key = KEY.match(last[:column])
-    where = f"[{tables[-1][1]}] " if tables else ""
-    return (
-        f"{where}{key[1].strip()}: " if key else f"{where.strip()}: " if where else ""
-    )
+    if reader is not None:
+        reader.text = text
+    return document

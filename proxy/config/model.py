@@ -19,7 +19,14 @@ from proxy.config.units import Bytes, Seconds
 
 LogFormat: TypeAlias = Literal["text", "json"]
 Enabled: TypeAlias = bool | Literal["loopback"]
+ErrorDetail: TypeAlias = Literal["loopback", "all", "none"]
 WorkerCount: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
+
+AUTO = "auto"  # as a token: one is made at the start
+SHORTEST_TOKEN = 16  # characters
+# Never shown; of an address what is no secret is.
+SECRETS = frozenset({"inspector.token", "metrics.token", "store.url", "store.key"})
+MASK = "****"
 
 
 class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +43,15 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         int,
         Meta(description="Port to listen on. 0: any free port.", ge=0, le=65535),
     ] = 8080
+    admin: Annotated[
+        str,
+        Meta(
+            description="Address of a listener for health, ready, metrics and the "
+            "inspector, which the public listener then answers no longer: "
+            "127.0.0.1:9090, or unix: and the path of a socket. Another value needs "
+            "a restart. Empty: there is none."
+        ),
+    ] = ""
     workers: Annotated[
         WorkerCount,
         Meta(
@@ -50,6 +66,23 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "forwarding headers are trusted."
         ),
     ] = []
+    request_id: Annotated[
+        bool,
+        Meta(
+            description="Give each request an id: in X-Request-Id to the upstream, in "
+            "the access log, in error responses and in spans. That of a client in "
+            "trusted_proxies is kept; any other is replaced. false: the field passes "
+            "unchanged."
+        ),
+    ] = True
+    error_detail: Annotated[
+        ErrorDetail,
+        Meta(
+            description="Who is told targets, addresses, limits and prefixes in error "
+            "answers. loopback: programs on this machine; behind trusted_proxies the "
+            "client's address counts. Others get status, type and a general sentence."
+        ),
+    ] = "loopback"
     head_timeout_seconds: Annotated[
         Seconds,
         Meta(
@@ -107,11 +140,19 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "makes room."
         ),
     ] = 0
+    drain_delay_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long requests are still served after SIGTERM or SIGINT "
+            "before the drain begins, while /_unbuffered/ready answers 503: the time "
+            "in which load balancers notice."
+        ),
+    ] = 0.0
     drain_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long open exchanges may continue after SIGTERM or SIGINT. "
-            "0: they are cut immediately."
+            description="How long open exchanges may continue after SIGTERM or SIGINT "
+            "and drain_delay_seconds. 0: they are cut immediately."
         ),
     ] = 10.0
     tls_certificate: Annotated[
@@ -166,6 +207,69 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "closed. 0: no limit."
         ),
     ] = 200
+    allow_faults: Annotated[
+        bool,
+        Meta(
+            description="Accept routes with fault, whose streams are broken on "
+            "purpose. Not in production."
+        ),
+    ] = False
+    fault_seed: Annotated[
+        int,
+        Meta(
+            description="The same number gives the same faults again: each request "
+            "has those of its route and its number in the worker.",
+            ge=0,
+        ),
+    ] = 0
+
+
+class ListenOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[listen]]`: one more listener, beside that of [server]."""
+
+    host: Annotated[
+        str,
+        Meta(description="Address to listen on. Empty: the host of [server]."),
+    ] = ""
+    port: Annotated[
+        int,
+        Meta(description="Port to listen on. 0: any free port.", ge=0, le=65535),
+    ]
+    tls_certificate: Annotated[
+        str,
+        Meta(
+            description="PEM file with the certificate chain, relative to this file. "
+            "Empty: plain HTTP."
+        ),
+    ] = ""
+    tls_key: Annotated[
+        str,
+        Meta(
+            description="PEM file with the private key, relative to this file. Empty: "
+            "it is in the tls_certificate file."
+        ),
+    ] = ""
+    http2: Annotated[
+        bool,
+        Meta(
+            description="Offer HTTP/2 to clients over TLS (by ALPN), beside HTTP/1.1."
+        ),
+    ] = True
+    http2_cleartext: Annotated[
+        bool,
+        Meta(
+            description="Accept HTTP/2 without TLS from clients that begin with it "
+            "(prior knowledge, h2c), beside HTTP/1.1."
+        ),
+    ] = False
+    https_redirect: Annotated[
+        bool,
+        Meta(
+            description="Answer every request with 308 to the same host and path by "
+            "https, at the port of the first listener with tls_certificate. Paths "
+            "below /.well-known/acme-challenge/ are served."
+        ),
+    ] = False
 
 
 class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,6 +292,11 @@ class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = True
 
 
+def masked(token: str) -> str:
+    """A token as it may be shown: whether there is one."""
+    return token if token in ("", AUTO) else MASK
+
+
 class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[inspector]`: the page under /_unbuffered/."""
 
@@ -203,21 +312,50 @@ class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         Meta(
             description="Show the content of streams, not only their timing and "
-            "sizes. Clients on other machines never see content."
+            "sizes. Clients on other machines see it only with a token."
         ),
     ] = True
+    token: Annotated[
+        str,
+        Meta(
+            description="With a token the inspector is open to everyone who has it, "
+            "from any machine and through other proxies, and to no one else: also on "
+            "this machine. At least 16 letters, digits or - . _ ~ + / =, usually from "
+            "the environment. auto: made at each start and printed. Empty: no token."
+        ),
+    ] = ""
+
+    def __repr__(self) -> str:
+        """Without the token: a representation may end up in a log."""
+        return (
+            f"InspectorOptions(enabled={self.enabled!r}, bodies={self.bodies!r}, "
+            f"token={masked(self.token)!r})"
+        )
 
 
 class MetricsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[metrics]`: /_unbuffered/metrics and /_unbuffered/health."""
+    """`[metrics]`: /_unbuffered/metrics, and whether health and ready are answered."""
 
     enabled: Annotated[
         Enabled,
         Meta(
-            description="Who may read the metrics, as in [inspector]. false: no one, "
-            "and nothing is counted."
+            description="Who may read the metrics and the details of "
+            "/_unbuffered/ready, as in [inspector]. false: no one, and nothing is "
+            "counted."
         ),
     ] = "loopback"
+    token: Annotated[
+        str,
+        Meta(
+            description="With a token the metrics and the details of "
+            "/_unbuffered/ready need it, from any machine, but health and ready do "
+            "not. The token of the inspector opens them too. Empty: no token."
+        ),
+    ] = ""
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"MetricsOptions(enabled={self.enabled!r}, token={masked(self.token)!r})"
 
 
 class TracingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -247,6 +385,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics: MetricsOptions = MetricsOptions()
     tracing: TracingOptions = TracingOptions()
     store: StoreOptions = StoreOptions()
+    listen: tuple[ListenOptions, ...] = ()
     routes: dict[str, Route] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -8,19 +8,24 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from proxy.config.reader import Entries, Reader
+from proxy.system.install_command import install_command
 
 OTEL = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
-NO_OTEL = (
-    "OpenTelemetry is not installed: pip install 'unbuffered[otel]', or write "
-    "enabled = false"
-)
+
+
+def no_otel() -> str:
+    """What to do where the packages of the extra `otel` are missing."""
+    return (
+        f"OpenTelemetry is not installed: {install_command('otel')}, or write "
+        "enabled = false"
+    )
 
 
 def check_packages(reader: Reader, tracing: Entries) -> None:
     """Spans take the extra `otel`."""
     entry = tracing.get("enabled")
     if entry is not None and entry.value and not all(map(is_installed, OTEL)):
-        reader.fault("tracing", "enabled", NO_OTEL)
+        reader.fault("tracing", "enabled", no_otel())
 
 
 def is_installed(module: str) -> bool:

@@ -20,11 +20,24 @@ from msgspec.structs import FieldInfo
 from proxy.config.cidr import parse_network
 from proxy.config.environment import expand
 from proxy.config.fault_text import described, expected, key_name, quoted, unknown
-from proxy.config.foreign_keys import in_seconds
-from proxy.config.model import InspectorOptions, LogOptions, ServerOptions
+from proxy.config.foreign_keys import in_bytes, in_seconds
+from proxy.config.line_index import LineIndex
+from proxy.config.listen_address import parse_listen_address
+from proxy.config.lookalikes import in_ascii
+from proxy.config.model import (
+    AUTO,
+    SECRETS,
+    SHORTEST_TOKEN,
+    InspectorOptions,
+    LogOptions,
+    ServerOptions,
+)
 from proxy.config.route import Route
 
 DEFAULTS = "defaults"
+BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+SEVERAL = re.compile(r"\[\[(\w+)\]\] number (\d+)")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,8 @@ Entries = dict[str, Entry]
 def fields_of(table: type[msgspec.Struct]) -> dict[str, FieldInfo]:
     """The keys that a table may have, as its type declares them."""
     fields = msgspec.structs.fields(table)
-    return {each.encode_name: each for each in fields if each.name != "prefix"}
+    name = "prefix" if issubclass(table, Route) else ""  # of its table, not a key
+    return {each.encode_name: each for each in fields if each.name != name}
 
 
 def keys_of(table: type[msgspec.Struct]) -> dict[str, Any]:
@@ -58,6 +72,7 @@ KEYS_ELSEWHERE = {
     "keep_seconds": '[routes."/prefix".resume]',
     "resume_upstream": '[routes."/prefix".resume]',
     "replay": '[routes."/prefix".share]',
+    "https_redirect": "[[listen]]",
     **dict.fromkeys(keys_of(Route), '[routes."/prefix"]'),
     **dict.fromkeys(keys_of(ServerOptions), "[server]"),
     **dict.fromkeys(keys_of(LogOptions), "[log]"),
@@ -77,6 +92,7 @@ class Reader:
         self.origin = origin
         self.environ = environ
         self.lax = lax
+        self.text = ""  # of the file: says in which line a fault is
         self.faults: list[str] = []
         self.warnings: list[str] = []
 
@@ -90,7 +106,21 @@ class Reader:
 
     def line(self, table: str, key: str, message: str) -> str:
         place = f"[{table}] {key}".strip() if table else key
-        return f"{self.origin}: {place}: {message}"
+        where = table
+        if several := SEVERAL.fullmatch(table):  # they have numbers, and no names
+            place = f"{table}, {key}" if key else table
+            where = f'{several[1]}."{several[2]}"'
+        number = self.line_of(where, key)
+        line = f"line {number}: " if number else ""
+        return f"{self.origin}: {line}{place}: {message}"
+
+    def line_of(self, table: str, key: str = "") -> int | None:
+        """The line of the file in which a key, or else its table, is written."""
+        return self.index.line_of(table, key) if self.text else None
+
+    @functools.cached_property
+    def index(self) -> LineIndex:
+        return LineIndex(self.text)
 
     def source(self, table: str) -> str:
         """Where what is in a table comes from."""
@@ -118,7 +148,8 @@ class Reader:
                 raise msgspec.ValidationError
         except msgspec.ValidationError:
             found = " from ".join([described(raw, secret), *references])
-            better = "" if references else in_other_words(key, raw, kind)
+            hidden = secret or references  # what it holds is not shown
+            better = "" if hidden else in_other_words(key, raw, kind)
             self.fault(table, key, f"expected {expected(kind)}, got {found}{better}")
             return None
         except ValueError as error:
@@ -148,10 +179,20 @@ class Reader:
             return {}
         if key == "trusted_proxies":
             return self.strings(table, key, raw, parse_network)
-        entry = self.value(table, key, raw, known[key])
+        secret = f"{table}.{key}" in SECRETS
+        entry = self.value(table, key, raw, known[key], secret=secret)
         if entry is None:
             return {}
+        if key == "token" and not self.passes(
+            table, key, check_token, entry.value, table
+        ):
+            return {}
         if key == "host" and not self.passes(table, key, check_host, entry.value):
+            return {}
+        is_address = key == "admin" and entry.value
+        if is_address and not self.passes(
+            table, key, parse_listen_address, entry.value
+        ):
             return {}
         return {key: entry}
 
@@ -186,15 +227,65 @@ class Reader:
 
 
 def in_other_words(key: str, raw: object, kind: Any) -> str:
-    """What to write instead of a text that stands for a number or a boolean."""
+    """What to write instead of a value that stands for another one."""
+    name = key.partition(",")[0]
+    if name == "target" and isinstance(raw, int) and 0 < raw < 65536:
+        return f': write "http://localhost:{raw}"'
     if not isinstance(raw, str):
         return ""
+    if written(raw, kind) is not None:
+        return ": remove the quotes"
+    plain = in_ascii(raw).strip().strip("\"'")
+    seconds = in_seconds(plain, 1) if name.endswith(("_seconds", ".seconds")) else None
+    size = in_bytes(plain) if name.endswith("_bytes") else None
+    for better in (
+        plain,
+        plain.lower(),
+        plain.lstrip(":"),
+        BOOLEANS.get(plain.lower()),
+        None if seconds is None else f"{seconds:.15g}",
+        None if size is None else str(size),
+    ):
+        found = None if better is None else written(better, kind)
+        if found is not None:
+            return f": write {found}"
+    return ""
+
+
+def written(text: str, kind: Any) -> str | None:
+    """The value that a text stands for, as TOML writes it; None: for none."""
     try:
-        msgspec.convert(raw, kind, strict=False)
+        value = msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
-        seconds = in_seconds(raw, 1) if key.endswith("_seconds") else None
-        return "" if seconds is None else f": write {seconds:.15g}"
-    return ": remove the quotes"
+        return None
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value).lower() if isinstance(value, bool) else f"{value:.15g}"
+
+
+def check_token(token: str, table: str) -> None:
+    """What opens a table's part of /_unbuffered/; its value never shows in a message.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if token == AUTO and table == "metrics":
+        raise ValueError(
+            '"auto" is for [inspector] only: who reads the metrics has to know the '
+            "token: create one with openssl rand -hex 16"
+        )
+    if token in ("", AUTO):
+        return
+    if len(token) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"the token is too short, it needs at least {SHORTEST_TOKEN} characters: "
+            "create one with openssl rand -hex 16"
+        )
+    if TOKEN.fullmatch(token) is None:
+        raise ValueError(
+            "the token has characters other than letters, digits and - . _ ~ + / (and "
+            "= at its end): create one with openssl rand -hex 16"
+        )
 
 
 def check_host(host: str) -> None:
@@ -207,10 +298,24 @@ def check_host(host: str) -> None:
         raise ValueError(
             'expected an address, such as "127.0.0.1" for this machine only'
         )
-    if re.search(r"[\s/\[\]]", host):
+    if host == "*":
+        raise ValueError(
+            'write "::" for all networks, or "0.0.0.0" for those of IPv4 only'
+        )
+    plain = in_ascii(host).strip()
+    address = re.fullmatch(r"(?:\w+://)?(\[[^\]/]+\]|[^:/\s\[\]]*)(?::(\d+))?/?", plain)
+    if address is not None and plain != address[1]:
+        name = address[1].strip("[]") or "127.0.0.1"
+        port = f" and port = {address[2]}" if address[2] else ""
+        raise ValueError(
+            "expected a plain host name or IP address, got "
+            f"{quoted(host)}: write host = {quoted(name)}{port}"
+        )
+    if plain != host or re.search(r"[\s/\[\]]", host):
+        better = f": write {quoted(plain)}" if plain != host else ""
         raise ValueError(
             "expected a plain host name or IP address without scheme, brackets or "
-            f"path, got {quoted(host)}"
+            f"path, got {quoted(host)}{better}"
         )
     if ":" in host:
         try:

@@ -9,7 +9,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from proxy.config.fault_options import Fault
 from proxy.config.kept_options import Resume, Share
+from proxy.config.route_hosts import route_place
 from proxy.config.target import Target
 from proxy.config.units import Bytes, Seconds
 
@@ -19,6 +21,8 @@ UpstreamParsing: TypeAlias = Literal["strict", "lenient"]
 OnUpstreamFailure: TypeAlias = Literal["abort", "event"]
 OnClientLeave: TypeAlias = Literal["close", "finish"]
 CookieSecure: TypeAlias = Literal["keep", "strip"]
+SomeSeconds: TypeAlias = Annotated[float, Meta(gt=0)]
+Times: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class FieldRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +147,50 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "those of the system."
         ),
     ] = ""
+    balance: Annotated[
+        str,
+        Meta(
+            description="Which of several targets gets a request. least_open: the one "
+            "with the fewest open exchanges. client, header:NAME, cookie:NAME: always "
+            "the same for the same client address, field or cookie, on every machine "
+            "(rendezvous hashing); a session that a target hands out in that field or "
+            "cookie of a response stays with this target. Without a value, as "
+            "least_open."
+        ),
+    ] = "least_open"
+    health_path: Annotated[
+        str,
+        Meta(
+            description="Path, with a query if needed, for which each target is asked "
+            "regularly (GET): a status from 200 to 399 is healthy. The path of the "
+            "target is not put before it. Empty: no checks."
+        ),
+    ] = ""
+    health_interval_seconds: Annotated[
+        SomeSeconds,
+        Meta(description="Time between two health checks of a target, ±10 %."),
+    ] = 10.0
+    health_timeout_seconds: Annotated[
+        SomeSeconds,
+        Meta(
+            description="Time limit for a health check, from connecting to the "
+            "response head."
+        ),
+    ] = 2.0
+    unhealthy_after: Annotated[
+        Times,
+        Meta(
+            description="After how many failed health checks in a row a target gets "
+            "requests only if no other one is healthy."
+        ),
+    ] = 3
+    healthy_after: Annotated[
+        Times,
+        Meta(
+            description="After how many passed health checks in a row an unhealthy "
+            "target gets requests again."
+        ),
+    ] = 2
     connect_timeout_seconds: Annotated[
         Seconds,
         Meta(
@@ -189,8 +237,40 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = False
     max_duration_seconds: Annotated[
         Seconds,
-        Meta(description="Time limit for the whole exchange, from its first byte."),
+        Meta(
+            description="Time limit for the whole exchange, from its first byte. What "
+            "is not complete then is cut."
+        ),
     ] = 0.0
+    max_age_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="The longest that an event stream lasts whose client "
+            "reconnects (an EventSource). It ends between two events, and so does its "
+            "connection; each stream after a time of its own, from half of this to all "
+            "of it. A stream that has an end of its own, such as a model's answer, is "
+            "left alone. 0: no limit."
+        ),
+    ] = 0.0
+    max_streams_per_client: Annotated[
+        int,
+        Meta(
+            description="How many streams of this route a client may have open, over "
+            "all workers: responses that are streams by their type, and tunnels. One "
+            "more is answered with 429 and a Retry-After of 5 to 15 s. 0: no limit.",
+            ge=0,
+            le=10_000,
+        ),
+    ] = 0
+    client_by: Annotated[
+        str,
+        Meta(
+            description="Which requests are of the same client for "
+            "max_streams_per_client. address: its address, behind trusted_proxies; of "
+            "IPv6 the /64 network. header:NAME, cookie:NAME: the value of that field "
+            "or cookie; a request without it counts by address."
+        ),
+    ] = "address"
     heartbeat_seconds: Annotated[
         Seconds,
         Meta(
@@ -333,17 +413,23 @@ class RouteOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Route(RouteOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One `[routes."/prefix"]` table; `prefix` is the table's name."""
+    """One `[routes."/prefix"]` table; `prefix` is the table's name, with its host."""
 
     prefix: str
     targets: Annotated[
         tuple[Target, ...],
         Meta(
             description="URL of the upstream: http, https, ws, wss, or "
-            "unix:/path/to.sock. With several, each request goes to the one "
-            "with the fewest open exchanges."
+            "unix:/path/to.sock. With several, see balance."
         ),
     ] = field(name="target")
+    fault: Annotated[
+        tuple[Fault, ...],
+        Meta(
+            description="What the upstream does wrong, on purpose, for tests: a table, "
+            "or a list of tables. Needs allow_faults in [server]."
+        ),
+    ] = ()
     path_rewrite: Annotated[
         dict[str, str],
         Meta(
@@ -351,3 +437,19 @@ class Route(RouteOptions, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "first match applies."
         ),
     ] = {}
+
+    @property
+    def host(self) -> str:
+        """The host that it is for, `*.` with those below it; "" for all."""
+        return route_place(self.prefix).host
+
+    @property
+    def path(self) -> str:
+        """The prefix that it takes of paths."""
+        return route_place(self.prefix).path
+
+    @property
+    def names_requests(self) -> bool:
+        """May a failure that is told inside a stream have to name its request?"""
+        errors = any(fault.kind == "error_event" for fault in self.fault)
+        return errors or self.on_upstream_failure == "event"

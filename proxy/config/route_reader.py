@@ -7,11 +7,12 @@ replacement as in JavaScript.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from proxy.config.client_by import read_client_by
 from proxy.config.cookie_options import COOKIE_TABLES, read_cookie_table
+from proxy.config.fault_reader import read_faults
 from proxy.config.fault_text import key_name, quoted, shortened
 from proxy.config.header_rules import (
     FieldChanges,
@@ -21,16 +22,31 @@ from proxy.config.header_rules import (
 )
 from proxy.config.kept_options import SWITCHES
 from proxy.config.kept_reader import Switch, read_switch
-from proxy.config.paths import check_prefix, normal_path
+from proxy.config.path_rules import check_rule, rewritten
+from proxy.config.paths import (
+    check_route,
+    like_a_pattern,
+    normal_route,
+    without_pattern,
+)
 from proxy.config.reader import Entries, Reader, keys_of
 from proxy.config.route import Route, RouteOptions
-from proxy.config.upstream_options import read_ca_file, read_targets
-
-REFERENCE = re.compile(r"\$(?:\$|&|(?P<number>\d{1,2})|<(?P<name>\w+)>)")
-PYTHON_REFERENCE = re.compile(r"\\(?:(\d{1,2})|g<(\w+)>)")
-
+from proxy.config.route_hosts import route_place
+from proxy.config.target import corrected
+from proxy.config.upstream_options import (
+    read_balance,
+    read_ca_file,
+    read_health_path,
+    read_targets,
+)
 
 MODEL_NAMES = {"target": "targets"}  # where key and field differ
+READERS = {
+    "balance": read_balance,
+    "ca_file": read_ca_file,
+    "client_by": read_client_by,
+    "health_path": read_health_path,
+}
 
 
 @dataclass(slots=True)
@@ -95,22 +111,88 @@ def read_routes(reader: Reader, raw: object, defaults: Options) -> dict[str, Opt
     """Read all routes, in their order; what they leave open is as in `defaults`."""
     routes = {}
     seen: dict[str, str] = {}
+    if isinstance(raw, list):
+        reader.fault("routes", "", 'write one table [routes."/prefix"] for each route')
+        return {}
     for prefix, content in reader.items("routes", "", raw):
         table = table_name(prefix)
-        if reader.passes(table, "prefix", check_prefix, prefix):
-            twin = seen.setdefault(normal_path(prefix), table)
-            if twin != table:
-                reader.fault(table, "prefix", f"the same path as [{twin}]")
+        if isinstance(content, list):
+            reader.fault(table, "", f"write [{table}] in single brackets")
+            continue
+        if host := unquoted_host(prefix, content):
+            better = table_name(f"{host}/")
+            reader.fault(table, "", f"a host stands in quotes: write [{better}]")
+            continue
+        twin = seen.setdefault(normal_route(prefix), table)
+        if twin != table:
+            same = "path" if prefix.startswith("/") else "host and path"
+            line = reader.line_of(twin)
+            where = f" in line {line}" if line else ""
+            reader.fault(table, "prefix", f"the same {same} as [{twin}]{where}")
+        elif reader.passes(table, "prefix", check_route, prefix):
+            warn_of_host(reader, table, prefix)
+            warn_of_pattern(reader, table, prefix)
         if isinstance(content, str):  # the short form of a dev server
-            better = f"target = {shortened(content)}"
+            better = f"target = {shortened(corrected(content) or content)}"
             reader.fault(table, "", f"expected a table: write {better} in it")
             continue
         own = read_options(reader, table, content, Route)
         if isinstance(content, dict) and "target" not in content:
             advice = 'missing: write target = "http://host:port"'
             reader.fault(table, "target", advice)
+        warn_of_doubled_path(reader, table, prefix, own)
         routes[prefix] = own.over(defaults)
     return routes
+
+
+def unquoted_host(name: str, content: object) -> str:
+    """`[routes.api.example.com]`, which TOML takes for tables in tables; "" if not."""
+    labels = [name]
+    while isinstance(content, dict) and len(content) == 1:
+        ((label, content),) = content.items()
+        if not isinstance(content, dict) or label in keys_of(Route):
+            break
+        labels.append(label)
+    return ".".join(labels) if len(labels) > 1 and "/" not in labels[0] else ""
+
+
+def warn_of_host(reader: Reader, table: str, name: str) -> None:
+    """A path without its slash looks like a host."""
+    host, path = route_place(name)
+    if re.fullmatch("[a-z0-9_-]+", host) and host != "localhost" and path != "/":
+        message = f"is for the host {host}; for a path write {quoted(f'/{name}')}"
+        reader.warn(table, "prefix", message)
+
+
+def warn_of_doubled_path(
+    reader: Reader, table: str, prefix: str, options: Options
+) -> None:
+    """The path of a target comes before that of the request, which may have it, too."""
+    entry = options.values.get("target")
+    below = f"{route_place(prefix).path.rstrip('/')}/x"
+    sent = rewritten({key: e.value for key, e in options.rules.items()}, below)
+    for target in entry.value if entry else ():
+        path = target.path.decode("ascii")
+        if path and sent is not None and sent.startswith(f"{path}/"):
+            bare = target.text.rstrip("/").removesuffix(path)
+            message = (
+                f"the path {path} is doubled, {below} is sent as {path}{sent}: write "
+                f"{quoted(bare)}, or a path_rewrite that removes it"
+            )
+            reader.warn(table, "target", message)
+
+
+def warn_of_pattern(reader: Reader, table: str, prefix: str) -> None:
+    """A prefix is taken as it stands, whatever else it may have been meant as."""
+    found = like_a_pattern(prefix)
+    if found:
+        host, path = route_place(prefix)
+        better = quoted(host + without_pattern(path))
+        message = (
+            f"{found} is taken as it stands, prefixes are not patterns: write "
+            f"{better}, which matches every path below it"
+        )
+        reader.warn(table, "prefix", message)
 
 
 def read_options(
@@ -126,12 +208,14 @@ def read_options(
             options.rules = read_rules(reader, table, raw)
         elif key == "target" and key in known:
             options.values |= read_targets(reader, table, raw)
+        elif key == "fault" and key in known:
+            options.values |= read_faults(reader, table, raw)
         elif key in COOKIE_TABLES:
             options.values |= read_cookie_table(reader, table, key, raw)
         elif key in SWITCHES:
             options.switches[key] = read_switch(reader, table, key, raw)
-        elif key == "ca_file":
-            options.values |= read_ca_file(reader, table, raw)
+        elif key in READERS:
+            options.values |= READERS[key](reader, table, raw)
         else:
             options.values |= reader.known_value(table, key, raw, known)
     return options
@@ -146,48 +230,3 @@ def read_rules(reader: Reader, table: str, raw: object) -> Entries:
         if entry and reader.passes(table, key, check_rule, pattern, entry.value):
             rules[pattern] = entry
     return rules
-
-
-def check_rule(pattern: str, replacement: str) -> None:
-    """A rule of path_rewrite: the pattern compiles, its groups exist.
-
-    Raises:
-        ValueError: says what is wrong with the rule.
-    """
-    expression = compiled(pattern)
-    foreign = PYTHON_REFERENCE.search(replacement)
-    if foreign:
-        better = f"${foreign[1]}" if foreign[1] else f"$<{foreign[2]}>"
-        raise ValueError(f"{foreign[0]} in the replacement: write {better}")
-    for reference in REFERENCE.finditer(replacement):
-        number, name = reference["number"], reference["name"]
-        exists = int(number or 0) <= expression.groups
-        if name is not None:
-            exists = name in expression.groupindex
-        if not exists:
-            raise ValueError(
-                f"{reference[0]} in the replacement: "
-                f"the pattern has {groups_in_words(expression)}"
-            )
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The compiled pattern; what `re` only warns of is a fault too."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)
-            return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
-        advice = "; write a named group as (?P<name>…)" if "(?<" in pattern else ""
-        raise ValueError(
-            f"the regular expression is not valid: {error}{advice}"
-        ) from error
-
-
-def groups_in_words(expression: re.Pattern[str]) -> str:
-    """The groups that a replacement can refer to."""
-    names = {number: f"$<{name}>" for name, number in expression.groupindex.items()}
-    groups = [
-        names.get(number, f"${number}") for number in range(1, expression.groups + 1)
-    ]
-    return f"only {', '.join(groups)}" if groups else "no groups"

@@ -18,9 +18,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from proxy.config.cookie_options import COOKIE_TABLES
+from proxy.config.fault_options import Fault
 from proxy.config.header_rules import TOKEN
 from proxy.config.kept_options import SWITCHES
+from proxy.config.listen_reader import LISTEN, MOST
 from proxy.config.load import PLAIN_TABLES
+from proxy.config.model import AUTO, SHORTEST_TOKEN, ListenOptions
 from proxy.config.reader import DEFAULTS, fields_of
 from proxy.config.route import FieldRules, HeaderRules, Route, RouteOptions
 
@@ -64,7 +67,25 @@ KEY_PATH: Schema = {
     "type": "string",
     "pattern": r"^$|^/[^{}?#]*\{key\}[^{}?#]*$|\$\{",
 }
-PREFIX = r"^/([A-Za-z0-9._~!$&'()+,;=:@/%-]*[A-Za-z0-9._~!$&'()+,;=:@%-])?$"
+ACCESS_TOKEN: Schema = {
+    "type": "string",
+    "pattern": rf"^$|^{AUTO}$|^(?=.{{{SHORTEST_TOKEN}}})[A-Za-z0-9._~+/-]+=*$|\$\{{",
+}
+BALANCE: Schema = {
+    "type": "string",
+    "pattern": rf"^(least_open|client)$|^(header|cookie):{TOKEN.pattern}$|\$\{{",
+}
+HEALTH_PATH: Schema = {
+    "type": "string",
+    "pattern": r'^(/[!"$-~]*)?$|\$\{',
+}
+CLIENT_BY: Schema = {
+    "type": "string",
+    "pattern": rf"^address$|^(header|cookie):{TOKEN.pattern}$|\$\{{",
+}
+HOST = r"(\*\.)?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\]"
+PATH = r"/([A-Za-z0-9._~!$&'()+,;=:@/%-]*[A-Za-z0-9._~!$&'()+,;=:@%-])?"
+PREFIX = rf"^({HOST})?{PATH}$"
 
 
 def schema() -> Schema:
@@ -74,7 +95,9 @@ def schema() -> Schema:
     tables[DEFAULTS]["description"] = "Default options for every route."
     route = table(Route)
     route["required"] = ["target"]
-    route["description"] = "A route. The table name is its path prefix."
+    route["description"] = (
+        "A route. The table name is its path prefix, perhaps with a host before it."
+    )
     return {
         "$schema": DIALECT,
         "title": TITLE,
@@ -84,9 +107,17 @@ def schema() -> Schema:
         "required": ["routes"],
         "properties": {
             **tables,
+            LISTEN: {
+                "description": "Further listeners, [[listen]], beside that of "
+                "[server].",
+                "type": "array",
+                "maxItems": MOST,
+                "items": table(ListenOptions) | {"required": ["port"]},
+            },
             "routes": {
-                "description": 'One table for each route, [routes."/prefix"]; the '
-                "longest matching prefix wins.",
+                "description": 'One table for each route, [routes."/prefix"], or '
+                '[routes."api.example.com/prefix"] for one host; the most exact host '
+                "wins, then the longest matching prefix.",
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": PREFIX},
@@ -139,6 +170,12 @@ def headers() -> Schema:
     return directions
 
 
+def faults() -> Schema:
+    """One table, or a list of them."""
+    one = table(Fault) | {"required": ["kind"]}
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
 def switch(model: type[msgspec.Struct]) -> Schema:
     """True, false, or a table of its options."""
     return {"anyOf": [{"type": "boolean"}, REFERENCE, table(model)]}
@@ -173,7 +210,12 @@ OWN_FORMS: dict[str, Callable[[], Schema]] = {
     **{name: partial(switch, model) for name, model in SWITCHES.items()},
     "bind": lambda: dict(COMPARED),
     "by": lambda: dict(COMPARED),
+    "balance": lambda: dict(BALANCE),
+    "health_path": lambda: dict(HEALTH_PATH),
+    "fault": faults,
+    "client_by": lambda: dict(CLIENT_BY),
     "key": lambda: dict(STREAM_KEY),
     "path": lambda: dict(KEY_PATH),
     "stop": lambda: dict(KEY_PATH),
+    "token": lambda: dict(ACCESS_TOKEN),
 }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from yarl import URL
+
+from proxy.config.lookalikes import first, in_ascii, named
+from proxy.config.suggestions import edits
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
@@ -15,10 +19,17 @@ UNIX = "unix:"
 ACCEPTED = "write http://host:port, https://…, ws://…, wss://… or unix:/path/to.sock"
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-CREDENTIALS = re.compile(r"//[^/]*@")
+CREDENTIALS = re.compile(r"(?<![^/])[^/]*@")
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))  # the rest is percent-encoded
 # RFC 1035 §2.3.4: the resolver fails on longer names in ways of its own. The
 # underscore is no host name's, but container networks have it.
+SOCKET = re.compile(r"(?:\w+://)?(?:unix:)?(?://(?=/))?(/.*\.sock)")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+)(:?)(/*+)(.*)", re.DOTALL)
+ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(?::\d+)?(?:/.*)?")
+PORT = re.compile(r":(\d+)")
+TLS_PORTS = ("443", "8443")
+BLANK = " \t\r\n\f\v"
+NGINX_SOCKET = re.compile(r"\w+://unix:/")
 HOST_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
@@ -52,6 +63,13 @@ class Target:
         return self.host.partition("%")[0].rstrip(".")
 
     @property
+    def identity(self) -> bytes:
+        """What is the same on every machine, however the target was written."""
+        if self.socket_path is not None:
+            return UNIX.encode() + self.socket_path.encode("utf-8", "surrogateescape")
+        return self.origin + self.path
+
+    @property
     def origin(self) -> bytes:
         """Scheme and authority (RFC 6454 §6.2)."""
         return self.scheme.encode("ascii") + b"://" + self.authority
@@ -66,7 +84,23 @@ def parse_target(text: str) -> Target:
     Raises:
         ValueError: says what is wrong with the text and what is accepted.
     """
-    shown = repr(CREDENTIALS.sub("//****@", text))
+    try:
+        return parsed(text)
+    except ValueError as error:
+        better = corrected(text)
+        if better is None:
+            raise
+        reason = str(error).partition(f": {ACCEPTED}")[0]
+        raise ValueError(f'{reason}: write "{better}"') from None
+
+
+def parsed(text: str) -> Target:
+    """Read it as it stands.
+
+    Raises:
+        ValueError: as above, without a suggestion.
+    """
+    shown = repr(CREDENTIALS.sub("****@", text))
     if CONTROL.search(text) or (" " in text and not text.startswith(UNIX)):
         raise ValueError(f"{shown} contains a space or a control character")
     if text.startswith(UNIX):
@@ -74,10 +108,15 @@ def parse_target(text: str) -> Target:
         if not socket_path.startswith("/"):
             raise ValueError(f"{shown}: write unix:/absolute/path.sock")
         return Target(text, "http", "localhost", 0, b"localhost", b"", socket_path)
+    at = first(text)
+    if at is not None:
+        raise ValueError(f"{shown} contains {named(text[at])}: {ACCEPTED}")
     try:
         url = URL(text)
     except ValueError as error:
         reason = str(error).removeprefix("Invalid URL: ").rstrip(".")
+        if "port" in reason.lower():
+            raise ValueError(f"{shown}: expected a port from 1 to 65535") from error
         raise ValueError(
             f"{shown} is not a valid address ({reason}): {ACCEPTED}"
         ) from error
@@ -90,7 +129,77 @@ def parse_target(text: str) -> Target:
         )
     if "?" in text or "#" in text:
         raise ValueError(f"{shown}: a target cannot have a query or fragment")
+    if NGINX_SOCKET.match(text):
+        raise ValueError(f"{shown} is not a valid upstream address: {ACCEPTED}")
+    if url.raw_path.endswith("*"):
+        raise ValueError(f"{shown}: a target already has every path below it")
     return from_url(url, text)
+
+
+def corrected(text: str) -> str | None:
+    """What a wrong target was meant to be; None: that is not certain."""
+    if "@" in text:  # credentials are never shown
+        return None
+    plain = in_ascii(text).strip(BLANK).strip("<>\"'`").rstrip(";,").replace("\\", "/")
+    plain = re.split(r"[?#]", plain, maxsplit=1)[0]
+    if plain.endswith("*"):
+        plain = plain.rstrip("*").removesuffix("/")
+    plain = re.sub(r"/?\$(?:request_)?uri$", "", plain)
+    for better in meant(plain):
+        try:
+            parsed(better)
+        except ValueError:
+            continue
+        return better if better != text else None
+    return None
+
+
+def meant(plain: str) -> Iterator[str]:
+    """What a text may stand for, the most certain first."""
+    yield plain
+    socket_path = SOCKET.fullmatch(plain)
+    if socket_path is not None:
+        yield f"{UNIX}{socket_path[1]}"
+    name, slashes, rest = begun(plain)
+    scheme = scheme_of(name)
+    if name and scheme is not None:
+        if slashes > 2 and not re.match(r"localhost|[^/]*[:.]", rest):
+            return  # a path, and its host was forgotten
+        rest = f"localhost{rest}" if rest.startswith(":") else rest
+        yield f"{scheme}://{rest}"
+    elif not name:
+        rest = plain.lstrip("/")
+        rest = f":{rest}" if rest.isdecimal() else rest
+        port = PORT.search(rest)
+        scheme = "https" if port and port[1] in TLS_PORTS else "http"
+        if ADDRESS.fullmatch(rest):
+            yield f"{scheme}://{'localhost' * rest.startswith(':')}{rest}"
+
+
+def begun(plain: str) -> tuple[str, int, str]:
+    """What may be a scheme, how many slashes are behind it, and the rest.
+
+    `http:/a`, `http//a` and `http:a` have one, `localhost:80` and `a/b` have none.
+    """
+    found = SCHEME.fullmatch(plain)
+    if found is not None:
+        name, colon, slashes, rest = found.groups()
+        if (slashes if colon else len(slashes) > 1) or (
+            colon and re.match(r"[A-Za-z\[]", rest)
+        ):
+            return name, len(slashes), rest
+    return "", 0, plain
+
+
+def scheme_of(name: str) -> str | None:
+    """The scheme that was meant: `htp` is http, `ftp` is another one."""
+    lower = name.lower()
+    if lower in SCHEMES:
+        return lower
+    close = [each for each in SCHEMES if lower[:1] in "hw" and edits(lower, each) <= 1]
+    if not close:
+        return None
+    return next((each for each in close if each[-1] == lower[-1]), close[0])
 
 
 def from_url(url: URL, text: str) -> Target:

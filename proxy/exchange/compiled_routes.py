@@ -6,17 +6,25 @@ run keep the one they began with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from proxy.config.model import Config
 from proxy.config.route import Route
 from proxy.config.route_reader import table_name
 from proxy.errors import concerning
+from proxy.exchange.client_counts import ClientCounts
+from proxy.exchange.stream_age import StreamAges
+from proxy.exchange.stream_limit import StreamLimit
+from proxy.exchange.target_choice import LeastOpen, TargetChoice, target_choice
+from proxy.kept.session_table import SessionTable
+from proxy.policy.error_detail import ErrorDetail
+from proxy.policy.fault_engine import FaultSource
 from proxy.policy.header_fields import Rules
-from proxy.policy.load_balancing import pick_target
 from proxy.policy.path_rewrite import compile_rules
+from proxy.policy.request_id import RequestIds
 from proxy.policy.response_rewrite import ResponseRewrite
-from proxy.policy.routing import Router
+from proxy.policy.routing import Destination, Router, router_of
 from proxy.policy.stream_identity import KeyPaths
 from proxy.policy.trusted_proxies import TrustedProxies
 from proxy.policy.webdav_destination import Find
@@ -25,6 +33,9 @@ from proxy.transport.heartbeat import heartbeat
 from proxy.transport.lenient_reading import Reading
 from proxy.transport.ticker import Ticker
 from proxy.transport.upstream import Upstream, Upstreams
+
+# Makes what listens to a call, and to the pieces of both bodies: see `tapped_call`.
+TapMaker: TypeAlias = Callable[[Any], Any]
 
 
 class Finishing:
@@ -52,7 +63,10 @@ class CompiledRoute:
     """One route: its compiled rules and its targets with their connections."""
 
     __slots__ = (
+        "ages",
         "begins_early",
+        "choice",
+        "faults",
         "find",
         "finishing",
         "heartbeat",
@@ -65,14 +79,15 @@ class CompiledRoute:
         "response_rewrite",
         "response_rules",
         "route",
-        "turn",
+        "stream_limit",
+        "taps",
         "upstreams",
         "verbatim",
     )
 
     def __init__(self, route: Route, upstreams: Sequence[Upstream]) -> None:
         self.route = route
-        self.find: Find = self.itself  # the route of another path
+        self.find: Find = self.itself  # the route of another place
         self.prefix = route.prefix
         self.path_rules = compile_rules(route.path_rewrite)
         self.request_rules = Rules(route.headers.request, alike=True)
@@ -85,7 +100,7 @@ class CompiledRoute:
             from proxy.http1.lenient import Lenient
 
             self.lenient = Lenient()
-        self.turn = 0
+        self.choice: TargetChoice = LeastOpen()
         self.heartbeat = heartbeat(
             route.heartbeat_seconds, route.heartbeat_padding_bytes
         )
@@ -93,8 +108,9 @@ class CompiledRoute:
         # Is there anything to be done about the body of a request but to relay it?
         self.looks_at_requests = (
             route.max_body_bytes > 0
-            or route.on_upstream_failure == "event"
+            or route.names_requests
             or self.begins_early
+            or route.max_streams_per_client > 0
             or (route.resume is not None and route.resume.key.startswith("body:"))
         )
         # None: no request of this route can have to do with a kept stream.
@@ -102,16 +118,15 @@ class CompiledRoute:
         if route.resume is not None or route.share is not None:
             self.keeping = KeptRules(None)
         self.finishing = Finishing()
+        self.ages: StreamAges | None = None  # if its streams have one
+        self.stream_limit: StreamLimit | None = None  # of each client
+        self.faults: FaultSource | None = None  # what its upstream does wrong
+        self.taps: tuple[TapMaker, ...] = ()  # of each call, the innermost first
         self.verbatim = False  # is its target another worker of this proxy?
 
-    def itself(self, path: bytes) -> CompiledRoute:
+    def itself(self, where: Destination) -> CompiledRoute:
         """Where there are no other routes."""
         return self
-
-    def pick_target(self, upstreams: Sequence[Upstream], now: float) -> Upstream:
-        """The one of `upstreams` that shall be asked now."""
-        self.turn += 1
-        return pick_target(upstreams, self.turn, now)
 
 
 class CompiledRoutes:
@@ -120,10 +135,14 @@ class CompiledRoutes:
     __slots__ = (
         "by_prefix",
         "clock",
+        "counts",
+        "error_detail",
         "is_trusted",
         "key_paths",
+        "request_ids",
         "resumes",
         "router",
+        "sessions",
         "ticker",
         "upstreams",
     )
@@ -133,11 +152,15 @@ class CompiledRoutes:
         config: Config,
         ticker: Ticker,
         before: CompiledRoutes | None = None,
+        counts: ClientCounts | None = None,
     ) -> None:
         self.clock: Clock = ticker.clock
         self.ticker = ticker
         known = before.upstreams if before is not None else None
         self.upstreams: Upstreams = Upstreams(ticker, known)
+        if before is not None:
+            counts = before.counts
+        self.counts: ClientCounts = counts or ClientCounts(b"")  # streams of clients
         finishing = (
             {each.prefix: each.finishing for each in before.router.routes}
             if before is not None
@@ -145,16 +168,33 @@ class CompiledRoutes:
         )
         with concerning("[server] trusted_proxies"):
             self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
+            self.error_detail = ErrorDetail(config)
+        self.request_ids = request_ids(config, before)
+        # Which target has made which session; it outlives a reload.
+        self.sessions: SessionTable = (
+            SessionTable(clock=ticker.clock) if before is None else before.sessions
+        )
         routes: dict[str, CompiledRoute] = {}
         for prefix, route in config.routes.items():
             # A file, such as ca_file, may have gone since the check.
             with concerning(f"[{table_name(prefix)}]"):
                 made = CompiledRoute(route, self.upstreams.of(route))
+            made.choice = target_choice(
+                route, made.upstreams, self.is_trusted, self.sessions
+            )
             made.finishing = finishing.get(prefix, made.finishing)
+            if route.fault:
+                made.faults = fault_source(route, config.server.fault_seed, before)
+            if route.max_age_seconds:
+                made.ages = StreamAges(route.max_age_seconds, ticker)
+            if route.max_streams_per_client:
+                made.stream_limit = StreamLimit(
+                    route, self.counts, self.is_trusted, self.clock
+                )
             routes[prefix] = made
-        self.router: Router[CompiledRoute] = Router(routes)
+        self.router: Router[CompiledRoute] = router_of(routes)
         for made in routes.values():
-            made.find = self.router.match
+            made.find = self.router.at
         self.by_prefix = routes
         self.resumes = any(each.resume is not None for each in config.routes.values())
         self.key_paths = key_paths(config)
@@ -162,6 +202,21 @@ class CompiledRoutes:
             for made in routes.values():  # a path may be below any of them
                 made.keeping = KeptRules(self.key_paths)
         self.upstreams.before = {}
+
+    @property
+    def learns(self) -> bool:
+        """May a target hand out sessions that decide where requests go?"""
+        found = [each.choice.by_value for each in self.by_prefix.values()]
+        return any(each is not None and each.learns for each in found)
+
+    @property
+    def without_healthy_target(self) -> list[str]:
+        """The routes whose targets all fail their checks; they are still asked."""
+        return [
+            prefix
+            for prefix, each in self.by_prefix.items()
+            if not any(upstream.is_healthy for upstream in each.upstreams)
+        ]
 
     def find(self, prefix: str) -> CompiledRoute | None:
         """The route of that prefix, if there still is one."""
@@ -174,6 +229,23 @@ class CompiledRoutes:
     def close(self, successor: CompiledRoutes | None = None) -> None:
         """Close upstream connections that nobody uses, or will."""
         self.upstreams.close(successor.upstreams if successor else None)
+
+
+def fault_source(route: Route, seed: int, before: CompiledRoutes | None) -> FaultSource:
+    """What requests of a route have for faults; a reload that changes none goes on."""
+    old = before.find(route.prefix) if before is not None else None
+    known = old.faults if old is not None else None
+    if known is not None and (known.faults, known.seed) == (route.fault, seed):
+        return known
+    return FaultSource(route.fault, seed, route.prefix)
+
+
+def request_ids(config: Config, before: CompiledRoutes | None) -> RequestIds | None:
+    """Who gives requests their ids, if they have some; no reload begins anew."""
+    if not config.server.request_id:
+        return None
+    known = before.request_ids if before is not None else None
+    return known or RequestIds()
 
 
 def key_paths(config: Config) -> KeyPaths | None:

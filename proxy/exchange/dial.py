@@ -8,8 +8,8 @@ method.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 
 from proxy.errors import ProxyError, UpstreamError
 from proxy.exchange.compiled_routes import CompiledRoute
@@ -50,6 +50,27 @@ class Dial:
         self.attempts: Attempts[Upstream] | None = None  # once one has failed
         self.task: asyncio.Task[None] | None = None
         self.again_at: float | None = None  # when the next round begins
+
+    def pick_once(
+        self, finding: Coroutine[Any, Any, None], upstreams: Sequence[Upstream]
+    ) -> None:
+        """Have a target chosen once something has been found out."""
+        loop = asyncio.get_running_loop()
+        self.task = loop.create_task(self.find(finding, upstreams))
+
+    async def find(
+        self, finding: Coroutine[Any, Any, None], upstreams: Sequence[Upstream]
+    ) -> None:
+        """Find it out; cancelled when the client leaves or time is up."""
+        try:
+            await finding
+            if self.task is asyncio.current_task():
+                self.task = None
+                self.caller.pick_target(upstreams)
+        except Exception as error:
+            if self.task is asyncio.current_task():
+                self.task = None
+            self.caller.crashed("choosing a target", error)
 
     def connect(self, upstream: Upstream) -> None:
         """Open a connection to a target."""

@@ -15,7 +15,12 @@ import asyncio
 import logging
 from typing import Protocol
 
-from proxy.errors import MalformedResponse, ProxyError, UnexpectedResponse
+from proxy.errors import (
+    MalformedResponse,
+    ProxyError,
+    TooManyStreams,
+    UnexpectedResponse,
+)
 from proxy.exchange.exchange import Exchange, ResponseSource
 from proxy.exchange.joined_relay import can_join, join
 from proxy.exchange.response_stream import ResponseStream
@@ -24,6 +29,7 @@ from proxy.http1.framing import Body, UntilCloseBody, response_body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import ResponseHead
 from proxy.internal_errors import report
+from proxy.line_writer import excerpt
 from proxy.policy.delivery import (
     EVENT_STREAM,
     EVENTS,
@@ -47,6 +53,7 @@ from proxy.transport.request_copy import drop_copy, request_copy
 from proxy.transport.upstream_connection import UpstreamConnection
 
 BODY_BYTES = 4096  # of a body that is no event stream, told of in the error event
+MOST_TYPE = 40  # characters of a Content-Type in a message
 BODY_SECONDS = 2.0  # that it may take to come
 
 log = logging.getLogger("unbuffered")
@@ -99,7 +106,7 @@ class EarlyResponse:
         self.stream: ResponseStream | None = None  # once the response has begun
         self.timer: asyncio.TimerHandle | None = None
         exchange.source = self
-        call.owner = self
+        call.answer_to(self)
         self.wait(heartbeat.seconds)
 
     # -- the head
@@ -157,6 +164,13 @@ class EarlyResponse:
         ]
         head = ResponseHead(200, b"OK", 1, fields)
         delivery = Delivery(stream=True, codings=(), format=EVENTS)
+        limit = self.call.route.stream_limit
+        if limit is not None:
+            try:
+                limit.judge(self.exchange, head, UntilCloseBody())
+            except TooManyStreams as error:
+                self.exchange.fail(error)
+                return
         if self.exchange.kept is not None:  # then the client is no longer this one's
             self.exchange.kept.judge(head, UntilCloseBody(), delivery)
             self.exchange = self.forward.exchange
@@ -261,7 +275,7 @@ class EarlyResponse:
         connection: UpstreamConnection,
     ) -> None:
         """Tell of a response that cannot be relayed, and how its body begins."""
-        kind = media_type(head).decode("ascii", "replace")
+        kind = excerpt(media_type(head).decode("latin-1"), MOST_TYPE)
         reason = (
             f"the upstream answered {head.status}{f' with {kind}' if kind else ''}, "
             "when the response had begun as an event stream (heartbeat_before_head)"
@@ -280,14 +294,14 @@ class EarlyResponse:
 
         `told`: a failure is told inside the response.
         """
-        told = told or self.call.route.route.on_upstream_failure == "event"
+        told = told or self.call.route.route.names_requests
         if not told or not calls_json_rpc(self.call.head):
             drop_copy(self.exchange.request_pipeline)
 
     def leave(self) -> None:
         """The rest is between the call and its owner."""
         self.exchange.source = self.forward
-        self.call.owner = self.forward
+        self.call.answer_to(self.forward)
         self.drop_body(told=False)
 
     def stop(self) -> None:

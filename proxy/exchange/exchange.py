@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from proxy.errors import (
+    AgedOut,
     ClientError,
     InternalError,
     ProxyError,
@@ -21,12 +22,14 @@ from proxy.exchange.absent_client import goes_on
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.response_stream import NOTHING, ResponseStream
 from proxy.exchange.stream_ends import StreamEnds
+from proxy.exchange.stream_limit import ClientPlace
 from proxy.http1.framing import Body
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.delivery import Delivery, Format
 from proxy.policy.error_response import Failure, plan_failure
+from proxy.policy.request_id import given
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.response_plan import Framing, ResponsePlan
 from proxy.policy.routing import Destination
@@ -102,6 +105,9 @@ class ExchangeOwner(Protocol):
     def stream_truncated(self, exchange: Exchange) -> None:
         """A stream of a known family was well framed, and is not complete."""
 
+    def answer_ended(self, exchange: Exchange) -> None:
+        """The upstream of a kept stream has ended, which was a model's answer."""
+
 
 class ResponseSource(Protocol):
     """Where the response of an exchange comes from."""
@@ -132,6 +138,9 @@ class Keeper(Protocol):
     def exchange_over(self, exchange: Exchange) -> None:
         """The exchange that may have become it is over."""
 
+    def hand_on(self) -> None:
+        """The process ends; other processes may go on with it."""
+
 
 class Exchange:
     """One request and its response."""
@@ -145,6 +154,7 @@ class Exchange:
         "owner",
         "phase",
         "phase_began",
+        "place",
         "request_pipeline",
         "request_plan",
         "response_head",
@@ -168,6 +178,10 @@ class Exchange:
         self.timeline = Timeline(
             started, client.address, head.method, head.target, head.version
         )
+        if compiled.request_ids is not None:
+            self.timeline.request_id = compiled.request_ids.of(
+                head, client.address, compiled.is_trusted
+            )
         self.route: CompiledRoute | None = None
         self.source: ResponseSource | None = None
         self.request_plan: RequestPlan | None = None  # as it was sent
@@ -178,11 +192,38 @@ class Exchange:
         self.request_pipeline: Pipeline | None = None
         self.response_pipeline: Pipeline | None = None
         self.capture: Capture | None = None  # while somebody looks
+        self.place: ClientPlace | None = None  # if streams of clients are counted
+
+    @property
+    def request_id(self) -> bytes:
+        """By which all logs on the way speak of it; nothing if requests have none."""
+        return self.timeline.request_id
+
+    def take_request_id(self) -> None:
+        """Have the id that the client has given: its route trusts it."""
+        if self.timeline.request_id:
+            self.timeline.request_id = given(self.head) or self.timeline.request_id
 
     @property
     def is_over(self) -> bool:
         """Has it ended?"""
         return self.phase is OVER
+
+    @property
+    def has_client(self) -> bool:
+        """Is the response that of one client? Of a kept stream it is not."""
+        return True
+
+    @property
+    def owns_client(self) -> bool:
+        """Is that client on a connection of this worker?"""
+        return True
+
+    def leave_place(self) -> None:
+        """It is none of the streams that count for its client, or no longer."""
+        place, self.place = self.place, None
+        if place is not None:
+            place.leave()
 
     @property
     def waiting_for(self) -> str:
@@ -233,6 +274,8 @@ class Exchange:
     def end(self, ending: Ending, error: ProxyError | None) -> None:
         """Close the account."""
         self.phase = OVER
+        if self.place is not None:
+            self.leave_place()
         if self.stream is not None and self.stream.judge(ending):
             self.owner.stream_truncated(self)
         try:
@@ -315,16 +358,29 @@ class Exchange:
         route, client = self.route, self.client
         if client.closed:
             return
+        detailed, rule = self.sees_detail, self.compiled.error_detail
         failure = Failure(
             error=error,
             elapsed=self.timeline.duration,
             route=route.prefix if route else None,
             target=self.timeline.call.upstream,
             routes=tuple(self.compiled.router.prefixes),
+            request_id=self.request_id,
+            detailed=detailed,
+            hint=rule.hint(error, self.head, detailed=detailed),
         )
         if not client.request_complete:
             client.end_after_response()
         self.send_own(*plan_failure(failure, self.head, client.terms, http_date()))
+
+    @property
+    def sees_detail(self) -> bool:
+        """Is its client told all of what went wrong ([server] error_detail)?
+
+        What is kept may be read by anybody later.
+        """
+        head = self.head if self.has_client else None
+        return self.compiled.error_detail.is_for(self.client.address, head)
 
     def send_own(self, plan: ResponsePlan, body: bytes) -> None:
         """Send a response of our own."""
@@ -333,6 +389,7 @@ class Exchange:
             self.respond(plan)
             if body:
                 client.send_piece(body)
+                self.timeline.bytes_sent += len(body)
             client.flush_head()
         except Exception as fault:
             report("sending a response of the proxy itself", fault)
@@ -348,6 +405,7 @@ class Exchange:
         try:
             kept = self.kept
             if kept is None and goes_on(self, error):
+                self.leave_place()
                 return
             if kept is not None and kept.client_left(self, error):
                 return
@@ -415,9 +473,28 @@ class Exchange:
 
     def end_stream(self) -> None:
         """End the response as if it were complete."""
+        self.end_between_events(
+            ShuttingDown("the proxy is shutting down: ended between two events")
+        )
+
+    def send_on(self) -> None:
+        """End a stream that is old, and have its client come by another connection.
+
+        On the one that it has it would come back to this process.
+        """
+        age = self.compiled.clock() - self.timeline.started
+        self.client.leave_connection()
+        self.end_between_events(
+            AgedOut(
+                f"the stream was {age:.1f} s old (max_age_seconds): ended between two "
+                "events, so that its client reconnects"
+            )
+        )
+
+    def end_between_events(self, error: ProxyError) -> None:
+        """End the response as if it were complete; `error` is for the log."""
         client = self.client
-        error = ShuttingDown("the proxy is shutting down: ended between two events")
-        self.end(Ending.SHUT_DOWN, error)
+        self.end(ending_of(error), error)
         self.abort_source()
         try:
             client.send_end([])

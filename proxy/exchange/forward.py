@@ -29,6 +29,8 @@ from proxy.errors import (
     MethodNotAllowed,
     MethodNotSupported,
     ProxyError,
+    StreamUncertain,
+    TooManyStreams,
 )
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.early_response import begin_early
@@ -36,6 +38,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.kept_relay import kept_relay
 from proxy.exchange.looking_relay import looking_relay
 from proxy.exchange.stream_lookup import take_up
+from proxy.exchange.tapped_call import TappedCall
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import Body, response_body
@@ -103,21 +106,25 @@ class Forward:
             if hops_left(head) == 0:
                 self.last_hop()
                 return
-            exchange.route = route = compiled.router.match(where.path)
+            exchange.route = route = compiled.router.at(where)
             exchange.timeline.route = route.prefix
             check_loop(head, route.route)
             if route.path_rules:
                 check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
             trusted = compiled.trusts(route, client.address)
+            if route.route.trust_forwarded:
+                exchange.take_request_id()
             if moves(head):
                 public = public_address(head, client.scheme, trusted)
                 check_destination(head, public.authority, route.find)
+            if route.stream_limit is not None:
+                route.stream_limit.begin(exchange)
             if route.keeping is not None and take_up(
                 self, route, where, body, trusted=trusted
             ):
                 return
-        except ClientError as error:
+        except (ClientError, StreamUncertain) as error:
             if error.status == 400:  # nothing that follows it is to be trusted
                 client.end_after_response()
             exchange.fail(error)
@@ -158,10 +165,20 @@ class Forward:
                 route.prefix,
                 shown(exchange.head.get(b"upgrade") or b""),
             )
-        self.call = call = UpstreamCall(
-            self, exchange, route, where, body, trusted=trusted, upgrade=upgrade
-        )
+        if route.taps:
+            call: UpstreamCall = TappedCall(
+                self, exchange, route, where, body, trusted=trusted, upgrade=upgrade
+            )
+        else:
+            call = UpstreamCall(
+                self, exchange, route, where, body, trusted=trusted, upgrade=upgrade
+            )
+        self.call = call
         self.begin(call)
+
+    def another(self, exchange: Exchange) -> Forward:
+        """One for another exchange."""
+        return Forward(exchange)
 
     def begin(self, call: UpstreamCall) -> None:
         """Choose a target, connect to it, and send the request."""
@@ -198,7 +215,8 @@ class Forward:
         else:
             relay = RequestRelay(client, connection, self.body_sent, timeline)
         exchange.carry_request(relay)
-        client.read_body(relay)
+        taps = connection.taps
+        client.read_body(relay if taps is None else taps.request_to(relay))
 
     def body_sent(self, error: ProxyError | None) -> None:
         """The request is complete, or turned out malformed."""
@@ -243,6 +261,12 @@ class Forward:
         except MalformedResponse as error:
             exchange.fail(error)
             return
+        if route.stream_limit is not None:
+            try:
+                route.stream_limit.judge(exchange, head, body)
+            except TooManyStreams as error:
+                exchange.fail(error)
+                return
         delivery = connection.planner.decide(head, body, route)
         if route.keeping is not None:
             head = allow_last_event_id(exchange.head, head)
@@ -321,8 +345,9 @@ class Forward:
         tunnel = Tunnel(client, connection, self.relayed, exchange.timeline, clock)
         exchange.carry_request(tunnel.to_upstream)
         exchange.carry_response(tunnel.to_client)
+        taps, receiver = connection.taps, tunnel.to_upstream
         connection.become_tunnel(tunnel.to_client)
-        client.become_tunnel(tunnel.to_upstream)
+        client.become_tunnel(receiver if taps is None else taps.request_to(receiver))
 
     # 6. The end.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from proxy.errors import (
+    AgedOut,
     ProxyError,
     UpstreamDisconnected,
     UpstreamError,
@@ -62,7 +63,9 @@ class PeerCall(UpstreamCall):
 
     def plan_for(self, upstream: Upstream) -> RequestPlan:
         head, client = self.head, self.client
-        handed = Handed(client.scheme, client.address, head.minor, self.last)
+        handed = Handed(
+            client.scheme, client.address, head.minor, self.last, self.request_id
+        )
         return handed_request(head, self.body, handed)
 
 
@@ -220,6 +223,8 @@ class HandOver(Forward):
         self.call = None
         if call is not None:
             call.release(tunnel=False)
+        if isinstance(error, AgedOut):
+            exchange.client.leave_connection()
         exchange.end(ending_of(error), error)
         exchange.notify()
         exchange.client.finish()

@@ -26,6 +26,10 @@ class HandedExchange(Exchange):
         super().__init__(owner, client, head)
         self.last = last
 
+    @property
+    def owns_client(self) -> bool:
+        return False
+
     def respond(self, plan: ResponsePlan) -> None:
         fields = [told_field(self.told(self.timeline.error)), *plan.fields]
         marked = ResponsePlan(
@@ -43,6 +47,12 @@ class HandedExchange(Exchange):
         if isinstance(client, PeerConnection):
             client.failed = self.told(error)
         super().fail(error)
+
+    def end_between_events(self, error: ProxyError) -> None:
+        client = self.client
+        if isinstance(client, PeerConnection):
+            client.failed = self.told(error)
+        super().end_between_events(error)
 
     def told(self, error: ProxyError | None) -> PeerReport:
         """What the other worker is told of the response."""

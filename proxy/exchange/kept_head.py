@@ -5,7 +5,8 @@ from __future__ import annotations
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.http1.framing import Body, LengthBody, UntilCloseBody
 from proxy.http1.head import RequestHead, ResponseHead
-from proxy.policy.delivery import EVENTS, LINES, Delivery
+from proxy.kept.shared_store import StreamMeta
+from proxy.policy.delivery import EVENTS, LINES, Delivery, Format
 from proxy.policy.response_plan import ResponsePlan, Terms, plan_response
 from proxy.policy.resumption import adds_ids, with_stream_id
 from proxy.stream.event_index import EventIndex
@@ -13,29 +14,43 @@ from proxy.timeline import http_date
 
 
 class KeptHead:
-    """Decided once, when the upstream's head is here.
-
-    `id`: of the stream, if it can be resumed; then clients are told of it.
-    """
+    """The head, how its body is delivered, and what finds its events."""
 
     __slots__ = ("delivery", "head", "index", "length", "prefix", "route")
 
     def __init__(
         self,
+        head: ResponseHead,
+        delivery: Delivery,
+        route: CompiledRoute,
+        length: int | None,
+        prefix: bytes | None,
+        index: EventIndex | None,
+    ) -> None:
+        self.head = head
+        self.delivery = delivery
+        self.route = route
+        self.length = length  # of all of it, if that is known
+        self.prefix = prefix  # of ids of ours
+        self.index = index
+
+    @staticmethod
+    def decided(
         request: RequestHead,
         head: ResponseHead,
         body: Body,
         delivery: Delivery,
         route: CompiledRoute,
         id: bytes | None,
-    ) -> None:
-        self.route = route
-        self.delivery = delivery
-        self.length: int | None = None  # of all of it, if that is known
+    ) -> KeptHead:
+        """Decided once, when the upstream's head is here.
+
+        `id`: of the stream, if it can be resumed; then clients are told of it.
+        """
+        length = prefix = index = None
         if isinstance(body, LengthBody) and not delivery.codings:
-            self.length = body.remaining
+            length = body.remaining
         resume, kind = route.route.resume, delivery.format
-        self.prefix: bytes | None = None  # of ids of ours
         if (
             id is not None
             and resume is not None
@@ -44,16 +59,27 @@ class KeptHead:
                 request,
                 head,
                 delivery,
-                framed_by_length=self.length is not None,
+                framed_by_length=length is not None,
             )
         ):
-            self.prefix = id + b"."
-        self.index: EventIndex | None = None
+            prefix = id + b"."
         if kind is not None:
-            self.index = EventIndex(lines=kind is LINES, prefix=self.prefix)
+            index = EventIndex(lines=kind is LINES, prefix=prefix)
         if id is not None:
             head = changed(head, with_stream_id(head.fields, id))
-        self.head = head
+        return KeptHead(head, delivery, route, length, prefix, index)
+
+    @staticmethod
+    def restored(meta: StreamMeta, route: CompiledRoute) -> KeptHead:
+        """That of a stream which another node has. Its events have their ids."""
+        head = ResponseHead(meta.status, meta.reason, meta.minor, list(meta.fields))
+        kind = None if meta.format is None else Format[meta.format]
+        index = None
+        if kind is not None:
+            index = EventIndex(lines=kind is LINES, prefix=None)
+        prefix = meta.id + b"." if meta.ours else None
+        delivery = Delivery(meta.stream, tuple(meta.codings), kind)
+        return KeptHead(head, delivery, route, meta.length, prefix, index)
 
     @property
     def takes_comments(self) -> bool:

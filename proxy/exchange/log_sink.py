@@ -178,6 +178,10 @@ class LogSink(StandIn):
         if self.between_events:
             self.audience.tell_between_events()
 
+    def call_behind_event(self, callback: Callable[[], None]) -> None:
+        """The same, but behind an event that has yet to come."""
+        self.audience.waiting_events.append(callback)
+
     def close(self) -> None:
         """Give back what is kept."""
         log, self.log = self.log, None

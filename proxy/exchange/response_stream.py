@@ -6,11 +6,13 @@ between its events, heartbeats, and ends between two events.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from proxy.errors import InternalError, ProxyError, ShuttingDown, UpstreamError
 from proxy.exchange.compiled_routes import CompiledRoute, CompiledRoutes
 from proxy.exchange.graceful_end import GracefulEnd
+from proxy.exchange.stream_age import StreamAges
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.policy.delivery import (
@@ -21,7 +23,7 @@ from proxy.policy.delivery import (
     reconnects,
     skips_comments,
 )
-from proxy.policy.error_response import refusal_event
+from proxy.policy.error_response import message_of, refusal_event
 from proxy.policy.response_plan import LENGTH, Framing
 from proxy.stream.families import PLAIN_EVENTS, PLAIN_LINES, of_fields
 from proxy.stream.family import TRUNCATED, Told
@@ -53,11 +55,22 @@ class Streaming(Protocol):
     def is_over(self) -> bool:
         """Has it ended?"""
 
+    @property
+    def has_client(self) -> bool:
+        """Is the response that of one client?"""
+
+    @property
+    def sees_detail(self) -> bool:
+        """Is its client told all of what went wrong?"""
+
     def heartbeat(self, beat: bytes, now: float) -> None:
         """A beat goes out to the client."""
 
     def end_stream(self) -> None:
         """End the response as if it were complete."""
+
+    def send_on(self) -> None:
+        """The same, and have the client come back by another connection."""
 
     def cut(self) -> None:
         """End it as it is."""
@@ -72,7 +85,16 @@ class ResponseStream:
     `early`: it has begun before the upstream's head (see `early_response`).
     """
 
-    __slots__ = ("boundary", "early", "exchange", "heartbeats", "kind", "ours")
+    __slots__ = (
+        "ages",
+        "boundary",
+        "early",
+        "exchange",
+        "heartbeats",
+        "kind",
+        "old_at",
+        "ours",
+    )
 
     def __init__(
         self,
@@ -87,6 +109,8 @@ class ResponseStream:
         self.early = False
         self.boundary: BoundarySlot | None = None  # of its events, if that counts
         self.heartbeats: HeartbeatSlot | None = None
+        self.ages: StreamAges | None = None  # if it may get too old
+        self.old_at = 0
         route = self.route
         self.recognise(head)
         if not self.ours:
@@ -95,6 +119,19 @@ class ResponseStream:
             self.watch_boundary(at_beginning=True)
         if route.heartbeat is not None and kind is EVENTS and not has_digest(head):
             self.start_heartbeats(route.heartbeat)
+        if route.ages is not None:
+            self.begin_to_age(route.ages)
+
+    def begin_to_age(self, ages: StreamAges) -> None:
+        """End once it is old, if its client comes back then.
+
+        Where its events end has to be known from the beginning: many such streams are
+        silent for hours.
+        """
+        head, has_client = self.exchange.head, self.exchange.has_client
+        if has_client and self.kind is EVENTS and reconnects(head):
+            self.watch_boundary(at_beginning=True)
+            self.ages, self.old_at = ages, ages.add(self)
 
     def recognise(self, head: ResponseHead) -> None:
         """Find out of which family it is; a part of one (206) tells nothing."""
@@ -157,6 +194,8 @@ class ResponseStream:
 
     def over(self) -> None:
         """The exchange has ended: nothing of it acts later."""
+        if self.ages is not None:
+            self.ages.discard(self, self.old_at)
         self.pipeline.over()
 
     # -- its end
@@ -211,11 +250,17 @@ class ResponseStream:
             report("telling of a failure inside a stream", fault)
             return NOTHING
 
-    def failure(self, error: ProxyError) -> tuple[bytes, bool]:
-        """See `last_event`."""
+    def failure(
+        self, error: ProxyError, *, detailed: bool | None = None
+    ) -> tuple[bytes, bool]:
+        """See `last_event`. `detailed`: for another client than the exchange's."""
         copy = request_copy(self.exchange.request_pipeline)
         request = None if copy is None else copy.value
-        told = Told(error.type, str(error), self.route.prefix, request)
+        if detailed is None:
+            detailed = self.exchange.sees_detail
+        reason = message_of(error, detailed=detailed)
+        prefix = self.route.prefix if detailed else ""
+        told = Told(error.type, reason, prefix, request)
         if self.early:
             head = self.exchange.head
             written, raises = refusal_event(error, told, head)
@@ -258,14 +303,18 @@ class ResponseStream:
         return self.exchange.timeline.call.pieces > 0
 
     def end_early(self) -> None:
-        """End at the next boundary, if the client comes back.
+        """End at the next boundary, if the client comes back."""
+        self.end_at_boundary(self.send_away)
+
+    def end_at_boundary(self, way: Callable[[], None]) -> None:
+        """End that way at the next boundary, if the client comes back.
 
         But behind its first event: until then it may be an answer of a model that
         thinks.
         """
         boundary = self.boundary
         if boundary is not None and self.comes_back:
-            end = GracefulEnd(self.exchange, boundary, self.send_away)
+            end = GracefulEnd(self.exchange, boundary, way)
             if self.has_begun:
                 end.begin()
             else:
@@ -275,6 +324,23 @@ class ResponseStream:
         """End it, if its client still comes back: an answer may have begun by now."""
         if self.comes_back:
             self.exchange.end_stream()
+
+    # -- it gets old: see `stream_age`
+
+    def grown_old(self) -> None:
+        """It has reached its age."""
+        self.end_at_boundary(self.send_on)
+
+    def send_on(self) -> None:
+        """Have its client go to another process, if it still comes back."""
+        if self.comes_back:
+            self.exchange.send_on()
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised while it ended."""
+        self.exchange.crashed(place, error)
+
+    # -- the time is over
 
     def shut_down(self) -> bool:
         """The time is over. True if the client is left with half a response.

@@ -41,10 +41,41 @@ class UpstreamExchange(Exchange):
         super().__init__(owner, client, head)
         self.again: Callable[[ProxyError], bool] | None = None
 
+    @property
+    def has_client(self) -> bool:
+        return False
+
+    @property
+    def owns_client(self) -> bool:
+        return False
+
     def fail(self, error: ProxyError) -> None:
         if not self.is_over and self.again is not None and self.again(error):
             return
         super().fail(error)
+
+    # -- the process ends: the clients are told, and are exchanges of their own
+
+    def drain(self) -> None:
+        pass
+
+    @property
+    def comes_back(self) -> bool:
+        return False
+
+    @property
+    def is_finishing(self) -> bool:
+        return not self.is_over
+
+    def end_early(self) -> None:
+        pass
+
+    def shut_down(self) -> bool:
+        return False
+
+    def cut(self) -> None:
+        if self.kept is not None:
+            self.kept.hand_on()
 
 
 def separated(
@@ -64,6 +95,7 @@ def separated(
     first.timeline.call = timeline.call.copy()
     timeline.started = first.timeline.started
     timeline.route = first.timeline.route
+    timeline.request_id = first.timeline.request_id
     timeline.bytes_received = first.timeline.bytes_received
     exchange.phase, exchange.phase_began = first.phase, first.phase_began
     exchange.route = first.route

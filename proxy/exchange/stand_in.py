@@ -85,6 +85,9 @@ class StandIn:
     def end_after_response(self) -> None:
         pass
 
+    def leave_connection(self) -> None:
+        pass
+
     def send_interim(self, plan: ResponsePlan) -> None:
         pass
 

@@ -7,14 +7,20 @@ it may be kept.
 
 from __future__ import annotations
 
+from functools import partial
+
 from proxy.errors import (
     ClientError,
     StreamGone,
+    StreamUncertain,
 )
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.cursor_lookup import CursorLookup
 from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.key_lookup import KeyLookup
+from proxy.exchange.published_stream import PublishedStream
+from proxy.exchange.store_lookup import Question, StoreLookup, knows
+from proxy.exchange.store_word import uncertain
 from proxy.exchange.stream_home import other_worker
 from proxy.exchange.stream_request import (
     BY_IDEMPOTENCY_KEY,
@@ -29,7 +35,10 @@ from proxy.policy.routing import Destination
 from proxy.policy.sharing import may_join
 from proxy.policy.stream_identity import (
     fingerprint,
+    last_event_id,
     masked_cursor,
+    new_id,
+    parse_event_id,
 )
 from proxy.policy.upgrade import is_upgrade
 
@@ -71,10 +80,12 @@ class StreamLookup:
         Raises:
             MalformedRequest: its cursor is not one.
             StreamUnknown, StreamGone: it can be answered by no other stream.
+            StreamUncertain: it may have one at another process.
         """
         head = self.request.head
         if b"?" in head.target:
-            self.request.exchange.timeline.target = masked_cursor(head.target)
+            timeline = self.request.exchange.timeline
+            timeline.target = masked_cursor(timeline.target)  # no token in it, either
         if (
             self.request.rules.paths is not None
             and KeyLookup(self.request).at_key_path()
@@ -99,7 +110,7 @@ class StreamLookup:
         exchange.route, exchange.timeline.route = route, route.prefix
         try:
             taken_up = self.take_up_here()
-        except ClientError as error:
+        except (ClientError, StreamUncertain) as error:
             exchange.fail(error)
             return
         if not taken_up:
@@ -108,16 +119,72 @@ class StreamLookup:
     def take_up_here(self) -> bool:
         """Of the streams of this worker; False: the request has to be forwarded.
 
+        Where other machines may have its stream, it waits until that is known.
+
         Raises:
-            MalformedRequest, StreamUnknown, StreamGone.
+            MalformedRequest, StreamUnknown, StreamGone, StreamUncertain.
+        """
+        shared = self.request.registry.shared
+        if shared is not None and shared.up:
+            lookup = StoreLookup(self.request.exchange, shared)
+            question = self.question(lookup)
+            if question is not None:
+                lookup.ask(question, partial(self.store_answered, lookup))
+                return True
+        return self.look(None)
+
+    def question(self, lookup: StoreLookup) -> Question | None:
+        """What the store is asked, if the stream is not one of this worker.
+
+        Raises:
+            MalformedRequest.
+        """
+        request, registry = self.request, self.request.registry
+        cursor = None
+        if request.route.route.resume is not None:
+            cursor = last_event_id(request.head)
+        if cursor is not None:
+            ours = parse_event_id(cursor)
+            if ours is None:
+                if CursorLookup(request).found_by_upstream_id(cursor) is not None:
+                    return None
+                events, who = request.events_name, request.strict_print
+                return partial(lookup.by_name, events, who, knows(cursor))
+            return lookup.for_one(ours.stream, knows(cursor), ours.number)
+        name, who = request.idempotency_name, request.strict_print
+        if name is None:
+            name, who = request.group_name, b""
+        if name is None or registry.find(name, who) is not None:
+            return None
+        return partial(lookup.by_election, name, who)
+
+    def store_answered(self, lookup: StoreLookup) -> None:
+        """What other machines have is known, or cannot be: go on."""
+        exchange = self.request.exchange
+        self.request.word = lookup.word
+        try:
+            taken_up = self.look(lookup.stored)
+        except (ClientError, StreamUncertain) as error:
+            exchange.fail(error)
+            return
+        if not taken_up:
+            self.request.ask_alone()
+
+    def look(self, stored: PublishedStream | None) -> bool:
+        """Among all that are known here. `stored`: what a new one would be.
+
+        Raises:
+            MalformedRequest, StreamUnknown, StreamGone, StreamUncertain.
         """
         if (
             CursorLookup(self.request).by_event_id()
             or self.by_idempotency_key()
             or self.by_group()
         ):
+            if stored is not None:
+                stored.renounce()
             return True
-        self.keep()
+        self.keep(stored)
         return False
 
     def by_idempotency_key(self) -> bool:
@@ -125,12 +192,16 @@ class StreamLookup:
 
         Raises:
             StreamGone: its beginning is no longer kept.
+            StreamUncertain: another process may answer it already.
         """
         name = self.request.idempotency_name
         if name is None:
             return False
         stream = self.request.registry.find(name, self.request.strict_print)
         if stream is None:
+            # A store that is known to be down costs no answer: see docs/scaling.md.
+            if self.request.word.silence:
+                raise uncertain(self.request.word.silence)
             return False
         if stream.has_log and stream.log.first > 0:
             gone = StreamGone(
@@ -173,7 +244,7 @@ class StreamLookup:
         )
         return True
 
-    def keep(self) -> None:
+    def keep(self, stored: PublishedStream | None) -> None:
         """Have what comes of the request kept, or shared, if it can be."""
         resume, registry = self.request.route.route.resume, self.request.registry
         group = self.request.group_name
@@ -182,13 +253,19 @@ class StreamLookup:
         bind = () if resume is None else resume.bind
         stream = KeptStream(
             self.request.owner,
+            self.request.exchange,
             self.request.forward,
             self.request.route,
             fingerprint(self.request.head, bind, registry.secret),
+            new_id(registry.worker, registry.node) if stored is None else stored.id,
             resumes=resume is not None,
             shares=group is not None,
         )
-        stream.prelude = self.request.prelude
+        if stored is not None:
+            stream.replication.store_in(stored)
+        address = self.request.exchange.client.address
+        stream.retention.belongs_to(self.request.head, address)
+        stream.candidacy.prelude = self.request.prelude
         if group is not None:
             registry.name(stream, group, b"")
         if resume is None:
@@ -202,7 +279,7 @@ class StreamLookup:
         )
         repeated = self.request.idempotency_name
         if repeated is not None:
-            stream.keeps_all = True
+            stream.candidacy.keeps_all = True
             registry.name(stream, repeated, strict)
         if self.request.body.complete:
             stream.request_sent()

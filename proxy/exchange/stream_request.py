@@ -10,10 +10,12 @@ from proxy.errors import (
 )
 from proxy.exchange.compiled_routes import CompiledRoute, KeptRules
 from proxy.exchange.exchange import Exchange, ExchangeOwner, HandingOver
+from proxy.exchange.followed_stream import FollowedStream
 from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
-from proxy.exchange.separation import UpstreamForward
+from proxy.exchange.store_word import NOT_ASKED, silence_of
 from proxy.exchange.subscriber import Subscriber
+from proxy.exchange.takeover import Donor, ForwardOfClient
 from proxy.http1.framing import Body
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
@@ -24,7 +26,9 @@ from proxy.policy.routing import Destination
 from proxy.policy.sharing import share_group
 from proxy.policy.stream_identity import (
     fingerprint,
+    of_host,
     path_without_cursor,
+    without_cursor,
 )
 from proxy.timeline import http_date
 
@@ -42,10 +46,12 @@ BY_EVENT_ID, BY_UPSTREAM_ID, BY_KEY, BY_IDEMPOTENCY_KEY, BY_SHARING, BY_ADDRESS 
     "stream_id",
 )
 # Of these, who takes a stream up that was its own.
+# Whose request is that for which the upstream was asked.
+ASKS_ALIKE = (BY_EVENT_ID, BY_UPSTREAM_ID, BY_SHARING)
 WAYS = (BY_EVENT_ID, BY_UPSTREAM_ID, BY_KEY, BY_IDEMPOTENCY_KEY, BY_ADDRESS)
 
 
-class Asking(UpstreamForward, Protocol):
+class Asking(ForwardOfClient, Protocol):
     """The `Forward` of the request."""
 
     def ask(
@@ -67,6 +73,7 @@ class StreamRequest:
         "rules",
         "trusted",
         "where",
+        "word",
     )
 
     def __init__(
@@ -89,6 +96,7 @@ class StreamRequest:
         self.body = body
         self.trusted = trusted
         self.prelude = b""  # of a new stream: what is told of the one before
+        self.word = NOT_ASKED  # of the store
 
     @property
     def registry(self) -> KeptStreams[KeptStream]:
@@ -99,6 +107,11 @@ class StreamRequest:
     def head(self) -> RequestHead:
         """The request."""
         return self.exchange.head
+
+    @property
+    def silence(self) -> str:
+        """Why it is not known whether another process has its stream; "": it is."""
+        return silence_of(self.registry, self.word)
 
     # -- what it is called by
 
@@ -118,7 +131,8 @@ class StreamRequest:
         if not key or len(key) > MOST_KEY_BYTES:
             return None
         value = b"%d:%b%b" % (len(self.where.path), self.where.path, key)
-        return Name(IDEMPOTENCY_KEY, self.route.prefix, value)
+        route = self.route.prefix
+        return Name(IDEMPOTENCY_KEY, route, of_host(route, self.head, value))
 
     @property
     def group_name(self) -> Name | None:
@@ -140,7 +154,8 @@ class StreamRequest:
         if not self.names_a_resource:
             size = self.head.get(b"content-length") or b"chunked"
             value = b"%b %b" % (size, value)
-        return Name(EVENTS, self.route.prefix, value)
+        route = self.route.prefix
+        return Name(EVENTS, route, of_host(route, self.head, value))
 
     @property
     def names_a_resource(self) -> bool:
@@ -175,20 +190,44 @@ class StreamRequest:
         self.read_body()
         subscriber = Subscriber(self.exchange, stream, position, way, declined)
         subscriber.gap = gap
+        if isinstance(stream, FollowedStream) and way in ASKS_ALIKE:
+            stream.takeover.donor = self.donor
         stream.subscribe(subscriber)
+
+    @property
+    def donor(self) -> Donor | None:
+        """By what the upstream can be asked for the rest, should its process die."""
+        client, where = self.exchange.client, self.where
+        if self.head.method != b"GET" or client.private is not None:
+            return None
+        return Donor(
+            self.forward,
+            without_cursor(self.head),
+            Destination(self.path_alone, where.authority),
+            self.route,
+            client.address,
+            client.scheme,
+            self.trusted,
+        )
 
     def nothing_runs(self, stream: KeptStream | None) -> None:
         """204: for an EventSource the end, for useChat that nothing is under way."""
         self.answer(stream, 204, [])
 
-    def answer(self, stream: KeptStream | None, status: int, fields: Fields) -> None:
-        """Answer for a stream, if there is one, without a body."""
+    def answer(
+        self,
+        stream: KeptStream | None,
+        status: int,
+        fields: Fields,
+        body: bytes = b"",
+    ) -> None:
+        """Answer for a stream, if there is one."""
         exchange = self.exchange
         self.read_body()
         cors = [] if stream is None else cors_for(stream, self.head)
         date = http_date()
         fields = [*fields, *cors, (b"Cache-Control", b"no-store"), (b"Date", date)]
-        exchange.send_own(own_plan(status, fields, exchange.client.terms), b"")
+        exchange.send_own(own_plan(status, fields, exchange.client.terms), body)
         exchange.complete()
 
     def read_body(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from proxy.errors import FellBehind, ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.graceful_end import GracefulEnd
 from proxy.exchange.response_stream import NOTHING, TOLD_INSIDE, ResponseStream
+from proxy.exchange.stream_age import StreamAges
 from proxy.http1.head import RequestHead
 from proxy.policy.delivery import reconnects
 from proxy.timeline import CallTimeline, Ending
@@ -24,11 +26,18 @@ class StreamOfMany(Protocol):
     def stream(self) -> ResponseStream | None:
         """Its family and boundaries, until it ends."""
 
+    @property
+    def may_move(self) -> bool:
+        """Can a client that has an event of it go on at another node?"""
+
+    def can_move(self, position: int) -> bool:
+        """Can a client that has so much of it go on at another node?"""
+
     def last_words(self, head: RequestHead) -> tuple[bytes, bool]:
         """What tells of its failure; may a response end cleanly behind that?"""
 
-    def call_between_events(self, callback: Callable[[], None]) -> None:
-        """Call back once it stands between two events."""
+    def call_behind_event(self, callback: Callable[[], None]) -> None:
+        """Call back once an event that has yet to come is complete."""
 
 
 class StreamClient(Protocol):
@@ -39,6 +48,10 @@ class StreamClient(Protocol):
     @property
     def kept(self) -> StreamOfMany:
         """The stream."""
+
+    @property
+    def reached_position(self) -> int:
+        """Up to where the client was sent the stream."""
 
     @property
     def reached(self) -> bool:
@@ -54,11 +67,17 @@ class StreamClient(Protocol):
 class SubscribedStream:
     """What `ResponseStream` is for other responses: the ends of one client's."""
 
-    __slots__ = ("kept", "subscriber")
+    __slots__ = ("ages", "kept", "old_at", "subscriber")
 
     def __init__(self, subscriber: StreamClient) -> None:
         self.subscriber = subscriber
         self.kept = subscriber.kept
+        exchange = subscriber.exchange
+        route = exchange.route
+        self.ages: StreamAges | None = None  # if its response may get too old
+        self.old_at = 0
+        if route is not None and route.ages is not None and reconnects(exchange.head):
+            self.ages, self.old_at = route.ages, route.ages.add(self)
 
     def judge(self, ending: Ending) -> bool:
         """The stream itself is judged, once."""
@@ -66,6 +85,8 @@ class SubscribedStream:
 
     def over(self) -> None:
         """The exchange has ended: nothing of it acts later."""
+        if self.ages is not None:
+            self.ages.discard(self, self.old_at)
         self.subscriber.over()
 
     def last_event(self, error: ProxyError) -> tuple[bytes, bool]:
@@ -84,39 +105,68 @@ class SubscribedStream:
             return NOTHING
         if not subscriber.reached:
             return NOTHING
-        written, clean = stream.failure(error)
+        written, clean = stream.failure(error, detailed=exchange.sees_detail)
         return written, clean and reconnects(exchange.head)
 
     # -- the process ends: see `ResponseStream`
 
     @property
     def comes_back(self) -> bool:
-        stream = self.kept.stream
-        back = reconnects(self.subscriber.exchange.head)
-        return stream is not None and stream.comes_back and back
+        stream, subscriber = self.kept.stream, self.subscriber
+        if stream is None or not reconnects(subscriber.exchange.head):
+            return False
+        return stream.comes_back or self.kept.can_move(subscriber.reached_position)
 
     def drain(self) -> None:
         """Where events end is known already."""
 
     def end_early(self) -> None:
+        self.end_at_boundary(self.send_away)
+
+    def end_at_boundary(self, way: Callable[[], None]) -> None:
+        """End that way at the next boundary, if the client comes back."""
         if self.comes_back:
             subscriber = self.subscriber
-            end = GracefulEnd(subscriber.exchange, subscriber, self.send_away)
-            if self.kept.account.pieces:
-                end.begin()
+            end = GracefulEnd(subscriber.exchange, subscriber, way)
+            if not self.kept.account.pieces:
+                self.kept.call_behind_event(end.begin)
+            elif self.lacks_event:
+                self.kept.call_behind_event(partial(self.end_at_boundary, way))
             else:
-                self.kept.call_between_events(end.begin)
+                end.begin()
+
+    @property
+    def lacks_event(self) -> bool:
+        """Would its client go on elsewhere, if it had an event to come back by?"""
+        kept = self.kept
+        return kept.may_move and not kept.can_move(self.subscriber.reached_position)
 
     def send_away(self) -> None:
         """End it, if its client still comes back."""
         if self.comes_back:
             self.subscriber.exchange.end_stream()
 
+    # -- its response gets old: the stream goes on, and waits for its client
+
+    def grown_old(self) -> None:
+        self.end_at_boundary(self.send_on)
+
+    def send_on(self) -> None:
+        """Have its client go to another process, if it still comes back."""
+        if self.comes_back:
+            self.subscriber.exchange.send_on()
+
+    def crashed(self, place: str, error: Exception) -> None:
+        """Code of the proxy raised while it ended."""
+        self.subscriber.exchange.crashed(place, error)
+
+    # -- the time is over
+
     def shut_down(self) -> bool:
         exchange, stream = self.subscriber.exchange, self.kept.stream
         if self.comes_back:
             if self.kept.account.pieces:
-                self.end_early()
+                GracefulEnd(exchange, self.subscriber, self.send_away).begin()
             else:
                 exchange.end_stream()
             return False

@@ -7,13 +7,15 @@ the live stream is taken in one call, so no piece comes twice and none is missin
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from proxy.errors import FellBehind, ProxyError
+from proxy.errors import FellBehind, ProxyError, TooManyStreams
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.response_stream import ResponseStream
 from proxy.exchange.subscribed_stream import SubscribedStream
+from proxy.http1.framing import UntilCloseBody
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead, ResponseHead
 from proxy.kept.log import FallenOut, StreamLog
@@ -24,6 +26,7 @@ from proxy.transport.client_stream import ClientStream
 from proxy.transport.heartbeat import MarkSlot
 from proxy.transport.pipeline import Pipeline, Slot
 
+COUNTING = threading.Lock()  # a host may look from a thread of its own
 READ_BYTES = 64 * 1024  # of the log, in one write
 
 Write: TypeAlias = Callable[[bytes], None]
@@ -101,6 +104,16 @@ class Subscribed(Protocol):
     def call_between_events(self, callback: Callable[[], None]) -> None:
         """Call back once it stands between two events."""
 
+    def call_behind_event(self, callback: Callable[[], None]) -> None:
+        """Call back once an event that has yet to come is complete."""
+
+    def can_move(self, position: int) -> bool:
+        """Can a client that has so much of it go on at another node?"""
+
+    @property
+    def may_move(self) -> bool:
+        """Can a client that has an event of it go on at another node?"""
+
 
 class Subscriber(Pipeline):
     """A client of a kept stream, from the beginning or from where it was.
@@ -111,6 +124,7 @@ class Subscriber(Pipeline):
 
     __slots__ = (
         "account",
+        "at_boundary",
         "begun",
         "declined",
         "exchange",
@@ -146,6 +160,8 @@ class Subscriber(Pipeline):
         self.gap: bytes | None = None  # the event id behind which it begins, if not its
         self.prelude = b""  # a comment before the first byte
         self.write: Write | None = None  # where a framed piece may go as it is
+        # What waits for it to stand between two events, while it is not live.
+        self.at_boundary: Callable[[], None] | None = None
         exchange.source = self
 
     # -- the beginning
@@ -155,6 +171,13 @@ class Subscriber(Pipeline):
         kept, exchange, client = self.kept, self.exchange, self.exchange.client
         route = exchange.route
         assert route is not None
+        head = kept.response_head
+        if route.stream_limit is not None and head is not None:
+            try:
+                route.stream_limit.judge(exchange, head, UntilCloseBody())
+            except TooManyStreams as error:
+                exchange.fail(error)
+                return
         self.begun = True
         exchange.phase, exchange.phase_began = RELAYING, exchange.compiled.clock()
         timeline = exchange.timeline
@@ -203,6 +226,7 @@ class Subscriber(Pipeline):
                 elif not sink.blocked and not self.live:
                     self.live, self.live_from = True, kept.account.pieces
                     kept.audience.live_again(self)
+                    self.look_again()
                 return
             if sink.blocked or exchange.client.is_closing:
                 return
@@ -310,6 +334,11 @@ class Subscriber(Pipeline):
         """Bring the account of the client up to date."""
         if not self.begun:
             return
+        with COUNTING:
+            self.count_all()
+
+    def count_all(self) -> None:
+        """What was sent since the last time, and what is known of the stream."""
         account, timeline = self.kept.account, self.exchange.timeline
         position, call = self.reached_position, timeline.call
         timeline.bytes_sent += position - self.account
@@ -353,5 +382,14 @@ class Subscriber(Pipeline):
         return kept.between_events if self.live else kept.log.is_cut(self.position)
 
     def call_at_boundary(self, callback: Callable[[], None]) -> None:
-        """Call back once it does."""
-        self.kept.call_between_events(callback)
+        """Call back, in a turn of its own, once it does."""
+        if self.live or self.reached:
+            self.kept.call_between_events(callback)
+        else:  # it has to read on first, and the stream may wait for no one
+            self.at_boundary = callback
+
+    def look_again(self) -> None:
+        """It is live: what waits may be due."""
+        callback, self.at_boundary = self.at_boundary, None
+        if callback is not None:
+            self.call_at_boundary(callback)

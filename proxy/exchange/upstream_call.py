@@ -13,8 +13,8 @@ made for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 
 from proxy.errors import (
     ConnectTimeout,
@@ -23,6 +23,7 @@ from proxy.errors import (
     UpstreamDisconnected,
     UpstreamError,
 )
+from proxy.exchange.call_listener import CallListener
 from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.dial import Dial
 from proxy.exchange.exchange import Exchange
@@ -80,6 +81,7 @@ class UpstreamCall:
         "head",
         "owner",
         "repeatable",
+        "request_id",
         "route",
         "taken",
         "trusted",
@@ -107,6 +109,7 @@ class UpstreamCall:
         self.where = where
         self.route = route
         self.trusted = trusted
+        self.request_id: bytes = exchange.timeline.request_id
         self.account: CallTimeline = exchange.timeline.call
         self.clock: Clock = exchange.compiled.clock
         self.upgrade = upgrade
@@ -121,13 +124,14 @@ class UpstreamCall:
 
     def pick_target(self, upstreams: Sequence[Upstream]) -> None:
         """Ask one of the targets."""
-        private, upstream = self.client.private, None
+        private = self.client.private
+        upstream: Upstream | None
         if len(upstreams) == 1:
             upstream = upstreams[0]
-        elif private is not None:
-            upstream = private.among(upstreams)
-        if upstream is None:
-            upstream = self.route.pick_target(upstreams, self.clock())
+        elif private is None or (upstream := private.among(upstreams)) is None:
+            upstream = self.route.choice.pick(self, upstreams)
+            if upstream is None:  # see `pick_once`
+                return
         self.use(upstream)
         # 2b. A connection.
         connection = None if private is None else private.take(upstream)
@@ -137,6 +141,13 @@ class UpstreamCall:
             self.connect(upstream)
         else:
             self.connected(connection)
+
+    def pick_once(
+        self, finding: Coroutine[Any, Any, None], upstreams: Sequence[Upstream]
+    ) -> None:
+        """Ask one of the targets once it is known by what to choose."""
+        self.dial = Dial(self, self.route, self.account, self.clock)
+        self.dial.pick_once(finding, upstreams)
 
     def use(self, upstream: Upstream) -> None:
         """Be one of the open exchanges of a target, and of no other."""
@@ -155,6 +166,16 @@ class UpstreamCall:
             account.sought = now
         self.owner.connecting(now)
         self.dial.connect(upstream)
+
+    def answer_to(self, owner: CallOwner) -> None:
+        """Have another owner from now on; those who listen in between stay."""
+        listener = self.owner
+        if not isinstance(listener, CallListener):
+            self.owner = owner
+            return
+        while isinstance(listener.owner, CallListener):
+            listener = listener.owner
+        listener.owner = owner
 
     def connect_failed(self, error: ProxyError) -> None:
         """No target can be reached."""
@@ -184,6 +205,7 @@ class UpstreamCall:
             self.where.authority,
             trusted=self.trusted,
             upgrade=self.upgrade,
+            request_id=self.request_id,
         )
 
     def connected(self, connection: UpstreamConnection) -> None:

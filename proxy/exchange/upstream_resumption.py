@@ -32,6 +32,7 @@ from proxy.exchange.joined_relay import can_join, join
 from proxy.exchange.log_sink import LogSink
 from proxy.exchange.response_stream import ResponseStream
 from proxy.exchange.separation import UpstreamForward
+from proxy.exchange.tapped_call import TappedCall
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.framing import Body, LengthBody, response_body
 from proxy.http1.grammar import Fields
@@ -82,14 +83,17 @@ class UpstreamResumption:
         self,
         exchange: Exchange,
         forward: UpstreamForward,
-        call: UpstreamCall,
+        route: CompiledRoute,
+        where: Destination,
         sink: LogSink,
+        *,
+        trusted: bool,
     ) -> None:
         self.exchange = exchange
         self.forward = forward
-        self.route: CompiledRoute = call.route
-        self.where: Destination = call.where
-        self.trusted: bool = call.trusted
+        self.route = route
+        self.where = where
+        self.trusted = trusted
         self.sink = sink
         self.error: ProxyError | None = None  # of which the stream fails in the end
         self.began = 0.0
@@ -179,7 +183,8 @@ class UpstreamResumption:
         fields = [each for each in head.fields if each[0].lower() != b"last-event-id"]
         fields.append((b"Last-Event-ID", last))
         exchange.head = RequestHead(head.method, head.target, head.minor, fields)
-        call = UpstreamCall(
+        make = TappedCall if self.route.taps else UpstreamCall
+        call = make(
             self,
             exchange,
             self.route,
@@ -233,7 +238,7 @@ class UpstreamResumption:
             self.sink.send_end([])
             exchange.complete()
         elif isinstance(stream, ResponseStream) and can_join(head, delivery):
-            call.owner = self.forward
+            call.answer_to(self.forward)
             exchange.source = self.forward
             kept = self.sink.log
             guard = None if kept is None else RepetitionGuard(exchange, kept)

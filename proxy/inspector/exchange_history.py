@@ -7,6 +7,7 @@ that a page may be reloaded.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 
@@ -49,6 +50,7 @@ class ExchangeHistory:
         self.with_heads: deque[Timeline] = deque()
         self.budget = CaptureBudget()
         self.count = 0
+        self.numbering = threading.Lock()  # a host may look from a thread of its own
         self.lookers = 0
         self.capturing = False
         self.until = 0.0
@@ -79,8 +81,10 @@ class ExchangeHistory:
     def number(self, timeline: Timeline) -> int:
         """The number of an exchange: given when it is first shown."""
         if not timeline.number:
-            self.count += 1
-            timeline.number = self.count
+            with self.numbering:
+                if not timeline.number:
+                    self.count += 1
+                    timeline.number = self.count
         return timeline.number
 
     def find(self, number: int) -> tuple[Timeline, Exchange | None] | None:

@@ -17,34 +17,40 @@ from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.kept_stream import KeptStream
 from proxy.http1.head import RequestHead
+from proxy.inspector import login
+from proxy.inspector.access import LOGIN, Access, Judgement
 from proxy.inspector.access_rule import (
+    DRAIN,
     EXCHANGE,
     KEPT,
     PATH,
     Asked,
     asked,
-    is_direct,
     may_look,
-    names_of,
-    refusal,
 )
 from proxy.inspector.background_checks import BackgroundChecks, bursts_of
 from proxy.inspector.browser_connections import MOST_IDS, Browser
 from proxy.inspector.detectors import Findings
+from proxy.inspector.drain_endpoint import AT_ONCE, DrainEndpoint, ProgressSource
 from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.inspector.exchange_view import PieceFeed, view
 from proxy.inspector.kept_view import stream_by_id, stream_of
 from proxy.inspector.list_feed import ListFeed, warning
 from proxy.inspector.metrics_endpoint import MetricsEndpoint
-from proxy.inspector.own_response import EVENT_STREAM, JSON, OwnResponse, refuse
+from proxy.inspector.own_response import EVENT_STREAM, JSON, READ, OwnResponse, refuse
 from proxy.inspector.peer_workers import OWN, PeerWorker, fetch, owned, pass_on
+from proxy.inspector.readiness import health, ready
 from proxy.inspector.state import state
 from proxy.inspector.static_files import send_asset
+from proxy.inspector.target_warnings import unhealthy_targets
+from proxy.inspector.withheld import Withheld
+from proxy.inspector.wrong_tokens import WrongTokens
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
 from proxy.observe.list_row import Row, identity
+from proxy.policy.local_client import is_direct
 from proxy.timeline import Timeline, wall_clock
-from proxy.transport.client_host import ClientHost, HostedStream
+from proxy.transport.client_host import ClientHost, HostedStream, server_name
 from proxy.transport.ticker import Ticker
 
 __all__ = ["PATH", "Inspector"]
@@ -72,8 +78,20 @@ class InspectedServer(Protocol):
         """All exchanges that are under way, the oldest first."""
 
     @property
-    def draining(self) -> bool:
-        """Does it take no more?"""
+    def under_way(self) -> int:
+        """How many exchanges there are."""
+
+    @property
+    def leaving(self) -> bool:
+        """Is its end announced, or has it begun?"""
+
+    @property
+    def drain_progress(self) -> ProgressSource:
+        """How far its end is."""
+
+    @property
+    def lacks_descriptors(self) -> bool:
+        """Would the next connection be refused?"""
 
 
 class Inspector:
@@ -82,20 +100,26 @@ class Inspector:
     def __init__(self, server: InspectedServer) -> None:
         self.server = server
         self.answers: set[OwnResponse] = set()  # that are not complete
+        self.admin_answers: set[OwnResponse] = set()  # those of the admin listener
         self.history = ExchangeHistory(server.exchanges, server.ticker)
         self.metrics_endpoint = MetricsEndpoint(server, self.history)
+        self.drain_endpoint = DrainEndpoint(server)
         self.checks = BackgroundChecks(self.history, server.clients)
         self.started = wall_clock()
         self.warned: list[dict[str, object]] = []
         self.browsers: list[Browser] = []
         self.warned_at = float("-inf")
+        self.wrong_tokens = WrongTokens(server.ticker.clock)
+        self.wrong_links = WrongTokens(server.ticker.clock)
         self.configure(server.config)
 
     def configure(self, config: Config) -> None:
         """Be as a configuration says; called again after a reload."""
         self.settings = config.inspector
         self.checks.configure(on=config.log.warnings)
-        self.own_names = names_of(config)
+        self.access = Access(config, self.wrong_tokens, self.wrong_links)
+        self.withheld = Withheld(config, self.access)
+        self.watched = self.withheld.watched  # in the targets that are looked at
         self.metrics_endpoint.configure(config.metrics.enabled is not False)
         self.end_feeds()
         if self.settings.enabled is False:
@@ -103,7 +127,7 @@ class Inspector:
 
     def end_feeds(self) -> None:
         """End the feeds that would not be given now, or not with what they show."""
-        for answer in tuple(self.answers):
+        for answer in (*self.answers, *self.admin_answers):
             if answer.streams:
                 may = self.gives(answer)
                 if not may or (answer.bodies and not self.shows_bodies(answer)):
@@ -111,15 +135,9 @@ class Inspector:
 
     def gives(self, answer: OwnResponse) -> bool:
         """Would it be given now?"""
-        head, address, enabled = (
-            answer.head,
-            answer.client.address,
-            self.settings.enabled,
-        )
-        question = Asked("feed", [], enabled)
-        may = may_look(enabled, address, head, self.own_names)
-        name = server_name(answer.client)
-        return may and not refusal(question, address, head, name)[0]
+        admin = answer.open is self.admin_answers
+        question = Asked("feed", [], self.settings.enabled, admin)
+        return self.access.still_opens(question, answer.client, answer.head)
 
     # -- what the server tells
 
@@ -145,44 +163,71 @@ class Inspector:
 
     # -- what is asked
 
-    def serve(self, client: HostedStream, head: RequestHead) -> bool:
-        """Answer a request below PATH; False: it goes the way of all others."""
-        question = asked(self.server.config, head)
-        if question is None or not may_look(
-            question.enabled, client.address, head, self.own_names
-        ):
+    def serve(
+        self, client: HostedStream, head: RequestHead, *, admin: bool = False
+    ) -> bool:
+        """Answer a request below PATH; False: it goes the way of all others.
+
+        `admin`: it has come to the admin listener.
+        """
+        question = asked(self.server.config, head, admin=admin)
+        if question is None:
             return False
-        answer = OwnResponse(client, head, self.answers)
+        judged = self.access.judge(question, client, head)
+        if judged is None:
+            return False
+        answers = self.admin_answers if admin else self.answers
+        answer = OwnResponse(client, head, answers)
         try:
-            self.answer(answer, question)
+            self.answer(answer, question, judged)
         except Exception as error:
             answer.crashed("the inspector", error)
         return True
 
-    def answer(self, answer: OwnResponse, question: Asked) -> None:
+    def answer(self, answer: OwnResponse, question: Asked, judged: Judgement) -> None:
         """Find what a request asks for."""
-        path, query, _ = question
-        status, reason = refusal(
-            question, answer.client.address, answer.head, server_name(answer.client)
-        )
-        if status:
-            refuse(answer, status, reason)
+        path, query, _, _ = question
+        if judged.status:
+            self.refuse(answer, question, judged)
+        elif path == LOGIN:
+            login.serve(answer, self.access)
+        elif path == DRAIN:
+            self.drain_endpoint.begin(answer, at_once=AT_ONCE in query)
         elif question.page:
-            self.file(answer, path.removeprefix("page/") if path else "index.html")
+            self.file(answer, question)
         elif path == "feed":
             self.feed(answer, own=OWN in query)
         elif path == "metrics":
             self.metrics_endpoint.metrics(answer, own=OWN in query)
         elif path == "health":
-            self.metrics_endpoint.health(answer)
+            health(answer, self.server)
+        elif path == "ready":
+            self.ready(answer, question)
         elif found := EXCHANGE.fullmatch(path):
             worker, number, feed = found.groups()
             self.exchange(answer, int(worker), int(number), query, feed is not None)
         elif found := KEPT.fullmatch(path):
             self.stream(answer, found[1], own=OWN in query)
 
-    def file(self, answer: OwnResponse, name: str) -> None:
+    def refuse(self, answer: OwnResponse, question: Asked, judged: Judgement) -> None:
+        """Say why not, and in a browser ask for the token, if that is missing."""
+        if judged.status in (401, 429) and question.path in ("", LOGIN):
+            login.ask(answer, judged)
+        else:
+            allow = b"POST" if question.path == DRAIN else READ
+            refuse(answer, judged.status, judged.reason, judged.retry_after, allow)
+
+    def ready(self, answer: OwnResponse, question: Asked) -> None:
+        """Whether it is ready; with details for who may see them."""
+        details = self.access.sees_details(question, answer.client, answer.head)
+        ready(answer, self.server, details=details, own=OWN in question.query)
+
+    def file(self, answer: OwnResponse, question: Asked) -> None:
         """A file of the page."""
+        path = question.path
+        if not path and login.enter(answer, self.access, question):
+            return
+        name = path.removeprefix("page/") if path else "index.html"
         if not send_asset(answer, name):
             refuse(answer, 404, "the inspector has no such file")
 
@@ -300,11 +345,12 @@ class Inspector:
         return False
 
     def shows_bodies(self, answer: OwnResponse) -> bool:
-        """Whatever is configured, bodies do not leave this machine."""
+        """Without a token, whatever is configured, bodies do not leave this machine."""
+        if not self.settings.bodies or self.access.inspector is not None:
+            return self.settings.bodies
         address, head = answer.client.address, answer.head
-        here = may_look("loopback", address, head, self.own_names)
-        direct = is_direct(address, head, server_name(answer.client))
-        return self.settings.bodies and here and direct
+        here = may_look("loopback", address, head, self.access.own_names)
+        return here and is_direct(address, head, server_name(answer.client))
 
     # -- what the feed of the list asks
 
@@ -340,20 +386,14 @@ class Inspector:
                 findings.bursts(exchange, verdict)
         self.browsers = findings.counted(self.called)
         return [
-            warning(finding, map(self.called, finding.timelines[:MOST_IDS]))
-            for finding in findings.all()
+            *unhealthy_targets(self.server.compiled.by_prefix.values()),
+            *(
+                warning(finding, map(self.called, finding.timelines[:MOST_IDS]))
+                for finding in findings.all()
+            ),
         ]
 
     def called(self, timeline: Timeline) -> str:
         """How an exchange is called, which may not have been shown yet."""
         self.history.number(timeline)
         return identity(self.worker, timeline)
-
-
-def server_name(client: HostedStream) -> str | None:
-    """What its client has called us in TLS (SNI), "" if nothing; None: no TLS."""
-    tls = client.connection.transport.get_extra_info("ssl_object")
-    if tls is None:
-        return None
-    name = getattr(tls, "server_name", None)  # see proxy.server.handshake
-    return name if isinstance(name, str) else ""

@@ -15,6 +15,16 @@ REASONS = ("bind", "memory")
 FAMILIES: tuple[tuple[str, Kind, str], ...] = (
     ("kept_streams_total", "counter", "Streams that were kept or shared."),
     ("kept_streams", "gauge", "Streams that are kept or shared now, by state."),
+    (
+        "kept_followed_streams",
+        "gauge",
+        "Of these, streams of other processes, that are read from the store.",
+    ),
+    (
+        "kept_readers",
+        "gauge",
+        "Other processes that read streams of this one from the store.",
+    ),
     ("kept_clients", "gauge", "Clients of streams that are kept or shared now."),
     ("kept_resumptions_total", "counter", "Clients that resumed a stream, by way."),
     ("kept_expired_total", "counter", "Streams that no client came back for."),
@@ -52,7 +62,8 @@ def kept_families(
         told[name].add(float(value))
     add_counts(told["kept_resumptions_total"], "way", WAYS, counts.resumed)
     add_counts(told["kept_refused_total"], "reason", REASONS, counts.refused)
-    add_streams(told, registry.streams.values())
+    with_store = registry.shared is not None
+    add_streams(told, registry.streams.values(), with_store=with_store)
     return list(told.values())
 
 
@@ -69,7 +80,9 @@ def add_counts(
         family.add(float(counts.get(each, 0)), (label, each))
 
 
-def add_streams(told: dict[str, Family], streams: Collection[KeptStream]) -> None:
+def add_streams(
+    told: dict[str, Family], streams: Collection[KeptStream], *, with_store: bool
+) -> None:
     """What there is now, route by route."""
     sums: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
@@ -83,6 +96,9 @@ def add_streams(told: dict[str, Family], streams: Collection[KeptStream]) -> Non
         route = ("route", stream.route.prefix)
         count("kept_streams", 1, route, ("state", standing(stream, clients)))
         count("kept_clients", clients, route)
+        if with_store:
+            count("kept_followed_streams", int(stream.is_followed), route)
+            count("kept_readers", stream.readers, route)
         if stream.shares and not stream.is_ended:
             count("shared_streams", 1, route)
             count("shared_clients", clients, route)
@@ -94,4 +110,4 @@ def standing(stream: KeptStream, clients: int) -> str:
     """ended, or running: with clients, or while they may come back."""
     if stream.is_ended:
         return "ended"
-    return "running" if clients else "without client"
+    return "running" if clients or stream.readers else "without client"

@@ -30,6 +30,8 @@ def signature(stream: KeptStream) -> tuple[object, ...]:
         stream.bytes_in_all,
         stream.log.first if stream.has_log else None,
         len(stream.audience.subscribers),
+        stream.readers,
+        stream.is_followed,
         stream.visits.count,
         stream.visits.left,
     )
@@ -49,10 +51,10 @@ def shown_stream(
     """
     if ended is None:
         ended = by_visit(history.recent)
-    started = stream.first.timeline.started
-    upstream, log = stream.upstream, stream.log if stream.has_log else None
+    started = stream.upstream.first.timeline.started
+    upstream, log = stream.upstream.exchange, stream.log if stream.has_log else None
     over = None if upstream is None else upstream.timeline.ended
-    head = stream.first.head
+    head = stream.upstream.first.head
     error = stream.error
     return {
         "id": shown_id(stream.id),
@@ -66,6 +68,7 @@ def shown_stream(
         "family": stream.account.family,
         "kept": stream.resumes,
         "shared": stream.shares,
+        "followed": stream.is_followed,
         "started": round(started + epoch, 3),
         "age": round((over or now) - started, 6),
         "ended": rounded(over, started),
@@ -73,6 +76,7 @@ def shown_stream(
         "bytes": stream.bytes_in_all,
         "first": 0 if log is None else log.first,
         "clients": len(stream.audience.subscribers),
+        "readers": stream.readers,
         "visits": stream.visits.count,
         "connections": connections(stream, history, ended, worker, started),
     }
@@ -87,7 +91,7 @@ def kind_of(stream: KeptStream) -> str:
 
 def goes(stream: KeptStream, now: float) -> float | None:
     """In how many seconds it is let go, if nobody comes; None: that is not counted."""
-    timer = stream.timer
+    timer = stream.retention.timer
     if timer.callback is None or (stream.audience.subscribers and not stream.settled):
         return None
     return round(max(0.0, timer.began + timer.seconds - now), 3)

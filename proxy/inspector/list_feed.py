@@ -17,6 +17,7 @@ from proxy.inspector.browser_connections import Browser, added_up, crowded
 from proxy.inspector.exchange_history import MOST_OPEN, ExchangeHistory, counted
 from proxy.inspector.kept_view import KeptFeed
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
+from proxy.inspector.target_warnings import without_repetitions
 from proxy.kept.registry import KeptStreams
 from proxy.observe.findings import Finding
 from proxy.observe.list_row import Row, identity, row, signature
@@ -153,7 +154,7 @@ class ListFeed:
             return warnings
         told = chain(ours, *self.browsers.values())
         return [
-            *chain(warnings, *self.others.values()),
+            *without_repetitions([*chain(warnings, *self.others.values())]),
             *(warning(found, each.ids) for found, each in crowded(added_up(told))),
         ]
 

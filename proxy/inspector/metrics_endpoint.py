@@ -1,4 +1,4 @@
-"""/_unbuffered/metrics and /_unbuffered/health: for machines that ask."""
+"""/_unbuffered/metrics: for machines that ask."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.kept_stream import KeptStream
 from proxy.inspector.exchange_history import ExchangeHistory, counted
 from proxy.inspector.kept_metrics import kept_families
+from proxy.inspector.limit_metrics import limit_families
 from proxy.inspector.own_response import JSON, OwnResponse
 from proxy.inspector.peer_workers import OWN, fetch_all, owned
-from proxy.inspector.process_metrics import surroundings
+from proxy.inspector.process_metrics import health_families, surroundings
 from proxy.inspector.state import loop_name
+from proxy.inspector.store_metrics import store_families
 from proxy.kept.registry import KeptStreams
 from proxy.observe.metrics import Metrics
 from proxy.observe.prometheus_text import CONTENT_TYPE, Family, exposition, merged
@@ -37,8 +39,8 @@ class MeasuredServer(Protocol):
         """All connections of clients."""
 
     @property
-    def draining(self) -> bool:
-        """Does it take no more?"""
+    def leaving(self) -> bool:
+        """Is its end announced, or has it begun?"""
 
 
 class WorkerMetrics(msgspec.Struct):
@@ -70,12 +72,10 @@ class MetricsEndpoint:
         if self.counted is not None:
             self.counted.ended(timeline)
 
-    def health(self, answer: OwnResponse) -> None:
-        """For a load balancer: shall it send requests here?"""
-        if self.server.draining or answer.client.draining:
-            answer.whole(503, JSON, b'{"status":"draining"}')
-        else:
-            answer.whole(200, JSON, b'{"status":"ready"}')
+    def answered(self, timeline: Timeline) -> None:
+        """The upstream of a kept stream has ended."""
+        if self.counted is not None:
+            self.counted.answered(timeline)
 
     def metrics(self, answer: OwnResponse, *, own: bool) -> None:
         """All numbers; of all workers, unless only ours are asked for."""
@@ -107,8 +107,11 @@ class MetricsEndpoint:
             *surroundings(
                 self.server.compiled.upstreams,
                 self.server.clients,
-                draining=self.server.draining,
+                draining=self.server.leaving,
                 loop=loop_name(),
             ),
+            *health_families(self.server.compiled.by_prefix.values()),
             *kept_families(self.server.kept, self.server.compiled),
+            *store_families(self.server.kept.shared),
+            *limit_families(self.server.compiled),
         ]

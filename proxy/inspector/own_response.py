@@ -40,6 +40,7 @@ EVENT_STREAM: Fields = [
     (b"X-Accel-Buffering", b"no"),
 ]
 JSON = b"application/json"
+READ = b"GET, HEAD"  # what most answers can be asked for by
 
 
 class OwnResponse:
@@ -61,12 +62,15 @@ class OwnResponse:
         self.streams = False
         self.begun = False  # is any of it written?
         self.bodies = False  # does it show any?
+        self.malformed = False  # is the body of the request unreadable?
+        self.guards = GUARDS
         self.read_on = asyncio.Event()
         client.exchange = self
         client.limit_buffer(HIGH_WATER)
         try:
             client.open_body()
         except ClientError:  # where the next request begins is unsure
+            self.malformed = True
             client.end_after_response()
 
     # -- writing
@@ -105,7 +109,7 @@ class OwnResponse:
         client = self.client
         if not client.request_complete or framing is CLOSE:
             client.end_after_response()
-        fields = [*fields, *GUARDS, (b"Date", http_date())]
+        fields = [*fields, *self.guards, (b"Date", http_date())]
         client.send_plan(own_plan(status, fields, client.terms, framing))
 
     @property
@@ -206,13 +210,29 @@ class OwnResponse:
         self.client.abort()
 
 
-def refuse(answer: OwnResponse, status: int, message: str) -> None:
+def refuse(
+    answer: OwnResponse,
+    status: int,
+    message: str,
+    retry_after: int = 0,
+    allow: bytes = READ,
+) -> None:
     """Say in JSON why there is nothing."""
     body = msgspec.json.encode({"error": {"status": status, "message": message}})
-    fields = [NO_STORE]
-    if status == 405:
-        fields.append((b"Allow", b"GET, HEAD"))
+    fields = fields_of_refusal(status, retry_after, allow)
     answer.whole(status, JSON, body + b"\n", fields)
+
+
+def fields_of_refusal(status: int, retry_after: int = 0, allow: bytes = READ) -> Fields:
+    """What belongs to a status that refuses; `retry_after` in seconds."""
+    fields = [NO_STORE]
+    if status == 401:  # RFC 6750 §3; no browser asks its user for this scheme
+        fields.append((b"WWW-Authenticate", b'Bearer realm="unbuffered"'))
+    elif status == 405:
+        fields.append((b"Allow", allow))
+    if retry_after:
+        fields.append((b"Retry-After", b"%d" % retry_after))
+    return fields
 
 
 def event(name: bytes, data: bytes) -> bytes:

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from proxy import __version__
+from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.internal_errors import INTERNAL_ERRORS
 from proxy.line_writer import WRITERS
 from proxy.observe.prometheus_text import Family
+from proxy.record.record_counts import RECORD_COUNTS
 from proxy.transport.client_host import ClientHost
 from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.upstream import Upstream
@@ -27,7 +29,10 @@ def surroundings(
     """Gauges of one worker."""
     told = upstream_families(upstreams)
     draining_family = Family(
-        "unbuffered_draining", "gauge", "1 while the proxy is draining.", []
+        "unbuffered_draining",
+        "gauge",
+        "1 from the start of a drain, its delay included.",
+        [],
     )
     draining_family.add(float(draining))
     told += [*protocol_families(clients), draining_family]
@@ -90,7 +95,23 @@ def fault_families() -> list[Family]:
         [],
     )
     errors.add(float(INTERNAL_ERRORS.counts.total()))
-    return [dropped, errors]
+    return [dropped, errors, *record_families()]
+
+
+def record_families() -> list[Family]:
+    """What is recorded of exchanges, and what is not."""
+    records = Family(
+        "unbuffered_records_total", "counter", "Exchanges that were recorded.", []
+    )
+    records.add(float(RECORD_COUNTS.records))
+    missing = Family(
+        "unbuffered_record_lines_dropped_total",
+        "counter",
+        "Lines of records dropped because the disk was slow or full.",
+        [],
+    )
+    missing.add(float(RECORD_COUNTS.dropped))
+    return [records, missing]
 
 
 def upstream_families(upstreams: Iterable[Upstream]) -> list[Family]:
@@ -118,6 +139,27 @@ def upstream_families(upstreams: Iterable[Upstream]) -> list[Family]:
         for family, value in zip((up, opened, idle), sums, strict=True):
             family.add(float(value), ("upstream", name))
     return [up, opened, idle]
+
+
+def health_families(routes: Iterable[CompiledRoute]) -> list[Family]:
+    """Whether each target of a route passes its health checks; where it has none,
+    nothing.
+    """
+    healthy = Family(
+        "unbuffered_target_healthy",
+        "gauge",
+        "1 if the target passes its health checks, 0 if not.",
+        [],
+    )
+    for route in routes:
+        for upstream in route.upstreams:
+            if upstream.verdict is not None:
+                healthy.add(
+                    float(upstream.verdict.healthy),
+                    ("route", route.prefix),
+                    ("target", upstream.verdict.name),
+                )
+    return [healthy]
 
 
 def process_families() -> list[Family]:

@@ -39,6 +39,12 @@ def shown(heads: object) -> Sides:
     head, sent, received, answer = heads if isinstance(heads, tuple) else NONE
     request: dict[str, object] = {"received": came(head), "sent": None}
     response: dict[str, object] = {"received": came(received), "sent": None}
+    if isinstance(head, RequestHead):
+        request["version"] = head.version
+    if isinstance(received, ResponseHead):
+        response["status"] = received.status
+        response["reason"] = received.reason.decode("latin-1")
+        response["version"] = received.version
     if isinstance(sent, RequestPlan):
         request["sent"] = masked_fields(sent.fields)
         request["line"] = masked_line(text(sent.line))

@@ -128,6 +128,26 @@ class MemoryLog(StreamLog):
             self.count_at -= cost
         self.ids[id] = position
 
+    def begin_at(self, position: int, events: int, *, at_cut: bool) -> None:
+        """Begin in the middle of a stream, while nothing is in it.
+
+        `events`: how many end up to there; -1: that is not known. `at_cut`: one begins.
+        If none does, the end of that which began before may not be seen, so that
+        numbers are not counted.
+        """
+        self.first = self.end = position
+        if events < 0 or not at_cut:
+            self.in_order = False
+            events = max(events, 0)
+        if at_cut and position:
+            if events:
+                events -= 1
+                self.events.append(position)
+            else:
+                self.comments.append(position)
+        self.dropped = events
+        self.settle()
+
     # -- reading
 
     def read(self, position: int, most: int) -> bytes:
@@ -305,12 +325,15 @@ class Budget:
     def open(self, max_bytes: int, prefix: bytes | None) -> MemoryLog | None:
         """A new log; None if there is no memory for one."""
         log = MemoryLog(self, max_bytes, prefix)
+        return log if self.take_in(log) else None
+
+    def take_in(self, log: MemoryLog) -> bool:
+        """Have one more log, which is empty; False if there is no memory for it."""
         self.logs[log] = None
         log.settle()
-        if log.charged:
-            return log
-        log.close()
-        return None
+        if not log.charged:
+            log.close()
+        return not log.closed
 
     def charge(self, log: MemoryLog, bytes: int) -> bool:
         """Charge so much to a log from now on; False if there is not as much."""

@@ -11,10 +11,15 @@ from __future__ import annotations
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from proxy.internal_errors import report
+from proxy.kept.shared_store import SharedStore
 from proxy.kept.store import MemoryStore
 
 # Streams that are gone are remembered by their ID, to say so of them.
 REMEMBERED = 10_000
+# How often a client is asked to come back for a stream of which the store says nothing,
+# before it gets another one: by an EventSource's pause of 3 s, in the 15 s for which
+# clients wait for a store that is down.
+MOST_IN_VAIN = 5
 
 
 class Name(NamedTuple):
@@ -40,6 +45,9 @@ class Kept(Protocol):
 
     def superseded(self) -> None:
         """Another stream has one of its names now."""
+
+    def unnamed(self, name: Name, who: bytes) -> None:
+        """It has a name no longer."""
 
     def expire(self) -> None:
         """Its room is needed: let go of what is kept."""
@@ -82,11 +90,15 @@ class KeptStreams(Generic[K]):
     """All of one worker. A reload does not change it."""
 
     __slots__ = (
+        "arriving",
         "closing",
         "counts",
+        "draining",
         "gone",
+        "in_vain",
         "named",
-        "secret",
+        "own_secret",
+        "shared",
         "store",
         "streams",
         "unread",
@@ -97,14 +109,46 @@ class KeptStreams(Generic[K]):
     def __init__(self, max_bytes: int, worker: int, secret: bytes) -> None:
         self.store = MemoryStore(max_bytes, self.evict)
         self.worker = worker
-        self.secret = secret  # of the fingerprints, the same in all workers
+        self.own_secret = secret  # of the fingerprints, the same in all workers
         self.streams: dict[bytes, K] = {}  # by ID, the oldest first
         self.named: dict[Name, dict[bytes, list[K]]] = {}
         self.gone: dict[bytes, None] = {}
+        self.in_vain: dict[bytes, int] = {}  # how often the store was asked, by ID
+        self.arriving: dict[bytes, K] = {}  # of other nodes: what is asked of them
         self.unread: dict[K, None] = {}  # without a client, the longest first
         self.counts = Counts()
+        self.draining = False  # other nodes may still read what is in the store
         self.closing = False
         self.watcher: NameWatcher | None = None  # where there are other workers
+        self.shared: SharedStore | None = None  # what other processes have, too
+
+    @property
+    def secret(self) -> bytes:
+        """Of the fingerprints: of all nodes, where there are others."""
+        shared = self.shared
+        if shared is None:
+            return self.own_secret
+        return shared.secret or self.own_secret
+
+    @property
+    def node(self) -> str:
+        """This process among those that share a store; "": there is none."""
+        return "" if self.shared is None else self.shared.node
+
+    @property
+    def store_is_down(self) -> bool:
+        """Do others perhaps have streams of which nothing can be known now?"""
+        return self.shared is not None and not self.shared.up
+
+    def asked_in_vain(self, id: bytes) -> bool:
+        """The store has not said whether there is a stream: is it to be asked again?"""
+        times = self.in_vain.pop(id, 0) + 1
+        if times > MOST_IN_VAIN:
+            return False
+        self.in_vain[id] = times
+        if len(self.in_vain) > REMEMBERED:
+            del self.in_vain[next(iter(self.in_vain))]
+        return True
 
     # -- what is kept
 
@@ -113,15 +157,26 @@ class KeptStreams(Generic[K]):
         self.streams[stream.id] = stream
         self.counts.kept += 1
 
+    def take_in(self, stream: K) -> None:
+        """Have a stream found by its ID that another node keeps."""
+        self.streams[stream.id] = stream
+
     def remove(self, stream: K) -> None:
         """Keep it no longer, and forget its names."""
-        self.unread.pop(stream, None)
-        for name, owner in tuple(stream.names):
-            self.unname(stream, name, owner)
-        if self.streams.pop(stream.id, None) is not None:
+        if self.lose(stream):
             self.gone[stream.id] = None
             if len(self.gone) > REMEMBERED:
                 del self.gone[next(iter(self.gone))]
+
+    def lose(self, stream: K) -> bool:
+        """Keep it no longer: another node has it. True: it was kept."""
+        self.unread.pop(stream, None)
+        for name, owner in tuple(stream.names):
+            self.unname(stream, name, owner)
+        if self.streams.get(stream.id) is not stream:
+            return False
+        del self.streams[stream.id]
+        return True
 
     def name(self, stream: K, name: Name, owner: bytes, *, alone: bool = True) -> None:
         """Give a stream a name; with `alone`, take it from the one that had it."""
@@ -158,6 +213,7 @@ class KeptStreams(Generic[K]):
     def superseded(self, stream: K, name: Name, owner: bytes) -> None:
         """A stream has lost a name to another one."""
         stream.names.remove((name, owner))
+        stream.unnamed(name, owner)
         if name.kind == KEY and self.watcher is not None:
             self.watcher.unnamed(name, owner, stream.id)
         stream.superseded()
@@ -174,6 +230,7 @@ class KeptStreams(Generic[K]):
         if (name, owner) not in stream.names:
             return
         stream.names.remove((name, owner))
+        stream.unnamed(name, owner)
         if name.kind == KEY and self.watcher is not None:
             self.watcher.unnamed(name, owner, stream.id)
         holders = self.named.get(name)
@@ -239,9 +296,20 @@ class KeptStreams(Generic[K]):
                     found[stream.id] = stream
         return list(found.values())
 
+    def drain(self) -> None:
+        """The process is about to end: nobody can come back, but to other nodes."""
+        self.draining = True
+        if self.shared is None:
+            self.closing = True
+        self.close_streams()
+
     def close(self) -> None:
-        """The process ends: nobody can come back."""
-        self.closing = True
+        """The process ends."""
+        self.draining = self.closing = True
+        self.close_streams()
+
+    def close_streams(self) -> None:
+        """End what nobody can come back for."""
         for stream in self.all_streams():
             try:
                 stream.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from proxy.kept.log import StreamLog
 from proxy.kept.memory_log import Budget
+from proxy.kept.stored_log import StoredLog
 
 
 class LogStore:
@@ -54,3 +55,10 @@ class MemoryStore(LogStore):
 
     def open(self, max_bytes: int, prefix: bytes | None = None) -> StreamLog | None:
         return self.budget.open(max_bytes, prefix)
+
+    def open_stored(
+        self, max_bytes: int, prefix: bytes | None = None
+    ) -> StoredLog | None:
+        """As `open`: a log that can be written to a shared store, too."""
+        log = StoredLog(self.budget, max_bytes, prefix)
+        return log if self.budget.take_in(log) else None

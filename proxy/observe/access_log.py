@@ -1,24 +1,34 @@
 """The access log: one line per exchange, at its end.
 
-Text for people, JSON for machines. Field values are never logged, so neither
-is a credential that a route adds.
+Text for people, JSON for machines. No field value is logged but those of X-Request-Id
+and, for machines, User-Agent; so no credential is that a route adds.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from functools import lru_cache
 
 from proxy.config.model import LogFormat
 from proxy.errors import ProxyError
-from proxy.line_writer import LineStream
+from proxy.http1.head import RequestHead
+from proxy.line_writer import LineStream, one_line
 from proxy.quantities import compact_seconds
-from proxy.timeline import FIRST, Clock, Ending, Finish, Timeline, Visit, wall_clock
+from proxy.timeline import (
+    FIRST,
+    Clock,
+    Ending,
+    Finish,
+    ModelAnswer,
+    Timeline,
+    Visit,
+    local_time,
+    wall_clock,
+)
 
 Record = dict[str, object]
 
 CLIENT_LEFT = Ending.CLIENT_LEFT
+AGENT_BYTES = 256  # of a User-Agent, at most
 # How a client asked for a stream that there was.
 WAYS = {
     "event_id": "resumed by event id",
@@ -53,10 +63,17 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
         "duration_seconds": round(timeline.duration, 6),
         "ending": timeline.ending.value,
     }
+    if timeline.request_id:
+        told["request_id"] = timeline.request_id.decode("ascii")
+    agent = user_agent(timeline)
+    if agent is not None:
+        told["user_agent"] = agent
     call = timeline.call
     if call.family is not None:
         told["family"] = call.family
         told["verdict"] = call.verdict
+    if call.answer is not None:
+        told["answer"] = answer_to_dict(timeline, call.answer)
     if timeline.visit is not None:
         told["stream"] = visit_to_dict(timeline, timeline.visit)
     if call.finish is not None:
@@ -68,6 +85,18 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
     return told
 
 
+def user_agent(timeline: Timeline) -> str | None:
+    """What the client says of itself; of a long text the beginning."""
+    heads = timeline.heads
+    head = heads[0] if isinstance(heads, tuple) else None
+    if not isinstance(head, RequestHead):
+        return None
+    value = head.get(b"user-agent")
+    if value is None:
+        return None
+    return text(value if len(value) <= AGENT_BYTES else value[:AGENT_BYTES] + b"...")
+
+
 def visit_to_dict(timeline: Timeline, visit: Visit) -> Record:
     """What the client had of a stream that is kept or shared."""
     return {
@@ -77,6 +106,19 @@ def visit_to_dict(timeline: Timeline, visit: Visit) -> Record:
         "from": visit.begins,
         "state": visit.state or state_of(timeline),
     }
+
+
+def answer_to_dict(timeline: Timeline, answer: ModelAnswer) -> Record:
+    """What a stream has told of a model's answer, as far as it has."""
+    first, speed = timeline.first_token_seconds, answer.tokens_per_second
+    told: Record = {
+        "model": answer.model or None,
+        "input_tokens": answer.input_tokens,
+        "output_tokens": answer.output_tokens,
+        "first_token_seconds": None if first is None else round(first, 6),
+        "tokens_per_second": None if speed is None else round(speed, 3),
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def state_of(timeline: Timeline) -> str:
@@ -107,12 +149,6 @@ def finish_to_dict(timeline: Timeline, finish: Finish) -> Record:
         told["error"] = finish.error.type
         told["reason"] = str(finish.error)
     return told
-
-
-@lru_cache(maxsize=1)  # many lines have the same second
-def local_time(second: int) -> str:
-    """A second of the wall clock with its offset (RFC 3339)."""
-    return datetime.fromtimestamp(second).astimezone().isoformat("T", "seconds")
 
 
 def text(data: bytes) -> str:
@@ -159,7 +195,11 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
     if timeline.call.verdict is not None:
         line = f"{line}, {timeline.call.family} {timeline.call.verdict}"
     error = fault(timeline) or (finish.error if finish is not None else None)
-    return line if error is None else f"{line}: {error}"
+    if error is None:
+        return line
+    if timeline.request_id:
+        line = f"{line}, request {timeline.request_id.decode('ascii')}"
+    return f"{line}: {one_line(str(error))}"
 
 
 class AccessLog:

@@ -74,6 +74,7 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
     return {
         "id": identity(worker, timeline),
         "worker": worker,
+        "request_id": text(timeline.request_id) or None,
         "client": text(timeline.client),
         "route": timeline.route,
         "upstream": timeline.call.upstream,
@@ -103,9 +104,25 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         "unread": timeline.unread_bytes,
         "family": timeline.call.family,
         "verdict": timeline.call.verdict,
+        "answer": answer_row(timeline),
         "ending": timeline.ending.value if over else None,
         "error": reason(timeline),
         "stream": part_of_stream(timeline.visit),
+    }
+
+
+def answer_row(timeline: Timeline) -> Row | None:
+    """What the stream has told of a model's answer so far."""
+    answer = timeline.call.answer
+    if answer is None:
+        return None
+    first, speed = timeline.first_token_seconds, answer.tokens_per_second
+    return {
+        "model": answer.model or None,
+        "first_token": None if first is None else round(first, 6),
+        "input_tokens": answer.input_tokens,
+        "output_tokens": answer.output_tokens,
+        "tokens_per_second": None if speed is None else round(speed, 3),
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proxy.observe.answer_metrics import AnswerMetrics
 from proxy.observe.histogram import (
     DURATIONS,
     FIRST_BYTES,
@@ -142,6 +143,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.series: dict[tuple[str | None, str], Series] = {}
+        self.answers = AnswerMetrics()
         self.lag = Histogram(LAGS)
 
     def ended(self, timeline: Timeline) -> None:
@@ -151,6 +153,13 @@ class Metrics:
         if series is None:
             series = self.series[key] = Series()
         series.ended(timeline)
+        # Of a kept stream it is counted once: see `answered`.
+        if timeline.call.answer is not None and timeline.visit is None:
+            self.answers.ended(timeline)
+
+    def answered(self, timeline: Timeline) -> None:
+        """The upstream of a kept stream has ended."""
+        self.answers.ended(timeline)
 
     def families(self, running: Iterable[Timeline]) -> list[Family]:
         """Everything that is counted, the running exchanges included."""
@@ -190,7 +199,7 @@ class Metrics:
         for route, count in started.items():
             told["exchanges_started_total"].add(count, ("route", route or NO_ROUTE))
         self.lag.tell(told["loop_lag_seconds"])
-        return list(told.values())
+        return [*told.values(), *self.answers.families(NO_ROUTE)]
 
     def tell_running(
         self, running: Iterable[Timeline], told: dict[str, Family]

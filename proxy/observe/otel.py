@@ -13,10 +13,11 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from proxy.config.packages import NO_OTEL
+from proxy.config.packages import no_otel
 from proxy.errors import ConfigError, in_words
 from proxy.http1.head import RequestHead
 from proxy.observe.list_row import reason, text
+from proxy.stream.families import named
 from proxy.timeline import Clock, Timeline, wall_clock
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Tracing:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
             from opentelemetry.trace.propagation import tracecontext
         except ModuleNotFoundError:
-            raise ConfigError([f"[tracing] enabled: {NO_OTEL}"]) from None
+            raise ConfigError([f"[tracing] enabled: {no_otel()}"]) from None
         name = os.environ.get("OTEL_SERVICE_NAME", "unbuffered")
         self.provider = TracerProvider(resource=Resource.create({"service.name": name}))
         self.provider.add_span_processor(
@@ -91,6 +92,7 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
         "http.response.body.size": timeline.bytes_sent,
         "error.type": timeline.error.type if timeline.error is not None else None,
         "unbuffered.upstream": timeline.call.upstream,
+        "unbuffered.request_id": text(timeline.request_id) or None,
         "unbuffered.pieces": timeline.call.pieces,
         "unbuffered.first_byte_seconds": (None if first is None else round(first, 6)),
         "unbuffered.longest_gap_seconds": round(timeline.call.longest_gap, 6),
@@ -103,7 +105,28 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
         "unbuffered.stream": None if visit is None else visit.stream,
         "unbuffered.stream.way": None if visit is None else visit.way,
     }
+    told |= answer_attributes(timeline)
     return {name: value for name, value in told.items() if value is not None}
+
+
+def answer_attributes(timeline: Timeline) -> dict[str, str | int | float | None]:
+    """Of a model's answer: by the conventions for GenAI, v0.1.0."""
+    call = timeline.call
+    answer = call.answer
+    reader = None if call.family is None else named(call.family).answer
+    if answer is None or reader is None:
+        return {}
+    first = timeline.first_token_seconds
+    return {
+        "gen_ai.operation.name": reader.operation,
+        "gen_ai.provider.name": reader.provider,
+        "gen_ai.response.model": answer.model or None,
+        "gen_ai.usage.input_tokens": answer.input_tokens,
+        "gen_ai.usage.output_tokens": answer.output_tokens,
+        "gen_ai.response.time_to_first_chunk": (
+            None if first is None else round(first, 6)
+        ),
+    }
 
 
 @functools.cache

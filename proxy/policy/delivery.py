@@ -171,6 +171,32 @@ def accepts_events(head: RequestHead) -> bool:
     return False
 
 
+def accepts_only_streams(head: RequestHead) -> bool:
+    """Can nothing but a stream be the response that the client asks for?
+
+    What an EventSource sends. A client of MCP also accepts JSON, and gets either.
+    """
+    path, _, query = head.target.partition(b"?")
+    if path.endswith(GEMINI_STREAM) and GEMINI_EVENTS in query.split(b"&"):
+        return True
+    if b"accept" not in head.index:
+        return False
+    kinds = [
+        kind
+        for kind, *parameters in (
+            [part.strip(b" \t") for part in member.split(b";")]
+            for member in head.members(b"accept")
+        )
+        if not any(map(REFUSED.fullmatch, parameters))
+    ]
+    return bool(kinds) and STREAM_TYPES.issuperset(kinds)
+
+
+def is_stream_type(head: ResponseHead) -> bool:
+    """Is a response a stream by its type?"""
+    return media_type(head) in STREAM_TYPES
+
+
 def may_ask_for_stream(head: RequestHead) -> bool:
     """May the body say that a stream is wanted, as `"stream": true`?
 

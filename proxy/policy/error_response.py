@@ -39,6 +39,9 @@ ADVICE = {
     "proxy_loop_detected": (
         "Add a route for this path, or remove it from the proxy settings of the target."
     ),
+    "http_request_denied": (
+        "Close a stream that is no longer needed, or raise the limit named above."
+    ),
     "destination_not_found": "Add a route for this path, or correct the URL.",
 }
 
@@ -52,20 +55,41 @@ class Failure:
     route: str | None = None
     target: str | None = None
     routes: tuple[str, ...] = ()
+    request_id: bytes = b""
+    detailed: bool = True  # or only what everybody may know
+    hint: str = ""  # in place of the advice
+
+    @property
+    def message(self) -> str:
+        """What went wrong, in words."""
+        return message_of(self.error, detailed=self.detailed)
+
+    @property
+    def advice(self) -> str:
+        """What to do, for who can do something."""
+        return self.hint or (ADVICE.get(self.error.type, "") if self.detailed else "")
 
     def to_dict(self) -> dict[str, object]:
-        """The object of the JSON body, without what is not known."""
+        """The object of the JSON body, without what is not known, or not told."""
         told: dict[str, object] = {
             "status": self.error.status,
             "type": self.error.type,
-            "message": str(self.error),
+            "message": self.message,
             "route": self.route,
             "target": self.target,
+            "request_id": self.request_id.decode("ascii") or None,
             "elapsed_seconds": round(self.elapsed, 3),
             "routes": list(self.routes) if isinstance(self.error, NoRoute) else None,
-            "advice": ADVICE.get(self.error.type),
+            "advice": self.advice or None,
         }
+        if not self.detailed:
+            told |= dict.fromkeys(("route", "target", "elapsed_seconds", "routes"))
         return {key: value for key, value in told.items() if value is not None}
+
+
+def message_of(error: ProxyError, *, detailed: bool) -> str:
+    """What a client is told of a failure, in words."""
+    return str(error) if detailed or not error.general else error.general
 
 
 def phrase(status: int) -> str:
@@ -162,11 +186,11 @@ def refusal_event(
         return event(known, name), is_json_rpc(known) or not accepts_events(head)
     value = {
         "type": error.type,
-        "reason": str(error),
-        "route": told.route,
+        "reason": told.reason,
+        **({"route": told.route} if told.route else {}),
         "status": status,
         "body": body.decode("utf-8", "ignore"),
-        "error": {"message": str(error), "type": "server_error", "code": error.type},
+        "error": {"message": told.reason, "type": "server_error", "code": error.type},
     }
     return event(value, "error"), False
 
@@ -241,7 +265,6 @@ def page(failure: Failure) -> str:
         for name, value in failure.to_dict().items()
         if name not in ("status", "message", "advice")
     )
-    advice = ADVICE.get(failure.error.type, "")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -251,7 +274,7 @@ def page(failure: Failure) -> str:
         "dl{display:grid;grid-template-columns:auto 1fr;gap:.3rem 1.2rem;"
         "font:14px ui-monospace,monospace}dt{opacity:.6}dd{margin:0;"
         "overflow-wrap:anywhere}footer{opacity:.6;font-size:14px}</style>"
-        f"<h1>{title}</h1><p>{escape(str(failure.error))}</p><p>{escape(advice)}</p>"
+        f"<h1>{title}</h1><p>{escape(failure.message)}</p><p>{escape(failure.advice)}</p>"
         f"<dl>{rows}</dl><footer>Unbuffered</footer></html>\n"
     )
 

@@ -27,16 +27,22 @@ REPLACED = frozenset(
 # What a client says of its connection alone; the rest of Connection names fields that
 # go no further than to the worker that has the stream.
 OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"http2-settings"})
-REQUEST = re.compile(rb"(https?) ([\x21-\x7e]{1,256}) ([0-9]|10) ([01])")
+REQUEST = re.compile(
+    rb"(https?) ([\x21-\x7e]{1,256}) ([0-9]|10) ([01])(?: ([\x21-\x7e]{1,128}))?"
+)
 
 
 class Handed(NamedTuple):
-    """Of a request: how its client has come. `last`: it is handed on no further."""
+    """Of a request: how its client has come. `last`: it is handed on no further.
+
+    `request_id`: empty, if requests have none.
+    """
 
     scheme: bytes
     address: bytes
     minor: int  # of the version in which it came
     last: bool
+    request_id: bytes = b""
 
 
 class KeptPart(NamedTuple):
@@ -73,6 +79,8 @@ def handed_request(head: RequestHead, body: Body, handed: Handed) -> RequestPlan
         handed.minor,
         handed.last,
     )
+    if handed.request_id:
+        value += b" " + handed.request_id
     fields: Fields = [(NAME, value)]
     fields += [field for field in head.fields if field[0].lower() not in REPLACED]
     named = [each for each in head.members(b"connection") if each not in OPTIONS]
@@ -82,7 +90,7 @@ def handed_request(head: RequestHead, body: Body, handed: Handed) -> RequestPlan
         fields.append(CHUNKED)
     elif b"content-length" in head.index:
         fields.append((b"Content-Length", b"%d" % body.remaining))
-    return RequestPlan(head.method, head.target, head_bytes(b"", fields))
+    return RequestPlan(head.method, head.target, head_bytes(b"", fields)[:-2])
 
 
 def read_request(head: RequestHead) -> tuple[Handed, RequestHead] | None:
@@ -92,8 +100,8 @@ def read_request(head: RequestHead) -> tuple[Handed, RequestHead] | None:
     found = REQUEST.fullmatch(head.fields[0][1])
     if found is None:
         return None
-    scheme, address, minor, last = found.groups()
-    handed = Handed(scheme, address, int(minor), last == b"1")
+    scheme, address, minor, last, request_id = found.groups()
+    handed = Handed(scheme, address, int(minor), last == b"1", request_id or b"")
     return handed, RequestHead(head.method, head.target, handed.minor, head.fields[1:])
 
 

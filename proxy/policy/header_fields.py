@@ -14,6 +14,7 @@ from proxy.config.route import AcceptEncoding, FieldRules
 from proxy.http1.grammar import Fields, Remembered
 from proxy.http1.head import VERSIONS, Head, RequestHead
 from proxy.policy.forwarded import forwarded_fields
+from proxy.policy.request_id import KEY
 
 # RFC 9110 §7.6.1, with the fields that older software sends. Trailer is not one of
 # them: where trailers are dropped it still says what was lost (RFC 9110 §6.6.2).
@@ -94,10 +95,11 @@ def strip_hop_by_hop(head: Head) -> Fields:
 class Rules:
     """`set` and `remove` of one direction of a route, ready to apply.
 
-    `alike`: the twins of these fields go too (see ALIKE).
+    `alike`: the twins of these fields go too (see ALIKE). `says_id`: what the id of
+    a request is, or that it has none, is said here.
     """
 
-    __slots__ = ("added", "alike", "dropped")
+    __slots__ = ("added", "alike", "dropped", "says_id")
 
     def __init__(self, rules: FieldRules, *, alike: bool = False) -> None:
         self.alike = alike
@@ -110,6 +112,7 @@ class Rules:
         )
         if alike:
             self.dropped |= {name.translate(ALIKE) for name in self.dropped}
+        self.says_id = KEY in self.dropped
 
     def apply(self, fields: Fields) -> Fields:
         """Remove what is listed, then add what is set."""
@@ -159,6 +162,7 @@ def is_passed(name: bytes) -> bool:
 
 
 PASSED = Remembered(is_passed)
+NAMES_REQUEST = Remembered(lambda name: name.translate(ALIKE) == KEY)
 # For accept_encoding = "client": a signature of the client's may cover it.
 PASSED_SIGNED = Remembered(
     lambda name: name.lower() == b"accept-encoding" or is_passed(name)
@@ -177,16 +181,20 @@ def request_fields(
     origin: bytes | None = None,
     accept_encoding: AcceptEncoding = "identity",
     destination: bytes | None = None,
+    own_id: bool = False,
 ) -> Fields:
     """The fields of the upstream request, without its framing.
 
     `host` is what Host shall say, `authority` what the client asked for,
     `client` the address of the peer. `origin` replaces what Origin says, and
-    `destination` what Destination says.
+    `destination` what Destination says. `own_id`: the client's X-Request-Id does not
+    pass.
     """
     fields: Fields = [(b"Host", host)]
     passed = PASSED if accept_encoding == "identity" else PASSED_SIGNED
     fields += [field for field in head.fields if passed[field[0]]]
+    if own_id:
+        fields = [field for field in fields if not NAMES_REQUEST[field[0]]]
     named = connection_names(head)
     if named:
         fields = [field for field in fields if field[0].lower() not in named]

@@ -2,12 +2,13 @@
 
 Streams stay open for minutes, so taking turns would pile them up on one
 target while the other is idle: the one with the fewest open exchanges is
-asked. Pure; the clock is handed in.
+asked. Or the one that a value of the request decides. Pure; the clock is handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
 from proxy.errors import (
@@ -54,14 +55,56 @@ def pick_target(candidates: Sequence[C], turn: int, now: float) -> C:
     After a rest one request alone asks first: a target that swallows connections
     has none, and would get every new one until the first has given up.
     """
-    if len(candidates) == 1:
+    if (count := len(candidates)) == 1:
         return candidates[0]
-    first = turn % len(candidates)
+    first = turn % count
     in_turn = [*candidates[first:], *candidates[:first]]
     awake = [each for each in in_turn if each.rests_until <= now and not each.probed]
     if awake:
         return min(awake, key=lambda each: each.open)
     return min(in_turn, key=lambda each: (each.probed, each.rests_until))
+
+
+# -- by a value: rendezvous hashing, also called highest random weight
+#
+# Theory: each target has a weight for each value, and the heaviest one gets it. A
+# target that goes takes nothing with it but the values that were its own.
+# Practice: by the names of targets, not by their places in a list or by anything that
+# is random, since each worker and each machine must come to the same result.
+
+HEAVIEST = b"\xff" * 9  # more than any digest
+
+
+def seed(name: bytes) -> bytes:
+    """What the weights of one target are computed from."""
+    return blake2b(name, digest_size=32).digest()
+
+
+def weight(seed: bytes, value: bytes) -> bytes:
+    """How much a target is that of a value; the greatest one is."""
+    return blake2b(value, key=seed, digest_size=8).digest()
+
+
+def pick_by_value(
+    candidates: Sequence[C],
+    seeds: Mapping[C, bytes],
+    value: bytes,
+    made_by: C | None,
+    now: float,
+) -> C:
+    """The candidate that a value decides, among those that do not rest.
+
+    `made_by`: the one that has made the value itself, if that is known: it is the
+    first, whatever its weight. If all rest, the first one is asked all the same: what
+    belongs to the value is nowhere else.
+    """
+
+    def weight_of(each: C) -> bytes:
+        return HEAVIEST if each is made_by else weight(seeds[each], value)
+
+    awake = [each for each in candidates if each.rests_until <= now and not each.probed]
+    idle = awake or [each for each in candidates if not each.probed]
+    return max(idle or candidates, key=weight_of)
 
 
 def longer_rest(rest: float) -> float:

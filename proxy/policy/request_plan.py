@@ -20,6 +20,8 @@ from proxy.policy.forwarded import public_address
 from proxy.policy.header_fields import Rules, request_fields
 from proxy.policy.path_rewrite import Rules as PathRules
 from proxy.policy.path_rewrite import upstream_path
+from proxy.policy.request_id import NAME
+from proxy.policy.routing import Destination
 from proxy.policy.upgrade import upgrade_fields
 from proxy.policy.webdav_destination import Destined, moves, upstream_destination
 
@@ -41,7 +43,7 @@ class RouteRules(Protocol):
     request_rules: Rules
     response_rules: Rules
 
-    def find(self, path: bytes, /) -> Destined:
+    def find(self, where: Destination, /) -> Destined:
         """The route of another path."""
 
 
@@ -49,15 +51,19 @@ class RequestPlan:
     """One request to an upstream, as it is sent.
 
     `section` has its fields, those of its framing included, as HTTP/1.1 text from
-    the end of the request line on.
+    the end of the request line to that of the last field. `request_id`: of this
+    request alone, beside the fields that it has in common with others.
     """
 
-    __slots__ = ("method", "path", "section")
+    __slots__ = ("method", "path", "request_id", "section")
 
-    def __init__(self, method: bytes, path: bytes, section: bytes) -> None:
+    def __init__(
+        self, method: bytes, path: bytes, section: bytes, request_id: bytes = b""
+    ) -> None:
         self.method = method
         self.path = path
         self.section = section
+        self.request_id = request_id
 
     @property
     def line(self) -> bytes:
@@ -67,12 +73,20 @@ class RequestPlan:
     @property
     def text(self) -> bytes:
         """The head as HTTP/1.1 text."""
-        return b"%b %b HTTP/1.1%b" % (self.method, self.path, self.section)
+        if self.request_id:
+            return b"%b %b HTTP/1.1%bX-Request-Id: %b\r\n\r\n" % (
+                self.method,
+                self.path,
+                self.section,
+                self.request_id,
+            )
+        return b"%b %b HTTP/1.1%b\r\n" % (self.method, self.path, self.section)
 
     @property
     def fields(self) -> Fields:
         """The fields, read from `section`: a stream need not keep them twice."""
-        return parse_fields(self.section[2:-2])
+        fields = parse_fields(self.section[2:])
+        return [*fields, (NAME, self.request_id)] if self.request_id else fields
 
 
 class RequestPlanner:
@@ -90,6 +104,7 @@ class RequestPlanner:
         "route",
         "scheme",
         "section",
+        "sends_id",
         "sized",
         "target",
         "trusted",
@@ -104,6 +119,7 @@ class RequestPlanner:
         self.target: Target | None = None
         self.authority: bytes | None = None
         self.trusted = self.upgrade = False
+        self.sends_id = True  # beside the section
         self.sized = True  # by Content-Length, or without a body; else chunked
         self.section = b""
 
@@ -118,11 +134,13 @@ class RequestPlanner:
         *,
         trusted: bool,
         upgrade: bool,
+        request_id: bytes = b"",
     ) -> RequestPlan:
         """The request to `target`, for `path`.
 
         `authority` is what was asked for; `trusted`: what the client says of the hops
-        before it counts; `upgrade`: it may switch to another protocol.
+        before it counts; `upgrade`: it may switch to another protocol. `request_id`:
+        if requests of this route have one, all of them do; else the client's passes.
         """
         section = self.section
         sized = isinstance(body, LengthBody)
@@ -147,8 +165,10 @@ class RequestPlanner:
                     scheme=self.scheme,
                     trusted=trusted,
                     upgrade=upgrade,
+                    own_id=request_id != b"",
                 ),
-            )
+            )[:-2]
+            self.sends_id = not route.request_rules.says_id
             # Destination is judged by its route, Max-Forwards by the method.
             special = b"destination" in head.index or b"max-forwards" in head.index
             if special or len(section) > REMEMBERED_BYTES:
@@ -158,7 +178,9 @@ class RequestPlanner:
                 self.trusted, self.upgrade, self.sized = trusted, upgrade, sized
                 self.authority, self.section = authority, section
         path = upstream_path(target.path, route.path_rules, path)
-        return RequestPlan(head.method, path, section)
+        if not self.sends_id:
+            request_id = b""
+        return RequestPlan(head.method, path, section, request_id)
 
 
 def takes_trailers(head: RequestHead) -> bool:
@@ -196,8 +218,12 @@ def upstream_fields(
     scheme: bytes,
     trusted: bool,
     upgrade: bool,
+    own_id: bool,
 ) -> Fields:
-    """The fields of the request to the upstream, framing included."""
+    """The fields of the request to the upstream, framing included.
+
+    `own_id`: it has one that is not among them.
+    """
     options = route.route
     destination = None
     if moves(head):
@@ -217,6 +243,7 @@ def upstream_fields(
         origin=target.origin if options.rewrite_origin else None,
         accept_encoding=options.accept_encoding,
         destination=destination,
+        own_id=own_id,
     )
     hops = hops_left(head)
     if hops:

@@ -170,7 +170,7 @@ def reversible(route: Route, target: Target) -> Mapped | None:
     if literal is None or LITERAL_PATH.fullmatch(replacement) is None:
         return None
     public = re.sub(r"\\(.)", r"\1", literal["public"])
-    if not (route.prefix + "/").startswith(public + "/"):
+    if not (route.path + "/").startswith(public + "/"):
         return None  # paths outside of it go unchanged
     upstream = replacement.rstrip("/")
     if upstream and literal["slash"] and not replacement.endswith("/"):

@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from proxy.config.route_hosts import WILDCARD, route_place
 from proxy.errors import MalformedRequest
 from proxy.http1.grammar import shown
 from proxy.http1.head import RequestHead
@@ -23,10 +24,13 @@ from proxy.policy.head_values import (
     form_decoded,
     query_values,
 )
+from proxy.policy.routing import HOSTS, destination, is_for_host
 
-# <worker>-<128 random bits>. Written in one way only, so that it can be compared.
+# <worker>-<128 random bits>; with a store, the last 32 are the same for all streams of
+# a node, which others know it by. Written in one way only, so that it can be compared.
 STREAM_ID = re.compile(rb"(0|[1-9]\d{0,5})-[0-9a-f]{32}")
 NUMBER = re.compile(rb"[1-9]\d{0,15}")
+NODE_DIGITS = 8
 MOST_EVENTS = 2**53  # what a number in JavaScript holds exactly
 DIGITS = re.compile(rb"\d++")
 MOST_BYTES = 2**63 - 1  # of a stream
@@ -58,9 +62,18 @@ class KeyPath(NamedTuple):
 # -- IDs and cursors
 
 
-def new_id(worker: int) -> bytes:
-    """An ID that nobody can guess; it says which worker has the stream."""
-    return b"%d-%b" % (worker, token_hex(16).encode("ascii"))
+def new_id(worker: int, node: str = "") -> bytes:
+    """An ID that nobody can guess; it says which worker has the stream.
+
+    `node`: the process among those that share a store, as 8 hex digits.
+    """
+    digits = token_hex(16 - len(node) // 2) + node
+    return b"%d-%b" % (worker, digits.encode("ascii"))
+
+
+def maker_of(id: bytes) -> bytes:
+    """The node that made an ID, if it was made with a store."""
+    return id[-NODE_DIGITS:]
 
 
 def shown_id(id: bytes) -> str:
@@ -350,7 +363,7 @@ class KeyPaths:
             if template:
                 self.add(prefix, kind, template.encode("utf-8").split(b"/"))
         for segments in self.table.values():  # the most specific first
-            segments.sort(key=lambda each: -len(each.before) - len(each.after))
+            segments.sort(key=precedence)
 
     def add(self, prefix: str, kind: bytes, parts: list[bytes]) -> None:
         """Take in a template, by its segments."""
@@ -363,8 +376,8 @@ class KeyPaths:
         place = (shape, b"/".join(parts[:at]), b"/".join(parts[at + 1 :]))
         self.table.setdefault(place, []).append(KeySegment(before, after, prefix, kind))
 
-    def match(self, path: bytes) -> KeyPath | None:
-        """What a raw path asks for; its query does not count.
+    def match(self, path: bytes, authority: bytes | None = None) -> KeyPath | None:
+        """What a raw path asks for, of routes for its host; its query does not count.
 
         The other segments are compared as they came, as in routes. A slash in the key
         is `%2F`.
@@ -379,9 +392,34 @@ class KeyPaths:
             place = (shape, b"/".join(parts[:at]), b"/".join(parts[at + 1 :]))
             for each in self.table.get(place, ()):
                 key = key_between(each, parts[at])
-                if key is not None:
+                if key is not None and (
+                    each.prefix.startswith("/") or is_named(each.prefix, authority)
+                ):
                     return KeyPath(each.prefix, each.kind, key)
         return None
+
+
+def precedence(each: KeySegment) -> tuple[int, int, int]:
+    """The most exact host first, then who leaves the least to the key."""
+    host = route_place(each.prefix).host
+    kind = 2 if not host else 1 if host.startswith(WILDCARD) else 0
+    return kind, -len(host), -len(each.before) - len(each.after)
+
+
+def is_named(route: str, authority: bytes | None) -> bool:
+    """Is the route of that name for the host that is asked for?"""
+    return authority is not None and is_for_host(route, HOSTS[authority])
+
+
+def of_host(route: str, head: RequestHead, value: bytes) -> bytes:
+    """What can be guessed, in a name of a stream: of one host, where a route has many.
+
+    `*.example.com` may be many tenants.
+    """
+    if not route.startswith(WILDCARD):
+        return value
+    authority = destination(head).authority
+    return b"%b/%b" % (b"" if authority is None else HOSTS[authority], value)
 
 
 def key_between(segment: KeySegment, part: bytes) -> bytes | None:

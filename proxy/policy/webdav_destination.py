@@ -16,6 +16,7 @@ from proxy.errors import NoRoute
 from proxy.http1.head import RequestHead
 from proxy.policy.path_rewrite import Rules, check_rewritten, upstream_path
 from proxy.policy.response_rewrite import DEFAULT_PORTS, split_port
+from proxy.policy.routing import Destination, destination
 
 # Simple-ref of RFC 4918 §8.3: an absolute URI, or an absolute path.
 REFERENCE = re.compile(
@@ -31,7 +32,7 @@ class Destined(Protocol):
     path_rules: Rules
 
 
-Find: TypeAlias = Callable[[bytes], Destined]
+Find: TypeAlias = Callable[[Destination], Destined]
 
 
 class OwnDestination(NamedTuple):
@@ -67,6 +68,14 @@ def own_destination(
     return OwnDestination(found["origin"] or b"", found["path"] or b"/")
 
 
+def place(head: RequestHead, own: OwnDestination) -> Destination:
+    """Where a Destination leads: to the host that this proxy is asked for.
+
+    A hop before it may have another name for it.
+    """
+    return Destination(own.path, destination(head).authority)
+
+
 def check_destination(head: RequestHead, authority: bytes | None, find: Find) -> None:
     """See that no dot segments lead a Destination out of its route.
 
@@ -76,7 +85,7 @@ def check_destination(head: RequestHead, authority: bytes | None, find: Find) ->
     own = own_destination(head, authority)
     if own is not None:
         try:
-            check_rewritten(find(own.path).path_rules, own.path)
+            check_rewritten(find(place(head, own)).path_rules, own.path)
         except NoRoute:
             return
 
@@ -93,7 +102,7 @@ def upstream_destination(
     if own is None:
         return None
     try:
-        taken = find(own.path)
+        taken = find(place(head, own))
     except NoRoute:
         return None
     base = next(

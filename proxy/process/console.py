@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from proxy.line_writer import WRITERS, finish, line_writer
+from proxy.line_writer import WRITERS, finish, line_writer, one_line
+from proxy.timeline import local_time
 
 OK, FAILED, USAGE, CUT = 0, 1, 2, 3
 BY_SIGNAL = 128  # and its number, as a shell has it
@@ -45,17 +46,27 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         runner.close()
 
 
+class OneLine(logging.Formatter):
+    """Each message is one line, whatever a peer has written into it.
+
+    Its time is written as in the access log.
+    """
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return local_time(int(record.created))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+
 def set_up_logging(who: str = "") -> None:
     """Events go to standard error, one line each; the access log to output.
 
     `who` tells of which process a line is, where there are several.
     """
     handler = logging.StreamHandler(line_writer(sys.stderr, "events", "this log"))
-    handler.setFormatter(
-        logging.Formatter(
-            f"%(asctime)s %(levelname)s {who}%(message)s", "%Y-%m-%dT%H:%M:%S%z"
-        )
-    )
+    handler.setFormatter(OneLine(f"%(asctime)s %(levelname)s {who}%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 

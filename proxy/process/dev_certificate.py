@@ -21,16 +21,13 @@ from types import ModuleType
 from typing import Any
 
 from proxy.errors import ConfigError
+from proxy.system.install_command import install_command
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
 # Apple's systems refuse certificates that are good for more than 825 days.
 VALID = datetime.timedelta(days=397)
 RENEWED = datetime.timedelta(days=30)
-NO_TRUSTME = (
-    "--tls dev needs the package trustme: pip install 'unbuffered[dev-tls]' "
-    "(or pip install trustme)"
-)
 TRUST = """\
 Browsers trust it after you install its certificate authority (CA), {ca}:
   macOS           sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain "{ca}"
@@ -259,5 +256,6 @@ def imported() -> ModuleType:
     try:
         import trustme
     except ImportError:
-        raise ConfigError([NO_TRUSTME]) from None
+        get = install_command("dev-tls")
+        raise ConfigError([f"--tls dev needs the package trustme: {get}"]) from None
     return trustme

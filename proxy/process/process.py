@@ -10,34 +10,44 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from socket import socket
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxy import __version__
 from proxy.config.certificate import CertificateFault
-from proxy.config.effective import route_table
+from proxy.config.effective import fault_lines, route_table
+from proxy.config.listen_address import ListenAddress
 from proxy.config.model import Config, ServerOptions
 from proxy.errors import ConfigError, concerning
 from proxy.exchange import forward
 from proxy.line_writer import line_writer
 from proxy.observe.access_log import AccessLog
+from proxy.process.browser_addresses import browser_line
 from proxy.process.console import (
     BY_SIGNAL,
     CUT,
     FAILED,
+    FLUSH_SECONDS,
     OK,
     event_loop,
     print_error,
     say,
 )
+from proxy.process.inspector_link import inspector_line
 from proxy.process.reload import Reloader, faults_of, listening
+from proxy.process.service_manager import ServiceManager, give_signs
 from proxy.process.signals import Signals
+from proxy.process.socket_activation import NONE_GIVEN, GivenSockets, admin_sockets
 from proxy.quantities import counted
 from proxy.server.server import Observer, Server
 from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
+
+if TYPE_CHECKING:
+    from proxy.record.recorder import Recording
 
 log = logging.getLogger("unbuffered")
 
@@ -50,8 +60,17 @@ def form() -> str:
     return "" if file.endswith((".py", ".pyc")) else ", compiled"
 
 
-def banner(config: Config, port: int, workers: int = 1) -> str:
-    """What is served where, for the person who started it."""
+def banner(
+    config: Config,
+    port: int,
+    workers: int = 1,
+    admin: ListenAddress | None = None,
+    further: Sequence[int] = (),
+) -> str:
+    """What is served where, for the person who started it.
+
+    `further`: the ports of the listeners beside.
+    """
     host = config.server.host
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if config.server.tls_certificate else "http"
@@ -61,10 +80,22 @@ def banner(config: Config, port: int, workers: int = 1) -> str:
     return (
         f"Unbuffered {__version__} on {scheme}://{shown}:{port}/  "
         f"({versions(config.server)}{loop}, {python}, {number}process {os.getpid()})\n"
+        f"{browser_line(host, port, scheme)}"
+        f"{''.join(f'{line}{chr(10)}' for line in listen_lines(config, further))}"
         f"{route_table(config)}\n"
-        f"{inspector_line(config, port)}"
+        f"{''.join(f'{line}{chr(10)}' for line in fault_lines(config))}"
+        f"{inspector_line(config, port, admin)}"
         "Ctrl-C stops."
     )
+
+
+def listen_lines(config: Config, ports: Sequence[int]) -> Iterator[str]:
+    """Where else it listens."""
+    for each, port in zip(config.listen, ports, strict=True):
+        host = f"[{each.host}]" if ":" in each.host else each.host
+        scheme = "https" if each.tls_certificate else "http"
+        what = "  (redirects to https)" if each.https_redirect else ""
+        yield f"and on {scheme}://{host}:{port}/{what}"
 
 
 def versions(server: ServerOptions) -> str:
@@ -73,53 +104,74 @@ def versions(server: ServerOptions) -> str:
     return "HTTP/2 and HTTP/1.1, " if both else ""
 
 
-def inspector_line(config: Config, port: int) -> str:
-    """Where the inspector is, for whoever may look."""
-    if config.inspector.enabled is False:
-        return ""
-    scheme = "https" if config.server.tls_certificate else "http"
-    return f"Inspector: {scheme}://localhost:{port}/_unbuffered/\n"
-
-
 async def serve(
     config: Config,
     ready: Callable[[Server], None] | None = None,
     *,
     read: Callable[[], Config] | None = None,
     watch: Path | None = None,
+    recording: Recording | None = None,
+    sockets: Sequence[socket] = (),
+    manager: ServiceManager | None = None,
+    given: GivenSockets = NONE_GIVEN,
 ) -> int:
     """Serve until SIGINT or SIGTERM; `ready` is called once it listens.
 
-    `read` reads the configuration anew, at SIGHUP and when `watch` changes.
+    `sockets` listen already where `config` says, and are closed at the end.
+    `read` reads the configuration anew, at SIGHUP and when `watch` changes. `manager`:
+    who started the process, and has opened the `given` sockets.
     """
+    manager = manager or ServiceManager()
     signals = Signals()
     raise_limit()
     prepare_for(config.routes.values())
-    server = Server(config, observers=observers(config))
+    recorder = None if recording is None else recording.recorder()
+    server = Server(config, observers=observers(config), tapes=recorder)
+    server.drain_progress.on_asked = signals.drain_asked
     reloader = None
     if read is not None:
         reloader = Reloader(server, read, observers, watch)
+        reloader.manager = manager
         signals.on_hangup(reloader.ask)
     try:
         with listening(config):
-            await server.start()
+            public = sockets or given.public
+            await server.start(public, None, admin_sockets(given))
     except (ConfigError, CertificateFault) as fault:
         print_error("; ".join(faults_of(fault)))
         return FAILED
-    say(banner(config, server.port))
+    further = [each.port for each in server.further.listeners]
+    admin = server.admin_door.address
+    say(banner(config, server.port, admin=admin, further=further))
     if ready is not None:
         ready(server)
+    manager.ready()
     loop = asyncio.get_running_loop()
     tasks = []
+    signs = loop.create_task(give_signs(manager))
     if reloader is not None:
         tasks.append(loop.create_task(reloader.run()))
         if watch is not None:
             tasks.append(loop.create_task(reloader.watch()))
     await signals.stop()
+    manager.stopping()
     await cancelled(tasks)
-    seconds = server.config.server.drain_seconds
+    cut, again = await drained(server, signals)
+    if recorder is not None:
+        recorder.finish(FLUSH_SECONDS)
+    await cancelled([signs])
+    return say_ended(cut, again)
+
+
+async def drained(server: Server, signals: Signals) -> tuple[int, int | None]:
+    """Have it end as its configuration says by now; as `drain`."""
+    settings = server.config.server
+    await delay(server, settings.drain_delay_seconds, signals.stop())
+    seconds = settings.drain_seconds
     begun = partial(say_draining, seconds=seconds)
-    return say_ended(*await drain(server, seconds, begun, signals.stop()))
+    cut, again = await drain(server, seconds, begun, signals.stop())
+    await server.drain_progress.end(cut)
+    return cut, again
 
 
 def observers(config: Config) -> list[Observer]:
@@ -139,6 +191,21 @@ def observers(config: Config) -> list[Observer]:
 
             wanted.append(tracing().ended)
     return wanted
+
+
+async def delay(
+    server: Server, seconds: float, hurry: Coroutine[Any, Any, Hurry]
+) -> None:
+    """Be not ready for a while before a drain, or until `hurry` ends."""
+    if not seconds:
+        hurry.close()
+        return
+    say_delayed(seconds)
+    over = server.announce(seconds).over
+    loop = asyncio.get_running_loop()
+    waiting = [loop.create_task(over.wait()), loop.create_task(hurry)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    await cancelled(waiting)
 
 
 async def drain(
@@ -164,6 +231,15 @@ async def drain(
         return drained.result(), None
     await cancelled([drained])
     return await server.stop(), hurried.result()
+
+
+def say_delayed(seconds: float) -> None:
+    """What goes on as before, and for how long."""
+    say(
+        f"the drain begins in {seconds:g} s (drain_delay_seconds): "
+        "/_unbuffered/ready answers 503 and requests are still served; "
+        "send the signal again to drain now"
+    )
 
 
 def say_draining(under_way: int, seconds: float) -> None:

@@ -19,16 +19,22 @@ from pathlib import Path
 
 from proxy.config.certificate import CertificateFault
 from proxy.config.diff import changes
+from proxy.config.effective import fault_lines
+from proxy.config.listen_address import ListenAddress
 from proxy.config.model import Config
 from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError, concerning, in_words
-from proxy.server.listener import listening_fault
+from proxy.process.console import say
+from proxy.process.inspector_link import new_link
+from proxy.process.service_manager import ServiceManager
+from proxy.server.listener import PORT_OPTION, listening_fault
 from proxy.server.port_sharing import CAN_SHARE
 from proxy.server.server import Observer, Server
 
 log = logging.getLogger("unbuffered")
 
 POLL_SECONDS = 1.0
+STORE_KEYS = ("url", "key", "prefix")  # of the store that a process has from its start
 # What files, addresses and packages of others may do: no fault of ours.
 EXPECTED = (OSError, ImportError, UnicodeError)
 
@@ -52,6 +58,7 @@ class Reloader:
         self.watched = Watched(path, server.config)
         self.contents = FileContents(server.config)
         self.asked = asyncio.Event()
+        self.manager = ServiceManager()
 
     def ask(self) -> None:
         """Have the configuration reloaded soon."""
@@ -62,7 +69,11 @@ class Reloader:
         while True:
             await self.asked.wait()
             self.asked.clear()
-            await self.reload()
+            self.manager.reloading()
+            try:
+                await self.reload()
+            finally:
+                self.manager.ready()
 
     async def reload(self) -> bool:
         """Read the configuration and serve by it; False if it was refused."""
@@ -74,7 +85,14 @@ class Reloader:
             return refuse(faults_of(fault))
         self.contents.apply()
         log.info("configuration reloaded: %s", told)
+        if link := new_link(before, config, *self.place):
+            say(link)
         return True
+
+    @property
+    def place(self) -> tuple[int, ListenAddress | None]:
+        """Where the inspector is."""
+        return self.server.port, self.server.admin_door.address
 
     async def watch(self) -> None:
         """Reload when the file, or the certificate, has changed; until cancelled."""
@@ -97,6 +115,8 @@ def read_again(
     if refusal := asks_for_restart(before, config):
         raise ConfigError([refusal])
     log_warnings(config)
+    for line in fault_lines(config):  # as the banner has them at the start
+        log.warning("%s", line)
     return config, changes(before, config, contents.rewritten(config))
 
 
@@ -111,8 +131,12 @@ async def apply(
     config: Config,
     observers: Observers,
     sockets: Sequence[socket.socket] = (),
+    *,
+    choose: str = PORT_OPTION,
 ) -> None:
     """Have a server serve by another configuration, in every process that serves.
+
+    `choose` is how whoever runs it chooses another port.
 
     Raises:
         ConfigError: or anything else: it cannot, and all is as it was.
@@ -121,17 +145,19 @@ async def apply(
     wanted = None
     if (config.log, config.tracing) != (before.log, before.tracing):
         wanted = observers(config)
-    with listening(config, before):
+    with listening(config, before, choose):
         await server.reload(config, sockets, wanted)
 
 
 @contextlib.contextmanager
-def listening(config: Config, before: Config | None = None) -> Iterator[None]:
+def listening(
+    config: Config, before: Config | None = None, choose: str = PORT_OPTION
+) -> Iterator[None]:
     """Tell as a fault of a configuration that nothing can listen as it says."""
     try:
         yield
     except OSError as fault:
-        raise ConfigError([cannot_listen(config, before, fault)]) from fault
+        raise ConfigError([cannot_listen(config, before, fault, choose)]) from fault
 
 
 def faults_of(fault: Exception) -> list[str]:
@@ -141,7 +167,7 @@ def faults_of(fault: Exception) -> list[str]:
     """
     cause: BaseException | None = fault
     if isinstance(fault, CertificateFault):
-        return [f"[server] {fault.key}: {fault}"]
+        return [f"{fault.place}{fault.key}: {fault}"]
     if isinstance(fault, ConfigError):
         cause = fault.__cause__
     if cause is not None and not isinstance(cause, EXPECTED):
@@ -164,9 +190,40 @@ def asks_for_restart(before: Config, after: Config) -> str:
     one, other = (
         number_of_workers(config.server.workers) for config in (before, after)
     )
-    if one == other:
-        return ""
-    return f"[server] workers: {other} instead of {one} requires a restart"
+    if one != other:
+        return f"[server] workers: {other} instead of {one} requires a restart"
+    if before.server.admin != after.server.admin:
+        return "[server] admin: another value requires a restart"
+    if refusal := moves_across(before, after):
+        return refusal
+    if keys := [key for key in STORE_KEYS if store_differs(before, after, key)]:
+        return f"[store] {', '.join(keys)}: another value requires a restart"
+    return ""
+
+
+def moves_across(before: Config, after: Config) -> str:
+    """Which listeners cannot be had as `after` says; "" if all can.
+
+    Sockets go from one table to another in no reload, and workers have theirs from the
+    start.
+    """
+    old, new = ([(each.host, each.port) for each in c.listen] for c in (before, after))
+    if old != new and number_of_workers(before.server.workers) > 1:
+        return "[[listen]]: other addresses require a restart with several workers"
+    one, other = before.server.port, after.server.port
+    if one != other:
+        for port, ports in ((one, new), (other, old)):
+            if port and port in [each for _, each in ports]:
+                return (
+                    f"[server] port, [[listen]] port: {port} goes from one to the "
+                    "other, which requires a restart"
+                )
+    return ""
+
+
+def store_differs(before: Config, after: Config, key: str) -> bool:
+    """Is the shared store another one?"""
+    return bool(getattr(before.store, key) != getattr(after.store, key))
 
 
 class Watched:
@@ -223,6 +280,8 @@ class FileContents:
 def files_of(config: Config) -> list[str]:
     """The files that a configuration names."""
     named = [config.server.tls_certificate, config.server.tls_key]
+    for each in config.listen:
+        named += [each.tls_certificate, each.tls_key]
     named += [route.ca_file for route in config.routes.values()]
     return [file for file in named if file]
 
@@ -249,11 +308,13 @@ def cannot_listen(
     config: Config,
     before: Config | None,
     fault: OSError,
+    choose: str = PORT_OPTION,
     *,
     can_share: bool = CAN_SHARE,
 ) -> str:
     """Why the listener could not be opened, or moved from where it was before."""
     port = config.server.port
+    name = before is None
     if before is not None and port != before.server.port:
         before = None
     if before is not None and fault.errno == errno.EADDRINUSE and not can_share:
@@ -262,4 +323,6 @@ def cannot_listen(
             f"this proxy ({before.server.host}:{port}) or another program; on this "
             "system, changing the host on the same port needs a restart"
         )
-    return f"cannot listen on {listening_fault(config.server, fault)}"
+    host = config.server.host
+    why = listening_fault(host, port, fault, choose, name=name)
+    return f"cannot listen on {why}"

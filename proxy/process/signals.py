@@ -19,6 +19,8 @@ class Signals:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.stops: asyncio.Queue[int] = asyncio.Queue()
+        self.begun = False  # has the end been asked for?
+        self.awaited = False  # and not by a signal yet?
         for number in (signal.SIGINT, signal.SIGTERM):
             self.listen(number, self.stopped)
 
@@ -36,7 +38,20 @@ class Signals:
 
     def stopped(self, number: int) -> None:
         """The process shall end."""
-        self.stops.put_nowait(number)
+        self.begun = True
+        if self.awaited:
+            self.awaited = False
+        else:
+            self.stops.put_nowait(number)
+
+    def drain_asked(self) -> None:
+        """A client has it drained. The signal that follows as a rule is no second one.
+
+        Kubernetes sends it after `preStop`, systemd after `ExecStop`.
+        """
+        if not self.begun:
+            self.begun = self.awaited = True
+            self.stops.put_nowait(0)
 
     async def stop(self) -> int:
         """Wait for the next signal that asks for the end; its number."""

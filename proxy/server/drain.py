@@ -73,6 +73,7 @@ class Drain:
         self.early: list[Draining] = []
         self.sent_away = 0
         self.began = self.window = 0.0
+        self.hastened = False
         self.over = asyncio.Event()
 
     async def run(self, seconds: float) -> int:
@@ -154,7 +155,7 @@ class Drain:
 
     async def wait(self, seconds: float) -> None:
         """Wait until all clients have their last response, or the time is over."""
-        if not self.all_answered():
+        if not self.hastened and not self.all_answered():
             self.over.clear()
             self.limit = self.ticker.clock() + seconds
             self.ticker.add(self)
@@ -165,9 +166,14 @@ class Drain:
 
     async def gone(self) -> None:
         """Wait until all clients are gone."""
-        if self.clients:
+        while self.clients:
             self.over.clear()
             await self.over.wait()
+
+    def hasten(self) -> None:
+        """The time is over, whatever it was to be: cut what is left."""
+        self.hastened = True
+        self.over.set()
 
     def check(self, now: float) -> None:
         """Called by the clock."""

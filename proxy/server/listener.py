@@ -17,10 +17,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from proxy.config.certificate import certificate_context
-from proxy.config.model import ServerOptions as Settings
+from proxy.config.model import ListenOptions, ServerOptions
+from proxy.errors import in_words
 from proxy.server.handshake import Door, Handshake, note_server_name
 from proxy.server.port_sharing import (
     CAN_SHARE,
+    Address,
     Listening,
     forget_sharing,
     same,
@@ -28,6 +30,7 @@ from proxy.server.port_sharing import (
     shared,
     take_no_more,
 )
+from proxy.system.port_holder import port_fault
 
 BACKLOG = 4096
 # asyncio accepts as many connections in a row, before any of them can be
@@ -40,9 +43,8 @@ HANDSHAKE_SECONDS = 10.0  # for TLS with a client
 # and this one beyond all.
 TLS_CLOSE_SECONDS = 24 * 3600.0
 
+PORT_OPTION = "--port"  # how another port is chosen on a command line
 REASONS = {
-    errno.EADDRINUSE: "another program is using this port; stop it, or choose "
-    "another port with --port",
     errno.EADDRNOTAVAIL: "not an address of this machine",
     errno.EAFNOSUPPORT: (
         "this machine has no IPv6; use 0.0.0.0 for all IPv4 interfaces"
@@ -52,6 +54,7 @@ REASONS = {
 }
 
 Factory = Callable[[], asyncio.Protocol]
+Settings: TypeAlias = ServerOptions | ListenOptions
 
 
 TLS: TypeAlias = dict[str, Any]  # what `create_server` has to know of it
@@ -146,19 +149,16 @@ class Listener:
         self, host: str, port: int, tls: TLS, beside: Sequence[Listening]
     ) -> asyncio.Server:
         """One new server; also where only sockets of this listener are in its way."""
-        loop = asyncio.get_running_loop()
-        given = {"backlog": ACCEPTED_AT_ONCE, **tls}
+        given = {"host": host, "port": port, **tls}
         factory = self.factory(tls)
         try:
-            return await loop.create_server(factory, host, port, **given)
+            return await listen(factory, **given)
         except OSError as fault:
             ours = fault.errno == errno.EADDRINUSE and self.servers
             if not ours or port != self.port or not CAN_SHARE:
                 raise
         with shared(beside):
-            made = await loop.create_server(
-                factory, host, port, reuse_port=True, **given
-            )
+            made = await listen(factory, reuse_port=True, **given)
             forget_sharing(port)
         share(made.sockets, shared=False)
         return made
@@ -180,20 +180,13 @@ class Listener:
         old, self.retiring = self.retiring, []
         if not old:
             return
-        loop = asyncio.get_running_loop()
         left = sockets_of(old)
         kept = self.sockets
         given_up = [each for each in left if not any(same(each, one) for one in kept)]
         try:
             for each in given_up:
                 take_no_more(each)
-            for each in left:
-                # asyncio accepts here, and begins each connection in a later turn,
-                # for which its server must be open as yet. uvloop does both at once.
-                with contextlib.suppress(NotImplementedError):  # Windows
-                    loop.remove_reader(each.fileno())
-            for _ in range(2):
-                await asyncio.sleep(0)
+            await begin_accepted(left)
         finally:
             for each in given_up:
                 self.admit_waiting(each)
@@ -219,6 +212,11 @@ class Listener:
         with contextlib.suppress(OSError):  # it has left, or TLS failed
             await loop.connect_accepted_socket(self.factory(self.tls), sock, **self.tls)
 
+    async def let_go(self) -> None:
+        """Listen nowhere any more; who waits is let in."""
+        self.retiring, self.servers = [*self.retiring, *self.servers], []
+        await self.retire()
+
     def discard(self, servers: list[asyncio.Server]) -> None:
         """Accept no more from what was prepared."""
         if servers is not self.servers:
@@ -238,15 +236,10 @@ class Listener:
         self, sockets: Sequence[socket.socket], tls: TLS
     ) -> list[asyncio.Server]:
         """Servers for sockets that are bound already."""
-        loop = asyncio.get_running_loop()
         made: list[asyncio.Server] = []
         try:
             for each in sockets:
-                made.append(
-                    await loop.create_server(
-                        self.factory(tls), sock=each, backlog=ACCEPTED_AT_ONCE, **tls
-                    )
-                )
+                made.append(await listen(self.factory(tls), sock=each, **tls))
             for server in made:
                 deepen(server)
         except BaseException:
@@ -255,10 +248,49 @@ class Listener:
             raise
         return made
 
+    async def pause(self) -> None:
+        """Accept no more, before `close`; what was accepted is begun.
+
+        Else what was accepted in the last turn would be dropped without a word.
+        """
+        await begin_accepted(sockets_of([*self.servers, *self.retiring]))
+
     def close(self) -> None:
         """Accept no more. What was accepted goes on."""
         for server in (*self.servers, *self.retiring):
             server.close()
+
+
+async def listen(factory: Factory, **given: Any) -> asyncio.Server:
+    """A server that accepts; where that fails or is cancelled, there is none.
+
+    `create_server` waits for a turn when it accepts already. Cancelled in that turn
+    its server would go on, and nobody has it to close it.
+    """
+    loop = asyncio.get_running_loop()
+    server: asyncio.Server = await loop.create_server(
+        factory, backlog=ACCEPTED_AT_ONCE, start_serving=False, **given
+    )
+    try:
+        await server.start_serving()
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+async def begin_accepted(listening: Sequence[Listening]) -> None:
+    """Have a loop accept no more from sockets, and begin what it has accepted.
+
+    asyncio accepts in one turn, and begins each connection in a later one, for which
+    its server must be open as yet. uvloop does both at once.
+    """
+    loop = asyncio.get_running_loop()
+    for each in listening:
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.remove_reader(each.fileno())
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 def hosts(host: str) -> list[str]:
@@ -274,6 +306,23 @@ def hosts(host: str) -> list[str]:
     return ["::", "0.0.0.0"] if everywhere else [host]
 
 
+def addresses(host: str) -> list[Address]:
+    """What a host to listen on stands for, each once and in order."""
+    found = [
+        each
+        for name in hosts(host)
+        for each in socket.getaddrinfo(
+            name, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    ]
+    return list(
+        dict.fromkeys(
+            (family, str(where[0]), tuple(map(int, where[2:])))
+            for family, *_, where in found
+        )
+    )
+
+
 def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:
     """What servers accept from."""
     return [each for server in servers for each in server.sockets]
@@ -286,11 +335,23 @@ def deepen(server: asyncio.Server) -> None:
             twin.listen(BACKLOG)
 
 
-def listening_fault(settings: Settings, fault: OSError) -> str:
-    """Where it cannot listen, and why."""
-    reason = REASONS.get(fault.errno or 0) or (fault.strerror or str(fault)).lower()
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{host}:{settings.port}: {reason}"
+def listening_fault(
+    host: str,
+    port: int,
+    fault: OSError,
+    choose: str = PORT_OPTION,
+    *,
+    name: bool = True,
+) -> str:
+    """Where nothing can listen, and why; `choose` is how another port is chosen.
+
+    `name`: also which program has the port, if that can be seen. It takes time that
+    a process with streams has not.
+    """
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if fault.errno != errno.EADDRINUSE:
+        return f"{where}: {REASONS.get(fault.errno or 0) or in_words(fault)}"
+    return f"{where}: {port_fault(host, port, choose, name=name)}"
 
 
 def is_same_address(one: Settings, other: Settings) -> bool:

@@ -71,6 +71,9 @@ class DoorServer(Protocol):
     def stream_truncated(self, exchange: Exchange) -> None:
         """A stream of a known family was well framed, and is not complete."""
 
+    def answer_ended(self, exchange: Exchange) -> None:
+        """The upstream of a kept stream has ended, which was a model's answer."""
+
 
 class PeerDoor:
     """The handler of their connections, and the owner of exchanges of their clients."""
@@ -122,6 +125,7 @@ class PeerDoor:
         handed, head = found
         client.speak_for(handed.address, handed.scheme)
         exchange = HandedExchange(self, client, head, last=handed.last)
+        exchange.timeline.request_id = handed.request_id
         client.exchange = exchange
         self.exchanges[exchange] = None
         most, kept = self.server.config.server.max_exchanges, self.server.kept
@@ -163,6 +167,10 @@ class PeerDoor:
     def stream_truncated(self, exchange: Exchange) -> None:
         """As `ExchangeOwner`."""
         self.server.stream_truncated(exchange)
+
+    def answer_ended(self, exchange: Exchange) -> None:
+        """As `ExchangeOwner`."""
+        self.server.answer_ended(exchange)
 
 
 def limits_of(limits: Limits) -> Limits:

@@ -1,8 +1,11 @@
-"""Keys of applications, known to all workers: see `kept.name_directory`."""
+"""Keys of applications and sessions of targets, known to all workers.
+
+See `kept.name_directory` and `kept.session_table`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -12,19 +15,35 @@ from proxy.http1.grammar import Fields
 from proxy.internal_errors import report
 from proxy.kept.name_directory import NameDirectory, StreamPlace
 from proxy.kept.registry import KEY, KeptStreams, Name
+from proxy.kept.session_table import DIGEST_BYTES, SessionTable
 from proxy.server.peer_link import PeerLink
 from proxy.timeline import Clock
 from proxy.transport.client_host import HostedStream
 
-What: TypeAlias = Literal["named", "unnamed", "supersedes", "superseded", "stopped"]
+What: TypeAlias = Literal[
+    "named",
+    "unnamed",
+    "supersedes",
+    "superseded",
+    "stopped",
+    "sessions",
+    "sessions over",
+    "healthy",
+    "unhealthy",
+]
+# Sessions in one message: after a restart a worker is told of all, and may serve
+# between two messages.
+MOST_IN_ONE = 512
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What a worker is told of one stream.
+    """What a worker is told of one stream, or of sessions.
 
     named, unnamed: it has a name, or has it no longer. supersedes: those that had the
     name before it have it no longer. superseded: it is one of them. stopped: its client
-    has asked for its end.
+    has asked for its end. sessions, sessions over: those in `key`, one after the other,
+    are of the target in `id`, or of none any more. healthy, unhealthy: what the check
+    in `key` has found, with the reason in `id`.
     """
 
     what: What
@@ -69,14 +88,31 @@ class Neighbourhood(Protocol):
         """The worker that a name decides."""
 
 
+class Checks(Protocol):
+    """The health checks of this worker."""
+
+    def unhealthy(self) -> Iterator[tuple[bytes, str]]:
+        """The checks that fail, and why."""
+
+    def hear(self, check: bytes, *, healthy: bool, reason: str) -> None:
+        """Another worker has found a target to be healthy, or not."""
+
+
 class PeerNames:
     """The keys of this worker's streams, and those of all that it has to know."""
 
     def __init__(
-        self, peers: Neighbourhood, registry: KeptStreams[Any], clock: Clock
+        self,
+        peers: Neighbourhood,
+        registry: KeptStreams[Any],
+        sessions: SessionTable,
+        checks: Checks,
+        clock: Clock,
     ) -> None:
         self.peers = peers
         self.registry = registry
+        self.sessions = sessions
+        self.checks = checks
         self.clock = clock
         self.directory = NameDirectory()
         self.links: dict[int, PeerLink] = {}
@@ -132,11 +168,52 @@ class PeerNames:
         for (name, who, id), since in self.own.items():
             if self.peers.home(name, b"") == worker:
                 yield encoded(message("named", name, who, id, since))
+        yield from all_sessions(self.sessions)
+        for check, reason in self.checks.unhealthy():
+            yield of_check(check, reason, healthy=False)
+
+    # -- of targets: see `HealthWatcher`
+
+    def health_changed(self, check: bytes, *, healthy: bool, reason: str) -> None:
+        """A target has become healthy, or unhealthy: for all workers at once."""
+        self.tell_all(of_check(check, reason, healthy=healthy), in_state=not healthy)
+
+    # -- of sessions: see `SessionWatcher`
+
+    def learned(self, session: bytes, target: bytes) -> None:
+        """A target has made a session: any worker may be asked for it next."""
+        self.tell_all(of_sessions("sessions", [session], target), in_state=True)
+
+    def forgotten(self, session: bytes) -> None:
+        """A session has ended."""
+        self.tell_all(of_sessions("sessions over", [session], b""), in_state=False)
+
+    def tell_all(self, told: bytes, *, in_state: bool) -> None:
+        """Tell all other workers."""
+        for worker in range(self.peers.count):
+            if worker != self.peers.number and not self.closed:
+                self.link(worker).tell(told, in_state=in_state)
+
+    def hear_sessions(self, told: Message) -> None:
+        """Another worker has learned of sessions."""
+        for at in range(0, len(told.key), DIGEST_BYTES):
+            session = told.key[at : at + DIGEST_BYTES]
+            if told.what == "sessions":
+                self.sessions.note(session, told.id)
+            else:
+                self.sessions.drop(session)
 
     # -- of those of all workers
 
     def hear(self, told: Message, worker: int) -> None:
         """A worker tells of one of its streams, or of one of this worker's."""
+        if told.what in ("sessions", "sessions over"):
+            self.hear_sessions(told)
+            return
+        if told.what in ("healthy", "unhealthy"):
+            healthy, reason = told.what == "healthy", told.id.decode("utf-8", "replace")
+            self.checks.hear(told.key, healthy=healthy, reason=reason)
+            return
         name, who, directory = told.name, told.who, self.directory
         if told.what == "named":
             directory.add(name, who, StreamPlace(told.since, worker, told.id))
@@ -259,3 +336,24 @@ DECODER = msgspec.json.Decoder(Message)
 def encoded(told: Message) -> bytes:
     """A message as it is sent."""
     return msgspec.json.encode(told) + b"\n"
+
+
+def of_check(check: bytes, reason: str, *, healthy: bool) -> bytes:
+    """A message about what a health check has found, as it is sent."""
+    what: What = "healthy" if healthy else "unhealthy"
+    return encoded(Message(what, "", check, b"", reason.encode("utf-8", "replace")))
+
+
+def of_sessions(what: What, sessions: Iterable[bytes], target: bytes) -> bytes:
+    """A message about sessions of one target, as it is sent."""
+    return encoded(Message(what, "", b"".join(sessions), b"", target))
+
+
+def all_sessions(table: SessionTable) -> Iterator[bytes]:
+    """Messages with all sessions that are known, a few hundred in each."""
+    targets: dict[bytes, list[bytes]] = {}
+    for session, target in table:
+        targets.setdefault(target, []).append(session)
+    for target, sessions in targets.items():
+        for at in range(0, len(sessions), MOST_IN_ONE):
+            yield of_sessions("sessions", sessions[at : at + MOST_IN_ONE], target)

@@ -19,6 +19,7 @@ from proxy.exchange.hand_over import Declined, HandOver
 from proxy.http1.framing import Body
 from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.routing import Destination
+from proxy.server.health_checks import HealthChecks
 from proxy.server.peer_names import PeerNames
 from proxy.timeline import monotonic
 from proxy.transport.connector import Connector
@@ -36,6 +37,7 @@ class PeersOwner(Protocol):
     number: int
     siblings: tuple[str, ...]
     ticker: Ticker
+    health_checks: HealthChecks
 
     @property
     def kept(self) -> KeptStreams[Any]:
@@ -51,7 +53,9 @@ class Peers:
 
     def __init__(self, owner: PeersOwner) -> None:
         self.owner = owner
-        self.names = PeerNames(self, owner.kept, monotonic)
+        sessions = owner.compiled.sessions
+        checks = owner.health_checks
+        self.names = PeerNames(self, owner.kept, sessions, checks, monotonic)
         self.upstreams: dict[int, Upstream] = {}
         self.routes: dict[tuple[CompiledRoute | None, int], CompiledRoute] = {}
 
@@ -125,6 +129,8 @@ class Peers:
             options = plain(None if route is None else route.route, upstream.target)
             self.routes[key] = made = CompiledRoute(options, [upstream])
             made.verbatim = True
+            if route is not None:  # this worker has the client
+                made.stream_limit = route.stream_limit
         return made
 
     def upstream(self, worker: int) -> Upstream:
@@ -149,9 +155,17 @@ class Peers:
         self.prepare()
 
     def prepare(self) -> None:
-        """Be ready for the first key of an application, where a route has them."""
+        """Be ready for the first key of an application, or session of a target.
+
+        Where a route may have them.
+        """
         if self.owner.siblings and not self.names.closed:
-            self.names.want_links(self.owner.compiled.key_paths is not None)
+            compiled = self.owner.compiled
+            self.names.want_links(
+                compiled.key_paths is not None
+                or compiled.learns
+                or any(each.verdict is not None for each in compiled.upstreams)
+            )
 
 
 def plain(route: Route | None, target: Target) -> Route:
@@ -163,6 +177,7 @@ def plain(route: Route | None, target: Target) -> Route:
         route,
         targets=(target,),
         accept_encoding="client",
+        balance="least_open",
         change_origin=False,
         connect_retry_seconds=0.0,
         connect_timeout_seconds=CONNECT_SECONDS,
@@ -172,9 +187,11 @@ def plain(route: Route | None, target: Target) -> Route:
         decode="never",
         first_byte_timeout_seconds=0.0,
         headers=HeaderRules(),
+        health_path="",
         heartbeat_before_head=False,
         heartbeat_seconds=0.0,
         idle_timeout_seconds=0.0,
+        max_age_seconds=0.0,
         max_body_bytes=0,
         max_duration_seconds=0.0,
         max_interim_per_second=0,

@@ -20,20 +20,39 @@ from proxy.errors import (
     ProxyError,
     concerning,
 )
+from proxy.exchange.client_counts import ClientCounts, SharedRows
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
 from proxy.exchange.kept_stream import KeptStream
+from proxy.exchange.record_tap import TapeMaker
+from proxy.exchange.route_taps import fit_taps
 from proxy.http1.head import RequestHead
+from proxy.inspector.access_rule import in_origin_form
+from proxy.inspector.drain_endpoint import Drained, DrainEndpoint
 from proxy.inspector.inspector import PATH, Inspector
+from proxy.inspector.withheld import without_sessions
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
+from proxy.kept.shared_store import SharedStore
 from proxy.policy.error_response import Failure, plan_failure
+from proxy.server.admin_door import AdminDoor
+from proxy.server.admin_sockets import AdminSockets
 from proxy.server.admission import Admission
 from proxy.server.drain import Drain, Draining
+from proxy.server.drain_delay import DrainDelay
+from proxy.server.drain_progress import GONE_SECONDS, DrainProgress
+from proxy.server.further_listeners import (
+    NONE_FURTHER,
+    Further,
+    FurtherListeners,
+    Prepared,
+)
+from proxy.server.health_checks import HealthChecks
 from proxy.server.listener import TLS, Listener
 from proxy.server.peer_door import PeerDoor
 from proxy.server.peers import Peers
+from proxy.server.shared_store_choice import choose_shared_store
 from proxy.server.stream_address import STREAMS, StreamAddress
 from proxy.timeline import Clock, Timeline, ending_of, http_date, monotonic
 from proxy.transport.client_connection import ClientConnection
@@ -42,7 +61,6 @@ from proxy.transport.protocol_choice import ProtocolChoice, SniffedConnection
 from proxy.transport.ticker import Ticker
 
 SECRET_BYTES = 32  # by which fingerprints are made
-GONE_SECONDS = 1.0  # for the loop to tell of connections that were aborted
 
 Observer = Callable[[Timeline], None]
 
@@ -59,28 +77,47 @@ class Server:
         number: int = 0,
         siblings: tuple[str, ...] = (),
         secret: bytes = b"",
+        shared: SharedStore | None = None,
+        rows: SharedRows | None = None,
+        tapes: TapeMaker | None = None,
+        embedded: bool = False,
     ) -> None:
         self.config = config
+        self.embedded = embedded  # in a loop whose exception handler is another's
         self.number = number  # of this worker, among those that share the port
         self.siblings = siblings  # Unix sockets on which the others serve the same
         self.observers = tuple(observers)
         self.ticker = Ticker(clock)
-        self.compiled = CompiledRoutes(config, self.ticker)
+        secret = secret or token_bytes(SECRET_BYTES)  # of all workers, or of this one
+        counts = ClientCounts(secret, rows, number)
+        self.compiled = CompiledRoutes(config, self.ticker, counts=counts)
+        self.tapes = tapes  # of who records exchanges, if anybody does
+        fit_taps(self.compiled, tapes)
+        self.health_checks = HealthChecks(self.ticker)
         self.clients: set[ClientHost] = set()
-        self.last: Drain | None = None  # set once the end has begun
+        self.delay: DrainDelay | None = None  # set once the end is announced
+        self.last: Drain | None = None  # set once it has begun
+        self.hastened = False
+        self.drain_progress = DrainProgress(self)
         self.exchanges: dict[Exchange, None] = {}  # under way, the oldest first
         most = config.store.max_bytes
-        secret = secret or token_bytes(SECRET_BYTES)  # of all workers, or of this one
         self.kept: KeptStreams[KeptStream] = KeptStreams(most, number, secret)
+        if shared is None:
+            shared = choose_shared_store(config.store)
+        self.kept.shared = shared  # the store of all machines, if there is one
         self.others = Peers(self)
         if siblings:
             self.kept.watcher = self.others.names
+            self.compiled.sessions.watcher = self.others.names
+            self.health_checks.watcher = self.others.names
         self.peer_door = PeerDoor(self)
-        self.admission = Admission(
+        self.admin_door = AdminDoor(self)
+        self.admission: Admission = Admission(
             config.server, self.clients, self.exchanges, self.ticker
         )
         self.inspector = Inspector(self)
         self.listener = Listener(self.accept, self.accept_tls, self.admission)
+        self.further = FurtherListeners(self)
 
     @property
     def peers(self) -> Peers | None:
@@ -90,22 +127,60 @@ class Server:
     # -- listening
 
     async def start(
-        self, sockets: Sequence[socket.socket] = (), tls: TLS | None = None
+        self,
+        sockets: Sequence[socket.socket] = (),
+        tls: TLS | None = None,
+        admin: AdminSockets | None = None,
+        further: Further = NONE_FURTHER,
     ) -> None:
         """Listen; on `sockets`, if they do so already, and by `tls`, if it is known.
 
+        `further`: the same of the listeners beside.
+
         Raises:
             OSError: the address is in use or not ours.
+            ConfigError: so is that of the admin listener, or of one beside.
             CertificateFault: the certificate is not what it was at the check.
         """
-        await self.listener.open(self.config.server, sockets, tls)
-        self.admission.fd_limit.watch(asyncio.get_running_loop())
+        await self.open_store()
+        try:
+            await self.admin_door.open(admin)
+            await self.listener.open(self.config.server, sockets, tls)
+            self.further.adopt(await self.further.prepare(self.config.listen, *further))
+        except BaseException:
+            self.admin_door.close()
+            self.listener.close()
+            if self.kept.shared is not None:
+                await self.kept.shared.close()
+            raise
+        self.admission.fd_limit.learn()
+        if not self.embedded:
+            self.admission.fd_limit.watch(asyncio.get_running_loop())
         self.others.prepare()
+        self.health_checks.configure(self.compiled.upstreams)
+
+    async def start_hosted(self) -> None:
+        """Serve what a host application hands to `begin`, and listen nowhere."""
+        await self.open_store()
+        self.admission.fd_limit.learn()
+        self.health_checks.configure(self.compiled.upstreams)
+
+    async def open_store(self) -> None:
+        """Open the store that is shared, before the first request asks for it."""
+        if self.kept.shared is not None:
+            await self.kept.shared.open()
+            self.compiled.sessions.store = self.kept.shared
 
     @property
     def port(self) -> int:
         """The port that is listened on; of use where 0 was configured."""
         return self.listener.port
+
+    @property
+    def https_port(self) -> int:
+        """The port of the first listener that speaks TLS; 0 if there is none."""
+        listeners = [self.listener, *self.further.listeners]
+        return next((each.port for each in listeners if each.tls), 0)
 
     @property
     def under_way(self) -> int:
@@ -130,12 +205,17 @@ class Server:
         """
         before, known = self.config, self.compiled
         compiled = CompiledRoutes(config, self.ticker, known)
+        fit_taps(compiled, self.tapes)
         servers = await self.listener.prepare(config.server, sockets)
+        beside: list[Prepared] = []
         try:
+            beside = await self.further.prepare(config.listen)
             self.configure(config, compiled)
             self.listener.adopt(config.server, servers)
+            self.further.adopt(beside)
         except BaseException:
             self.listener.discard(servers)
+            self.further.discard(beside)
             with contextlib.suppress(ConfigError):  # the first fault is the one to tell
                 self.configure(before, known)
             compiled.close(known)
@@ -143,9 +223,11 @@ class Server:
         if observers is not None:
             self.observers = tuple(observers)
         try:
+            self.health_checks.configure(compiled.upstreams)
             known.close(compiled)
         except Exception as error:  # it serves by the other one already
             report("closing upstream connections of the previous configuration", error)
+        await self.further.retire()
         if not sockets:
             await self.listener.retire()
 
@@ -158,21 +240,37 @@ class Server:
         with concerning("[inspector], [metrics] or [log] warnings"):
             self.inspector.configure(config)
 
+    def announce(self, seconds: float) -> DrainDelay:
+        """Be not ready any more, and serve for so long nevertheless."""
+        self.delay = DrainDelay(self.clients, self.ticker, seconds)
+        self.drain_progress.changed()
+        return self.delay
+
     async def stop(self, drain_seconds: float = 0.0) -> int:
         """Accept no more, give open exchanges time to end, cut the rest.
 
         Returns how many clients were left with half a response.
         """
+        if self.delay is not None:
+            self.delay.end()
+        self.drain_progress.ends = self.ticker.clock() + drain_seconds
         self.listener.close()
-        self.kept.close()
+        self.further.close()
+        self.kept.drain()
         self.others.close()
         self.peer_door.join(self.clients)
-        self.last = Drain(self.clients, self.exchanges_and_answers, self.ticker)
-        broken = await self.last.run(drain_seconds)
+        drained = Drained(self.clients, self.drain_endpoint)
+        self.last = Drain(drained, self.exchanges_and_answers, self.ticker)
+        self.drain_progress.changed()
+        broken = await self.last.run(0.0 if self.hastened else drain_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GONE_SECONDS):
                 await self.last.gone()
         self.kept.close()
+        if self.kept.shared is not None:
+            await self.kept.shared.close()
+        await self.admin_door.end()
+        await self.health_checks.close()
         self.compiled.close()
         try:
             self.inspector.close()
@@ -181,6 +279,12 @@ class Server:
         self.ticker.stop()
         self.admission.fd_limit.leave(asyncio.get_running_loop())
         return broken
+
+    def hasten(self) -> None:
+        """Wait no longer in the `stop` that is under way: cut the rest."""
+        self.hastened = True
+        if self.last is not None:
+            self.last.hasten()
 
     async def __aenter__(self) -> Server:
         await self.start()
@@ -198,6 +302,21 @@ class Server:
     def draining(self) -> bool:
         """Has the end begun?"""
         return self.last is not None
+
+    @property
+    def leaving(self) -> bool:
+        """Is it announced, at least?"""
+        return self.delay is not None or self.last is not None
+
+    @property
+    def drain_endpoint(self) -> DrainEndpoint:
+        """Who watches the end."""
+        return self.inspector.drain_endpoint
+
+    @property
+    def lacks_descriptors(self) -> bool:
+        """Would the next connection be refused?"""
+        return self.admission.fd_limit.exhausted
 
     # -- what client connections ask for
 
@@ -220,6 +339,8 @@ class Server:
         else:
             self.admission.opened(client)
             self.inspector.checks.stir()
+            if self.delay is not None and self.delay.winds_down:
+                client.wind_down()
 
     def closed(self, client: ClientHost) -> None:
         """A connection is gone."""
@@ -230,13 +351,18 @@ class Server:
 
     def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Serve a request."""
-        if head.target.startswith(PATH) and self.serve_own(client, head):
-            return
-        exchange = Exchange(self, client, head)
+        inspector = self.inspector
+        if inspector.watched not in head.target:
+            exchange = Exchange(self, client, head)
+        else:
+            head = in_origin_form(head)
+            if head.target.startswith(PATH) and self.serve_own(client, head):
+                return
+            exchange = inspector.withheld.exchange(self, client, head)
         client.exchange = exchange
         self.exchanges[exchange] = None
-        if self.inspector.history.capturing:
-            self.inspector.begun(exchange)
+        if inspector.history.capturing:
+            inspector.begun(exchange)
         try:
             self.admission.begin(client)
             Forward(exchange).start()
@@ -252,7 +378,7 @@ class Server:
         """Answer below /_unbuffered/; False: the request is for a route."""
         if not self.compiled.resumes or not head.target.startswith(STREAMS):
             return self.inspector.serve(client, head)
-        exchange = Exchange(self, client, head)
+        exchange = Exchange(self, client, without_sessions(head))
         client.exchange = exchange
         self.exchanges[exchange] = None
         if self.inspector.history.capturing:
@@ -287,10 +413,20 @@ class Server:
         """Answer bytes that are no request."""
         timeline = Timeline(self.ticker.clock(), client.address)
         timeline.status = error.status
-        failure = Failure(error=error, elapsed=0.0)
+        ids = self.compiled.request_ids
+        if ids is not None:
+            timeline.request_id = ids.new()
+        detail = self.compiled.error_detail
+        failure = Failure(
+            error=error,
+            elapsed=0.0,
+            request_id=timeline.request_id,
+            detailed=detail.is_for(client.address, None),
+        )
         plan, body = plan_failure(failure, None, client.terms, http_date())
         client.send_plan(plan)
         client.send_piece(body)
+        timeline.bytes_sent = len(body)
         timeline.end(self.ticker.clock(), ending_of(error), error)
         self.notify(timeline)
         client.finish()
@@ -309,11 +445,27 @@ class Server:
         except Exception as error:
             report("a warning of a truncated stream", error)
 
+    def answer_ended(self, exchange: Exchange) -> None:
+        """The upstream of a kept stream has ended, which was a model's answer."""
+        try:
+            self.inspector.metrics_endpoint.answered(exchange.timeline)
+        except Exception as error:
+            report("counting a model's answer", error)
+
     def exchanges_and_answers(self) -> Iterator[Draining]:
         """All exchanges that run, and our own answers."""
         yield from self.exchanges
         yield from self.peer_door.exchanges
         yield from self.inspector.answers
+        if self.kept.shared is not None:
+            yield from self.read_on()
+
+    def read_on(self) -> Iterator[Draining]:
+        """What is read from upstreams for other processes, too."""
+        for stream in tuple(self.kept.streams.values()):
+            exchange = stream.upstream.exchange
+            if stream.replication.is_written and exchange is not None:
+                yield exchange
 
     def notify(self, timeline: Timeline) -> None:
         """Tell all observers. The client is served; no observer changes that."""

@@ -13,11 +13,22 @@ from proxy.errors import (
     MethodNotAllowed,
     StreamGone,
     StreamStopped,
+    StreamUncertain,
     StreamUnknown,
 )
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.followed_stream import FollowedStream
 from proxy.exchange.handed_exchange import HandedExchange
 from proxy.exchange.kept_stream import KeptStream
+from proxy.exchange.store_lookup import Has, StoreLookup, knows, reaches
+from proxy.exchange.store_word import (
+    BEHIND,
+    NOT_ASKED,
+    SILENT,
+    StoreWord,
+    silence_of,
+    uncertain,
+)
 from proxy.exchange.stream_request import BY_ADDRESS, DROPPED, cors_for
 from proxy.exchange.subscriber import Subscriber
 from proxy.http1.framing import Body
@@ -49,23 +60,45 @@ def shown_address(target: bytes) -> bytes:
 class StreamAddress:
     """One request for a kept stream."""
 
-    __slots__ = ("body", "exchange", "registry", "stream")
+    __slots__ = ("body", "exchange", "registry", "stream", "word")
 
     def __init__(self, exchange: Exchange, registry: KeptStreams[KeptStream]) -> None:
         self.exchange = exchange
         self.registry = registry
         self.body: Body | None = None
         self.stream: KeptStream | None = None  # once the client may know of it
+        self.word = NOT_ASKED  # of the store
 
     def serve(self) -> None:
         """Answer it."""
         exchange = self.exchange
-        method = exchange.head.method
         exchange.timeline.target = shown_address(exchange.head.target)
         try:
             self.body = exchange.client.open_body()
-            if self.hand_over(self.body):
-                return
+            if not self.hand_over(self.body) and not self.ask_store():
+                self.respond(NOT_ASKED)
+        except (ClientError, StreamUncertain) as error:
+            exchange.fail(error)
+
+    def ask_store(self) -> bool:
+        """Wait for what other machines have; False: it is known here."""
+        shared, head = self.registry.shared, self.exchange.head
+        if shared is None or not shared.up or owner_of(self.id) is None:
+            return False
+        cursor = last_event_id(head)
+        has = reaches(byte_cursor(head) or 0) if cursor is None else knows(cursor)
+        lookup = StoreLookup(self.exchange, shared)
+        question = lookup.for_one(self.id, has)
+        if question is None:
+            return False
+        lookup.ask(question, lambda: self.respond(lookup.word))
+        return True
+
+    def respond(self, word: StoreWord) -> None:
+        """Answer it by a stream that is known here, or by what the store has said."""
+        exchange, self.word = self.exchange, word
+        method = exchange.head.method
+        try:
             stream = self.find()
             if method == b"OPTIONS":
                 self.preflight(stream)
@@ -77,11 +110,13 @@ class StreamAddress:
             elif method == b"HEAD":
                 self.answer(stream, 200, self.state(stream))
             elif method == b"DELETE":
+                if stream.is_followed and self.registry.store_is_down:
+                    raise uncertain(SILENT)  # nor can its process be told
                 stream.stop(StreamStopped("the stream was stopped by its client"))
                 self.answer(stream, 204, [])
             else:
                 raise not_allowed()
-        except ClientError as error:
+        except (ClientError, StreamUncertain) as error:
             if self.stream is not None:
                 cors = cors_for(self.stream, exchange.head)
                 error.fields = [*error.fields, *cors]
@@ -112,13 +147,17 @@ class StreamAddress:
         """The worker that had the stream, if there was one, cannot be asked."""
         exchange = self.exchange
         exchange.route, exchange.timeline.route = None, None
-        exchange.fail(StreamUnknown("there is no such stream of this client"))
+        try:
+            if not self.ask_store():
+                raise self.nowhere()
+        except (ClientError, StreamUncertain) as error:
+            exchange.fail(error)
 
     def find(self) -> KeptStream:
         """The stream of that ID.
 
         Raises:
-            StreamUnknown, StreamGone.
+            StreamUnknown, StreamGone, StreamUncertain.
         """
         registry = self.registry
         id = self.id
@@ -131,11 +170,19 @@ class StreamAddress:
                     "this is not the ID of a stream; the field Stream-Id of a response "
                     "has it"
                 )
-            raise StreamUnknown("there is no such stream of this client")
+            raise self.nowhere()
         exchange = self.exchange
         exchange.route = stream.route
         exchange.timeline.route = stream.route.prefix
         return stream
+
+    def nowhere(self) -> ClientError | StreamUncertain:
+        """Neither this process has it nor, as far as that is known, another one."""
+        silence, absence = silence_of(self.registry, self.word), self.word.absence
+        if silence:
+            return uncertain(silence)
+        because = f": {absence}" if absence else ""
+        return StreamUnknown(f"there is no such stream of this client{because}")
 
     def check_owner(self, stream: KeptStream) -> None:
         """Is the client the one that the stream is bound to?
@@ -170,23 +217,24 @@ class StreamAddress:
         Raises:
             MalformedRequest: it is not a place in this stream.
             StreamGone: what follows it is no longer kept.
+            StreamUncertain: or is not in the store yet.
         """
         head, log = self.exchange.head, stream.log
         cursor, position = last_event_id(head), byte_cursor(head)
         if cursor is not None:
             found = log.after_id(cursor)
             if found is None:
+                why = why_ahead(stream, knows(cursor))
+                because = f" ({why})" if why else ""
                 raise StreamGone(
-                    "the event of Last-Event-ID is not in this stream, or no longer; "
-                    f"kept are the bytes from {log.first} to {log.end}"
+                    "the event of Last-Event-ID is not in this stream, or no longer"
+                    f"{because}; kept are the bytes from {log.first} to {log.end}"
                 )
             return found
         if position is None:
             position = 0
         if position > log.end:
-            raise MalformedRequest(
-                f"from={position} is beyond the {log.end} bytes of the stream"
-            )
+            raise beyond(stream, position)
         if position < log.first:
             raise StreamGone(
                 f"the bytes before {log.first} are no longer kept (resume.max_bytes); "
@@ -238,6 +286,32 @@ class StreamAddress:
         """Read the body of the request, which nobody needs."""
         if self.body is not None and not self.body.complete:
             self.exchange.client.read_body(DROPPED)
+
+
+def why_ahead(stream: KeptStream, has: Has) -> str:
+    """Why a client may have more of a stream than is here: its owner sends first.
+
+    Raises:
+        StreamUncertain: it may be here soon.
+    """
+    if not isinstance(stream, FollowedStream):
+        return ""
+    if stream.lags(has):
+        raise uncertain(BEHIND)
+    return stream.why_incomplete
+
+
+def beyond(stream: KeptStream, position: int) -> ClientError:
+    """A client says that it has more bytes of a stream than there are.
+
+    Raises:
+        StreamUncertain: it may be right.
+    """
+    has = f"from={position} is beyond the {stream.log.end} bytes of the stream"
+    why = why_ahead(stream, reaches(position))
+    if why:
+        return StreamGone(f"{has} that the store has: {why}")
+    return MalformedRequest(has)
 
 
 def not_allowed() -> MethodNotAllowed:

@@ -160,6 +160,17 @@ class EventIndex:
         self.start = b""
         self.restarted = True
 
+    def begin_later(self, *, between: bool) -> None:
+        """The next piece goes on with a stream whose beginning was not seen.
+
+        `between`: it begins an event. Nothing is taken away.
+        """
+        self.restart()
+        self.restarted = False
+        self.start = None
+        self.reached = self.at_line = between
+        self.content = not between
+
     def without_mark(self, piece: bytes) -> bytes:
         """The first bytes of a further response; a part of a mark is held back."""
         assert self.start is not None

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from proxy.stream import agent_families as agents
+from proxy.stream import model_answers as answers
 from proxy.stream import model_families as models
 from proxy.stream.family import (
     ProtocolFamily,
@@ -36,13 +37,18 @@ def events_failure(told: Told, first: Item | None, last: Sequence[Item]) -> byte
     the member `error`.
     """
     error = {"message": told.reason, "type": "server_error", "code": told.type}
-    value = {"type": told.type, "reason": told.reason, "route": told.route}
+    value = {"type": told.type, "reason": told.reason, **route_of(told)}
     return event({**value, "error": error}, "error")
 
 
 def lines_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
-    value = {"error": told.reason, "type": told.type, "route": told.route}
+    value = {"error": told.reason, "type": told.type, **route_of(told)}
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def route_of(told: Told) -> dict[str, str]:
+    """The member that names the route, where it is told."""
+    return {"route": told.route} if told.route else {}
 
 
 def no_failure(told: Told, first: Item | None, last: Sequence[Item]) -> None:
@@ -59,6 +65,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=models.chat_complete,
         failed=has_error,
         failure=models.chat_failure,
+        answer=answers.CHAT,
     ),
     ProtocolFamily(
         name="openai-responses",
@@ -69,6 +76,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=has_kind("response.completed", "response.incomplete"),
         failed=is_kind("response.failed", "error"),
         failure=models.responses_failure,
+        answer=answers.RESPONSES,
     ),
     ProtocolFamily(
         name="anthropic",
@@ -79,6 +87,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=has_kind("message_stop"),
         failed=is_kind("error"),
         failure=models.anthropic_failure,
+        answer=answers.ANTHROPIC,
     ),
     ProtocolFamily(
         name="gemini",
@@ -89,6 +98,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=models.gemini_complete,
         failed=has_error,
         failure=models.gemini_failure,
+        answer=answers.GEMINI,
     ),
     ProtocolFamily(
         name="ai-sdk",
@@ -101,6 +111,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=has_kind("finish", "abort"),
         failed=is_kind("error"),
         failure=agents.ai_sdk_failure,
+        answer=answers.AI_SDK,
         field=b"x-vercel-ai-ui-message-stream",
     ),
     ProtocolFamily(
@@ -112,6 +123,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=has_kind("RUN_FINISHED"),
         failed=is_kind("RUN_ERROR"),
         failure=agents.ag_ui_failure,
+        answer=answers.AG_UI,
         aborts_badly=True,  # @ag-ui/client 1.0 ends Node by an unhandled rejection
     ),
     ProtocolFamily(
@@ -135,6 +147,7 @@ FAMILIES: tuple[ProtocolFamily, ...] = (
         complete=models.ollama_complete,
         failed=has_error,
         failure=models.ollama_failure,
+        answer=answers.OLLAMA,
         lines=True,
     ),
 )

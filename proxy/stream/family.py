@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from proxy.stream.recent_events import Item
+from proxy.timeline import ModelAnswer
 
 
 class StreamVerdict(Enum):
@@ -24,12 +25,30 @@ COMPLETE, ERROR, TRUNCATED = StreamVerdict
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A failure as it is told. `type`: as RFC 9209 §2.3 has it; `reason`: in words."""
+    """A failure as it is told. `type`: as RFC 9209 §2.3 has it; `reason`: in words.
+
+    `route`: "" where the client is not told it.
+    """
 
     type: str
     reason: str
     route: str
     request: Any = None  # the JSON of its body, where that is known
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReader:
+    """How the events of a family tell of a model's answer: see `model_answers`.
+
+    `read`: notes what one event says of the whole. `is_token`: has it output of the
+    model, thoughts and calls of tools among it? `provider` and `operation`: by
+    OpenTelemetry's conventions.
+    """
+
+    provider: str
+    operation: str
+    read: Callable[[Item, ModelAnswer], None]
+    is_token: Callable[[Item], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,7 @@ class ProtocolFamily:
     resumes: bool = False
     lines: bool = False  # NDJSON; otherwise an event stream
     field: bytes | None = None  # of the response head; only this family has it
+    answer: AnswerReader | None = None  # if it carries answers of models
 
     def verdict(
         self, first: Item | None, items: Sequence[Item], *, whole: bool

@@ -138,6 +138,13 @@ class ClientConnection(TimedConnection):
             self.crashed("handling the end of a client's data", error)
         return False
 
+    def wind_down(self) -> None:
+        """Close after the response to the next request; stay open until it comes.
+
+        An idle connection that closes loses a request that is under way to it.
+        """
+        self.draining = True
+
     def drain(self) -> None:
         """Serve no request after the present one; close now if there is none."""
         self.keep_alive = False
@@ -312,6 +319,9 @@ class ClientConnection(TimedConnection):
         return TERMS[request is None or request.minor >= 1][self.keep_alive]
 
     def end_after_response(self) -> None:
+        self.keep_alive = False
+
+    def leave_connection(self) -> None:
         self.keep_alive = False
 
     def send_interim(self, plan: ResponsePlan) -> None:

@@ -32,6 +32,9 @@ class ClientHost(Protocol):
     def unsent_bytes(self) -> int:
         """How many bytes wait in the proxy because it does not read."""
 
+    def wind_down(self) -> None:
+        """Let the next response be the last, if only so a request cannot be lost."""
+
     def drain(self) -> None:
         """Serve no request after those that have come; close once there is none."""
 
@@ -76,3 +79,18 @@ class Http2Handler(ClientHandler, Protocol):
 
     def unanswered(self, client: ClientHost, error: ProxyError) -> None:
         """Something was refused in a way that is no response: it is for the log."""
+
+
+def server_name(client: object) -> str | None:
+    """What its client has called us in TLS (SNI), "" if nothing; None: no TLS.
+
+    `client`: a stream, whose connection is asked; of one without it nothing is known.
+    """
+    connection: ClientHost | None = getattr(client, "connection", None)
+    if connection is None:
+        return None
+    tls = connection.transport.get_extra_info("ssl_object")
+    if tls is None:
+        return None
+    name = getattr(tls, "server_name", None)  # see proxy.server.handshake
+    return name if isinstance(name, str) else ""

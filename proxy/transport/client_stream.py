@@ -77,6 +77,9 @@ class ClientStream(TunnelEnd, Protocol):
     def end_after_response(self) -> None:
         """Serve no request after this one: where it would begin is unsure."""
 
+    def leave_connection(self) -> None:
+        """Have the client's next requests come by another connection."""
+
     def send_interim(self, plan: ResponsePlan) -> None:
         """Send a 1xx response, if the client can take one."""
 

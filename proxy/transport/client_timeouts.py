@@ -14,7 +14,6 @@ from enum import Enum
 from proxy.config.model import ServerOptions as Limits
 from proxy.errors import (
     ClientDisconnected,
-    ClientStalled,
     InternalError,
     ProxyError,
     RequestTimeout,
@@ -23,6 +22,12 @@ from proxy.http1.framing import LengthBody
 from proxy.internal_errors import report
 from proxy.transport.client_stream import Served
 from proxy.transport.connection import Connection
+from proxy.transport.served_client import (
+    check_body,
+    stalled,
+    tell_crashed,
+    tell_left,
+)
 from proxy.transport.socket_state import has_left, unsent
 from proxy.transport.ticker import Ticker
 
@@ -118,16 +123,11 @@ class TimedConnection(Connection):
 
     def leave(self, reason: str) -> None:
         """Tell the exchange, if there is one, that its client is gone."""
-        exchange = self.exchange
-        if exchange is not None:
-            self.exchange = None
-            exchange.client_left(ClientDisconnected(reason))
+        tell_left(self, ClientDisconnected(reason))
 
     def crashed(self, place: str, error: Exception) -> None:
         """Code of the proxy raised: end what it ran for, and tell the client."""
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.crashed(place, error)
+        if tell_crashed(self, place, error):
             return
         report(place, error)
         if self.state is HEAD and self.is_asked and not self.closed:
@@ -231,13 +231,7 @@ class TimedConnection(Connection):
         elif now >= self.deadline and self.exchange is not None:
             waiting = self.transport.get_write_buffer_size()
             self.reset_on_close()  # nor does the kernel keep what it does not take
-            exchange, self.exchange = self.exchange, None  # what raises is told to it
-            exchange.client_left(
-                ClientStalled(
-                    f"the client read none of {waiting} bytes for {limit:g} s "
-                    "(write_timeout_seconds)"
-                )
-            )
+            tell_left(self, stalled(waiting, limit))
         return True
 
     def check_body(self, now: float) -> bool:
@@ -246,16 +240,8 @@ class TimedConnection(Connection):
         if not limit or self.receiver is None or self.state is not EXCHANGE:
             return False
         # While paused or resting, it is not the client's turn.
-        if self.heard or self.paused or self.resting:
-            self.heard = False
-            self.body_deadline = now + limit
-        elif now >= self.body_deadline and self.exchange is not None:
-            self.exchange.fail(
-                RequestTimeout(
-                    f"the client sent no part of its request body for {limit:g} s "
-                    "(body_timeout_seconds)"
-                )
-            )
+        its_turn = not (self.paused or self.resting)
+        check_body(self, now, limit, its_turn=its_turn)
         return True
 
     def pause_reading(self) -> None:

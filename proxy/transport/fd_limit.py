@@ -68,13 +68,16 @@ class FdLimit:
 
     # -- listening to the loop
 
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Learn the limit, and hear of connections that could not be accepted."""
+    def learn(self) -> None:
+        """Learn the limit."""
         self.limit = limit()
         if self.limit:
             reserve = min(max(self.limit // 8, 16), 1024)
             self.low = max(self.limit - reserve, 1)
             self.lowest = max(self.limit - reserve // 2, 1)
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear of connections that could not be accepted, from a loop of our own."""
         self.others = loop.get_exception_handler()
         loop.set_exception_handler(self.handle)
 
@@ -124,6 +127,11 @@ class FdLimit:
         """It was not told that they are free; begin anew with the next refusal."""
         self.refused = 0
         report(place, error)
+
+    @property
+    def exhausted(self) -> bool:
+        """Would the next client be refused, or was the last one?"""
+        return self.refused > 0 or self.next() >= self.low > 0
 
     def short(self) -> bool:
         """Are those among the last ones taken that are kept for upstreams?

@@ -359,6 +359,9 @@ class Http2Connection(TimedHttp2Connection):
 
     # -- the end
 
+    def wind_down(self) -> None:
+        """Stay as it is: `drain` loses no request."""
+
     def drain(self) -> None:
         """Say that this is the end, and then, after a round trip, what is served yet.
 

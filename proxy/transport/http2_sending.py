@@ -122,6 +122,10 @@ class SendingStream:
     def end_after_response(self) -> None:
         """Where a request ends is never unsure here."""
 
+    def leave_connection(self) -> None:
+        """For all of its requests: the others that run end by themselves."""
+        self.connection.drain()
+
     def send_interim(self, plan: ResponsePlan) -> None:
         if not self.blocked and not self.closed:
             block = response_block(plan)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from proxy.config.model import ServerOptions as Limits
-from proxy.errors import (
-    ClientDisconnected,
-    ClientStalled,
-    MalformedRequest,
-    ProxyError,
-    RequestTimeout,
-)
+from proxy.errors import ClientDisconnected, MalformedRequest, ProxyError
 from proxy.http1.framing import Body, UntilCloseBody
 from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
@@ -35,6 +29,12 @@ from proxy.transport.flow import Receiver
 from proxy.transport.http2_counts import HTTP2_COUNTS
 from proxy.transport.http2_sending import Carrier, SendingStream
 from proxy.transport.private_connections import PrivateConnections
+from proxy.transport.served_client import (
+    check_body,
+    stalled,
+    tell_crashed,
+    tell_left,
+)
 
 PIECE = 64 * 1024  # bytes of what waits that are handed on at once
 BOUND = "the response authenticates a connection: the client asks by HTTP/1.1"
@@ -147,18 +147,13 @@ class Http2Stream(SendingStream):
     def leave(self, reason: str) -> None:
         """The client is gone, from here or altogether."""
         self.let_go()
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.client_left(ClientDisconnected(reason))
+        tell_left(self, ClientDisconnected(reason))
 
     def crashed(self, place: str, error: Exception) -> None:
         """Code of the proxy raised: end what it ran for, and tell the client."""
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.crashed(place, error)
-            return
-        report(place, error)
-        self.abort()
+        if not tell_crashed(self, place, error):
+            report(place, error)
+            self.abort()
 
     # -- the request: see `ClientStream`
 
@@ -268,16 +263,7 @@ class Http2Stream(SendingStream):
         limit = limits.body_timeout_seconds
         if not limit or self.receiver is None or self.is_tunnel:
             return False
-        if self.heard or self.paused:
-            self.heard = False
-            self.body_deadline = now + limit
-        elif now >= self.body_deadline and self.exchange is not None:
-            self.exchange.fail(
-                RequestTimeout(
-                    f"the client sent no part of its request body for {limit:g} s "
-                    "(body_timeout_seconds)"
-                )
-            )
+        check_body(self, now, limit, its_turn=not self.paused)
         return True
 
     def check_writing(self, now: float, limits: Limits) -> bool:
@@ -292,16 +278,9 @@ class Http2Stream(SendingStream):
         elif not self.taken_by:
             self.taken_by = now + limit
         elif now >= self.taken_by:
-            unsent, exchange = self.queued, self.exchange
-            self.exchange = None
+            error = stalled(self.queued, limit)
             self.reset(CANCEL)
-            if exchange is not None:
-                exchange.client_left(
-                    ClientStalled(
-                        f"the client read none of {unsent} bytes for {limit:g} s "
-                        "(write_timeout_seconds)"
-                    )
-                )
+            tell_left(self, error)
         return True
 
     @property

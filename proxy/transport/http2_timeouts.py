@@ -13,7 +13,6 @@ import socket
 from abc import abstractmethod
 
 from proxy.config.model import ServerOptions as Limits
-from proxy.errors import ClientStalled
 from proxy.http2.frames import HEADER_BYTES
 from proxy.http2.session import Session
 from proxy.transport.client_timeouts import (
@@ -23,6 +22,7 @@ from proxy.transport.client_timeouts import (
 )
 from proxy.transport.connection import reset_on_close
 from proxy.transport.http2_stream import Http2Stream
+from proxy.transport.served_client import stalled, tell_left
 from proxy.transport.socket_state import has_left, unsent
 from proxy.transport.ticker import Ticker
 
@@ -201,17 +201,10 @@ class TimedHttp2Connection(asyncio.Protocol):
     def stalled(self, limit: float) -> None:
         """It read nothing for so long that it is not waited for."""
         waiting = self.transport.get_write_buffer_size()
-        error = (
-            f"the client read none of {waiting} bytes for {limit:g} s "
-            "(write_timeout_seconds)"
-        )
         reset_on_close(self.transport)  # nor does the kernel keep what it does not take
         for stream in tuple(self.streams):
-            exchange = stream.exchange
             stream.let_go()
-            stream.exchange = None
-            if exchange is not None:
-                exchange.client_left(ClientStalled(error))
+            tell_left(stream, stalled(waiting, limit))
         self.abort()
 
     # -- the end: see `client_timeouts`

@@ -287,6 +287,10 @@ class DecodingRelay(ResponseRelay):
         self.resting = False  # until the next turn of the loop
         self.fault: ProxyError | None = None  # what broke the body, behind its pieces
 
+    @property
+    def blocked(self) -> bool:
+        return self.sink.blocked or self.resting
+
     def arrival(self) -> float | None:
         return self.steps[0][0] if self.steps else None
 

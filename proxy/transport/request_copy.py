@@ -29,6 +29,10 @@ class RequestCopy(Slot):
 
     def send_piece(self, piece: bytes) -> None:
         self.next.send_piece(piece)
+        self.keep(piece)
+
+    def keep(self, piece: bytes) -> None:
+        """Note a piece."""
         self.size += len(piece)
         self.pieces.append(piece)
         if self.size > MOST_BYTES:

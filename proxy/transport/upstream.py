@@ -19,8 +19,10 @@ from proxy.config.route_reader import table_name
 from proxy.config.target import Target
 from proxy.errors import UpstreamDisconnected, UpstreamError, concerning
 from proxy.internal_errors import report
+from proxy.policy.health_rule import HealthRule, health_rule
 from proxy.policy.load_balancing import longer_rest
 from proxy.transport.connector import Connector
+from proxy.transport.health_verdict import HealthVerdict
 from proxy.transport.resolver import Resolver
 from proxy.transport.ticker import Ticker
 from proxy.transport.upstream_connection import UpstreamConnection
@@ -104,13 +106,20 @@ class Upstream:
     """One target and its connections."""
 
     def __init__(
-        self, target: Target, connector: Connector, keep: float, ticker: Ticker
+        self,
+        target: Target,
+        connector: Connector,
+        keep: float,
+        ticker: Ticker,
+        rule: HealthRule | None = None,
     ) -> None:
         self.target = target
         self.connector = connector
         self.keep_seconds = keep
         self.ticker = ticker
         self.health = TargetHealth(str(target))
+        # Of its health checks, if it has any; `health` is of what requests have found.
+        self.verdict = None if rule is None else HealthVerdict(str(target), rule)
         self.open = 0  # exchanges that have chosen this target
         self.idle: deque[UpstreamConnection] = deque()  # longest idle first
 
@@ -123,6 +132,11 @@ class Upstream:
     def probed(self) -> bool:
         """A request finds out right now whether it can be reached again."""
         return self.health.probes > 0
+
+    @property
+    def is_healthy(self) -> bool:
+        """Does it pass its health checks, if it has any?"""
+        return self.verdict is None or self.verdict.healthy
 
     def pop_idle(self) -> UpstreamConnection | None:
         """The connection used last, if one is idle: it is the least stale."""
@@ -218,14 +232,19 @@ class Upstreams:
     def upstream(self, target: Target, route: Route) -> Upstream:
         keep = route.upstream_keepalive_seconds
         trusted = (route.verify, route.ca_file) if target.tls else None
-        key = (target, keep, trusted)
-        if key in self.before and not route.ca_file:  # which may have changed
-            self.known[key] = self.before[key]
+        rule = health_rule(route, target)
+        key = (target, keep, trusted, rule)
+        before = self.before.get(key)
+        if before is not None and not route.ca_file:  # which may have changed
+            self.known[key] = before
         if key not in self.known:
             with concerning(f"[{table_name(route.prefix)}] ca_file"):
                 tls = self.trust(*trusted) if trusted else None
             connector = Connector(target, tls, self.resolver)
-            self.known[key] = Upstream(target, connector, keep, self.ticker)
+            made = Upstream(target, connector, keep, self.ticker, rule)
+            if before is not None:
+                made.verdict = before.verdict
+            self.known[key] = made
         return self.known[key]
 
     def trust(self, verify: bool, ca_file: str) -> ssl.SSLContext:

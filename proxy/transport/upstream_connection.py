@@ -56,6 +56,22 @@ class Requester(Protocol):
         """Code of the proxy raised: report it, end, and let go of the connection."""
 
 
+class Taps(Protocol):
+    """What sees, or changes, all that comes of an upstream before anything else."""
+
+    def response_to(self, body: Body, receiver: Receiver) -> Receiver:
+        """Who gets the response body in place of `receiver`.
+
+        If it is the taps themselves, they read the body, by `begin_body`.
+        """
+
+    def resumes(self) -> bool:
+        """Is the upstream to be read on? If not, the taps see to it later."""
+
+    def request_to(self, receiver: Receiver) -> Receiver:
+        """Who gets the request body in place of `receiver`, or a tunnel's other way."""
+
+
 class Pool(Protocol):
     """Where a connection waits for its next request."""
 
@@ -86,6 +102,7 @@ class UpstreamConnection(OutlastingSource):
         "reused",
         "seen",
         "socket_state",
+        "taps",
         "tunnelled",
         "whole",
     )
@@ -99,6 +116,7 @@ class UpstreamConnection(OutlastingSource):
         self.requester: Requester | None = None
         # The receiver to be, if it may take whole chunks as they are. Set beforehand.
         self.chunks: ChunkRelay | None = None
+        self.taps: Taps | None = None  # of the present exchange, where it has any
         self.last_head: ResponseHead | None = None
         self.seen = 0  # bytes of it that were looked at
         self.informational = 0  # 1xx responses of this exchange
@@ -239,6 +257,16 @@ class UpstreamConnection(OutlastingSource):
 
     def read_body(self, body: Body, receiver: Receiver, *, keep_alive: bool) -> None:
         """Have the response body handed to `receiver` as it arrives."""
+        taps = self.taps
+        if taps is not None:
+            receiver, self.chunks = taps.response_to(body, receiver), None
+            reader: object = receiver
+            if reader is taps:
+                return
+        self.begin_body(body, receiver, keep_alive=keep_alive)
+
+    def begin_body(self, body: Body, receiver: Receiver, *, keep_alive: bool) -> None:
+        """The same, past all taps."""
         self.body = body
         self.reusable = keep_alive and not isinstance(body, UntilCloseBody)
         data, self.ahead = bytes(self.ahead), b""
@@ -255,6 +283,10 @@ class UpstreamConnection(OutlastingSource):
         self.tunnelled = True
         self.chunked = False
         self.read_body(UntilCloseBody(), receiver, keep_alive=False)
+
+    def resume_reading(self) -> None:
+        if self.taps is None or self.taps.resumes():
+            super().resume_reading()
 
     # -- the end
 
@@ -323,16 +355,18 @@ class UpstreamConnection(OutlastingSource):
             self.end_by_close(receiver, whole=self.whole)
         elif receiver is not None and body is not None:
             missing = body.end() or "the connection was lost"
-            receiver.broken(UpstreamTruncated(f"the upstream {how} early: {missing}"))
+            cut = UpstreamTruncated(f"the upstream {how} early: {missing}")
+            cut.by_reset = fault is not None
+            receiver.broken(cut)
         elif requester is not None and body is None:
             what = (
                 "in the middle of the response head"
                 if self.ahead
                 else "without a response"
             )
-            requester.upstream_failed(
-                UpstreamDisconnected(f"the upstream {how} {what}")
-            )
+            closed = UpstreamDisconnected(f"the upstream {how} {what}")
+            closed.by_reset = fault is not None
+            requester.upstream_failed(closed)
 
     def crashed(self, place: str, error: Exception) -> None:
         requester = self.requester

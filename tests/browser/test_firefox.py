@@ -5,14 +5,11 @@ It needs no driver: its page reports to the upstream, by requests through the pr
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from tests.browser.controlled import serve
+from proxy.origin.stream_origin import StreamOrigin
 from tests.browser.drivers.firefox import find_firefox, profile
 from tests.conftest import StartProxy
 from tests.e2e.programs import Program
@@ -34,58 +31,21 @@ told("beats").then(async () => {
 </script>"""
 
 
-class Site:
-    """A page that reports, and streams that are silent until the test says so."""
-
-    def __init__(self) -> None:
-        self.reports: list[str] = []
-        self.reported = asyncio.Condition()
-        self.sends = asyncio.Event()
-
-    async def page(self, request: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
-
-    async def report(self, request: web.Request) -> web.Response:
-        async with self.reported:
-            self.reports.append(request.query_string)
-            self.reported.notify_all()
-        return web.Response()
-
-    async def events(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        await self.sends.wait()
-        await response.write(b"data: first\n\n")
-        await asyncio.Event().wait()
-        return response
-
-    async def has_reported(self, text: str) -> None:
-        async with asyncio.timeout(GUARD_SECONDS), self.reported:
-            await self.reported.wait_for(lambda: text in self.reports)
-
-    def application(self) -> web.Application:
-        app = web.Application()
-        app.router.add_get("/", self.page)
-        app.router.add_get("/report", self.report)
-        app.router.add_get("/plain/events", self.events)
-        app.router.add_get("/beats/events", self.events)
-        return app
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[tuple[Site, str]]:
-    site = Site()
-    async with serve(site.application()) as port:
-        yield site, f"http://127.0.0.1:{port}"
+async def reported(origin: StreamOrigin, text: str) -> None:
+    request = await origin.request(f"/report?{text}")
+    await request.respond(204)
 
 
 async def test_a_stream_opens_before_its_first_event_where_there_are_heartbeats(
-    proxy: StartProxy, site: tuple[Site, str], tmp_path: Path
+    proxy: StartProxy, origin: StreamOrigin, tmp_path: Path
 ) -> None:
     """`onopen` of an EventSource, and then the promise of fetch()."""
-    reporting, target = site
-    beats = {"target": target, "heartbeat_seconds": 60}
-    running = await proxy({"/": {"target": target}, "/beats": beats})
+    origin.guard_seconds = GUARD_SECONDS
+    origin.answer("/", [PAGE], content_type="text/html")
+    origin.answer("/beats/events", end="open")
+    origin.answer("/report?again", status=204)
+    beats = {"target": origin.url, "heartbeat_seconds": 60}
+    running = await proxy({"/": {"target": origin.url}, "/beats": beats})
     home = profile(tmp_path)
     command: list[str | Path] = [
         find_firefox(),
@@ -96,11 +56,13 @@ async def test_a_stream_opens_before_its_first_event_where_there_are_heartbeats(
         running.url,
     ]
     with Program(command, home, {"HOME": str(home)}):
-        await reporting.has_reported("beats-open")
-        await reporting.has_reported("beats-settled")
+        plain = await origin.stream("/plain/events")
+        await reported(origin, "beats-open")
+        await reported(origin, "beats-settled")
         # Many requests and their responses later the other stream is not open.
-        await reporting.has_reported("done")
-        assert "plain-open" not in reporting.reports
-        reporting.sends.set()
-        await reporting.has_reported("plain-open")
-        await reporting.has_reported("plain-settled")
+        await reported(origin, "done")
+        assert "/report?plain-open" not in [each.target for each in origin.requests]
+        origin.answer("/plain/events", ["data: first\n\n"], end="open")
+        await plain.send_event("first")
+        await reported(origin, "plain-open")
+        await reported(origin, "plain-settled")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.record.record_reader import read_record
 from tests.browser.controlled import PageUpstream
 from tests.conftest import StartProxy
 from tests.support.feed import complaints_of
@@ -200,7 +201,8 @@ async def test_post_stream_is_joined_copied_and_saved(
     await expect(fields.get_by_role("row", name="Authorization")).to_contain_text(
         "Bearer ****masked"
     )
-    await expect(fields.locator("[data-kind=added]").last).to_contain_text("Via")
+    via = fields.locator("[data-kind=added]").filter(has_text="Via")
+    await expect(via).to_have_count(1)
     await page.get_by_test_id("curl").click()
     await expect(page.get_by_test_id("toast")).to_have_text(
         "Copied. Fill in the masked values: the query, Authorization."
@@ -227,10 +229,11 @@ async def saved(page: Page, body: bytes) -> None:
     async with page.expect_download() as download:
         await page.get_by_test_id("save-record").click()
     text = content(await (await download.value).path()).decode()
-    record = json.loads(text)
-    sides = [each["side"] for each in record["pieces"]]
-    assert sides == ["request", "response", "response", "response"]
-    assert base64.b64decode(record["pieces"][0]["base64"]) == body
+    record = read_record(text.encode(), "saved")
+    assert record.request_body == body
+    assert b"".join(piece.data for piece in record.response_pieces) == expected
+    assert record.end is not None
+    assert record.end.end == "complete"
     assert SECRET not in text
 
 

@@ -290,6 +290,27 @@ async def test_the_list_says_how_a_stream_ended_by_its_own_events(page: Page) ->
     ]
 
 
+async def test_the_answer_of_a_model_is_told_in_short_and_in_full(page: Page) -> None:
+    whole = {
+        "model": "gpt-x", "first_token": 1.5, "input_tokens": 12,
+        "output_tokens": 1234, "tokens_per_second": 56.14,
+    }  # fmt: skip
+    nothing = dict.fromkeys(whole)
+    answers = [whole, {**nothing, "model": "m"}, {**nothing, "input_tokens": 0}, None]
+    read = await run(
+        page,
+        "web/model_answer.js",
+        "return given.map((each) => [m.inShort(each), m.tokens(each)]);",
+        answers,
+    )
+    assert read == [
+        ["gpt-x, 1,234 tokens, 56.1/s", "12 in, 1,234 out"],
+        ["m", None],
+        ["", "0 in"],
+        ["", None],
+    ]
+
+
 async def test_verdict_names_who_was_slow(page: Page) -> None:
     plain = {
         "phase": "relaying", "pieces": 9, "bytes": 900, "longest_gap": 1.0,
@@ -423,19 +444,26 @@ async def test_a_kept_stream_says_what_it_waits_for(page: Page) -> None:
         kept(clients=0),
         kept(state="complete", goes=60),
         kept(state="lost", goes=1),
+        kept(clients=0, readers=2),
+        kept(followed=True),
     ]
     told = await run(
         page,
         "list/kept_streams.js",
-        "return given.map((each) => [m.standing(each, 110), m.mark(each)]);",
+        """return given.map((each) => [
+          m.standing(each, 110), m.mark(each), m.placeOf(each), m.clientsOf(each),
+        ]);""",
         streams,
     )
+    here = ["", "0 of 2"]
     assert told == [
-        ["running", "good"],
-        ["running without a client, 50.0 s left", "wait"],
-        ["running without a client", "wait"],
-        ["complete, kept for 50.0 s", "soft"],
-        ["lost, kept for 0 ms", "bad"],
+        ["running", "good", "", "1 of 2"],
+        ["running without a client, 50.0 s left", "wait", *here],
+        ["running without a client", "wait", *here],
+        ["complete, kept for 50.0 s", "soft", "", "1 of 2"],
+        ["lost, kept for 0 ms", "bad", "", "1 of 2"],
+        ["running", "good", "", "0 of 2, 2 other processes"],
+        ["running", "good", "from the store", "1 of 2"],
     ]
 
 

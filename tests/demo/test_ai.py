@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from proxy.system.install_command import install_command
 from tests.demo.conftest import Connect, Serve
 from tests.demo.expected import content, error_of
 from tests.demo.gate import Gate
@@ -220,7 +221,7 @@ async def test_without_openai_installed_the_answer_says_what_to_install(
     async with session.get(f"http://127.0.0.1:{port}/open") as response:
         assert response.status == 501
         error = await error_of(response)
-    assert "pip install 'unbuffered[demo]'" in error["message"]
+    assert error["message"].endswith(f"the package openai: {install_command('demo')}")
     # The embedded endpoint needs no client to answer.
     async with session.get(f"http://127.0.0.1:{port}/v1/models") as response:
         assert response.status == 200

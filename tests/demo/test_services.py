@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 import upstream_demo
+from proxy.system.port_holder import holder_note
 from tests.demo.gate import Gate
 from tests.demo.rawclient import RawClient
 from tests.support.process import GUARD, ending
@@ -112,6 +113,41 @@ async def test_taken_port_is_replaced_where_any_will_do(
         url = f"http://127.0.0.1:{ports.pages}/held/events?interval_ms=0"
         async with session.get(url) as response:
             assert response.status == 200
+
+
+def test_the_next_free_port_is_taken_that_nobody_else_wants(taken_port: int) -> None:
+    avoided = range(taken_port + 1, taken_port + 3)
+    sockets = listen("test", "127.0.0.1", taken_port, any_port=True, avoid=avoided)
+    port = port_of(sockets)
+    assert port > taken_port + 2 or port < taken_port  # there may be no next one
+    before = listen("test", "127.0.0.1", port, any_port=True)
+    assert port_of(before) != port
+    for each in (*sockets, *before):
+        each.close()
+
+
+def test_after_the_last_port_any_will_do() -> None:
+    last = listen("test", "127.0.0.1", 65535, any_port=True)  # or it is taken already
+    sockets = listen("test", "127.0.0.1", 65535, any_port=True)
+    assert 0 < port_of(sockets) < 65535
+    for each in (*last, *sockets):
+        each.close()
+
+
+def test_where_binding_does_not_tell_a_port_that_answers_is_taken(
+    taken_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS lets two programs listen, if one of them has all addresses."""
+    assert listeners.answers("127.0.0.1", taken_port)
+    free = listen("test", "127.0.0.1", 0)
+    port = port_of(free)
+    for each in free:
+        each.close()
+    assert not listeners.answers("127.0.0.1", port)
+    monkeypatch.setattr(listeners, "BIND_TELLS", False)
+    monkeypatch.setattr(listeners, "answers", lambda *_: True)
+    with pytest.raises(OSError, match="is in use"):
+        listen("test", "127.0.0.1", port)
 
 
 @needs_ipv6
@@ -222,8 +258,9 @@ async def test_command_tells_a_taken_port_in_one_line(taken_port: int) -> None:
     status, stderr = await process.end()
     assert status == 1
     assert stderr == (
-        f"upstream_demo: response lessons: port {taken_port} is in use; stop the "
-        "program that uses it, or choose another port\n"
+        f"upstream_demo: response lessons: port {taken_port} is in use"
+        f"{holder_note('127.0.0.1', taken_port)}; stop the program that uses it, or "
+        "choose another port\n"
     )
 
 

@@ -13,6 +13,7 @@ import random
 import re
 import ssl
 from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import NamedTuple, cast
 
@@ -31,6 +32,7 @@ NEW, BY_IDEMPOTENCY_KEY, BY_KEY, BY_EVENT_ID, BY_QUERY, BY_BYTE, AT_ADDRESS = (
     "Stream-Id and Last-Event-ID",
 )
 WAYS = {NEW, BY_IDEMPOTENCY_KEY, BY_KEY, BY_EVENT_ID, BY_QUERY, BY_BYTE, AT_ADDRESS}
+BACKLOG = 4096  # where it is full, a connection is tried again after 1 s
 ALLOWED = (300, 600, 1200, 3000)  # bytes, with the head
 NUMBER = re.compile(rb"(\w+) /(\w+)/(\d+)\?")
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
@@ -207,8 +209,24 @@ class Response(NamedTuple):
 
     status: int
     id: bytes  # of the stream
-    body: bytes
+    body: bytes  # of an error: what it says
     whole: bool
+
+
+@contextlib.asynccontextmanager
+async def origin_of(seed: int) -> AsyncIterator[tuple[Origin, str]]:
+    """An upstream, and its address."""
+    origin = Origin(seed)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: OriginConnection(origin), "127.0.0.1", 0, backlog=BACKLOG
+    )
+    try:
+        yield origin, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for each in tuple(origin.connections):
+            each.transport.abort()
 
 
 STREAM_ID = re.compile(rb"(?i)\r\nstream-id: ([^\r]*)")
@@ -220,7 +238,7 @@ def read_response(received: bytes) -> Response | None:
     if not end:
         return None
     status, id = int(head[9:12]), STREAM_ID.search(head)
-    body, whole = b"", status != 200
+    body, whole = b"" if status == 200 else rest, status != 200
     while status == 200:
         size, end, after = rest.partition(b"\r\n")
         if not end:
@@ -252,6 +270,7 @@ class Visitor:
         self.script = Script(origin.seed, number)
         self.number = number
         self.ports = ports
+        self.port = 0  # of the last connection
         self.tls = tls
         self.cuts = self.chance.randint(0, most_cuts)
         self.id = b""
@@ -328,19 +347,33 @@ class Visitor:
     async def visit(self) -> str:
         """Read the stream to its end: "complete" or "broken off"."""
         while True:
-            if self.id and self.chance.random() < 0.05:
-                await self.ask_as_another()
-            allowance = None
-            if self.cuts:
-                self.cuts -= 1
-                allowance = self.chance.randint(0, self.chance.choice(ALLOWED))
-            received = await self.connect(self.request(), allowance)
-            ended = self.take(read_response(received), cut=allowance is not None)
+            ended = await self.connect_once(self.allowance)
             if ended:
-                self.raw = b""
                 return ended
-            if self.chance.random() < 0.4:  # it goes on while the client is away
-                self.origin.allow(self.number, self.chance.randint(1, 8))
+
+    async def connect_once(self, allow: Callable[[], int | None]) -> str:
+        """Come once more; how the stream has ended, if it has.
+
+        `allow`: asked, once its way is chosen, how many bytes it takes.
+        """
+        if self.id and self.chance.random() < 0.05:
+            await self.ask_as_another()
+        request = self.request()
+        allowance = allow()
+        received = await self.connect(request, allowance)
+        ended = self.take(read_response(received), cut=allowance is not None)
+        if ended:
+            self.raw = b""
+        elif self.chance.random() < 0.4:  # it goes on while the client is away
+            self.origin.allow(self.number, self.chance.randint(1, 8))
+        return ended
+
+    def allowance(self) -> int | None:
+        """After how many bytes the connection is cut; None: it is not."""
+        if not self.cuts:
+            return None
+        self.cuts -= 1
+        return self.chance.randint(0, self.chance.choice(ALLOWED))
 
     async def ask_as_another(self) -> None:
         """Nobody else gets it."""
@@ -354,8 +387,9 @@ class Visitor:
 
     async def connect(self, request: bytes, allowance: int | None) -> bytes:
         """One connection, up to its end or to that of the allowance."""
+        self.port = self.chance.choice(self.ports)
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", self.chance.choice(self.ports), ssl=self.tls
+            "127.0.0.1", self.port, ssl=self.tls
         )
         received = b""
         try:

@@ -12,6 +12,7 @@ from typing import cast
 from proxy.config.model import Config
 from proxy.config.route import Route
 from proxy.config.target import parse_target
+from proxy.exchange.record_tap import TapeMaker
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from proxy.transport.client_connection import ClientConnection
@@ -93,9 +94,16 @@ class MemoryTransport:
 class MemoryProxy:
     """One client, and an upstream with a few connections."""
 
-    def __init__(self, config: Config = CONFIG, clock: Clock = monotonic) -> None:
+    def __init__(
+        self,
+        config: Config = CONFIG,
+        clock: Clock = monotonic,
+        tapes: TapeMaker | None = None,
+    ) -> None:
         self.timelines: list[Timeline] = []
-        self.server = Server(config, observers=[self.timelines.append], clock=clock)
+        self.server = Server(
+            config, observers=[self.timelines.append], clock=clock, tapes=tapes
+        )
         self.connect()
 
     def connect(self) -> None:

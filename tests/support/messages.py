@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_X = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_NUMBER = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -14,3 +16,17 @@ EVENT_STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
+
+REQUEST_ID = re.compile(rb"\r\nX-Request-Id: [0-9a-z]{7,12}-[0-9a-f]+(?=\r\n)")
+
+
+def without_id(head: bytes) -> bytes:
+    """The head of a request to an upstream without the id that the proxy has made."""
+    rest, count = REQUEST_ID.subn(b"", head)
+    assert count == 1
+    return rest
+
+
+def lines_without_id(head: bytes) -> list[bytes]:
+    """The lines of that."""
+    return without_id(head).split(b"\r\n")[:-2]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -93,3 +94,33 @@ class Process:
         other = self.path.with_suffix(".new")
         other.write_text(text, "utf-8")
         other.replace(self.path)
+
+
+async def serve(path: Path) -> Process:
+    """Start one with that configuration, and wait until it listens."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "proxy", "serve", "--config", str(path)),
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(path.parent)},
+    )
+    process = Process(path, started)
+    try:
+        banner = await process.line("Unbuffered")
+    except BaseException:
+        started.kill()
+        raise
+    process.port = int(banner.partition("127.0.0.1:")[2].partition("/")[0])
+    return process
+
+
+async def said_by(process: Process) -> str:
+    """All of its standard error, up to its end.
+
+    Of one that says much it has to be read meanwhile: behind 64 KiB it stands still.
+    """
+    assert process.process.stderr is not None
+    process.told += (await process.process.stderr.read()).decode()
+    assert "Traceback" not in process.told, process.told
+    return process.told

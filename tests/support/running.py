@@ -29,12 +29,19 @@ def toml(value: object) -> str:
     if isinstance(value, Mapping):
         inner = ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items())
         return "{ " + inner + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 
 def document(routes: Mapping[str, Table], tables: Mapping[str, Table]) -> str:
-    """A whole configuration file."""
+    """A whole configuration file.
+
+    Requests of tests do not say that they are of this machine, and yet are told all.
+    """
     lines = []
+    server = {"error_detail": "all", **tables.get("server", {})}
+    tables = {**tables, "server": server}
     named = {f"routes.{json.dumps(prefix)}": table for prefix, table in routes.items()}
     for name, table in {**tables, **named}.items():
         lines.append(f"[{name}]")

@@ -30,8 +30,12 @@ class StandingClock:
 async def main(target: str, *files: str) -> None:
     clock = StandingClock()
     keys = ("server.tls_certificate", "server.tls_key")
-    settings = {"server.port": 0, **dict(zip(keys, files, strict=False))}
-    server = Server(from_routes({"/": target}, settings), clock=clock)
+    settings = {"server.port": 0, "server.error_detail": "all"}
+    settings |= dict(zip(keys, files, strict=False))
+    server = Server(
+        from_routes({"/": target}, settings),
+        clock=clock,
+    )
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 

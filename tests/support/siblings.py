@@ -11,9 +11,12 @@ from pathlib import Path
 
 from proxy.config.load import load
 from proxy.config.model import Config
+from proxy.exchange.client_counts import SharedRows
+from proxy.kept.shared_store import SharedStore
 from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from proxy.transport.client_connection import ClientConnection
+from tests.support.nodes import MakeStore, kill_node
 from tests.support.raw import turns
 from tests.support.running import RunningProxy, Table, document, tick_only_when_told
 
@@ -23,10 +26,20 @@ SECRET = b"of all workers"
 class Siblings:
     """The workers, by their number; each has a port of its own, too."""
 
-    def __init__(self, config: Config, folder: Path, count: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        count: int,
+        clock: Clock,
+        make_store: MakeStore | None = None,
+    ) -> None:
         self.config = config
         self.clock = clock
+        self.make_store = make_store
+        self.killed: list[SharedStore] = []
         self.paths = tuple(str(folder / f"{number}.sock") for number in range(count))
+        self.rows = SharedRows(count)
         self.running: list[RunningProxy] = []
         self.doors: list[asyncio.AbstractServer] = []
 
@@ -49,6 +62,8 @@ class Siblings:
             number=number,
             siblings=self.paths[:number] + self.paths[number + 1 :],
             secret=SECRET,
+            rows=self.rows,
+            shared=None if self.make_store is None else self.make_store(),
         )
         tick_only_when_told(server)
         running = RunningProxy(server)
@@ -70,11 +85,18 @@ class Siblings:
             os.unlink(self.paths[number])
         server = self.running[number].server
         server.listener.close()
+        store = server.kept.shared
+        if store is not None:
+            kill_node(server)
+            self.killed.append(store)
         for client in (*server.clients, *server.peer_door.clients):
             if isinstance(client, ClientConnection):
                 client.exchange = None
             client.transport.abort()
         server.others.close()
+        for exchange in tuple(server.exchanges):
+            if store is not None:
+                exchange.abort_source()
         await turns(3)
 
     async def replace(self, number: int) -> RunningProxy:
@@ -89,6 +111,8 @@ class Siblings:
             each.close()
         for running in self.running:
             await running.stop()
+        for store in self.killed:
+            await store.close()
         await turns(3)
 
 
@@ -100,11 +124,13 @@ async def siblings(
     *,
     count: int = 2,
     clock: Clock = monotonic,
+    make_store: MakeStore | None = None,
 ) -> AsyncIterator[Siblings]:
     """So many workers, that are stopped in any case."""
     path = folder / "config.toml"
     path.write_text(document(routes, tables or {}), encoding="utf-8")
-    made = Siblings(load(path, {}, {"server.port": 0}), folder, count, clock)
+    config = load(path, {}, {"server.port": 0})
+    made = Siblings(config, folder, count, clock, make_store)
     try:
         await made.start_all()
         yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from datetime import datetime
 
 import pytest
@@ -16,6 +17,7 @@ from proxy.errors import (
     UpstreamTruncated,
 )
 from proxy.observe.access_log import AccessLog, render_text, to_dict
+from proxy.process.console import OneLine
 from proxy.timeline import Ending, Timeline
 
 ENDED_AT = 784111777.25  # wall-clock seconds
@@ -85,6 +87,11 @@ def test_the_time_of_a_line_is_unambiguous() -> None:
     """ISO 8601 with the distance from UTC."""
     time = json.loads(logged(exchange(), "json"))["time"]
     assert datetime.fromisoformat(time).timestamp() == int(ENDED_AT)
+
+
+def test_both_logs_write_a_time_alike() -> None:
+    record = logging.makeLogRecord({"msg": "x", "created": ENDED_AT})
+    assert OneLine("%(asctime)s %(message)s").format(record) == f"{when()} x"
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ STATUS_AND_TYPE = {
     "UpstreamUnavailable": (503, "destination_unavailable"),
     "UpstreamTLSFailed": (502, "tls_protocol_error"),
     "UpstreamUntrusted": (502, "tls_certificate_error"),
+    "UpstreamClosed": (502, "http_protocol_error"),
     "UpstreamDisconnected": (502, "connection_terminated"),
     "MalformedResponse": (502, "http_protocol_error"),
     "UpstreamTruncated": (502, "http_response_incomplete"),
@@ -109,6 +110,9 @@ STATUS_AND_TYPE = {
     "Overloaded": (503, "proxy_internal_response"),
     "DescriptorsExhausted": (503, "connection_limit_reached"),
     "ShuttingDown": (503, "proxy_internal_response"),
+    "TooManyStreams": (429, "http_request_denied"),
+    "StreamUncertain": (503, "proxy_internal_response"),
+    "AgedOut": (503, "proxy_internal_response"),
 }
 
 

@@ -17,24 +17,26 @@ import pytest
 from proxy.config.cidr import parse_network
 from proxy.config.environment import expand
 from proxy.config.fault_text import unknown
-from proxy.config.load import syntax_fault
 from proxy.config.route import FieldRules, Route
+from proxy.config.syntax_fault import syntax_fault
 from proxy.config.target import parse_target
 from proxy.errors import ProxyError
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import content_length, request_body
 from proxy.http1.grammar import is_authority
 from proxy.http1.head import (
+    RequestHead,
     check_incomplete_request,
     parse_request_head,
     parse_response_head,
 )
 from proxy.http1.lenient import Lenient, LenientChunkedBody
-from proxy.inspector.access_rule import is_own_name
+from proxy.inspector.access_token import AccessToken, bearer_of, sessions_of
 from proxy.observe.redaction import masked, masked_target
 from proxy.policy.dot_segments import leaves_prefix
 from proxy.policy.forwarded import public_address
 from proxy.policy.header_fields import Rules, request_fields, strip_hop_by_hop
+from proxy.policy.local_client import is_own_name
 from proxy.policy.loop_detection import passes
 from proxy.policy.path_rewrite import compile_rules, rewrite_path
 from proxy.policy.response_rewrite import Public, ResponseRewrite
@@ -118,6 +120,16 @@ def read_events(data: bytes) -> None:
         boundary.observe(data[position : position + 3])
         for _ in reader.read(data[position : position + 3]):
             pass
+
+
+def shown_token(line: bytes) -> None:
+    """What a request shows to open the inspector; `line` is the line of a field."""
+    name, _, value = line.partition(b": ")
+    head = RequestHead(b"GET", b"/_unbuffered/", 1, [(name, value)])
+    token = AccessToken("0123456789abcdef")
+    token.is_right(bearer_of(head) or value)
+    for session in sessions_of(head):
+        token.opens(session, 0.0)
 
 
 def fields_of(data: bytes) -> None:
@@ -211,6 +223,10 @@ ROWS = [
     Row("authority: address", is_authority, b"[", b":", b"]"),
     Row("authority: encoded", is_authority, b"", b"%41", b"/"),
     Row("authority: port", is_authority, b"a:", b"1", b"x"),
+    Row("token of a program", shown_token, b"Authorization: Bearer ", b"a ", b","),
+    Row("token after blanks", shown_token, b"Authorization: Bearer", b" ", b","),
+    Row("cookies", shown_token, b"Cookie: ", b"unbuffered-session=a;"),
+    Row("cookies without an end", shown_token, b"Cookie: unbuffered-session=", b"0"),
     Row("own name", lambda d: is_own_name(d, frozenset()), b"", b"a.", b":x"),
     Row("Content-Length: list", content_length, b"5", b", 5"),
     Row("Content-Length: digits", content_length, b"", b"1", b"x"),

@@ -23,8 +23,8 @@ OURS = [each for each in FOUND if isinstance(each, Found)]
 # Made at run time: of the rules of path_rewrite, and of what is imported or in the
 # program's own tables.
 MADE_LATER = {
-    "proxy.config.load",
-    "proxy.config.route_reader",
+    "proxy.config.path_rules",
+    "proxy.config.syntax_fault",
     "proxy.tools.importers.nginx_fields",
     "proxy.tools.importers.slashes",
     "proxy.policy.path_rewrite",

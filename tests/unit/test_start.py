@@ -26,6 +26,7 @@ CASES = {
     "explain": (("explain", "GET", "/a", *ROUTE), ("aiohttp", "proxy.server.server")),
     "init": (("init", ".", "-o", "-"), (*SERVING, "proxy.tools.doctor")),
     "doctor": (("doctor", "--help"), (*SERVING, "proxy.config")),
+    "replay": (("replay", "--help"), (*SERVING, "proxy.process.process")),
     "serve": (("serve", "--help"), (*SERVING, "msgspec")),
 }
 

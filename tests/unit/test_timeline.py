@@ -135,6 +135,7 @@ def test_the_words_of_the_log_are_fixed() -> None:
         "timed out",
         "refused",
         "shut down",
+        "aged out",
         "internal error",
     ]
 

@@ -8,17 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.timeline import Clock
+from tests.conftest import Complaints, ManualClock
 from tests.support.certificates import Authority
 from tests.support.http2 import Http2Listener
 from tests.support.http2_translated import translated
+from tests.support.nodes import MakeStore, Nodes, nodes
 from tests.support.raw import Peer
 from tests.support.running import RunningProxy, Table, document
+from tests.support.shared_memory import Hub
+from tests.support.shared_streams import StartNodes
 from tests.support.thorough import thorough
+
+if TYPE_CHECKING:
+    from tests.support.redis_server import RedisServer
+
+NEEDS_REDIS = pytest.mark.skipif(
+    shutil.which("redis-server") is None and shutil.which("valkey-server") is None,
+    reason="neither redis-server nor valkey-server is on the PATH",
+)
 
 
 def pytest_asyncio_loop_factories(
@@ -49,9 +66,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """By HTTP/2 on one loop: on both where all is tried."""
+    """By HTTP/2 on one loop, with a store in memory: on all where all is tried."""
     if not thorough():
-        beside = re.compile(r"\[.*\basyncio\b.*\bhttp2\b|\[.*\bhttp2\b.*\basyncio\b")
+        other = r"\b(asyncio|redis)\b"
+        beside = re.compile(rf"\[.*{other}.*\bhttp2\b|\[.*\bhttp2\b.*{other}")
         out = [
             item
             for item in items
@@ -77,7 +95,7 @@ def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
             return document(routes, {**tables, "server": server})
 
         monkeypatch.setattr(RunningProxy, "client", client)
-        for module in ("running", "siblings"):
+        for module in ("running", "siblings", "nodes"):
             monkeypatch.setattr(f"tests.support.{module}.document", by_http2)
     return protocol
 
@@ -110,3 +128,53 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def over(request: pytest.FixtureRequest, authority: Authority) -> Http2Listener:
     """A listener that speaks HTTP/2, with TLS and without."""
     return Http2Listener(authority if request.param == "tls" else None)
+
+
+# -- nodes that share a store: see `tests.support.nodes`
+
+
+@pytest.fixture
+def hub() -> Hub:
+    """A store in the memory of this process."""
+    return Hub()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A Redis server of these tests."""
+    from tests.support.redis_server import redis_server
+
+    with redis_server() as server:
+        yield server
+
+
+REDIS = pytest.param("redis", marks=[pytest.mark.redis, NEEDS_REDIS])
+
+
+@pytest.fixture(params=["memory", REDIS])
+def make_store(request: pytest.FixtureRequest, hub: Hub) -> MakeStore:
+    """How a node gets the store: one in memory, or a real one."""
+    return store_of(request, hub)
+
+
+def store_of(request: pytest.FixtureRequest, hub: Hub) -> MakeStore:
+    """See `make_store`."""
+    if request.param == "memory":
+        return hub.node
+    from tests.support.redis_nodes import redis_nodes
+
+    return redis_nodes(request.getfixturevalue("redis").url)
+
+
+@pytest.fixture
+def start(tmp_path: Path, make_store: MakeStore, complaints: Complaints) -> StartNodes:
+    """Start nodes: `async with start({"/": …}, count=3) as each`."""
+
+    def begin(
+        routes: Mapping[str, Table], count: int = 2, clock: Clock | None = None
+    ) -> AbstractAsyncContextManager[Nodes]:
+        return nodes(
+            tmp_path, routes, make_store, count=count, clock=clock or ManualClock()
+        )
+
+    return begin

@@ -47,7 +47,9 @@ async def served(running: RunningProxy, upstream: Upstream, address: str) -> Non
     await client.read_head()
     await client.read(2)
     assert (await running.ended()).client == address.encode()
-    await client.send(GET.replace(b"Forwarded: for=a\r\n", b"") % b"_unbuffered/health")
+    await client.send(
+        GET.replace(b"Forwarded: for=a\r\n", b"") % b"_unbuffered/metrics"
+    )
     assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
 
 

@@ -17,7 +17,7 @@ from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.probe.command import examine, plan_of
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
-from proxy.tools.doctor.probe.request import Ask, complete
+from proxy.tools.doctor.probe.request import Ask, AskError, complete
 from tests.conftest import StartProxy
 from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, chunk, connect
@@ -42,6 +42,14 @@ async def doctor(*words: str) -> int:
     """`unbuffered doctor`, in this loop."""
     options = parser().parse_args(["doctor", *words])
     return await examine(plan_of(options), options)
+
+
+@pytest.mark.parametrize("option", ["--max-time", "--silence"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_a_time_that_is_not_one_is_refused(option: str, value: str) -> None:
+    options = parser().parse_args(["doctor", "http://a", f"{option}={value}"])
+    with pytest.raises(AskError, match="must be seconds greater than 0"):
+        plan_of(options)
 
 
 async def test_every_read_is_stamped_when_it_comes(upstream: Upstream) -> None:

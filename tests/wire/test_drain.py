@@ -292,6 +292,25 @@ async def test_a_stream_that_has_not_begun_has_all_of_the_time(
     assert await draining.cut() == 0
 
 
+async def test_a_kept_stream_that_has_not_begun_has_all_of_the_time(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, drain: Drain
+) -> None:
+    running = await proxy({"/": {"target": upstream.url, "resume": True}}, clock=clock)
+    client, server = await begun(running, upstream, EVENTS)
+    draining = await drain(running)
+    draining.pass_time(9)
+    await idle()
+    assert running.exchanges.empty()
+    await server.send(chunk(ANSWER))
+    assert (await client.read_chunk()).startswith(ANSWER[:-1])
+    await idle()
+    await server.send(chunk(DONE) + chunk(b""))
+    assert (await client.read_chunk()).startswith(DONE[:-1])
+    assert await client.read_chunk() == b""
+    assert await draining.cut() == 0
+    assert (await running.ended()).ending is Ending.COMPLETE
+
+
 @pytest.mark.parametrize("part", [b"", b"data: on"])
 async def test_an_event_that_does_not_end_is_cut(
     running: RunningProxy, upstream: Upstream, drain: Drain, part: bytes

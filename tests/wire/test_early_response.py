@@ -309,6 +309,15 @@ async def refused(running: RunningProxy, server: Peer) -> None:
     assert timeline.error.type == "http_protocol_error"
 
 
+async def test_of_a_long_type_the_beginning_is_told(
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+) -> None:
+    _, client, server = await begun(proxy, upstream, clock)
+    await server.send(answer(b"200 OK", b"text/" + b"a" * 3000, b"no\n"))
+    event = await client.read_chunk()
+    assert f"200 with text/{'a' * 35}…, when" in str(told(event)["reason"])
+
+
 async def test_another_status_is_told_by_an_event_with_its_body(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:

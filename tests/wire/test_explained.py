@@ -7,7 +7,9 @@ import pytest
 from proxy.tools.explain.dry_run import DryRun
 from proxy.tools.explain.result import account
 from tests.conftest import StartProxy
+from tests.support.messages import without_id
 from tests.support.raw import Upstream
+from tests.support.targets import answering, ask, urls
 
 pytestmark = pytest.mark.any_loop
 
@@ -62,7 +64,8 @@ async def test_the_upstream_gets_what_was_told(
     dry_run = DryRun(config, request_bytes, "127.0.0.1", tls=False)
     assert dry_run.forward is not None
     _, server = await running.begin(upstream, request_bytes)
-    assert [plan.text for plan in dry_run.forward.plans.values()] == [server.head]
+    (told,) = [without_id(plan.text) for plan in dry_run.forward.plans.values()]
+    assert told == without_id(server.head)
 
 
 @pytest.mark.parametrize(
@@ -110,16 +113,40 @@ OWN_REQUESTS = [
     pytest.param(
         b"GET /_unbuffered/metrics HTTP/1.1\r\nHost: localhost\r\n", id="metrics"
     ),
+    pytest.param(b"GET /_unbuffered/ready HTTP/1.1\r\nHost: 10.0.0.1\r\n", id="ready"),
+    pytest.param(b"PUT /_unbuffered/ready HTTP/1.1\r\n" + LOOK, id="ready, PUT"),
+    pytest.param(b"GET /_unbuffered/drain HTTP/1.1\r\n" + LOOK, id="drain, GET"),
+    pytest.param(
+        b"POST /_unbuffered/drain HTTP/1.1\r\nHost: localhost\r\n", id="drain, a hop?"
+    ),
+    pytest.param(
+        b"POST /_unbuffered/drain HTTP/1.1\r\nHost: 10.0.0.1\r\n", id="drain, elsewhere"
+    ),
 ]
 
 
-@pytest.mark.parametrize("request_bytes", OWN_REQUESTS)
+OF_TOKENS = [
+    pytest.param(b"GET /_unbuffered/feed HTTP/1.1\r\n" + fields, id=id)
+    for id, fields in (
+        ("right", b"Host: a\r\nVia: x\r\nAuthorization: Bearer 0123456789abcdef\r\n"),
+        ("wrong", b"Host: a\r\nAuthorization: Bearer 0123456789abcdeX\r\n"),
+    )
+]
+
+
+@pytest.mark.parametrize("request_bytes", [*OWN_REQUESTS, *OF_TOKENS])
 @pytest.mark.parametrize("enabled", ["loopback", True, False])
+@pytest.mark.parametrize("token", ["", "0123456789abcdef"], ids=["open", "token"])
 async def test_who_answers_below_our_own_path_is_told(
-    proxy: StartProxy, upstream: Upstream, request_bytes: bytes, enabled: object
+    proxy: StartProxy,
+    upstream: Upstream,
+    request_bytes: bytes,
+    enabled: object,
+    token: str,
 ) -> None:
     """The proxy itself with that status, or the upstream."""
-    tables = {"inspector": {"enabled": enabled}, "metrics": {"enabled": enabled}}
+    table = {"enabled": enabled, "token": token}
+    tables = {"inspector": table, "metrics": table}
     running = await proxy({"/": {"target": upstream.url}}, **tables)
     request_bytes += b"\r\n"
     dry_run = DryRun(running.server.config, request_bytes, "127.0.0.1", tls=False)
@@ -130,7 +157,8 @@ async def test_who_answers_below_our_own_path_is_told(
     if not told.own.answered:
         server = await upstream.request()
         assert dry_run.forward is not None
-        assert [plan.text for plan in dry_run.forward.plans.values()] == [server.head]
+        (sent,) = [without_id(plan.text) for plan in dry_run.forward.plans.values()]
+        assert sent == without_id(server.head)
         return
     status = int((await client.read_head()).split(b" ")[1])
     assert upstream.unexpected == 0
@@ -141,3 +169,29 @@ async def test_who_answers_below_our_own_path_is_told(
         assert status == told.refused["status"]
     else:
         assert status == (404 if b"page/x" in request_bytes else 200)
+
+
+@pytest.mark.parametrize("balance", ["header:X-User", "cookie:u", "client"])
+async def test_the_target_that_was_told_gets_the_request(
+    proxy: StartProxy, balance: str
+) -> None:
+    async with answering(3) as targets:
+        running = await proxy(
+            {"/": {"target": urls(targets), "balance": balance}},
+            server={"trusted_proxies": ["127.0.0.1"]},
+        )
+        names = {each.url: each.name for each in targets}
+        for number in range(8):
+            fields = {
+                "X-User": f"u{number}",
+                "Cookie": f"u={number}",
+                "X-Forwarded-For": f"192.0.2.{number}",
+            }
+            sent = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            request = f"GET / HTTP/1.1\r\nHost: a\r\n{sent}\r\n".encode()
+            config = running.server.config
+            told = account(DryRun(config, request, "127.0.0.1", tls=False)).choice
+            assert told is not None
+            assert told.target is not None
+            _, found, _ = await ask(await running.client(), b"GET /", fields)
+            assert found == names[told.target]

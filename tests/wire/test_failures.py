@@ -9,6 +9,7 @@ import pytest
 
 from proxy.timeline import Ending
 from tests.conftest import StartProxy
+from tests.support.kept import field
 from tests.support.messages import CHUNKED, GET_X
 from tests.support.ports import ClosedPort
 from tests.support.raw import Peer, Upstream
@@ -227,3 +228,17 @@ async def test_an_upload_to_an_upstream_that_breaks_ends_with_the_answer(
     assert b"Connection: close\r\n" in client.head
     assert await client.read_to_close() == (b"", "fin")
     await ended(running, "connection_terminated")
+
+
+@pytest.mark.http1
+async def test_what_was_no_request_has_an_id_and_counts_its_body(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}})
+    client = await running.client()
+    await client.send(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+    head = await client.read_head()
+    body = await client.read(int(field(head, b"content-length") or b"0"))
+    timeline = await running.ended()
+    assert json.loads(body)["error"]["request_id"].encode() == timeline.request_id
+    assert timeline.bytes_sent == len(body)

@@ -350,7 +350,7 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off(
     running.tick()
     pass_time(running, clock, 19)
     assert running.server.under_way == 1
-    for _ in range(5):  # the kernels still take some of it, for a while
+    for _ in range(100):  # the kernels still take some of it, for a while
         await settled(lambda: unsent(connection.transport)[1])
         pass_time(running, clock, 21)
         if not running.server.under_way:
@@ -447,6 +447,36 @@ async def test_an_event_stream_ends_between_two_events(
     async with asyncio.timeout(GUARD):
         assert await stopped == 0
     assert (await running.ended()).ending is Ending.SHUT_DOWN
+
+
+async def test_an_old_event_stream_sends_new_requests_elsewhere(
+    proxy: StartProxy, upstream: Upstream, over: Http2Listener, clock: ManualClock
+) -> None:
+    """`max_age_seconds`: the others of its connection go on, each to its own age."""
+    table = {"target": upstream.url, "max_age_seconds": 100.0}
+    running = await proxy({"/": table}, server=over.server, clock=clock)
+    http = await over.client(running)
+    accept = [("accept", "text/event-stream")]
+    old = await http.ask("/old", accept)
+    first = await upstream.request()
+    await first.send(EVENT_STREAM + chunk(EVENT))
+    await http.read(old, len(EVENT))
+    clock.advance(50)
+    young = await http.ask("/young", accept)
+    second = await upstream.request()
+    await second.send(EVENT_STREAM + chunk(EVENT))
+    await http.read(young, len(EVENT))
+    pass_time(running, clock, 50)
+    assert await http.body(old) == b""
+    await first.closed()
+    assert [gone.error_code for gone in http.goaways] == [NO_ERROR]
+    assert (await running.ended()).ending is Ending.AGED_OUT
+    await second.send(chunk(EVENT))
+    assert await http.read(young, len(EVENT)) == EVENT
+    pass_time(running, clock, 50)
+    assert await http.body(young) == b""
+    await http.closed()
+    assert (await running.ended()).ending is Ending.AGED_OUT
 
 
 async def test_what_does_not_end_is_cut(

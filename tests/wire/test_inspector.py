@@ -473,7 +473,7 @@ async def test_what_is_not_for_this_client_goes_the_way_of_all_requests(
     proxy: StartProxy, upstream: Upstream, fields: str, host: str
 ) -> None:
     running = await proxy({"/": {"target": upstream.url}})
-    for path in ("", "feed", "metrics", "health", "exchanges/0-1"):
+    for path in ("", "feed", "metrics", "exchanges/0-1"):
         client = await running.client()
         await client.send(request(path, fields, host))
         server = await upstream.request()

@@ -204,7 +204,8 @@ async def test_a_large_response_without_events_is_as_fast_as_its_only_client(
 async def became_paused(running: RunningProxy) -> UpstreamConnection:
     """The connection of the stream's upstream, once it is not read."""
     (stream,) = running.server.kept.streams.values()
-    call = stream.forward.call
+    assert stream.upstream.forward is not None
+    call = stream.upstream.forward.call
     assert call is not None
     assert call.connection is not None
     await became(lambda: call.connection is not None and call.connection.paused)

@@ -8,14 +8,12 @@ nothing of others; and nothing is left of it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import random
 import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,9 +25,8 @@ from tests.conftest import Complaints, ManualClock
 from tests.support.kept_chaos import (
     KINDS,
     WAYS,
-    Origin,
-    OriginConnection,
     Visitor,
+    origin_of,
 )
 from tests.support.raw import became
 from tests.support.running import RunningProxy
@@ -52,20 +49,6 @@ ANSWERS = {
     "bind": ["Authorization"],
     "ids": True,
 }
-
-
-@contextlib.asynccontextmanager
-async def origin_of(seed: int) -> AsyncIterator[tuple[Origin, str]]:
-    """An upstream, and its address."""
-    origin = Origin(seed)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: OriginConnection(origin), "127.0.0.1", 0)
-    try:
-        yield origin, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for each in tuple(origin.connections):
-            each.transport.abort()
 
 
 def routes(url: str) -> dict[str, dict[str, object]]:

@@ -6,31 +6,48 @@ from pathlib import Path
 
 import pytest
 
+from proxy.origin.origin_request import OriginRequest
+from proxy.origin.stream_origin import StreamOrigin
 from tests.conftest import ManualClock, StartProxy
 from tests.support.kept import EVENT_HEAD, ask, post, stream_id
-from tests.support.messages import GET_X, OK
-from tests.support.raw import Upstream, became, chunk
+from tests.support.messages import GET_X
+from tests.support.raw import Peer, Upstream, became, chunk
+from tests.support.running import RunningProxy
 from tests.wire.test_metrics import scrape, value
 from tests.wire.test_workers_seen_as_one import workers
 
 pytestmark = pytest.mark.any_loop
 
 
+async def first_event(
+    running: RunningProxy, origin: StreamOrigin
+) -> tuple[Peer, OriginRequest]:
+    """A stream whose client has its first event."""
+    client = await running.client()
+    await client.send(ask(b"/x"))
+    request = await origin.request()
+    await request.respond()
+    await request.send_event("one")
+    await client.read_head()
+    return client, request
+
+
 async def test_nothing_is_said_of_kept_streams_where_no_route_keeps_any(
-    proxy: StartProxy, upstream: Upstream
+    proxy: StartProxy, origin: StreamOrigin
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}})
-    client, peer = await running.begin(upstream, GET_X)
-    await peer.send(OK)
+    running = await proxy({"/": {"target": origin.url}})
+    origin.answer("/x", ["data: one\n\n"])
+    client = await running.client()
+    await client.send(GET_X)
     await client.read_head()
     names = {name for name, _ in await scrape(running)}
     assert not [name for name in names if "kept" in name or "shared" in name]
 
 
 async def test_a_kept_stream_is_counted_while_it_runs_and_in_all_it_comes_to(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+    proxy: StartProxy, origin: StreamOrigin, clock: ManualClock
 ) -> None:
-    table = {"target": upstream.url, "resume": {"keep_seconds": 10}}
+    table = {"target": origin.url, "resume": {"keep_seconds": 10}}
     running = await proxy({"/x": table}, clock=clock, store={"max_bytes": 50_000})
     samples = await scrape(running)
     for name in ("kept_streams_total", "kept_expired_total", "shared_joins_total"):
@@ -40,13 +57,13 @@ async def test_a_kept_stream_is_counted_while_it_runs_and_in_all_it_comes_to(
     assert value(samples, "kept_bytes") == 0
     assert value(samples, "kept_max_bytes") == 50_000
 
-    client, peer = await running.begin(upstream, ask(b"/x"))
-    await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
-    await client.read_head()
+    client, request = await first_event(running, origin)
     id = stream_id(client)
     samples = await scrape(running)
     assert value(samples, "kept_streams_total") == 1
     assert value(samples, "kept_streams", route="/x", state="running") == 1
+    names = {name for name, _ in samples}  # without a store nothing is said of others
+    assert not [each for each in names if "followed" in each or "readers" in each]
     assert value(samples, "kept_clients", route="/x") == 1
     assert value(samples, "kept_bytes") == running.server.kept.store.used > 0
     client.close()
@@ -57,13 +74,13 @@ async def test_a_kept_stream_is_counted_while_it_runs_and_in_all_it_comes_to(
 
     stranger = await running.client()
     await stranger.send(ask(b"/x", Last_Event_ID=f"{id.decode()}.1", Authorization="x"))
-    other = await upstream.request()
-    await other.send(OK)
+    other = await origin.request()
+    await other.respond(204)
     await stranger.read_head()
     again = await running.client()
     await again.send(ask(b"/x", Last_Event_ID=f"{id.decode()}.1"))
     await again.read_head()
-    await peer.send(chunk(b""))
+    request.finish()
     assert await again.read_chunk() == b""
     samples = await scrape(running)
     assert value(samples, "kept_resumptions_total", way="event_id") == 1
@@ -79,17 +96,15 @@ async def test_a_kept_stream_is_counted_while_it_runs_and_in_all_it_comes_to(
 
 @pytest.mark.parametrize("ends", [True, False], ids=["ended", "running"])
 async def test_a_stream_that_nobody_comes_back_for_expires_ended_or_not(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock, ends: bool
+    proxy: StartProxy, origin: StreamOrigin, clock: ManualClock, ends: bool
 ) -> None:
-    table = {"target": upstream.url, "resume": {"keep_seconds": 10}}
+    table = {"target": origin.url, "resume": {"keep_seconds": 10}}
     running = await proxy({"/x": table}, clock=clock)
-    client, peer = await running.begin(upstream, ask(b"/x"))
-    await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
-    await client.read_head()
+    client, request = await first_event(running, origin)
     client.close()
     await running.ended()
     if ends:
-        await peer.send(chunk(b""))
+        request.finish()
         (stream,) = running.server.kept.streams.values()
         await became(lambda: stream.is_ended)
     clock.advance(11)
@@ -98,12 +113,10 @@ async def test_a_stream_that_nobody_comes_back_for_expires_ended_or_not(
 
 
 async def test_clients_of_a_shared_stream_are_counted(
-    proxy: StartProxy, upstream: Upstream
+    proxy: StartProxy, origin: StreamOrigin
 ) -> None:
-    running = await proxy({"/x": {"target": upstream.url, "share": True}})
-    first, peer = await running.begin(upstream, ask(b"/x"))
-    await peer.send(EVENT_HEAD % b"" + chunk(b"data: one\n\n"))
-    await first.read_head()
+    running = await proxy({"/x": {"target": origin.url, "share": True}})
+    await first_event(running, origin)
     for _ in range(2):
         other = await running.client()
         await other.send(ask(b"/x"))

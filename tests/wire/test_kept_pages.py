@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.origin.origin_request import OriginRequest
+from proxy.origin.stream_origin import StreamOrigin
 from tests.conftest import ManualClock, StartProxy
-from tests.support.kept import EVENT_HEAD, ask, field, post, stream_id
-from tests.support.raw import Upstream, chunk
+from tests.support.kept import ask, field, post, stream_id
+from tests.support.raw import Peer
 from tests.support.running import RunningProxy
 
 PAGE, OTHER = "http://page.test", "http://other.test"
-ALLOWING = (
-    b"Access-Control-Allow-Origin: http://page.test\r\n"
-    b"Access-Control-Allow-Credentials: true\r\n"
-)
+ALLOWING = [
+    ("Access-Control-Allow-Origin", PAGE),
+    ("Access-Control-Allow-Credentials", "true"),
+]
 RESUME = {
     "ids": True,
     "bind": ["X-User"],
@@ -26,28 +28,38 @@ KEY = b"/one/stream"
 ADDRESS = b"/_unbuffered/streams/%b"
 
 
+async def begun(
+    running: RunningProxy, origin: StreamOrigin, question: bytes
+) -> tuple[Peer, OriginRequest]:
+    """A stream whose client has its head."""
+    client = await running.client()
+    await client.send(question)
+    request = await origin.request()
+    await request.respond(fields=ALLOWING)
+    await client.read_head()
+    return client, request
+
+
 async def answered(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock, events: int
+    proxy: StartProxy, origin: StreamOrigin, clock: ManualClock, events: int
 ) -> tuple[RunningProxy, bytes]:
     """A proxy that has kept the answer to a page, read to its end; its ID."""
-    table = {"target": upstream.url, "resume": RESUME}
+    table = {"target": origin.url, "resume": RESUME}
     running = await proxy({"/": table}, clock=clock)
     question = post(b"/", BODY, Origin=PAGE, X_User="a", Idempotency_Key="k")
-    client, peer = await running.begin(upstream, question)
-    await peer.send(EVENT_HEAD % ALLOWING)
-    await client.read_head()
+    client, request = await begun(running, origin, question)
     for number in range(events):
-        await peer.send(chunk(b"data: %0100d\n\n" % number))
+        await request.send_event(f"{number:0100}")
         assert await client.read_chunk()
-    await peer.send(chunk(b""))
+    request.finish()
     assert await client.read_chunk() == b""
     await running.ended()
     return running, stream_id(client)
 
 
-def as_sent(id: bytes, what: str, origin: str, user: str) -> bytes:
+def as_sent(id: bytes, what: str, page: str, user: str) -> bytes:
     """The requests of the tests below, by a name."""
-    who = {"Origin": origin, "X_User": user}
+    who = {"Origin": page, "X_User": user}
     address = ADDRESS % id
     match what.split():
         case ["EventSource", number]:
@@ -93,36 +105,34 @@ ALL = [*((2, *each) for each in SHORT), *((40, *each) for each in LONG)]
 @pytest.mark.parametrize(("events", "what", "status"), ALL)
 async def test_what_is_said_of_a_stream_is_for_the_pages_that_may_read_it(
     proxy: StartProxy,
-    upstream: Upstream,
+    origin: StreamOrigin,
     clock: ManualClock,
     events: int,
     what: str,
     status: int,
 ) -> None:
-    running, id = await answered(proxy, upstream, clock, events)
-    for origin, allowed in ((PAGE, PAGE.encode()), (OTHER, None)):
+    running, id = await answered(proxy, origin, clock, events)
+    for page, allowed in ((PAGE, PAGE.encode()), (OTHER, None)):
         client = await running.client()
-        await client.send(as_sent(id, what, origin, "a"))
+        await client.send(as_sent(id, what, page, "a"))
         head = await client.read_head()
         # Who comes back from a 204 to EventSource gets an empty event stream.
         assert int(head.split()[1]) in (status, status if allowed else 200)
         assert field(head, b"access-control-allow-origin") == allowed
         credentials = field(head, b"access-control-allow-credentials")
         assert credentials == (b"true" if allowed else None)
-    assert upstream.unexpected == 0
+    assert len(origin.requests) == 1
 
 
 async def test_a_page_learns_that_the_beginning_of_an_answer_is_gone(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+    proxy: StartProxy, origin: StreamOrigin, clock: ManualClock
 ) -> None:
-    table = {"target": upstream.url, "resume": RESUME}
+    table = {"target": origin.url, "resume": RESUME}
     running = await proxy({"/": table}, clock=clock)
     question = post(b"/", BODY, Origin=PAGE, X_User="a")
-    client, peer = await running.begin(upstream, question)
-    await peer.send(EVENT_HEAD % ALLOWING)
-    await client.read_head()
+    client, request = await begun(running, origin, question)
     for number in range(40):
-        await peer.send(chunk(b"data: %0100d\n\n" % number))
+        await request.send_event(f"{number:0100}")
         assert await client.read_chunk()
     again = await running.client()
     await again.send(as_sent(stream_id(client), "key", PAGE, "a"))
@@ -133,9 +143,9 @@ async def test_a_page_learns_that_the_beginning_of_an_answer_is_gone(
 
 @pytest.mark.parametrize("what", ["key", "address PUT", "address ?from=-1"])
 async def test_a_page_does_not_learn_of_the_stream_of_somebody_else(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock, what: str
+    proxy: StartProxy, origin: StreamOrigin, clock: ManualClock, what: str
 ) -> None:
-    running, id = await answered(proxy, upstream, clock, 2)
+    running, id = await answered(proxy, origin, clock, 2)
     client = await running.client()
     await client.send(as_sent(id, what, PAGE, "b"))
     head = await client.read_head()

@@ -115,17 +115,19 @@ async def test_every_metric_of_the_dashboard_exists(
     running = await proxy({"/": {"target": upstream.url}})
     counted = running.server.inspector.metrics_endpoint
     names = {family.name for family in counted.families()}
-    names |= {f"{name}_bucket" for name in names}
+    names |= {f"{name}_{part}" for name in names for part in ("bucket", "sum")}
     expressions = re.findall(r'"(?:expr|query)": "(.*)"', DASHBOARD.read_text("utf-8"))
     used = {
         name
         for expression in expressions
-        for name in re.findall(r"(?:unbuffered|process)_[a-z0-9_]+", expression)
+        for name in re.findall(
+            r"\b(?:unbuffered|process|gen_ai_(?:client|server))_[a-z0-9_]+", expression
+        )
     }
     assert used
     assert used - names == set()
-    shown = {name.removesuffix("_bucket") for name in used}
-    unused = {name for name in names if not name.endswith("_bucket")} - shown
+    shown = {name.removesuffix("_bucket").removesuffix("_sum") for name in used}
+    unused = {each for each in names if not each.endswith(("_bucket", "_sum"))} - shown
     assert unused == set()
     assert json.loads(DASHBOARD.read_text("utf-8"))["title"] == "Unbuffered"
 

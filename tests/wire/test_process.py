@@ -13,6 +13,7 @@ import runpy
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from pathlib import Path
 
 import pytest
 
+import proxy.__main__ as command
+from proxy.record.record_reader import read_record
+from proxy.system.port_holder import holder_note
 from tests.support.process import GUARD
 from tests.support.running import document
 
@@ -203,6 +207,61 @@ def test_a_route_needs_no_file(run: Run, upstream: Upstream) -> None:
     assert process.stop(signal.SIGINT) == 0
 
 
+def test_exchanges_are_recorded_where_that_is_asked_for(
+    run: Run, upstream: Upstream, tmp_path: Path
+) -> None:
+    folder = tmp_path / "records"
+    process = run(
+        *("proxy", "--route", f"/a={upstream.url}", "--port", "0"),
+        *("--record", str(folder), "--record-route", "/a"),
+    )
+    client = process.client()
+    upstream.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert read_all(client).endswith(b"ok")
+    process.read_errors(f"Recording every exchange of /a in {folder}: ")
+    assert process.stop() == 0
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    [path] = folder.iterdir()
+    record = read_record(path.read_bytes(), path.name)
+    assert record.request.target == "/a/x?y"
+    assert record.sent is not None
+    assert record.sent.target == "/x?y"
+    assert [piece.data for piece in record.response_pieces] == [b"ok"]
+    assert record.end is not None
+    assert record.end.end == "complete"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(
+            ["--record-route", "/a"], "--record-route needs --record DIR", id="alone"
+        ),
+        pytest.param(
+            ["--record", "there", "--record-route", "/b"],
+            "--record-route /b: there is no such route; expected /a",
+            id="no such route",
+        ),
+        pytest.param(
+            ["--record", "none/there"],
+            "--record none/there: no such file or directory",
+            id="no such folder",
+        ),
+        pytest.param(["--record", "file"], "--record file: file exists", id="a file"),
+    ],
+)
+def test_what_cannot_be_recorded_is_told_at_the_start(
+    run: Run, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    process = run(
+        "proxy", "--route", "/a=http://127.0.0.1:1", "--port", "0", *arguments
+    )
+    assert process.process.wait(GUARD) == 2
+    process.read_errors("\n")
+    assert process.errors == f"unbuffered: {told}\n"
+
+
 def test_without_arguments_the_file_in_the_folder_is_served(
     run: Run, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -216,8 +275,9 @@ def test_a_port_in_use_is_one_clear_line(run: Run, upstream: Upstream) -> None:
     assert process.process.wait(GUARD) == 1
     process.read_errors("--port\n")
     (line,) = process.errors.splitlines()
-    assert line.startswith(f"unbuffered: cannot listen on 127.0.0.1:{port}: ")
-    assert "another program is using this port" in line
+    host = "127.0.0.1"
+    assert line.startswith(f"unbuffered: cannot listen on {host}:{port}: ")
+    assert f"another program is using this port{holder_note(host, int(port))}" in line
 
 
 def test_every_fault_of_a_configuration_is_told(run: Run, tmp_path: Path) -> None:
@@ -260,7 +320,7 @@ def test_wrong_usage_ends_with_2(
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("proxy", run_name="__main__")
+        runpy.run_path(command.__file__, run_name="__main__")
     assert ended.value.code == 2
     assert re.search(r"unbuffered.*: .+\n", capsys.readouterr().err)
 
@@ -269,7 +329,7 @@ def test_check_prints_every_value_and_no_secret(
     run: Run, upstream: Upstream, tmp_path: Path
 ) -> None:
     config = configured(tmp_path, upstream)
-    process = run("proxy", "check", "--config", config, API_KEY=SECRET)
+    process = run("proxy", "check", "--all", "--config", config, API_KEY=SECRET)
     printed = process.process.communicate(timeout=GUARD)[0].decode()
     assert process.process.returncode == 0
     assert upstream.url in printed

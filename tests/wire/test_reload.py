@@ -174,7 +174,7 @@ async def test_a_faulty_configuration_is_refused_with_all_its_faults(
     finally:
         logging.getLogger("unbuffered").removeHandler(log.handler)
     lines = [each.getMessage() for each in log.records]
-    assert [line.split(":")[1].strip() for line in lines[:-1]] == [
+    assert [line.split(": ")[2] for line in lines[:-1]] == [
         '[routes."/b"] target',
         '[routes."c"] prefix',
         '[routes."c"] target',

@@ -28,7 +28,7 @@ from tests.support.http2 import (
     FramePeer,
     frame,
 )
-from tests.support.looking import asked
+from tests.support.looking import answer, asked
 from tests.support.process import EVENTS, GET, GUARD, ROOT, Process
 from tests.support.raw import Peer, Upstream, chunk, connect
 from tests.support.running import Table
@@ -39,6 +39,8 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="several workers, 127
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UNKNOWN = b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n"
+CROWD = b"GET /crowd HTTP/1.1\r\nHost: a\r\n\r\n"
+HITS = 3  # a seed by which every other request fails, the first one too; not by 0
 MANY = 3  # clients: more than there are workers, so that two of them meet
 
 
@@ -48,6 +50,7 @@ class World:
 
     proxy: Process
     upstream: Upstream
+    crowded: Upstream  # of the requests that nobody waits for
     collector: Upstream
     authority: trustme.CA
     port: int  # by the configuration
@@ -61,7 +64,7 @@ class World:
             name: {**self.base.get(name, {}), **tables.get(name, {})}
             for name in {*self.base, *tables}
         }
-        self.proxy.write(routes(self.upstream), merged)
+        self.proxy.write(routes(self.upstream, self.crowded), merged)
         self.proxy.process.send_signal(signal.SIGHUP)
         return await self.proxy.line(part)
 
@@ -79,7 +82,11 @@ class World:
             return (await self.proxy.process.stdout.readline()).decode()
 
     async def refused_one(self, head: bytes) -> None:
-        """One of many requests at the same time is one too many."""
+        """One of many requests at the same time is one too many.
+
+        The others may still be on their way when this returns: those that have an
+        upstream have one of their own, so that nobody takes them for another request.
+        """
         clients = [await self.proxy.client() for _ in range(MANY)]
         for client in clients:
             await client.send(head)
@@ -104,9 +111,9 @@ class World:
         assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
 
 
-def routes(upstream: Upstream) -> dict[str, Table]:
+def routes(upstream: Upstream, crowded: Upstream) -> dict[str, Table]:
     keys = {"stall_warning_seconds": 0.1, "upstream_keepalive_seconds": 0}
-    return {"/a": {"target": upstream.url, **keys}}
+    return {"/a": {"target": upstream.url, **keys}, "/crowd": {"target": crowded.url}}
 
 
 Check = Callable[[World], Awaitable[None]]
@@ -125,9 +132,23 @@ def server(**keys: object) -> Callable[[World], dict[str, dict[str, object]]]:
     return lambda world: {"server": keys}
 
 
+def store(**keys: object) -> Callable[[World], dict[str, dict[str, object]]]:
+    return lambda world: {"store": keys}
+
+
 def gives(head: bytes, status: int) -> Check:
     async def holds(world: World) -> None:
         assert await world.status(head) == status
+
+    return holds
+
+
+def tells_prefixes(told: bool) -> Check:
+    async def holds(world: World) -> None:
+        client = await world.proxy.client()
+        await client.send(UNKNOWN)
+        status, body = await answer(client)
+        assert (status, b"/crowd" in body) == (404, told)
 
     return holds
 
@@ -153,6 +174,36 @@ async def trusts_this_machine(world: World) -> None:
     assert b"X-Forwarded-For: 9.9.9.9, 127.0.0.1" in peer.head_lines
     await peer.send(OK)
     await client.read_head()
+
+
+async def names_nothing(world: World) -> None:
+    client = await world.proxy.client()
+    await client.send(b"GET /a HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine\r\n\r\n")
+    peer = await world.upstream.request()
+    assert b"X-Request-Id: mine" in peer.head_lines
+    await peer.send(OK)
+    await client.read_head()
+
+
+def with_a_fault(
+    probability: float, **keys: object
+) -> Callable[[World], dict[str, dict[str, object]]]:
+    """A route whose requests fail; of a part of them, by the seed."""
+    fault = {"kind": "status", "status": 503, "probability": probability}
+
+    def tables(world: World) -> dict[str, dict[str, object]]:
+        route: dict[str, object] = {"target": world.upstream.url, "fault": fault}
+        return {"server": {"allow_faults": True, **keys}, 'routes."/f"': route}
+
+    return tables
+
+
+async def fails(world: World) -> None:
+    client = await world.proxy.client()
+    await client.send(b"GET /f HTTP/1.1\r\nHost: a\r\n\r\n")
+    peer = await world.upstream.request()
+    await peer.send(OK)
+    assert (await client.read_head()).startswith(b"HTTP/1.1 503 ")
 
 
 async def waits_not_for_a_body(world: World) -> None:
@@ -250,7 +301,7 @@ async def ends_a_reset_flood(world: World) -> None:
     http = await framed(world)
     cancel = (8).to_bytes(4, "big")
     for number in range(1, 41, 2):
-        await http.peer.send(http.request(number, "/none"))
+        await http.peer.send(http.request(number, "/crowd"))  # nobody answers it
         http.peer.writer.write(frame(RST_STREAM, 0, number, cancel))
     assert (await http.next(GOAWAY)).code == ENHANCE_YOUR_CALM
 
@@ -289,10 +340,18 @@ CASES = [
     Case("server.host", server(host="0.0.0.0"), listens_everywhere),
     Case("server.workers", server(workers=3), nothing),
     Case(
+        "server.error_detail",
+        server(error_detail="none"),
+        tells_prefixes(False),
+        tells_prefixes(True),
+    ),
+    Case("server.admin", server(admin="127.0.0.1:0"), nothing),
+    Case(
         "server.trusted_proxies",
         server(trusted_proxies=["127.0.0.1"]),
         trusts_this_machine,
     ),
+    Case("server.request_id", server(request_id=False), names_nothing),
     Case(
         "server.head_timeout_seconds",
         server(head_timeout_seconds=0.1),
@@ -324,8 +383,10 @@ CASES = [
     Case(
         "server.max_exchanges",
         server(max_exchanges=1),
-        lambda world: world.refused_one(GET),
+        lambda world: world.refused_one(CROWD),
     ),
+    Case("server.allow_faults", with_a_fault(1), fails),
+    Case("server.fault_seed", with_a_fault(0.5, fault_seed=HITS), fails),
     Case("server.http2", without_http2, offers_no_http2),
     Case("server.http2_cleartext", in_the_clear(), speaks_http2),
     Case(
@@ -368,6 +429,16 @@ CASES = [
         shows_no_bodies,
     ),
     Case(
+        "inspector.token",
+        lambda world: {"inspector": {"token": "0123456789abcdef"}},
+        is_answered("feed", 401),
+    ),
+    Case(
+        "metrics.token",
+        lambda world: {"metrics": {"token": "0123456789abcdef"}},
+        is_answered("metrics", 401),
+    ),
+    Case(
         "metrics.enabled",
         lambda world: {"metrics": {"enabled": False}},
         is_answered("metrics", 404),
@@ -378,6 +449,14 @@ CASES = [
         lambda world: {"store": {"max_bytes": 4096}},
         gives(UNKNOWN, 404),
     ),
+    *(
+        Case(f"store.{key}", store(**{key: value}), nothing)
+        for key, value in (
+            ("url", "redis://127.0.0.1:1"),
+            ("key", "0123456789abcdef0123456789abcdef"),
+            ("prefix", "another"),
+        )
+    ),
     Case("tracing.enabled", lambda world: {"tracing": {"enabled": True}}, sends_spans),
     Case(
         "server.port",
@@ -385,8 +464,8 @@ CASES = [
         listens_elsewhere,
     ),
 ]
-AT_THE_END = ("server.drain_seconds",)
-REFUSED = ("server.workers",)
+AT_THE_END = ("server.drain_seconds", "server.drain_delay_seconds")
+REFUSED = ("server.workers", "server.admin", "store.url", "store.key", "store.prefix")
 
 
 def test_no_key_is_left_out() -> None:
@@ -425,11 +504,11 @@ async def test_a_reload_has_the_same_effect_with_and_without_workers(
         "log": {"access": False, "warnings": False},
     }
     file = Process(path, None)  # type: ignore[arg-type]  # to write it by
-    file.write(routes(upstream), base)
-    async with Upstream() as collector:
+    async with Upstream() as collector, Upstream() as crowded:
+        file.write(routes(upstream, crowded), base)
         proxy = Process(path, await started(path, collector))
         world = World(
-            proxy, upstream, collector, authority, port, other, tmp_path, base
+            proxy, upstream, crowded, collector, authority, port, other, tmp_path, base
         )
         try:
             await proxy.line("Ctrl-C stops")
@@ -485,10 +564,13 @@ async def changed_and_back(world: World, case: Case) -> None:
 
 
 async def drains(world: World) -> None:
-    """`drain_seconds`, at last."""
-    line = await world.reload({"server": {"drain_seconds": 33}}, "configuration re")
-    assert "[server] changed (drain_seconds)" in line
+    """`drain_delay_seconds` and `drain_seconds`, at last."""
+    server: dict[str, object] = {"drain_delay_seconds": 900, "drain_seconds": 33}
+    line = await world.reload({"server": server}, "configuration re")
+    assert "[server] changed (drain_delay_seconds, drain_seconds)" in line
     await world.proxy.begin(world.upstream, EVENTS)
+    world.proxy.process.send_signal(signal.SIGTERM)
+    await world.proxy.line("the drain begins in 900 s")
     world.proxy.process.send_signal(signal.SIGTERM)
     await world.proxy.line("for up to 33 s")
     world.proxy.process.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -227,11 +228,25 @@ async def test_a_warning_about_the_configuration_is_told_once_at_each_reading(
     resume = {"key": "body:id", "bind": []}
     table = {"target": upstream.url, "resume": resume}
     process = await start(routes={"/a": table}, workers=workers)
-    warning = ' WARNING {}: [routes."/a"] resume.bind: the list is empty'
-    words = warning.format(process.path)
+    place = rf' WARNING {re.escape(str(process.path))}: line \d+: \[routes."/a"\] '
+    warning = re.compile(f"{place}resume.bind: the list is empty")
+    assert len(warning.findall(process.told)) == 1
+    process.process.send_signal(signal.SIGHUP)
+    await process.line("configuration reloaded: nothing changed")
+    assert len(warning.findall(process.told)) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_faults_on_purpose_are_announced_at_the_start_and_at_each_reload(
+    start: Start, upstream: Upstream, workers: int
+) -> None:
+    table = {"target": upstream.url, "fault": {"kind": "fin", "after": 3}}
+    process = await start(routes={"/a": table}, workers=workers, allow_faults=True)
+    words = "FAULTS: /a: fin after 3 events\n"
     assert process.told.count(words) == 1
     process.process.send_signal(signal.SIGHUP)
     await process.line("configuration reloaded: nothing changed")
+    assert process.told.count(f" WARNING {words}") == 1
     assert process.told.count(words) == 2
 
 

@@ -219,7 +219,8 @@ def test_what_waits_is_written_at_the_end_and_drops_are_a_metric(
         output, errors = process.communicate(timeout=GUARD)
     lines = output.decode("ascii").splitlines()
     assert len(lines) == 300
-    assert all(re.search(r" hold 0\\xb5s .* refused: ", line) for line in lines)
+    pattern = re.compile(r" hold 0\\xb5s .* refused, request \S+: ")
+    assert all(map(pattern.search, lines))
     assert b"Traceback" not in errors
 
 

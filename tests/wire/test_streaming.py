@@ -10,6 +10,8 @@ from collections.abc import Callable
 import brotli
 import pytest
 
+from proxy.origin.response_text import AnswerFraming
+from proxy.origin.stream_origin import StreamOrigin
 from tests.conftest import StartProxy
 from tests.support.raw import Upstream, chunk
 
@@ -62,19 +64,22 @@ CODINGS = {
 )
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 async def test_each_event_arrives_before_the_next_is_sent(
-    proxy: StartProxy, upstream: Upstream, coding: str, media_type: str, framing: str
+    proxy: StartProxy,
+    origin: StreamOrigin,
+    coding: str,
+    media_type: str,
+    framing: AnswerFraming,
 ) -> None:
-    running = await proxy({"/sse": {"target": upstream.url}})
+    running = await proxy({"/sse": {"target": origin.url}})
     client = await running.client()
     await client.send(GET)
-    server = await upstream.request()
+    request = await origin.request("/sse/events")
     header = coding.removesuffix(", raw")
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n"
-    if header != "identity":
-        head += f"Content-Encoding: {header}\r\n"
-    if framing == "chunked":
-        head += "Transfer-Encoding: chunked\r\n"
-    await server.send(head.encode() + b"\r\n")
+    await request.respond(
+        content_type=media_type,
+        framing=framing,
+        fields=[("Content-Encoding", header)] if header != "identity" else [],
+    )
 
     # The head is here before any byte of the body exists.
     received = (await client.read_head()).lower()
@@ -85,50 +90,48 @@ async def test_each_event_arrives_before_the_next_is_sent(
 
     encode = CODINGS[coding]()
     for event in EVENTS:
-        piece = encode(event)
-        await server.send(chunk(piece) if framing == "chunked" else piece)
+        await request.send(encode(event))
         assert await client.read_payload(len(event)) == event
     client.close()
-    await server.closed()
+    await request.left()
 
 
 async def test_a_body_of_known_length_is_not_held_either(
-    proxy: StartProxy, upstream: Upstream
+    proxy: StartProxy, origin: StreamOrigin
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}})
+    running = await proxy({"/": {"target": origin.url}})
     client = await running.client()
     await client.send(b"GET /video HTTP/1.1\r\nHost: a\r\n\r\n")
-    server = await upstream.request()
-    await server.send(
-        b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 6\r\n\r\n"
-    )
+    request = await origin.request("/video")
+    await request.respond(content_type="video/mp4", framing="length", length=6)
     head = await client.read_head()
     assert b"Content-Length: 6\r\n" in head
     assert b"X-Accel-Buffering" not in head
     assert b"Cache-Control" not in head
     for piece in (b"ab", b"cd", b"ef"):
-        await server.send(piece)
+        await request.send(piece)
         assert await client.read(2) == piece
     timeline = await running.ended()
     assert (timeline.call.pieces, timeline.bytes_sent) == (3, 6)
 
 
 async def test_a_request_body_goes_up_as_it_arrives(
-    proxy: StartProxy, upstream: Upstream
+    proxy: StartProxy, origin: StreamOrigin
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}})
+    running = await proxy({"/": {"target": origin.url}})
     client = await running.client()
     await client.send(
         b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    server = await upstream.request()
-    assert b"Transfer-Encoding: chunked\r\n" in server.head
+    request = await origin.request("/up", whole=False)
+    assert request.field("Transfer-Encoding") == "chunked"
     for piece in (b"one", b"two", b"three"):
         await client.send(chunk(piece))
-        assert await server.read_chunk() == piece
+        assert await request.receive() == piece
     await client.send(b"0\r\n\r\n")
-    assert await server.read_chunk() == b""
-    await server.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert await request.receive() == b""
+    await request.respond(204)
+    request.finish()
     assert (await client.read_head()).startswith(b"HTTP/1.1 204 ")
 
 
@@ -209,25 +212,24 @@ async def test_a_download_and_its_resumption_are_bytes_of_the_same_file(
 
 @pytest.mark.http1
 async def test_a_signed_accept_encoding_goes_on_and_events_are_free_all_the_same(
-    proxy: StartProxy, upstream: Upstream
+    proxy: StartProxy, origin: StreamOrigin
 ) -> None:
     """AWS SigV4 of rclone and of Terraform covers the field."""
-    running = await proxy({"/": {"target": upstream.url, "accept_encoding": "client"}})
-    client, server = await running.begin(
-        upstream,
+    running = await proxy({"/": {"target": origin.url, "accept_encoding": "client"}})
+    client = await running.client()
+    await client.send(
         b"GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=1, br\r\n"
         b"Accept_Encoding: br\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n",
     )
-    assert server.head.lower().count(b"encoding:") == 1
-    assert b"\r\nAccept-Encoding: gzip;q=1, br\r\n" in server.head
-    await server.send(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-        b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    request = await origin.request()
+    names = [name.lower() for name, _ in request.fields]
+    assert [name for name in names if name.endswith("encoding")] == ["accept-encoding"]
+    assert request.field("Accept-Encoding") == "gzip;q=1, br"
+    await request.respond(fields=[("Content-Encoding", "gzip")])
     assert b"Content-Encoding" not in await client.read_head()
     encode = CODINGS["gzip"]()
     for event in EVENTS:
-        await server.send(chunk(encode(event)))
+        await request.send(encode(event))
         assert await client.read_payload(len(event)) == event
 
 

@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from proxy.inspector.detectors import Findings
+from proxy.origin.origin_request import OriginRequest
+from proxy.origin.stream_origin import StreamOrigin
 from tests.conftest import ManualClock, StartProxy
 from tests.support.looking import looking
 from tests.support.messages import EVENT_STREAM, GET_X
@@ -21,12 +23,14 @@ BROWSER = GET_X.replace(
 
 
 async def stream(
-    running: RunningProxy, upstream: Upstream, ask: bytes = GET_X
-) -> tuple[Peer, Peer]:
-    client, server = await running.begin(upstream, ask)
-    await server.send(EVENT_STREAM)
+    running: RunningProxy, origin: StreamOrigin, ask: bytes = GET_X
+) -> tuple[Peer, OriginRequest]:
+    client = await running.client()
+    await client.send(ask)
+    request = await origin.request()
+    await request.respond()
     await client.read_head()
-    return client, server
+    return client, request
 
 
 def look(running: RunningProxy) -> None:
@@ -53,54 +57,54 @@ def heard(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-async def send_burst(client: Peer, server: Peer) -> None:
+async def send_burst(client: Peer, request: OriginRequest) -> None:
     events = b"".join(b"data: %d\n\n" % number for number in range(7))
-    await server.send(chunk(events))
+    await request.send(events)
     await client.read_payload(len(events))
 
 
 async def test_bursts_of_the_upstream_are_told_in_the_log_and_in_the_banner(
     proxy: StartProxy,
-    upstream: Upstream,
+    origin: StreamOrigin,
     clock: ManualClock,
     heard: pytest.LogCaptureFixture,
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
-    client, server = await stream(running, upstream)
+    running = await proxy({"/": {"target": origin.url}}, clock=clock)
+    client, request = await stream(running, origin)
     look(running)  # puts the probe in
-    await send_burst(client, server)
+    await send_burst(client, request)
     clock.advance(5)
-    await send_burst(client, server)
+    await send_burst(client, request)
     look(running)
     verdict = "the upstream itself sends in bursts: 14 events in 2 bursts 5.0 s apart"
-    assert said(heard) == [f"route / ({upstream.url}): {verdict}"]
+    assert said(heard) == [f"route / ({origin.url}): {verdict}"]
     exchange = await running.exchange()
     assert exchange.capture is None  # nothing is counted any more
     async with looking(running) as feed:
         assert (await feed.next("warnings")) == []
         # From here on somebody looks, and new streams are watched from their start.
-        other, its_server = await stream(running, upstream)
-        await send_burst(other, its_server)
+        other, its_request = await stream(running, origin)
+        await send_burst(other, its_request)
         clock.advance(5)
-        await send_burst(other, its_server)
+        await send_burst(other, its_request)
         running.tick()
         (warning,) = await feed.next("warnings")
         assert warning["kind"] == "bursts"
-        assert warning["text"] == f"route / ({upstream.url}): {verdict}"
+        assert warning["text"] == f"route / ({origin.url}): {verdict}"
         assert len(warning["ids"]) == 1
 
 
 async def test_a_stream_that_flows_is_not_accused(
     proxy: StartProxy,
-    upstream: Upstream,
+    origin: StreamOrigin,
     clock: ManualClock,
     heard: pytest.LogCaptureFixture,
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
-    client, server = await stream(running, upstream)
+    running = await proxy({"/": {"target": origin.url}}, clock=clock)
+    client, request = await stream(running, origin)
     look(running)
     for _ in range(14):
-        await server.send(chunk(b"data: 1\n\n"))
+        await request.send_event("1")
         await client.read_chunk()
         clock.advance(1)
     look(running)
@@ -109,14 +113,14 @@ async def test_a_stream_that_flows_is_not_accused(
 
 async def test_a_stall_is_told_once_by_the_key_that_asks_for_it(
     proxy: StartProxy,
-    upstream: Upstream,
+    origin: StreamOrigin,
     clock: ManualClock,
     heard: pytest.LogCaptureFixture,
 ) -> None:
     running = await proxy(
-        {"/": {"target": upstream.url, "stall_warning_seconds": 30}}, clock=clock
+        {"/": {"target": origin.url, "stall_warning_seconds": 30}}, clock=clock
     )
-    await stream(running, upstream)
+    await stream(running, origin)
     clock.advance(29)
     look(running)
     assert said(heard) == []
@@ -125,7 +129,7 @@ async def test_a_stall_is_told_once_by_the_key_that_asks_for_it(
         look(running)
         clock.advance(5)
     assert said(heard) == [
-        f"stall: route / ({upstream.url}) has sent nothing for more than 30 s "
+        f"stall: route / ({origin.url}) has sent nothing for more than 30 s "
         "inside a stream (stall_warning_seconds)"
     ]
 
@@ -177,19 +181,19 @@ async def test_a_client_that_does_not_read_is_told(
 
 async def test_a_browser_without_a_connection_left_is_told(
     proxy: StartProxy,
-    upstream: Upstream,
+    origin: StreamOrigin,
     clock: ManualClock,
     heard: pytest.LogCaptureFixture,
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    running = await proxy({"/": {"target": origin.url}}, clock=clock)
     for _ in range(4):
-        await stream(running, upstream, BROWSER)
+        await stream(running, origin, BROWSER)
     for _ in range(6):
-        await stream(running, upstream)  # of a program, which has no such limit
+        await stream(running, origin)  # of a program, which has no such limit
     look(running)
     assert said(heard) == []
     for _ in range(2):
-        await stream(running, upstream, BROWSER)
+        await stream(running, origin, BROWSER)
         look(running)
         look(running)
     five, six = said(heard)

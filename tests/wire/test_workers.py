@@ -18,10 +18,14 @@ import pytest
 import trustme
 
 from proxy import __version__
+from proxy.record.record_reader import read_record
+from tests.support.certificates import Authority
 from tests.support.kept import EVENT_HEAD, ask, post, stream_id
+from tests.support.listening import listen
 from tests.support.looking import asked, looking
 from tests.support.process import EVENTS, GET, GUARD, OTHER, ROOT, Process
 from tests.support.raw import Peer, Upstream, chunk
+from tests.support.running import Table
 
 # What is tested has an event loop of its own in each process.
 pytestmark = [
@@ -104,11 +108,12 @@ async def start(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Start]:
         *arguments: str,
         temporary: str = str(tmp_path),
         route: Mapping[str, object] | None = None,
+        tables: Mapping[str, Table] = {},
         **server: object,
     ) -> Workers:
         file = Process(path, None)  # type: ignore[arg-type]  # to write it by
         table = {"target": upstream.url, **(route or {})}
-        file.write({"/a": table}, **{"workers": 2, **server})
+        file.write({"/a": table}, tables, **{"workers": 2, **server})
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "proxy.cli.main", "serve", "--config", str(path), *arguments),
@@ -171,6 +176,25 @@ async def test_requests_reach_more_than_one_worker(workers: Workers) -> None:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
     assert 0 < left < 40
+
+
+async def test_each_worker_records_what_it_serves(
+    start: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    folder = tmp_path / "records"
+    process = await start("--record", str(folder))
+    await serving(process)
+    await process.line("Recording every exchange in ")
+    for client, server in await process.begin_all(upstream, EVENTS):
+        await server.send(chunk(b"data: 1\n\n") + chunk(b""))
+        assert await client.read_body() == b"data: 1\n\n"
+    process.process.send_signal(signal.SIGTERM)
+    assert await process.ended() == 0
+    records = [read_record(path.read_bytes(), path.name) for path in folder.iterdir()]
+    assert len(records) == 2
+    for record in records:
+        assert [piece.data for piece in record.response_pieces] == [b"data: 1\n\n"]
+        assert record.end is not None
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
@@ -362,6 +386,80 @@ async def test_a_second_signal_ends_all_at_once(
     for client, server in streams:
         assert await client.read_rest() == b""
         await server.closed()
+
+
+# -- several ports ----------------------------------------------------------------
+
+
+def beside(process: Workers) -> list[int]:
+    """The ports of `[[listen]]`, as the banner tells them."""
+    return [*map(int, re.findall(r"and on https?://127.0.0.1:(\d+)/", process.told))]
+
+
+async def asked_at(port: int, tls: ssl.SSLContext | None = None) -> tuple[bytes, int]:
+    """The status line of an answer there, and the serial number of the certificate."""
+    async with asyncio.timeout(GUARD):
+        peer = Peer(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
+        await peer.send(UNKNOWN)
+        await peer.read_head()
+    shown = peer.writer.get_extra_info("peercert")
+    peer.writer.transport.abort()
+    return peer.head_lines[0], int(shown["serialNumber"], 16) if shown else 0
+
+
+async def test_listeners_beside_are_shared_by_all_workers(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "tls").mkdir()
+    authority = Authority(tmp_path / "tls")
+    tables = listen({"https_redirect": True}, authority.server)
+    process = await start(tables=tables)
+    await serving(process)
+    plain, secure = beside(process)
+    assert f":{plain}/  (redirects to https)\n" in process.told
+
+    async def all_answer() -> set[int]:
+        numbers = set()
+        for _ in range(10):
+            assert (await asked_at(process.port))[0] == b"HTTP/1.1 404 Not Found"
+            assert b" 308 " in (await asked_at(plain))[0]
+            line, number = await asked_at(secure, authority.context())
+            assert b" 404 " in line
+            numbers.add(number)
+        return numbers
+
+    before = await all_answer()
+    os.kill(process.workers[0], signal.SIGKILL)
+    await process.replaced()
+    assert await all_answer() == before
+    authority.issue()
+    process.process.send_signal(signal.SIGHUP)
+    await process.line("(content of tls_certificate, content of tls_key)")
+    after = await all_answer()
+    assert len(after) == 1
+    assert after != before
+    os.kill(process.workers[0], signal.SIGKILL)  # the next one has the new one, too
+    await process.replaced()
+    assert await all_answer() == after
+    routes = {"/a": {"target": "http://127.0.0.1:1"}}
+    process.write(routes, listen({}), workers=2)
+    process.process.send_signal(signal.SIGHUP)
+    await process.line("other addresses require a restart with several workers")
+    assert await all_answer() == after
+    process.process.send_signal(signal.SIGTERM)
+    assert await process.ended() == 0
+    for port in (process.port, plain, secure):
+        with pytest.raises(ConnectionRefusedError):
+            await asked_at(port)
+
+
+async def test_a_listener_beside_that_is_taken_stops_all(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await start(tables=listen({"port": port}))
+        line = await process.line("[[listen]] number 1: cannot listen on")
+        assert f"127.0.0.1:{port}: another program is using this port" in line
+        assert await process.ended() == 1
 
 
 # -- the reload -------------------------------------------------------------------
@@ -663,3 +761,30 @@ async def test_what_was_handed_over_is_drained_as_all_else(
     for each in process.clients:
         each.writer.transport.abort()
     assert await process.ended() == 0
+
+
+async def test_all_workers_count_the_streams_of_a_client(
+    start: Start, upstream: Upstream
+) -> None:
+    """And those of a worker that was killed no more."""
+    workers = await start(route={"max_streams_per_client": 2})
+    await serving(workers)
+
+    async def status(number: int) -> bytes:
+        client = await workers.at(number)
+        await client.send(ask(b"/a/x"))
+        line = asyncio.ensure_future(client.read_head())
+        server = asyncio.ensure_future(upstream.request())
+        await asyncio.wait([line, server], return_when=asyncio.FIRST_COMPLETED)
+        if server.done():
+            await server.result().send(EVENT_HEAD % b"")
+        else:
+            server.cancel()
+        return (await line)[9:12]
+
+    assert [await status(0), await status(1)] == [b"200", b"200"]
+    assert [await status(0), await status(1)] == [b"429", b"429"]
+    os.kill(workers.workers[0], signal.SIGKILL)
+    number, _ = await workers.replaced()
+    assert await status(number) == b"200"
+    assert [await status(0), await status(1)] == [b"429", b"429"]

@@ -52,7 +52,9 @@ export class Feed {
     const asked = new AbortController();
     try {
       const response = await fetch(this.path, { signal: asked.signal, cache: "no-store" });
-      if (!response.ok) this.state("lost", (await response.json()).error.message);
+      // The token is another one by now: in place of this page there is the form for it.
+      if (response.status === 401) location.reload();
+      else if (!response.ok) this.state("lost", (await response.json()).error.message);
     } catch {
       // No answer, or not one of the proxy: the state stays "lost".
     } finally {
@@ -65,6 +67,7 @@ export class Feed {
 export async function fetchExchange(id) {
   const response = await fetch(`exchanges/${encodeURIComponent(id)}`, { cache: "no-store" });
   if (response.status === 404) return null;
+  if (response.status === 401) location.reload(); // the page asks for the token
   if (!response.ok) throw new Error(`the proxy responded with status ${response.status}`);
   return response.json();
 }

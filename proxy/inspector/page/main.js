@@ -1,17 +1,20 @@
 // Entry point of the page: the feed, the view that is shown, and the keys of both views.
 
 import { Feed } from "./feed.js";
+import { FileOpener } from "./file/file_opener.js";
 import { ExchangeList } from "./list/exchange_list.js";
 import { Exchanges } from "./list/exchanges.js";
 import { KeptList } from "./list/kept_list.js";
 import { KeptStreams } from "./list/kept_streams.js";
+import { AbsentFile, LiveExchange, RecordedExchange } from "./stream/sources.js";
 import { StreamView } from "./stream/stream_view.js";
 import { isTaken, isTyping } from "./ui/keys.js";
 import { WarningBanner } from "./ui/warning_banner.js";
 import { setText, testid } from "./web/dom.js";
 import { count, counted, duration } from "./web/quantities.js";
 
-const FEED_STATES = { connecting: "connecting …", live: "live", lost: "disconnected, retrying", ended: "ended" };
+const FEED_STATES = { connecting: "connecting …", live: "live", lost: "disconnected, retrying", ended: "ended", file: "from a file" };
+const FILE = "file:"; // before the name of a file in the address
 
 const exchanges = new Exchanges();
 const list = new ExchangeList(exchanges, (id) => {
@@ -23,6 +26,13 @@ const warnings = new WarningBanner((warning) => {
 });
 const kept = new KeptStreams();
 const keptList = new KeptList(kept);
+const opener = new FileOpener((read) => {
+  opened = new RecordedExchange(read);
+  const hash = `#${FILE}${encodeURIComponent(opened.id)}`;
+  if (location.hash === hash) route();
+  else location.hash = hash;
+});
+let opened = null; // of a file; lost when the page is loaded anew
 let stream = null;
 let state = null;
 let fresh = true;
@@ -91,10 +101,17 @@ function route() {
     return;
   }
   feed.close();
-  stream = new StreamView(document.getElementById("stream"), id, showFeed, () => {
+  stream = new StreamView(document.getElementById("stream"), source(id), showFeed, () => {
     location.hash = "";
   });
   showFacts();
+}
+
+/** Where the view has its exchange from. */
+function source(id) {
+  if (!id.startsWith(FILE)) return new LiveExchange(id);
+  const name = id.slice(FILE.length);
+  return opened?.id === name ? opened : new AbsentFile(name);
 }
 
 /** Keep the feed of the list open only while the list is visible. */
@@ -105,11 +122,14 @@ function followList() {
 }
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || testid("keys").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (isTaken(event)) return;
   if (event.key === "?" && !isTyping(event.target)) {
     event.preventDefault();
     testid("keys").showModal();
+  } else if (event.key === "o" && !isTyping(event.target)) {
+    event.preventDefault();
+    opener.choose();
   } else if ((stream ?? list).pressed(event)) {
     event.preventDefault();
   }

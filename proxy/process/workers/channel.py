@@ -37,6 +37,13 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Be not ready any more. The drain begins after so many seconds, by `Stop`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Drain, then end."""
 
@@ -79,16 +86,48 @@ class DrainEnded:
     cut: int
 
 
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """A client has the whole drained, and watches how far that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """So many exchanges are under way in a drain: in a worker."""
+
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class OthersUnderWay:
+    """The same of the other workers. `all`: each of them has said how many."""
+
+    exchanges: int
+    all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AllEnded:
+    """All workers are drained; so many clients were left with half a response."""
+
+    cut: int
+
+
 Message: TypeAlias = (
     Reload
     | Moved
+    | Leave
     | Stop
     | Cut
     | Serving
     | Failed
     | Reloaded
+    | DrainAsked
     | DrainStarted
+    | UnderWay
+    | OthersUnderWay
     | DrainEnded
+    | AllEnded
 )
 Arrival: TypeAlias = tuple[Message, list[socket.socket]]
 

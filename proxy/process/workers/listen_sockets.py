@@ -23,28 +23,37 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from proxy.config.model import ServerOptions as Settings
-from proxy.server.listener import BACKLOG, hosts
+from proxy.server.listener import BACKLOG, Settings, addresses
 from proxy.server.port_sharing import Address, bound, forget_sharing
 
 
 class SharedPort:
     """The listening sockets of all workers. `of(number)` is what one accepts from.
 
-    `before` may be in its way, if it has the same port: it lets this one in.
+    `before` may be in its way, if it has the same port: it lets this one in. `given`
+    sockets listen already, and all workers accept from each of them.
 
     Raises:
         OSError: the address is in use or not ours.
     """
 
     def __init__(
-        self, settings: Settings, workers: int, before: SharedPort | None = None
+        self,
+        settings: Settings,
+        workers: int,
+        before: SharedPort | None = None,
+        given: Sequence[socket.socket] = (),
     ) -> None:
         self.groups: list[list[socket.socket]] = []  # one for each address
         self.guards: list[Guard] = []
+        if given:
+            self.groups = [[each.dup() for _ in range(workers)] for each in given]
+            for each in given:
+                each.close()
+            return
         if before is not None and before.port != settings.port:
             before = None
         try:
@@ -101,6 +110,11 @@ class SharedPort:
                 if other != number:
                     each.close()
 
+    def give_up(self, number: int) -> None:
+        """Have nobody wait in the queue of a worker that is gone and not replaced."""
+        for group in self.groups:
+            group[number].close()
+
     def close(self) -> None:
         """Let go of the port, here; what workers inherited is theirs."""
         for group in self.groups:
@@ -108,23 +122,6 @@ class SharedPort:
                 each.close()
         for guard in self.guards:
             guard.close()
-
-
-def addresses(host: str) -> list[Address]:
-    """What a host to listen on stands for, each once and in order."""
-    found = [
-        each
-        for name in hosts(host)
-        for each in socket.getaddrinfo(
-            name, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    ]
-    return list(
-        dict.fromkeys(
-            (family, str(where[0]), tuple(map(int, where[2:])))
-            for family, *_, where in found
-        )
-    )
 
 
 Group: TypeAlias = tuple[list[socket.socket], "Guard"]

@@ -17,34 +17,45 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_bytes
+from typing import TYPE_CHECKING
 
 from proxy.config.certificate import CertificateFault
 from proxy.config.model import Config
 from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError
+from proxy.exchange.client_counts import SharedRows
 from proxy.process.console import FAILED, print_error, say
 from proxy.process.process import banner
 from proxy.process.reload import faults_of, listening
+from proxy.process.service_manager import ServiceManager
 from proxy.process.signals import SignalSocket
+from proxy.process.socket_activation import NONE_GIVEN, GivenSockets, admin_sockets
 from proxy.process.workers.channel import (
     Channel,
+    DrainAsked,
     DrainEnded,
     DrainStarted,
     Failed,
     Message,
     Reloaded,
     Serving,
+    UnderWay,
 )
+from proxy.process.workers.further_ports import FurtherPorts
 from proxy.process.workers.listen_sockets import PrivateSockets, SharedPort
 from proxy.process.workers.shutdown import Shutdown
 from proxy.process.workers.worker import Assignment
 from proxy.process.workers.worker_process import WorkerProcess
 from proxy.process.workers.worker_reload import WorkerReload
+from proxy.server.admin_sockets import AdminSockets, open_admin
 from proxy.server.listener import TLS, tls_options
 from proxy.server.server import SECRET_BYTES
 from proxy.timeline import monotonic
 from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
+
+if TYPE_CHECKING:
+    from proxy.record.recorder import Recording
 
 log = logging.getLogger("unbuffered")
 
@@ -59,11 +70,15 @@ def supervise(
     ready: Ready,
     read: Read | None = None,
     watch: Path | None = None,
+    recording: Recording | None = None,
+    manager: ServiceManager | None = None,
+    given: GivenSockets = NONE_GIVEN,
 ) -> int:
     """Serve by several workers until SIGINT or SIGTERM; returns the exit code.
 
     `ready` is told the port once all of them serve. `read` reads the
-    configuration anew, at SIGHUP and when `watch` changes.
+    configuration anew, at SIGHUP and when `watch` changes. `manager`: who started the
+    process, and has opened the `given` sockets.
     """
     raise_limit()
     prepare_for(config.routes.values())
@@ -71,7 +86,9 @@ def supervise(
     try:
         tls = tls_options(config.server)
         with listening(config):
-            port = SharedPort(config.server, number)
+            port = SharedPort(config.server, number, given=given.public)
+        further = FurtherPorts(config.listen, number)
+        admin = admin_sockets(given) or open_admin(config.server)
     except (ConfigError, CertificateFault) as fault:
         print_error("; ".join(faults_of(fault)))
         return FAILED
@@ -83,14 +100,23 @@ def supervise(
         print_error(
             f"cannot create a directory for the worker sockets (see TMPDIR): {fault}"
         )
+        if admin is not None:
+            admin.close()
         return FAILED
     try:
         supervisor = Supervisor(config, port, tls, private, signals, ready)
+        supervisor.admin = admin
+        supervisor.further = further
+        supervisor.manager = manager or ServiceManager()
+        supervisor.recording = recording
         if read is not None:
             supervisor.reloader = WorkerReload(supervisor, read, watch)
+            supervisor.reloader.manager = supervisor.manager
         return supervisor.run()
     finally:
         private.remove()
+        if admin is not None:
+            admin.close()
 
 
 class Supervisor:
@@ -113,10 +139,16 @@ class Supervisor:
         self.ready = ready
         self.children = [WorkerProcess(number) for number in range(len(private.paths))]
         self.reloader: WorkerReload | None = None
+        self.recording: Recording | None = None
+        self.admin: AdminSockets | None = None
+        self.further = FurtherPorts((), 0)
+        self.manager = ServiceManager()
+        self.told_stopping = False
         self.announced = False  # have all of them begun to serve?
         self.shutdown = Shutdown(self)
         # By it a worker recognises the clients of another one.
         self.secret = token_bytes(SECRET_BYTES)
+        self.rows = SharedRows(len(private.paths))
 
     # -- waiting
 
@@ -153,17 +185,22 @@ class Supervisor:
 
     def patience(self) -> float | None:
         """How long to wait at most; None: for ever."""
+        ends = self.manager.next_sign
         if self.shutdown.begun:
-            ends = [self.shutdown.limit]
+            ends += [self.shutdown.due]
         else:
-            ends = [child.due for child in self.children if not child.pid]
+            ends += [child.due for child in self.children if not child.pid]
             if self.reloader is not None:
                 ends += self.reloader.due
         return max(min(ends) - monotonic(), 0.0) if ends else None
 
     def on_time(self, now: float) -> None:
         """See to what is due."""
+        self.manager.alive(now)
         if self.shutdown.begun:
+            if not self.told_stopping:
+                self.told_stopping = True
+                self.manager.stopping()
             self.shutdown.check(now)
             return
         for child in self.children:
@@ -190,16 +227,21 @@ class Supervisor:
             channel=channel,
             sockets=self.port.of(number),
             tls=self.tls,
+            further=(self.further.of(number), self.further.tls),
             private=self.private.sockets[number],
             paths=self.private.paths,
             folder=self.private.folder,
             secret=self.secret,
+            recording=self.recording,
+            admin=self.admin,
+            rows=self.rows,
         )
 
     def forget(self, number: int) -> None:
         """In a worker: close what belongs to the supervisor and to other workers."""
         self.signals.close()
         self.port.leave(number)
+        self.further.leave(number)
         if self.reloader is not None:
             self.reloader.let_go()
         self.private.leave(number)
@@ -228,8 +270,14 @@ class Supervisor:
                     self.reloader.answered(child, faults)
             case DrainStarted(exchanges):
                 self.shutdown.draining(child, exchanges)
+            case DrainAsked():
+                if self.reloader is not None:
+                    self.reloader.let_go()
+                self.shutdown.ask(child)
+            case UnderWay(exchanges):
+                self.shutdown.runs(child, exchanges)
             case DrainEnded(cut):
-                self.shutdown.cut += cut
+                self.shutdown.end(child, cut)
 
     def serves(self, child: WorkerProcess) -> None:
         """A worker accepts connections; that is no news once the end has begun."""
@@ -239,8 +287,12 @@ class Supervisor:
             log.info("worker %d is running as process %d", child.number, child.pid)
         elif all(each.serving for each in self.children):
             self.announced = True
-            say(banner(self.config, self.port.port, len(self.children)))
+            admin = None if self.admin is None else self.admin.address
+            further = [each.port for each in self.further.ports]
+            number = len(self.children)
+            say(banner(self.config, self.port.port, number, admin, further))
             self.ready(self.port.port)
+            self.manager.ready()
 
     def bury(self) -> None:
         """Take leave of workers that have ended, and of orphans that came to us."""
@@ -259,8 +311,9 @@ class Supervisor:
         """A worker has ended."""
         self.listen(child)  # its last words
         words = child.buried(status)
+        self.rows.clear(child.number)  # its streams have ended with it
         if self.shutdown.begun:
-            self.shutdown.buried(status, words)
+            self.shutdown.buried(child, status, words)
             return
         if self.reloader is not None:
             self.reloader.answered(child, ())

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.config.model import Config
+from proxy.process.console import say
+from proxy.process.inspector_link import new_link
 from proxy.process.reload import (
     POLL_SECONDS,
     FileContents,
@@ -23,9 +25,12 @@ from proxy.process.reload import (
     read_again,
     refuse,
 )
+from proxy.process.service_manager import ServiceManager
 from proxy.process.workers.channel import Moved, Reload
+from proxy.process.workers.further_ports import FurtherPorts, further_tls
 from proxy.process.workers.listen_sockets import SharedPort
 from proxy.process.workers.worker_process import WorkerProcess
+from proxy.server.admin_sockets import AdminSockets
 from proxy.server.listener import TLS, is_same_address, tls_options
 from proxy.timeline import Clock, monotonic
 
@@ -40,6 +45,8 @@ class Workers(Protocol):
     config: Config
     port: SharedPort
     tls: TLS
+    admin: AdminSockets | None
+    further: FurtherPorts
     children: list[WorkerProcess]
 
     @property
@@ -53,6 +60,7 @@ class WorkerConfig:
 
     config: Config
     tls: TLS
+    further: list[TLS]  # of the listeners beside
     port: SharedPort
 
 
@@ -81,6 +89,7 @@ class WorkerReload:
             None  # to go back to, until all have answered
         )
         self.faults: dict[str, None] = {}  # that workers have told, each once
+        self.manager = ServiceManager()
         self.unwilling: set[int] = set()  # workers that have told one
 
     # -- when
@@ -114,11 +123,15 @@ class WorkerReload:
     def reload(self) -> bool:
         """Read the configuration and order it of all; False if it was refused."""
         workers = self.workers
-        before = WorkerConfig(workers.config, workers.tls, workers.port)
+        self.manager.reloading()
+        before = WorkerConfig(
+            workers.config, workers.tls, workers.further.tls, workers.port
+        )
         try:
             config, news = read_again(self.read, before.config, self.contents)
             after = self.prepare(config, before)
         except Exception as fault:
+            self.manager.ready()
             return refuse(faults_of(fault))
         self.before, self.news = before, news
         self.faults.clear()
@@ -133,16 +146,18 @@ class WorkerReload:
             ConfigError: or anything else: it has faults. All is as it was.
         """
         tls, port = tls_options(config.server), before.port
+        further = further_tls(config.listen)
         if not is_same_address(before.config.server, config.server):
             with listening(config, before.config):
                 port = SharedPort(config.server, len(self.workers.children), port)
-        return WorkerConfig(config, tls, port)
+        return WorkerConfig(config, tls, further, port)
 
     def order(self, wanted: WorkerConfig, children: Sequence[WorkerProcess]) -> None:
         """Have workers serve by something, and wait for their answers."""
         workers = self.workers
         moved = wanted.port is not workers.port
         workers.config, workers.tls = wanted.config, wanted.tls
+        workers.further.tls = wanted.further
         workers.port = wanted.port
         self.waiting = {child.number for child in children}
         self.limit = self.clock() + ANSWER_SECONDS
@@ -197,6 +212,12 @@ class WorkerReload:
                 self.leave(before.port)
             self.contents.apply()
             log.info("configuration reloaded: %s", self.news)
+            now = self.workers.config
+            sockets = self.workers.admin
+            admin = None if sockets is None else sockets.address
+            if link := new_link(before.config, now, self.workers.port.port, admin):
+                say(link)
+        self.manager.ready()
         if self.asked:
             self.ask()
 

@@ -27,6 +27,7 @@ from proxy.tools.doctor.inconclusive import (
     nothing_came,
     too_quick,
     unanswered,
+    without_times,
 )
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
@@ -53,7 +54,12 @@ def diagnose(recording: ProbeRecording, slack: float = 0.0) -> Verdict:
     machine's own.
     """
     shape = shape_of(recording, slack)
-    return unanswered(recording) or ended_early(shape) or judged(shape)
+    return (
+        unanswered(recording)
+        or ended_early(shape)
+        or without_times(recording)
+        or judged(shape)
+    )
 
 
 def judged(shape: Shape) -> Verdict:

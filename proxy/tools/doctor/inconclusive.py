@@ -24,6 +24,8 @@ FORM = (
 NO_BACK_END = "this hop answered itself: it could not reach the server behind it"
 # What to do about a status, where something can be said.
 HINTS = {
+    101: "it is a WebSocket, or another tunnel; the doctor judges responses that have "
+    "a body",
     204: "an EventSource stops reconnecting when it receives it",
     401: SIGN_IN,
     403: SIGN_IN,
@@ -112,7 +114,7 @@ def refused(recording: ProbeRecording) -> Verdict:
     """A status that no stream has."""
     status = recording.status
     said = " ".join(recording.content[:200].decode("utf-8", "replace").split())
-    evidence = [f"it says: {said}"] if said else []
+    evidence = [f"it says: {said}"] if said and status != 101 else []
     allowed = recording.get("allow")
     if status == 405 and allowed:
         evidence.append(f"it allows {allowed}")
@@ -122,6 +124,21 @@ def refused(recording: ProbeRecording) -> Verdict:
         evidence.append("the server failed; see its own log for the reason")
     line = f"Could not measure: the response has status {status}, it is not a stream."
     return Verdict(Kind.NO_STREAM, line, tuple(evidence), sure=True)
+
+
+def without_times(recording: ProbeRecording) -> Verdict | None:
+    """A file from which nothing can be told."""
+    if not recording.missing:
+        return None
+    return Verdict(
+        Kind.NO_TIMES,
+        f"Inconclusive: the file does not say {recording.missing}.",
+        (
+            "a HAR has the times of messages of a WebSocket, and of the events that "
+            "Chromium notes, but of no other piece, and not every body; a record of "
+            "`unbuffered record URL` has all",
+        ),
+    )
 
 
 def nothing_came(shape: Shape) -> Verdict:
@@ -222,7 +239,7 @@ def few(shape: Shape) -> Verdict:
     number = len(shape.shown)
     first = shape.first_byte or 0.0
     evidence = [f"at least {ENOUGH} are needed to recognize a pattern"]
-    if shape.recording.ending == "stopped":
+    if shape.recording.ending == "stopped" and not shape.recording.account:
         evidence.append("--max-time waits longer")
     if shape.at_once and number > 1 and first >= WAIT:
         evidence.append(

@@ -61,6 +61,8 @@ class ProbeRecording:
     interims: tuple[int, ...] = ()  # 1xx heads before the real one
     websockets: bool = True  # may come by this connection, too
     product: str = ""  # recognised by what else it answers
+    missing: str = ""  # of a file that it is from: what cannot be judged without
+    account: tuple[str, ...] = ()  # what is to be said of that file
     note: str = field(default="", compare=False)  # how a stored trace was made
 
     def get(self, name: str) -> str | None:
@@ -105,7 +107,7 @@ def dump(recordings: list[ProbeRecording]) -> str:
         table = {
             key: getattr(each, key)
             for key in ProbeRecording.__slots__
-            if key not in ("arrivals", "redirects")
+            if key not in ("arrivals", "redirects", "missing", "account")
         }
         table["redirects"] = [[hop.status, hop.location] for hop in each.redirects]
         lines = ",\n".join(

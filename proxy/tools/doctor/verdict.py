@@ -22,6 +22,7 @@ class Kind(Enum):
     TOO_FEW = "too few events"
     TOO_QUICK = "too quick to tell"
     SILENT = "nothing came"
+    NO_TIMES = "no times"
     NO_STREAM = "no stream"
     NO_ANSWER = "no answer"
 

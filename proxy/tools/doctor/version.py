@@ -19,6 +19,8 @@ def about_version(recording: ProbeRecording) -> list[str]:
     """What a person should know of it."""
     if not recording.url.startswith("https:") or recording.label == OVER_HTTP1:
         return []
+    if recording.account:  # a file: nobody knows what else was offered
+        return []
     if recording.version != "HTTP/2":
         return [
             "HTTP/2 is not offered: a browser opens at most six connections to a host, "

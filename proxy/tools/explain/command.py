@@ -12,12 +12,14 @@ from urllib.parse import quote
 import msgspec
 
 from proxy.colour import Paint
+from proxy.config.admin_checks import admin_address
 from proxy.config.fault_text import quoted
-from proxy.config.model import Config
+from proxy.config.model import Config, ListenOptions, ServerOptions
 from proxy.tools.explain.dry_run import DryRun
 from proxy.tools.explain.result import Account, account
 from proxy.tools.explain.text import render_text
 
+OWN = "/_unbuffered/"
 TAKEN, REFUSED = 0, 1  # exit codes; wrong arguments are 2
 
 METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -67,6 +69,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="client address of the request (default 127.0.0.1)",
     )
     command.add_argument(
+        "--all",
+        action="store_true",
+        help="show every limit, also those that have their defaults",
+    )
+    command.add_argument(
         "--json", action="store_true", help="print one JSON object, for programs"
     )
 
@@ -80,7 +87,7 @@ def explanation(
     if options.json:
         # In ASCII: it is JSON in every encoding.
         return json.dumps(json.loads(msgspec.json.encode(told)), indent=2), status
-    return render_text(told, paint), status
+    return render_text(told, paint, everything=options.all), status
 
 
 def explain(options: argparse.Namespace, config: Config) -> Account:
@@ -95,7 +102,38 @@ def explain(options: argparse.Namespace, config: Config) -> Account:
         options.header,
     )
     tls = scheme in ("https", "wss")
-    return account(DryRun(config, request, options.client, tls=tls))
+    admin = scheme == "http" and target.startswith(OWN) and is_admin(config, authority)
+    return account(
+        DryRun(
+            config,
+            request,
+            options.client,
+            tls=tls,
+            admin=admin,
+            https_port=https_port(config, scheme, authority),
+        )
+    )
+
+
+def https_port(config: Config, scheme: str, authority: str) -> int | None:
+    """Where the listener that a URL names redirects to, if it does."""
+    found = re.search(r":(\d+)$", authority)
+    port = int(found[1]) if found else 80
+    if scheme != "http" or all(
+        each.port != port or not each.https_redirect for each in config.listen
+    ):
+        return None
+    listeners: list[ServerOptions | ListenOptions] = [config.server, *config.listen]
+    return next((each.port for each in listeners if each.tls_certificate), None)
+
+
+def is_admin(config: Config, authority: str) -> bool:
+    """Is it the port of the admin listener that a URL names?"""
+    admin = admin_address(config.server)
+    port = authority.rpartition(":")[2].removesuffix("/")
+    if admin is None or not admin.port or admin.port == config.server.port:
+        return False
+    return port == str(admin.port)
 
 
 def own_host(host: str) -> str:

@@ -12,17 +12,23 @@ import asyncio
 
 from proxy.config.model import Config
 from proxy.config.target import Target
-from proxy.errors import ProxyError
+from proxy.errors import ClientError, ProxyError
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.forward import Forward
 from proxy.exchange.kept_stream import KeptStream
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
-from proxy.inspector.access_rule import Asked, asked, may_look, names_of, refusal
+from proxy.inspector.access import Access, Judgement
+from proxy.inspector.access_rule import Asked, asked, in_origin_form
+from proxy.inspector.withheld import Withheld
+from proxy.inspector.wrong_tokens import WrongTokens
 from proxy.kept.registry import KeptStreams
 from proxy.policy.error_response import Failure
+from proxy.policy.request_id import RequestIds
 from proxy.policy.request_plan import RequestPlan
+from proxy.server.admin_door import NOT_OPEN
+from proxy.server.https_redirect import location, served_by_http
 from proxy.server.stream_address import STREAMS
 from proxy.timeline import monotonic
 from proxy.transport.client_connection import ClientConnection
@@ -88,22 +94,35 @@ class DryRun:
     """What becomes of one request under a configuration."""
 
     def __init__(
-        self, config: Config, request: bytes, address: str, *, tls: bool
+        self,
+        config: Config,
+        request: bytes,
+        address: str,
+        *,
+        tls: bool,
+        admin: bool = False,
+        https_port: int | None = None,
     ) -> None:
         self.config = config
         self.address = address
         self.tls = tls
+        self.admin = admin  # does it come to the admin listener?
+        self.https_port = https_port  # to which its listener redirects, if it does
+        self.moved = b""  # the place by https that the client is sent to
         self.forward: DryForward | None = None  # none: the bytes are no request
         self.refused: ProxyError | None = None
         self.head: RequestHead | None = None
         self.own: Asked | None = None  # what is the proxy's own to answer
         self.answered = False  # does it, to this client?
+        self.needs_token = False  # is it open by a token alone?
         self.at_stream = False  # is a kept stream asked for by its ID?
         self.denied: tuple[int, str] = (0, "")  # status and reason, if it refuses
         ticker = Stopped(monotonic)
         self.kept: KeptStreams[KeptStream] = KeptStreams(config.store.max_bytes, 0, b"")
         self.peers = None
         self.compiled = CompiledRoutes(config, ticker)
+        if self.compiled.request_ids is not None:
+            self.compiled.request_ids = RequestIds(b"example")
         self.client = ClientConnection(self, ticker, config.server)
         self.client.connection_made(Paper(address, tls=tls))
         self.client.data_received(request)
@@ -130,27 +149,48 @@ class DryRun:
 
     def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Plan a request, for each target of its route."""
-        self.head = head
+        port = self.https_port
+        if port is not None and not served_by_http(client, head, self.compiled):
+            self.redirect(client, head, port)
+            return
+        self.head = head = in_origin_form(head)
         if self.compiled.resumes and head.target.startswith(STREAMS):
             self.at_stream = True
             client.finish()
             return
-        self.own = question = asked(self.config, head)
-        if question is not None and may_look(
-            question.enabled, client.address, head, names_of(self.config)
-        ):
-            self.answered = True
-            # It is by HTTP/1.1, where the TLS server name tells nothing.
-            self.denied = refusal(question, client.address, head, None)
-            client.finish()
-            return
-        exchange = Exchange(self, client, head)
+        access = Access(self.config, WrongTokens(monotonic), WrongTokens(monotonic))
+        self.own = question = asked(self.config, head, admin=self.admin)
+        if question is not None:
+            judged = access.judge(question, client, head)
+            self.needs_token = access.needs_token(question)
+            if judged is None and self.admin:
+                judged = Judgement(404, NOT_OPEN)
+            if judged is not None:
+                self.answered = True
+                self.denied = (judged.status, judged.reason)
+                client.finish()
+                return
+        exchange = Exchange(
+            self, client, Withheld(self.config, access).from_request(head)
+        )
         client.exchange = exchange
         self.forward = DryForward(exchange)
         self.forward.start()
 
+    def redirect(self, client: HostedStream, head: RequestHead, port: int) -> None:
+        """The request comes to a listener with `https_redirect`."""
+        self.head = head
+        try:
+            self.moved = location(head, port)
+        except ClientError as error:
+            self.refused = error
+        client.finish()
+
     def stream_truncated(self, exchange: Exchange) -> None:
         """Nothing is streamed here."""
+
+    def answer_ended(self, exchange: Exchange) -> None:
+        """There is nothing to count."""
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """There is nothing to count."""

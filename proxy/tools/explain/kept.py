@@ -110,7 +110,9 @@ def stops(
 ) -> Iterator[str]:
     """Which stream the request ends before it is forwarded, if any."""
     paths = compiled.key_paths
-    found = paths.match(call.where.path) if paths is not None else None
+    found = None
+    if paths is not None:
+        found = paths.match(call.where.path, call.where.authority)
     route = compiled.find(found.prefix) if found is not None else None
     if found is None or route is None or route.route.resume is None:
         return

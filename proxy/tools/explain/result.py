@@ -18,14 +18,23 @@ from proxy.exchange.compiled_routes import CompiledRoute
 from proxy.exchange.early_response import early_reason
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.http1.head import RequestHead
-from proxy.inspector.access_rule import Asked
+from proxy.inspector.access_rule import DRAIN, Asked
+from proxy.observe.redaction import masked_target
 from proxy.policy.delivery import asks_for_events
 from proxy.policy.routing import destination
 from proxy.policy.upgrade import is_upgrade
+from proxy.tools.explain.choice import Choice, choice
+from proxy.tools.explain.counted import CountedStream, counted
 from proxy.tools.explain.dry_run import DryForward, DryRun
 from proxy.tools.explain.kept import Resuming, Sharing, joined, resuming, sharing
 from proxy.tools.explain.route_match import Matching, matchings
 from proxy.tools.explain.sent_fields import Fields, LeftOut, SentField, text
+
+OWN_ANSWERS = {
+    "health": "whether the proxy accepts requests",
+    "ready": "whether the proxy is ready for requests",
+    DRAIN: "the begin and the progress of a drain",
+}
 
 
 class Setting(Struct, frozen=True):
@@ -83,10 +92,13 @@ class Account(Struct, frozen=True, kw_only=True):
     route: str | None = None
     path_rewrite: Setting | None = None
     sent: list[Sent] = []
+    choice: Choice | None = None
     upgrade: Upgrade | None = None
     heartbeats: Heartbeats | None = None
     resume: Resuming | None = None
     share: Sharing | None = None
+    client_streams: CountedStream | None = None
+    faults: list[str] = []  # in words; never in production
     limits: list[Setting] = []
     own: ProxyAnswer | None = None
     refused: dict[str, object] | None = None
@@ -106,6 +118,8 @@ def account(dry_run: DryRun) -> Account:
     }
     if dry_run.own is not None and dry_run.head is not None:
         told |= of_own(dry_run, dry_run.own, dry_run.head)
+    if dry_run.moved and dry_run.head is not None:
+        told |= of_redirect(dry_run.head, dry_run.moved)
     if dry_run.at_stream and dry_run.head is not None:
         told |= of_stream_address(dry_run.head)
     if forward is not None:
@@ -122,32 +136,45 @@ def account(dry_run: DryRun) -> Account:
 
 def of_request(dry_run: DryRun, head: RequestHead) -> dict[str, Any]:
     """What was asked for, and which prefixes match it."""
-    told: dict[str, Any] = {"method": text(head.method), "path": text(head.target)}
+    told: dict[str, Any] = {
+        "method": text(head.method),
+        "path": masked_target(text(head.target)),
+    }
     try:
         where = destination(head)
     except ClientError:
         return told
     told["host"] = text(where.authority) if where.authority else None
-    told["routes"] = matchings(dry_run.compiled.router.prefixes, where.path)
+    told["routes"] = matchings(dry_run.compiled.router.prefixes, where)
     return told
 
 
 def of_own(dry_run: DryRun, own: Asked, head: RequestHead) -> dict[str, Any]:
     """What the proxy itself makes of a request below /_unbuffered/."""
     table = "metrics" if own.machine else "inspector"
+    secret = "inspector" if own.path == DRAIN else table
     source = dry_run.config.sources.get(f"{table}.enabled", DEFAULT)
     if own.page:
         what = "a file of the inspector's page"
-    elif own.path == "health":
-        what = "whether the proxy accepts requests"
+    elif own.path in OWN_ANSWERS:
+        what = OWN_ANSWERS[own.path]
     else:
         what = "the metrics" if own.machine else "the exchanges of the proxy"
     whom = "everyone who can reach the listener"
     if not own.enabled:
         whom = "no one"
-    elif own.enabled == "loopback":
+    elif dry_run.config.server.admin and not own.admin:
+        whom = f"clients of the admin listener, {dry_run.config.server.admin}, alone"
+        setting = dry_run.config.sources.get("server.admin", DEFAULT)
+        key = Setting("server", "admin", dry_run.config.server.admin, setting)
+        return {"own": ProxyAnswer(what, False, key, whom)}
+    elif dry_run.needs_token:
+        whom = f"everyone who has the token ([{secret}] token)"
+    elif own.path == DRAIN or (
+        own.enabled == "loopback" and not own.probe and not (own.admin and own.machine)
+    ):
         whom = "clients on this machine that name it in Host and use no other proxy"
-        if not own.machine:
+        if not own.machine or own.path == DRAIN:
             whom += ", and that send Connection: keep-alive"
     if own.enabled and not own.page:
         whom += "; never pages of another origin"
@@ -158,11 +185,23 @@ def of_own(dry_run: DryRun, own: Asked, head: RequestHead) -> dict[str, Any]:
         host = head.get(b"host")
         told |= {
             "method": text(head.method),
-            "path": text(head.target),
+            "path": masked_target(text(head.target)),
             "host": text(host) if host else None,
             "refused": {"status": status, "message": reason} if status else None,
         }
     return told
+
+
+def of_redirect(head: RequestHead, place: bytes) -> dict[str, Any]:
+    """What a listener with `https_redirect` answers."""
+    what = f"308 to {masked_target(text(place))} (https_redirect in [[listen]])"
+    host = head.get(b"host")
+    return {
+        "method": text(head.method),
+        "path": masked_target(text(head.target)),
+        "host": text(host) if host else None,
+        "own": ProxyAnswer(what, True, None, "every client"),
+    }
 
 
 def of_stream_address(head: RequestHead) -> dict[str, Any]:
@@ -174,7 +213,7 @@ def of_stream_address(head: RequestHead) -> dict[str, Any]:
     what = "a kept stream: GET takes it up, HEAD tells its state, DELETE stops it"
     return {
         "method": text(head.method),
-        "path": text(head.target),
+        "path": masked_target(text(head.target)),
         "own": ProxyAnswer(what, True, None, whom),
     }
 
@@ -217,7 +256,7 @@ def of_route(
     sent = []
     for target, plan in forward.plans.items():
         path = as_written(target, text(plan.path))
-        path = without_query(path) if secret else path
+        path = without_query(path) if secret else masked_target(path)
         sent.append(
             Sent(
                 target=str(target),
@@ -231,10 +270,13 @@ def of_route(
         "route": route.prefix,
         "path_rewrite": rule,
         "sent": sent,
+        "choice": choice(config, call),
         "upgrade": upgrade(config, call),
         "heartbeats": heartbeats(config, call),
         "resume": resuming(config, dry_run.compiled, call, stream),
         "share": sharing(config, call, stream),
+        "client_streams": counted(config, call),
+        "faults": [str(fault) for fault in route.route.fault],
         "limits": limits(config, route),
     }
 
@@ -337,6 +379,6 @@ def limits(config: Config, route: CompiledRoute) -> list[Setting]:
 
 
 def is_limit(key: str) -> bool:
-    if key.startswith("heartbeat_"):
+    if key.startswith(("heartbeat_", "health_")):
         return False
     return key.startswith("max_") or key.endswith(("_seconds", "_bytes"))

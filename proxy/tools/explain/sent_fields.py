@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from proxy.config.effective import DEFAULT, MASK
+from proxy.config.effective import DEFAULT
 from proxy.config.fault_text import key_name, printable
-from proxy.config.model import Config
+from proxy.config.model import MASK, Config
 from proxy.config.route_reader import table_name
 from proxy.credentials import (
     SCHEME,

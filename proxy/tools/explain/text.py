@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from proxy.colour import Paint, plain
-from proxy.config.effective import aligned, as_toml, column_widths
-from proxy.config.fault_text import quoted
+from proxy.config.effective import DEFAULT, aligned, as_toml, column_widths
+from proxy.config.fault_text import choice, quoted
 from proxy.tools.explain.kept import Resuming
 from proxy.tools.explain.result import Account, ProxyAnswer, Sent, Setting
 
 INDENT = "  "
+LONGEST = "longest prefix first"
 
 
-def render_text(account: Account, paint: Paint = plain) -> str:
-    """The whole account."""
-    return "\n".join(sections(account, paint))
+def render_text(
+    account: Account, paint: Paint = plain, *, everything: bool = False
+) -> str:
+    """The whole account. `everything`: also limits that have their defaults."""
+    return "\n".join(sections(account, paint, everything))
 
 
-def sections(account: Account, paint: Paint) -> Iterator[str]:
+def sections(account: Account, paint: Paint, everything: bool) -> Iterator[str]:
     if account.method:
         yield (
             f"{paint(f'{account.method} {account.path}', 'bold')} "
@@ -31,13 +34,18 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
             yield "\n" + paint("Nothing was sent.", "dim")
             return
     if account.routes:
-        yield "\n" + paint("routes", "bold") + ", longest prefix first"
+        hosts = any(not each.prefix.startswith("/") for each in account.routes)
+        order = "most exact host first, then longest prefix" if hosts else LONGEST
+        yield "\n" + paint("routes", "bold") + f", {order}"
         yield from routes(account, paint)
     if account.refused:
         yield from refused(account.refused, paint)
         return
     for sent in account.sent:
         yield from sending(sent, account, paint)
+    if account.choice:
+        yield "\n" + paint("target", "bold")
+        yield INDENT + account.choice.reason
     if account.upgrade:
         asked = f": {account.upgrade.asked}" if account.upgrade.asked else ""
         yield "\n" + paint(f"upgrade{asked}", "bold")
@@ -50,9 +58,30 @@ def sections(account: Account, paint: Paint) -> Iterator[str]:
     if account.share:
         yield "\n" + paint("share", "bold")
         yield INDENT + account.share.reason
-    yield "\n" + paint("limits", "bold") + ", 0: none"
-    yield from settings(account.limits)
-    yield "\n" + paint("Nothing was sent.", "dim")
+    streams = account.client_streams
+    if streams:
+        yield "\n" + paint("streams of one client", "bold")
+        yield INDENT + streams.most
+        yield f"{INDENT}counts for {streams.client}"
+        yield f"{INDENT}counts {streams.when}"
+    if account.faults:
+        yield "\n" + paint("faults", "bold") + ", on purpose"
+        yield from (INDENT + fault for fault in account.faults)
+    shown = [each for each in account.limits if everything or each.source != DEFAULT]
+    left_out = len(account.limits) - len(shown)
+    more = f"; {left_out} have their defaults (--all)" if left_out else ""
+    yield "\n" + paint("limits", "bold") + f", 0: none{more}"
+    yield from settings(shown)
+    yield f"\n{verdict(account)} " + paint("Nothing was sent.", "dim")
+
+
+def verdict(account: Account) -> str:
+    """Which route takes the request, and where it would go."""
+    taken = next((each.prefix for each in account.routes if each.taken), "")
+    targets = [sent.target for sent in account.sent]
+    if account.choice and account.choice.target is not None:
+        targets = [account.choice.target]
+    return f"The route {taken} matches: it would go to {choice(targets)}."
 
 
 def answered(own: ProxyAnswer, paint: Paint) -> Iterator[str]:
@@ -91,11 +120,7 @@ def refused(answer: dict[str, object], paint: Paint) -> Iterator[str]:
 
 def sending(sent: Sent, account: Account, paint: Paint) -> Iterator[str]:
     """The request to one target."""
-    targets = len(account.sent)
-    choice = f", one of {targets}: the one with the fewest open exchanges is used"
-    yield (
-        "\n" + paint(f"sent to {sent.target}", "bold") + (choice if targets > 1 else "")
-    )
+    yield "\n" + paint(f"sent to {sent.target}", "bold") + chosen(sent, account)
     yield f"{INDENT}{sent.url}"
     rule = account.path_rewrite
     if rule is not None:
@@ -110,6 +135,19 @@ def sending(sent: Sent, account: Account, paint: Paint) -> Iterator[str]:
     widths = column_widths(rows)
     for row in rows:
         yield INDENT + aligned(row, widths)
+
+
+def chosen(sent: Sent, account: Account) -> str:
+    """Whether a target is the one, if there are several."""
+    choice, targets = account.choice, len(account.sent)
+    if choice is None:
+        return ""
+    if choice.target is None:
+        return f", one of {targets}: the one with the fewest open exchanges is used"
+    if choice.target == sent.target:
+        return f", one of {targets}: this one"
+    place = choice.then.index(sent.target) + 2
+    return f", one of {targets}: choice {place}, if those before it cannot be reached"
 
 
 def resuming(resume: Resuming, paint: Paint) -> Iterator[str]:

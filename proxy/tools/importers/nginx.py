@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proxy.tools.importers.draft import ImportedFile, SourceFile
+from proxy.config.route_hosts import check_host
+from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile
 from proxy.tools.importers.nginx_access import Found, RestrictedLocation, settle
 from proxy.tools.importers.nginx_condition import mark_filters
 from proxy.tools.importers.nginx_include import Includes
@@ -32,8 +34,13 @@ UNREAD = (
     "access control, the routes ignore it"
 )
 ELSEWHERE = (
-    "it belongs to another server ({server}): clients of one would reach the other. "
-    "Write a separate configuration for it"
+    "it belongs to another server ({server}), which no host name tells apart: clients "
+    "of one would reach the other. Write a separate configuration for it"
+)
+FIRST_SITE = (
+    "several servers: the routes of {server} are for all hosts, those of the others "
+    "for their names. nginx answered 404 where a name had no location for a path; here "
+    "the routes for all hosts take it"
 )
 
 
@@ -59,25 +66,87 @@ def read_nginx(
         for directive in walk(top)
         if directive.name == "upstream" and directive.values
     }
-    site: NginxServer | None = None
+    sites: list[Site] = []
     for server in servers(top):
         reading.ports |= {port for _, port in server.listens}
         before = len(reading.drafts)
         read_server(reading, server, upstreams)
         ours = [each for each in reading.drafts[before:] if not each.inactive]
-        if site is not None and server.public != site.public:
-            for draft in ours:
-                draft.inactive = ELSEWHERE.format(server=server)
-        elif ours:
-            site = site or server
-            if server.tls:
-                reading.notice(TLS)
+        if ours:
+            sites.append(Site(server, ours))
+    tell_apart(reading, sites)
     one_site(reading)
     if reading.drafts:
         reading.notice(PREFIX_TEXT)
     variables = templates([draft.keys for draft in reading.active])
     if variables:
         reading.notice(TEMPLATE.format(names=", ".join(variables)))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server, and what it has that becomes routes."""
+
+    server: NginxServer
+    drafts: list[Draft]
+
+
+def tell_apart(reading: ImportedFile, sites: list[Site]) -> None:
+    """One server takes all hosts, as in nginx; the others are known by their names."""
+    first = next((each for each in sites if each.server.is_default), None)
+    first = first or next(iter(sites), None)
+    for site in sites:
+        assert first is not None
+        server = site.server
+        known = server.public == first.server.public
+        if known and server.tls:
+            reading.notice(TLS)
+        if known:
+            continue
+        hosts = hosts_of(server, first.server)
+        for draft in site.drafts:
+            if not hosts:
+                draft.inactive = ELSEWHERE.format(server=server)
+                continue
+            # The same for each of its names, one behind the other.
+            at, path = reading.drafts.index(draft) + 1, draft.prefix
+            draft.prefix = hosts[0] + path
+            reading.drafts[at:at] = [copy_for(draft, each + path) for each in hosts[1:]]
+            for name in server.names:
+                if usable_host(name) is None:
+                    draft.notes.append(f"not for server_name {name}: not a plain host")
+        if hosts:
+            reading.notice(FIRST_SITE.format(server=first.server))
+            if server.tls:
+                reading.notice(TLS)
+
+
+def copy_for(draft: Draft, prefix: str) -> Draft:
+    """The same route by another name."""
+    return replace(draft, prefix=prefix, notes=[*draft.notes], lost=[*draft.lost])
+
+
+def hosts_of(server: NginxServer, first: NginxServer) -> list[str]:
+    """The hosts by which a server is told from the first; none if it cannot be.
+
+    At another address or port it may have been there for others.
+    """
+    if server.public[1:] != first.public[1:] or {*server.names} & {*first.names}:
+        return []
+    found = [host for name in server.names for host in usable_host(name) or ()]
+    return list(dict.fromkeys(found))
+
+
+def usable_host(name: str) -> list[str] | None:
+    """What routes have for a `server_name`; None of patterns."""
+    name = name.lower().removesuffix(".")
+    names = [name[1:], f"*{name}"] if name.startswith(".") else [name]
+    try:
+        for each in names:
+            check_host(f"{each}/")
+    except ValueError:
+        return None
+    return names
 
 
 def one_site(reading: ImportedFile) -> None:

@@ -21,6 +21,7 @@ OWN = {"connection", "upgrade", "accept-encoding", "te", "keep-alive", "via"}
 OWN |= {"content-length", "transfer-encoding", "trailer", "host"}
 FORWARDED = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 FORWARDED |= {"x-forwarded-port"}
+REQUEST_ID = ("x-request-id", "$request_id")  # Unbuffered sends one of its own
 CLIENTS_HOST = ("$host", "$http_host", "$host:$server_port", "$host:$proxy_port")
 INSTEAD = {
     "x-real-ip": "X-Forwarded-For",
@@ -89,7 +90,7 @@ class RequestFields:
         lower = name.lower()
         passed_on = f"$http_{lower.replace('-', '_')}"
         bare = value.replace("{", "").replace("}", "")
-        if lower in OWN or bare == passed_on:
+        if lower in OWN or bare == passed_on or (lower, bare) == REQUEST_ID:
             return
         if not value:
             remove_field(self.draft, name)

@@ -30,6 +30,9 @@ from proxy.tools.importers.values import table
 
 UNIX = re.compile(r"(https?)://unix:([^:]+)(?::(.*))?")
 STICKY = ("ip_hash", "hash", "sticky", "sticky_cookie_insert")
+HASHED = re.compile(
+    r"\$(?:remote_addr|binary_remote_addr|http_[a-z0-9_]+|cookie_\w+)", re.IGNORECASE
+)
 HELD = (
     "proxy_buffering was on (the default), so nginx held back streams. Unbuffered "
     "does not buffer"
@@ -76,6 +79,7 @@ class Location:
         self.sockets: list[str] = []  # targets of a pattern that is no route
         self.block = self.location.block
         self.name = ""  # of an `upstream`
+        self.balance = ""  # how one of its servers is chosen
         self.follow(named)
         unsure = conditional([*server.block, *self.block])
         self.known = constants([*place.above, *self.block], unsure)
@@ -116,6 +120,8 @@ class Location:
         for prefix in prefixes:
             draft = Draft(prefix, self.where, notes=[*self.notes])
             draft.keys["target"] = targets[0] if len(targets) == 1 else targets
+            if self.balance:
+                draft.keys["balance"] = self.balance
             regex = self.place.modifier.startswith("~")
             path = prefix if regex else self.place.path
             draft.reach = reach_of(self.place.path) if regex else "text"
@@ -272,10 +278,13 @@ class Location:
             raise ValueError(f"the upstream {name} has no servers")
         for directive in upstream.block:
             if directive.name in STICKY and len(found) > 1:
-                self.notes.append(
-                    f"{directive}: nginx kept a client on one server; here the one "
-                    "with the fewest open exchanges is used"
-                )
+                self.balance = balance_of(directive)
+                if not self.balance:
+                    self.notes.append(
+                        f"{directive}: nginx kept a client on one server; here the one "
+                        "with the fewest open exchanges is used; see balance, such as "
+                        '"cookie:NAME" with a cookie of the servers'
+                    )
         self.name = name
         return list(dict.fromkeys(found))
 
@@ -289,6 +298,19 @@ class Location:
             draft.remarks["path_rewrite"] = (
                 "as in nginx: this produces two slashes; is that intended?"
             )
+
+
+def balance_of(directive: Directive) -> str:
+    """What decides for one of the servers, by our names; "": nothing that we have."""
+    if directive.name == "ip_hash":
+        return "client"
+    variable = directive.values[0] if directive.values else ""
+    if directive.name != "hash" or HASHED.fullmatch(variable) is None:
+        return ""
+    kind, _, name = variable.removeprefix("$").partition("_")
+    if kind == "cookie":
+        return f"cookie:{name}"
+    return f"header:{name.replace('_', '-')}" if kind == "http" else "client"
 
 
 def has_port(address: str) -> bool:

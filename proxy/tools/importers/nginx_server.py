@@ -87,6 +87,15 @@ class NginxServer:
         return any(d.name == "listen" and "ssl" in d.values for d in self.block)
 
     @property
+    def is_default(self) -> bool:
+        """Does it take the names that no server has?"""
+        return any(
+            {"default_server", "default"} & {*each.values}
+            for each in self.block
+            if each.name == "listen"
+        )
+
+    @property
     def public(self) -> tuple[object, ...]:
         """Servers in which this is equal are one site: http and https of a name."""
         ports = {port for _, port in self.listens}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from proxy.config.route_reader import check_rule
+from proxy.config.path_rules import check_rule
 from proxy.tools.importers.patterns import escape, is_literal, to_python, unescape
 from proxy.tools.importers.slashes import MERGES, merged, squeezed
 from proxy.tools.importers.values import is_function, mark, shown, source, table

@@ -16,6 +16,28 @@ WIDTH = 86
 ORDER = ("target", "ws", "change_origin", "path_rewrite")
 PORTS: tuple[int, ...] = (8080, 8090, 8180, 8280, 8380, *range(8081, 9081))
 
+# What the pages of docs/frameworks call needed.
+STREAM_KEYS = {
+    "retry": (
+        "connect_retry_seconds = 60",
+        "EventSource gives up on a restarting back end",
+    ),
+    "heartbeat": (
+        "heartbeat_seconds = 15",
+        "the dev server holds the response head until a byte follows",
+    ),
+    "event": (
+        'on_upstream_failure = "event"',
+        "a page behind the dev server sees a broken stream as an event",
+    ),
+}
+ALL_THREE = ("retry", "heartbeat", "event")
+NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("vite", "angular", "webpack", "vue", "setup", "package"), ALL_THREE
+    ),
+    "next": ("retry", "heartbeat"),
+}
 OPENED = "WARNING: PROTECTED BEFORE, BUT OPEN HERE"
 
 # A rewrite has our own host as Host, and that of the page in X-Forwarded-Host.
@@ -51,6 +73,8 @@ def write(reading: ImportedFile, title: str) -> str:
     ]
     if reading.kind == "next":
         blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
+    if reading.kind in NEEDED:
+        blocks.append(needed(reading.kind))
     if reading.lost:
         lines = ["# NOT IMPORTED:", *comments(reading.lost, "- ")]
         blocks.append("\n".join(lines))
@@ -58,6 +82,18 @@ def write(reading: ImportedFile, title: str) -> str:
     if has_room(reading):
         blocks.append(DEV_SERVER.format(port=reading.dev_port))
     return "\n\n".join(blocks) + "\n"
+
+
+def needed(kind: str) -> str:
+    """The keys that streams through a dev server need (docs/frameworks), commented."""
+    lines = [
+        "# For routes with streams, uncomment this (docs/frameworks):",
+        "# [defaults]",
+    ]
+    for setting in NEEDED[kind]:
+        key, reason = STREAM_KEYS[setting]
+        lines.append(f"# {key} # {reason}")
+    return "\n".join(lines)
 
 
 def warning(reading: ImportedFile) -> list[str]:

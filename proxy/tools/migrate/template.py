@@ -13,7 +13,7 @@ HEAD = """\
 # Unbuffered: routes by path; streams are never buffered.
 #
 #   unbuffered serve       reads ./config.toml
-#   unbuffered check       prints every effective value, or every error
+#   unbuffered check       prints what differs from the defaults, or every error
 #
 # Times are in _seconds, sizes in _bytes; ${NAME} is an environment variable.
 

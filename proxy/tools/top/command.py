@@ -1,28 +1,33 @@
 """The command `unbuffered top`: its arguments, its exit codes.
 
-0: it was shown. 1: there is no feed at that address.
+0: it was shown. 1: there is no feed at that address. 2: faults in the file that has it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from proxy.tools.running_proxy import DEFAULT_URL, add_arguments, find_proxy
 from proxy.tools.top.feed import FeedRefused
 from proxy.tools.top.terminal import top
 
 OK, FAILED = 0, 1
-DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_CONFIG = "config.toml"  # as for serve
 EXAMPLES = """\
 examples:
   unbuffered top
   unbuffered top http://127.0.0.1:9000
   unbuffered top --once | grep event-stream
+  UNBUFFERED_TOKEN=… unbuffered top https://proxy.example.com
 
 keys: q quits; a, p, b, g, h, n sort by age, pieces, bytes, gap, hold, newest
-exit status: 0 success, 1 no proxy answers, or it does not allow access
+exit status: 0 success, 1 no proxy answers, or it does not allow access,
+2 the file that --config names has faults
 """
 
 
@@ -43,10 +48,11 @@ def add_commands(
     command.add_argument(
         "url",
         nargs="?",
-        default=DEFAULT_URL,
         metavar="URL",
-        help=f"address of the proxy (default {DEFAULT_URL})",
+        help="address of the proxy, or the link with a token that it printed (default: "
+        f"that of ./{DEFAULT_CONFIG} if it is there, or else {DEFAULT_URL})",
     )
+    add_arguments(command)
     command.add_argument("--once", action="store_true", help="print once and exit")
     command.set_defaults(run=lambda options: run(options, say))
 
@@ -55,7 +61,14 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Show it."""
     try:
         with contextlib.suppress(BrokenPipeError):  # `unbuffered top | head`
-            return top(options.url, sys.stdout, once=options.once)
+            proxy = find_proxy(
+                options.url,
+                options.config,
+                options.token,
+                os.environ,
+                beside=Path(DEFAULT_CONFIG),
+            )
+            return top(proxy, sys.stdout, once=options.once)
     except FeedRefused as refusal:
         say(f"unbuffered: {refusal}")
         return FAILED

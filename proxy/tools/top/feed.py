@@ -10,6 +10,9 @@ from collections.abc import Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.line_writer import one_line
+from proxy.tools.running_proxy import NEEDS_TOKEN, RunningProxy, unix_connection
+
 PATH = "/_unbuffered/feed"
 # keep-alive: whoever asks for himself says so (`proxy.inspector.access_rule`).
 FIELDS = {"Accept": "text/event-stream", "Connection": "keep-alive"}
@@ -21,17 +24,18 @@ class FeedRefused(Exception):
 
 
 def events(
-    url: str, patience: float = PATIENCE_SECONDS
+    proxy: RunningProxy, patience: float = PATIENCE_SECONDS
 ) -> Generator[tuple[str, Any], None, None]:
     """The events of a feed, each as it comes: its name, its data.
 
     Raises:
         Refused: nothing answers, or not with a feed.
     """
+    url = proxy.url
     connection = connect(url, patience)
     with contextlib.closing(connection):
         try:
-            connection.request("GET", PATH, headers=FIELDS)
+            connection.request("GET", PATH, headers=FIELDS | proxy.fields)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as fault:
             reason = getattr(fault, "strerror", None) or fault
@@ -39,17 +43,34 @@ def events(
                 f"nothing answers at {url}: {reason}; is the proxy running there? "
                 "(unbuffered top http://HOST:PORT)"
             ) from fault
+        except ValueError as fault:  # what no field can hold; it is not shown
+            raise FeedRefused(
+                "the token has characters that no token can have"
+            ) from fault
         kind = response.headers.get_content_type()
+        if response.status in (401, 429):
+            raise FeedRefused(needs_token(proxy, response))
         if response.status != 200 or kind != "text/event-stream":
             raise FeedRefused(
                 f"{url} does not show its streams ({response.status}): it is not "
                 'Unbuffered, or its [inspector] enabled = "loopback" and this '
-                "request comes from another machine"
+                "request comes from another machine, or its inspector is at the admin "
+                "listener ([server] admin): give that address"
             )
         try:
             yield from parsed(response)
         except (OSError, http.client.HTTPException, ValueError):
             return
+
+
+def needs_token(proxy: RunningProxy, response: http.client.HTTPResponse) -> str:
+    """Why a proxy that asks for a token has not taken what it got."""
+    if response.status == 429:
+        seconds = one_line(response.headers.get("Retry-After", "a few"))
+        return f"{proxy.url} got too many wrong tokens: try again in {seconds} s"
+    if proxy.token:
+        return f"{proxy.url} does not accept this token"
+    return f"{proxy.url} needs a token: {NEEDS_TOKEN}, or give the link that it printed"
 
 
 def parsed(response: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
@@ -68,6 +89,8 @@ def connect(url: str, patience: float) -> http.client.HTTPConnection:
     Raises:
         Refused: it is no URL of a proxy.
     """
+    if (by_path := unix_connection(url, patience)) is not None:
+        return by_path
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
         host, port = parts.hostname, parts.port

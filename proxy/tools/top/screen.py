@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from proxy.line_writer import one_line
 from proxy.quantities import clock, compact_seconds, traffic
 
 Row = Mapping[str, Any]
@@ -28,7 +29,6 @@ WIDEST = 48  # of a target
 COLUMNS = ("AGE", "ST", "METHOD", "TARGET", "KIND", "PIECES", "BYTES", "FIRST")
 LAST_COLUMNS = ("GAP", "HOLD", "ENDING")
 RIGHT = {"AGE", "PIECES", "BYTES", "FIRST", "GAP", "HOLD"}
-CONTROL = dict.fromkeys((*range(32), 127), "?")
 
 
 def age(row: Row, now: float) -> float:
@@ -46,21 +46,21 @@ def ordered(rows: Sequence[Row], key: str, now: float) -> list[Row]:
 
 def cells(row: Row, now: float) -> tuple[str, ...]:
     first = row["first_byte"]
-    target = str(row["target"]).translate(CONTROL)
+    target = one_line(str(row["target"]))
     if len(target) > WIDEST:
         target = target[: WIDEST - 1] + "…"
     return (
         seconds(age(row, now)),
         str(row["status"] or "-"),
-        str(row["method"]).translate(CONTROL),
+        one_line(str(row["method"])),
         target,
-        row["kind"],
+        one_line(str(row["kind"])),
         str(row["pieces"]),
         traffic(row["bytes"]),
         "-" if first is None else seconds(first),
         seconds(row["longest_gap"]),
         seconds(row["longest_hold"]),
-        str(row["error"] or row["ending"] or row["phase"]).translate(CONTROL),
+        one_line(str(row["error"] or row["ending"] or row["phase"])),
     )
 
 
@@ -104,9 +104,9 @@ def screen(
     width, height = area
     opened = sum(row["phase"] != "over" for row in rows)
     by = ", ".join(f"{letter} {name}" for letter, (name, _) in SORTS.items())
-    title = f"Unbuffered  {opened} open, {len(rows) - opened} recent  {facts}"
+    title = f"Unbuffered  {opened} open, {len(rows) - opened} recent  {one_line(facts)}"
     lines = [paint(title[:width], BOLD, color)]
-    lines += [paint(f"! {each['text']}"[:width], RED, color) for each in warnings[:3]]
+    lines += [paint(warned(each)[:width], RED, color) for each in warnings[:3]]
     lines.append("")
     room = max(height - len(lines) - 2, 1)
     shown = ordered(rows, key, now)[:room]
@@ -116,6 +116,11 @@ def screen(
         paint(f"q quit; sort: {by}; now by {SORTS[key][0]}"[:width], DIM, color)
     )
     return lines
+
+
+def warned(warning: Mapping[str, Any]) -> str:
+    """The line of a warning."""
+    return f"! {one_line(str(warning['text']))}"
 
 
 def paint(text: str, code: str, color: bool) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from proxy.timeline import monotonic, wall_clock
+from proxy.tools.running_proxy import RunningProxy
 from proxy.tools.top.feed import FeedRefused, Known, events
-from proxy.tools.top.screen import SORTS, ordered, screen, table
+from proxy.tools.top.screen import SORTS, ordered, screen, table, warned
 
 ALTERNATE, NORMAL = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 HOME, REST = "\x1b[H", "\x1b[K"
@@ -21,20 +22,20 @@ DRAW_SECONDS = 0.25
 SNAPSHOT_SECONDS = 3.0  # for all workers to tell what they have
 
 
-def top(url: str, output: TextIO, *, once: bool) -> int:
+def top(proxy: RunningProxy, output: TextIO, *, once: bool) -> int:
     """Show what runs; the exit status. Raises Refused."""
     color = "NO_COLOR" not in os.environ and output.isatty()
     is_terminal = output.isatty() and sys.stdin.isatty()
     if once or not is_terminal or sys.platform == "win32":
-        return snapshot(url, output, color=color)
-    return live(url, output, color=color)
+        return snapshot(proxy, output, color=color)
+    return live(proxy, output, color=color)
 
 
-def snapshot(url: str, output: TextIO, *, color: bool) -> int:
+def snapshot(proxy: RunningProxy, output: TextIO, *, color: bool) -> int:
     """Print what there is now."""
     known = Known()
     until = monotonic() + SNAPSHOT_SECONDS
-    with contextlib.closing(events(url, SNAPSHOT_SECONDS)) as feed:
+    with contextlib.closing(events(proxy, SNAPSHOT_SECONDS)) as feed:
         told = False
         for name, data in feed:
             known.take(name, data)
@@ -42,19 +43,19 @@ def snapshot(url: str, output: TextIO, *, color: bool) -> int:
             if told and (known.complete or monotonic() >= until):
                 break
     if not known.state:
-        raise FeedRefused(f"the feed of {url} ended before it started")
+        raise FeedRefused(f"the feed of {proxy.url} ended before it started")
     width = shutil.get_terminal_size((160, 24)).columns if output.isatty() else 1000
     rows = ordered(list(known.rows.values()), "n", known.now)
     for warning in known.warnings:
-        print(f"! {warning['text']}", file=output)
+        print(warned(warning), file=output)
     print("\n".join(table(rows, known.now, width, color=color)), file=output)
     return 0
 
 
-def live(url: str, output: TextIO, *, color: bool) -> int:
+def live(proxy: RunningProxy, output: TextIO, *, color: bool) -> int:
     """Draw until q is pressed, or the proxy is gone."""
     known = Known()
-    feed = events(url)
+    feed = events(proxy)
     for name, data in feed:  # or it is refused, before the screen is changed
         known.take(name, data)
         break
@@ -76,7 +77,7 @@ def live(url: str, output: TextIO, *, color: bool) -> int:
                 return 0
             if pressed in SORTS:
                 key = pressed
-    raise FeedRefused(f"the proxy at {url} ended the feed")
+    raise FeedRefused(f"the proxy at {proxy.url} ended the feed")
 
 
 class KeyReader(threading.Thread):

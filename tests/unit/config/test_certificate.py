@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from proxy.config.load import load
 from proxy.errors import ConfigError
+from tests.unit.config.conftest import without_line
 
 ROUTE = '[routes."/"]\ntarget = "http://localhost:1"\n'
 PLAIN = serialization.PrivateFormat.PKCS8
@@ -48,7 +49,7 @@ def faults(folder: Path, **keys: str) -> list[str]:
     try:
         load(path, {})
     except ConfigError as error:
-        found = error.faults
+        found = [without_line(fault) for fault in error.faults]
     else:
         return []
     begin = f"{path}: [server] "

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from proxy.config.effective import report, route_table
 from proxy.config.load import from_routes
 from proxy.config.model import LogOptions, ServerOptions
@@ -9,6 +11,12 @@ from tests.unit.config.conftest import Load
 TEXT = """
 [server]
 port = "${PORT:-8080}"
+
+[inspector]
+token = "${TOKEN}"
+
+[metrics]
+token = "hunter2-of-the-metrics"
 
 [defaults]
 idle_timeout_seconds = 0.25
@@ -21,14 +29,21 @@ headers.request.set = { Authorization = "Bearer ${KEY}", X-Tenant = "hunter2" }
 headers.request.remove = ["Cookie"]
 headers.response.remove = ["${FIELD}", "Server"]
 """
-ENVIRON = {"KEY": "hunter2", "FIELD": "X-hunter2"}
+ENVIRON = {
+    "KEY": "hunter2",
+    "FIELD": "X-hunter2",
+    "TOKEN": "hunter2-of-the-inspector",
+}
 
 REPORT = """\
 [server]
   host                                 "127.0.0.1"                   --host
   port                                 8080                          config.toml, ${PORT} (default)
+  admin                                ""                            default
   workers                              1                             default
   trusted_proxies                      []                            default
+  request_id                           true                          default
+  error_detail                         "loopback"                    default
   head_timeout_seconds                 30                            default
   body_timeout_seconds                 60                            default
   keepalive_timeout_seconds            75                            default
@@ -38,6 +53,7 @@ REPORT = """\
   max_fields                           200                           default
   max_connections                      0                             default
   max_exchanges                        0                             default
+  drain_delay_seconds                  0                             default
   drain_seconds                        10                            default
   tls_certificate                      ""                            default
   tls_key                              ""                            default
@@ -46,6 +62,8 @@ REPORT = """\
   http2_max_streams                    250                           default
   http2_max_resets_per_second          100                           default
   http2_max_control_frames_per_second  200                           default
+  allow_faults                         false                         default
+  fault_seed                           0                             default
 
 [log]
   format                               "text"                        default
@@ -55,14 +73,19 @@ REPORT = """\
 [inspector]
   enabled                              "loopback"                    default
   bodies                               true                          default
+  token                                ****                          config.toml, ${TOKEN}
 
 [metrics]
   enabled                              "loopback"                    default
+  token                                ****                          config.toml
 
 [tracing]
   enabled                              false                         default
 
 [store]
+  url                                  ""                            default
+  key                                  ""                            default
+  prefix                               "unbuffered"                  default
   max_bytes                            268435456                     default
 
 [routes."/llm"]
@@ -86,6 +109,12 @@ REPORT = """\
   headers.response.remove              ****                          config.toml, ${FIELD}; config.toml
   verify                               true                          default
   ca_file                              ""                            default
+  balance                              "least_open"                  default
+  health_path                          ""                            default
+  health_interval_seconds              10                            default
+  health_timeout_seconds               2                             default
+  unhealthy_after                      3                             default
+  healthy_after                        2                             default
   connect_timeout_seconds              10                            default
   connect_retry_seconds                0                             default
   first_byte_timeout_seconds           600                           default
@@ -93,6 +122,9 @@ REPORT = """\
   stall_warning_seconds                0                             default
   server_timing                        false                         default
   max_duration_seconds                 0                             default
+  max_age_seconds                      0                             default
+  max_streams_per_client               0                             default
+  client_by                            "address"                     default
   heartbeat_seconds                    0                             default
   heartbeat_padding_bytes              0                             default
   heartbeat_before_head                false                         default
@@ -109,7 +141,8 @@ REPORT = """\
   max_decoding_ratio                   1000                          default
   max_response_head_bytes              262144                        default
   upstream_parsing                     "strict"                      default
-  max_interim_per_second               20                            default"""  # noqa: E501
+  max_interim_per_second               20                            default
+  fault                                []                            default"""  # noqa: E501
 
 
 def test_every_key_is_told_with_its_value_and_source(read: Load) -> None:
@@ -142,6 +175,27 @@ def test_secrets_do_not_show_in_a_representation(read: Load) -> None:
         "FieldRules(set={'Authorization': '****', 'X-Tenant': '****'}, "
         "remove=['Cookie'])"
     )
+
+
+def test_a_token_does_not_show_in_a_representation_of_all(read: Load) -> None:
+    config = read(TEXT, ENVIRON)
+    assert config.inspector.token == "hunter2-of-the-inspector"
+    assert config.metrics.token == "hunter2-of-the-metrics"
+    assert "hunter2-of-" not in repr(config)
+    assert repr(config).count("token='****'") == 2
+
+
+@pytest.mark.parametrize("token", ["", "auto"])
+def test_whether_there_is_a_token_is_told(read: Load, token: str) -> None:
+    route = '[routes."/"]\ntarget = "http://a"\n'
+    config = read(f'{route}[inspector]\ntoken = "{token}"\n')
+    (line,) = (
+        line
+        for line in report(config).splitlines()
+        if "config.toml" in line and "token" in line
+    )
+    assert line.split()[:2] == ["token", f'"{token}"']
+    assert f"token='{token}'" in repr(config)
 
 
 def test_what_a_terminal_would_obey_is_told_in_escapes(read: Load) -> None:

@@ -11,17 +11,16 @@ from proxy.errors import ConfigError
 from tests.unit.config.conftest import Load, Refuse
 
 ROUTE = '\n[routes."/sse"]\ntarget = "http://upstream"\n'
-ADDRESS = "write http://host:port, https://…, ws://…, wss://… or unix:/path/to.sock"
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        pytest.param("a = ", "line 1, column 5: not a valid value: write text in "
+        pytest.param("a = ", "line 1, column 5: a: not a valid value: write text in "
                              "quotes, true and false without", id="value missing"),
         pytest.param("\na = yes\n",
-                     "line 2, column 5: not a valid value: write text in quotes, "
-                     "true and false without", id="value without quotes"),
+                     "line 2, column 5: a: not a valid value: write a = true",
+                     id="value without quotes"),
         pytest.param("[a]\n[a]\n", "line 2, column 3: [a] (first in line 1): this "
                                    "table is declared twice", id="table twice"),
         pytest.param('[log]\n[routes."/a"]\nws = true\n\n[routes."/b"]\n'
@@ -31,24 +30,26 @@ ADDRESS = "write http://host:port, https://…, ws://…, wss://… or unix:/pat
         pytest.param('[routes."/a".headers]\n[log]\n[routes."/a".headers]\n',
                      'line 3, column 21: [routes."/a".headers] (first in line 1): '
                      "this table is declared twice", id="table of a route twice"),
-        pytest.param("[a]\nb = 1\nb = 2\n", "line 3, column 6: [a] b: this key is "
-                                            "set twice", id="key twice"),
+        pytest.param("[a]\nb = 1\nb = 2\n", "line 3, column 6: [a] b (first in line "
+                     "2): this key is set twice", id="key twice"),
         pytest.param('[routes."/a"]\nheaders.request.set = { A = "x", A = "y" }\n',
                      'line 2, column 41: [routes."/a"] headers.request.set: this '
                      "key is set twice", id="key twice within a value"),
-        pytest.param("b = 1\nb = 2\n", "line 2, column 6: b: this key is set twice",
+        pytest.param("b = 1\nb = 2\n", "line 2, column 6: b (first in line 1): this "
+                     "key is set twice",
                      id="key twice before all tables"),
         pytest.param("a = [1]\n[[a]]\n", "line 2, column 4: this key already has a "
                                          "value, set further up; it cannot also be "
                                          "a table",
                      id="value and table"),
-        pytest.param("a = 1\nb = 'x", "line 2, column 7: expected \"'\"",
+        pytest.param("a = 1\nb = 'x", "line 2, column 5: b: the text does not end: "
+                     "write ' behind it",
                      id="ends inside a string"),
         pytest.param("[routes./sse]\n", "line 1, column 9: write the prefix in "
                                         'quotes: [routes."/sse"]',
                      id="prefix without quotes"),
-        pytest.param(b"a = 1\nb = '\xff'\n", "line 2: not valid UTF-8: save the "
-                                             "file in UTF-8", id="not UTF-8"),
+        pytest.param(b"a = 1\nb = '\xff'\n", "not valid UTF-8: save the file in "
+                                             "UTF-8", id="not UTF-8"),
     ],
 )  # fmt: skip
 def test_syntax_faults_tell_line_and_column(
@@ -91,7 +92,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         pytest.param("[sever]", "[sever]: unknown table: did you mean server?",
                      id="unknown table"),
         pytest.param("[x]", "[x]: unknown table: expected defaults, inspector, "
-                     "log, metrics, routes, server, store or tracing",
+                     "listen, log, metrics, routes, server, store or tracing",
                      id="table like no other"),
         pytest.param("[proxy]", '[proxy]: unknown table: write one table '
                      '[routes."/prefix"] for each entry', id="table of a dev server"),
@@ -113,12 +114,15 @@ def test_unknown_tables(refuse: Refuse, text: str, fault: str) -> None:
                      '"http://host:port"', id="target missing"),
         pytest.param('[routes."/a"]\ntarget = "a:80"',
                      "[routes.\"/a\"] target: 'a:80' is not a valid upstream "
-                     f"address: {ADDRESS}", id="target without scheme"),
+                     'address: write "http://a:80"', id="target without scheme"),
         pytest.param('[routes."/a"]\ntarget = 80', '[routes."/a"] target: expected a '
-                     "string, got the integer 80", id="integer for a target"),
+                     "string, got the integer 80: write \"http://localhost:80\"",
+                     id="integer for a target"),
         pytest.param('[routes."/a"]\ntarget = "http://127.0.0.1:8080"',
                      '[routes."/a"] target: http://127.0.0.1:8080 is the address of '
-                     "the proxy (see [server])",
+                     "the proxy itself ([server] host and port), so requests would go "
+                     "in a circle: write the address of the upstream, or another "
+                     "[server] port",
                      id="target is the address of the proxy"),
         pytest.param('[routes."a"]\ntarget = "http://a"',
                      '[routes."a"] prefix: expected a path that begins with "/", '
@@ -128,7 +132,8 @@ def test_unknown_tables(refuse: Refuse, text: str, fault: str) -> None:
                      '"/a"',
                      id="prefix ends in slash"),
         pytest.param('[routes."/%73se"]\ntarget = "http://a"',
-                     '[routes."/%73se"] prefix: the same path as [routes."/sse"]',
+                     '[routes."/%73se"] prefix: the same path as [routes."/sse"] '
+                     "in line 2",
                      id="prefix given twice"),
         pytest.param('[routes]\n"/a" = "http://a"',
                      '[routes."/a"]: expected a table: write target = "http://a" in it',
@@ -211,7 +216,7 @@ def test_faults_of_routes_without_a_file_name_the_flag() -> None:
         '--route: [routes."sse"] prefix: expected a path that begins with "/", not '
         'a pattern: write "/sse"',
         "--route: [routes.\"sse\"] target: 'localhost:8002' is not a valid upstream "
-        f"address: {ADDRESS}",
+        'address: write "http://localhost:8002"',
         "--route: [routes.\"/a\"] target: 'http://${HOST}': '${host}' is not a valid "
         "host name or IP address",
     ]

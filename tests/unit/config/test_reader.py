@@ -76,13 +76,15 @@ def test_unknown_keys(refuse: Refuse, text: str, fault: str) -> None:
                                            "mean trusted_proxies, which belongs in "
                                            "[server]?",
                      id="nearest in another table"),
-        pytest.param("idleTimeout = 5", "idleTimeout: unknown key: did you mean "
-                     "idle_timeout_seconds?", id="unit left out"),
+        pytest.param("idleTimeout = 5", "idleTimeout: unknown key: write "
+                     "idle_timeout_seconds = 5 if it was in seconds, "
+                     "idle_timeout_seconds = 0.005 if in milliseconds",
+                     id="unit left out"),
         pytest.param('prefix = "/x"', "prefix: unknown key: the prefix is the name "
                                       'of the route table: [routes."/prefix"]',
                      id="prefix"),
         pytest.param('change_origin = "yes"', "change_origin: expected true or false, "
-                     'got the string "yes"', id="string for a boolean"),
+                     'got the string "yes": write true', id="string for a boolean"),
         pytest.param("ws = 1", "ws: expected true or false, got the integer 1",
                      id="integer for a boolean"),
         pytest.param('decode = "maybe"', 'decode: expected "always", "never", '
@@ -155,13 +157,13 @@ def test_keys_of_a_route(refuse: Refuse, line: str, fault: str) -> None:
         pytest.param('host = ""', 'host: expected an address, such as "127.0.0.1" '
                                   "for this machine only", id="host empty"),
         pytest.param('host = "http://a"',
-                     "host: expected a plain host name or IP address without "
-                     'scheme, brackets or path, got "http://a"', id="host with scheme"),
+                     "host: expected a plain host name or IP address, got "
+                     '"http://a": write host = "a"', id="host with scheme"),
         pytest.param('host = "[::1]"', "host: expected a plain host name or IP "
                                        "address without scheme, brackets or path, "
                                        'got "[::1]"', id="host in brackets"),
-        pytest.param('host = "a:80"', 'host: "a:80" is not a valid IP address; '
-                                      "write the port in the key port",
+        pytest.param('host = "a:80"', "host: expected a plain host name or IP address, "
+                     'got "a:80": write host = "a" and port = 80',
                      id="host with port"),
         pytest.param("host = 5", "host: expected a string, got the integer 5",
                      id="integer for a host"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.route_reader import check_rule
+from proxy.config.path_rules import check_rule
 from proxy.policy.path_rewrite import compile_rules
 
 

@@ -30,12 +30,13 @@ VALUES = [
 ]  # fmt: skip
 # Of these the schema knows the kind, and `load` the meaning.
 MEANT = {
-    "heartbeat_before_head",
+    "heartbeat_before_head", "admin",
     "host", "trusted_proxies", "tls_certificate", "tls_key", "target", "ca_file",
     "cookie_domain_rewrite", "cookie_path_rewrite", "path_rewrite",
     "headers.request.set", "headers.request.remove",
     "headers.response.set", "headers.response.remove",
     "resume.bind", "resume.key", "resume.path", "resume.stop", "share.by",
+    "url", "key", "prefix",
 }  # fmt: skip
 
 
@@ -119,6 +120,15 @@ def test_whatever_the_schema_refuses_does_not_load(tmp_path: Path) -> None:
                      'key = "header:X-A"\npath = "/${P:-p}/{key}"\n'
                      'stop = "/a/{key}/b"\n[routes."/x"]\n' + TARGET,
                      id="a stream with a key"),
+        *(
+            pytest.param(f'[routes."/x"]\n{line}\n{TARGET}', id=line)
+            for line in (
+                'balance = "client"', 'balance = "header:X-A"',
+                'balance = "${B:-client}"',
+                'balance = "cookie:a"', 'health_path = "/a?b=%20"', 'health_path = ""',
+                'health_path = "/${P:-a}"', 'unhealthy_after = "${N:-2}"',
+            )
+        ),
     ],
 )  # fmt: skip
 def test_what_people_write_is_taken_by_both(tmp_path: Path, text: str) -> None:
@@ -160,6 +170,14 @@ def test_what_people_write_is_taken_by_both(tmp_path: Path, text: str) -> None:
                 'bind = [], key = "body:a", stop = "/{key}?a"',
             )
         ),
+        *(
+            pytest.param(f'[routes."/x"]\n{line}\n{TARGET}', id=line)
+            for line in (
+                'balance = "header:"', 'balance = "header:a b"', 'balance = "clients"',
+                'health_path = "a"', 'health_path = "/a#b"', 'health_path = "/a b"',
+                "health_interval_seconds = 0", "unhealthy_after = 0",
+            )
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_by_both(tmp_path: Path, text: str) -> None:
@@ -179,5 +197,5 @@ def test_every_key_has_a_meaning_and_its_default() -> None:
     found = [*keys(SCHEMA), *keys(route)]
     assert all(each["description"] for _, each in found)
     tables = {*SCHEMA["properties"], "headers", "request", "response"}
-    said = {"target", "redirect_rewrite"}
+    said = {"target", "redirect_rewrite", "kind"}
     assert {name for name, each in found if "default" not in each} == tables | said

@@ -59,13 +59,13 @@ def test_a_unix_socket_is_localhost() -> None:
     ("text", "words"),
     [
         pytest.param("", "is not a valid upstream address", id="empty"),
-        pytest.param("localhost:3000", "write http://host:port", id="no scheme"),
+        pytest.param("localhost:3000", 'write "http://localhost:3000"', id="no scheme"),
         pytest.param("//a", "is not a valid upstream address", id="scheme left out"),
         pytest.param("ftp://a", "is not a valid upstream address", id="other scheme"),
         pytest.param("http://", "is not a valid", id="no host"),
         pytest.param("http://:80", "is not a valid", id="port only"),
-        pytest.param("http://a:x", "is not a valid", id="port is no number"),
-        pytest.param("http://a:99999", "out of range", id="port too large"),
+        pytest.param("http://a:x", "expected a port", id="port is no number"),
+        pytest.param("http://a:99999", "a port from 1 to 65535", id="port too large"),
         pytest.param("http://a:0", "a port from 1 to 65535", id="port 0"),
         pytest.param("http://[::1", "is not a valid", id="bracket left open"),
         pytest.param(
@@ -95,7 +95,13 @@ def test_what_is_no_address_is_refused(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://u:hunter2@a", "htp://u:hunter2@a", "http://u:hunter2@a b"]
+    "text",
+    [
+        "http://u:hunter2@a",
+        "htp://u:hunter2@a",
+        "u:hunter2@a:80",
+        "http://u:hunter2@a b",
+    ],
 )
 def test_a_password_in_an_address_is_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:

@@ -136,6 +136,16 @@ def test_a_body_from_a_file(tmp_path: Path) -> None:
         pytest.param(f"curl {URL} --data-urlencode a@b", "files are not", id="encoded"),
         pytest.param(f"curl '^{URL}^'", "copied for Windows cmd", id="cmd in bash"),
         pytest.param(f"curl {URL} -H ': x'", "write 'Name: value'", id="field"),
+        pytest.param(f"curl {URL} -H 'a b: x'", "not a valid name", id="field name"),
+        pytest.param(f"curl {URL} -A 'a\nX: y'", "User-Agent: the value", id="agent"),
+        pytest.param(f"curl {URL} -e 'a\rb'", "Referer: the value", id="referer"),
+        pytest.param(f"curl {URL} -b 'a=b\nc'", "Cookie: the value", id="cookie"),
+        pytest.param(
+            f"curl {URL} --oauth2-bearer 'a\nb'",
+            "Authorization: the value",
+            id="bearer",
+        ),
+        pytest.param(f"curl {URL} -X 'GE\nT'", "not a valid method", id="method"),
     ],
 )
 def test_what_cannot_be_done_is_told(command: str, said: str) -> None:

@@ -136,7 +136,7 @@ async def test_whatever_comes_is_kept_and_sent_as_by_the_long_way(
             assert places(stream.index) == places(index)
             assert stream.log.charged >= LOG_BYTES + stream.log.bytes_used
         log.close()
-        timeline = stream.kept.first.timeline
+        timeline = stream.kept.upstream.first.timeline
         assert timeline.bytes_sent == sum(map(len, pieces))
         assert timeline.call.pieces == len(pieces)
         stream.proxy.stop()

@@ -14,7 +14,7 @@ def test_a_route_that_takes_it_is_exit_status_0(run: Run) -> None:
     status, output, errors = run(ROUTE, "GET", "/a")
     assert (status, errors) == (0, "")
     assert "matches: the only matching prefix" in output
-    assert output.endswith("\nNothing was sent.\n")
+    assert output.endswith(" Nothing was sent.\n")
     assert "\x1b" not in output  # it is no terminal
 
 
@@ -61,7 +61,9 @@ def test_wrong_arguments_are_exit_status_2(
 def test_a_wrong_configuration_is_exit_status_2(run: Run) -> None:
     status, output, errors = run("[routes]", "GET", "/a")
     assert (status, output) == (2, "")
-    assert errors.startswith("unbuffered: config.toml: [routes]: there are no routes: ")
+    assert errors.startswith(
+        "unbuffered: config.toml: line 1: [routes]: there are no routes: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,20 @@ def test_what_the_proxy_answers_itself_goes_to_no_upstream(
     found, output, _ = run(ROUTE, "GET", *arguments)
     assert found == status
     assert told in output
+
+
+def test_that_a_token_is_needed_is_told_and_the_token_is_not(run: Run) -> None:
+    text = f'[inspector]\ntoken = "hunter2-hunter2-hunter2"\n{ROUTE}'
+    given = "Authorization: Bearer hunter2-hunter2-hunter2"
+    for arguments, status, told in (
+        ([], 1, "refused with 401\n  this needs the token of the inspector"),
+        (["-H", given], 0, "to everyone who has the token ([inspector] token)"),
+        (["-H", f"{given}x"], 1, "refused with 401\n  wrong token"),
+    ):
+        found, output, errors = run(text, "GET", "/_unbuffered/feed", *arguments)
+        assert found == status
+        assert told in output
+        assert "hunter2" not in output + errors
 
 
 @pytest.mark.parametrize("given", ["10.1.2.3", "::ffff:10.1.2.3", "::FFFF:a01:203"])

@@ -80,6 +80,7 @@ def test_each_field_says_where_it_is_from(account: Explain) -> None:
         "X-Forwarded-Host": "added",
         "X-Forwarded-Port": "added",
         "Via": "added",
+        "X-Request-Id": "added",
         "X-Tenant": "headers.request.set",
     }
     left_out = {each.name: each.reason for each in told.sent[0].left_out}
@@ -129,6 +130,26 @@ def test_a_query_from_the_environment_is_masked(account: Explain) -> None:
     told = account(text, "GET", "/a", KEY="s3cret")
     assert told.sent[0].url == "http://one:81/base/v1?****"
     assert "s3cret" not in repr(told)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/_unbuffered/?token=s3cret-of-the-inspector",
+        "/_unbuffered/x?a=b&token=s3cret-of-the-inspector",
+        "/_unbuffered/streams/0-1?token=s3cret-of-the-inspector",
+        "/b/_unbuffered/?token=s3cret-of-the-inspector",
+        "/x?api_key=s3cret-of-the-inspector",
+    ],
+)
+def test_credentials_in_an_address_are_masked(account: Explain, target: str) -> None:
+    text = (
+        '[inspector]\ntoken = "s3cret-of-the-inspector"\n' + ROUTE + "resume = true\n"
+    )
+    told = account(text, "GET", target)
+    assert told.path == target.replace("s3cret-of-the-inspector", "****")
+    assert "s3cret" not in repr(told)
+    assert account(text, "GET", "/a?b=c").sent[0].url == "http://one:81/base/a?b=c"
 
 
 BEATS = f"{ROUTE}heartbeat_seconds = 15\n"
@@ -301,3 +322,19 @@ def test_trace_whose_last_hop_is_here_is_refused(account: Explain) -> None:
     assert told.refused is not None
     assert told.refused["status"] == 405
     assert told.sent == []
+
+
+def test_faults_are_told_where_there_are_any(account: Explain) -> None:
+    text = """
+        [server]
+        allow_faults = true
+        [routes."/x"]
+        target = "http://a"
+        fault = [{ kind = "fin", after = 3 }, { kind = "late_head", seconds = 2 }]
+        [routes."/"]
+        target = "http://a"
+    """
+    told = account(text, "GET", "/x")
+    assert told.faults == ["fin after 3 events", "late_head by 2 s"]
+    assert "\nfaults, on purpose\n  fin after 3 events\n" in render_text(told)
+    assert "\nfaults" not in render_text(account(text, "GET", "/y"))

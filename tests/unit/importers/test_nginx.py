@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.load import load
 from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile, Unreadable
 from proxy.tools.importers.nginx import read_nginx
 from proxy.tools.importers.nginx_syntax import parse
@@ -184,8 +185,85 @@ def test_servers_of_other_names_are_not_mixed() -> None:
         f"server {{ listen 127.0.0.1:81; server_name a; location /d {{ {PASS} }} }}"
     )
     reading = read(f"http {{ {text} }}")
-    assert [draft.prefix for draft in reading.active] == ["/a", "/b"]
+    assert [draft.prefix for draft in reading.active] == ["/a", "/b", "b/c"]
     assert any("used TLS" in notice for notice in reading.notices)
+    assert any("several servers" in notice for notice in reading.notices)
+    (elsewhere,) = [draft for draft in reading.drafts if draft.inactive]
+    assert "which no host name tells apart" in elsewhere.inactive
+
+
+@pytest.mark.parametrize(
+    ("servers", "found"),
+    [
+        pytest.param(
+            [("", "a.example"), ("", "B.example www.b.example")],
+            {"/0", "b.example/1", "www.b.example/1"},
+            id="each name",
+        ),
+        pytest.param(
+            [("", "a.example"), ("", ".b.example")],
+            {"/0", "b.example/1", "*.b.example/1"},
+            id="a name and those below it",
+        ),
+        pytest.param(
+            [("", "a.example"), ("", "*.b.example")],
+            {"/0", "*.b.example/1"},
+            id="names below",
+        ),
+        pytest.param(
+            [("", "a.example"), (" default_server", "b.example")],
+            {"a.example/0", "/1"},
+            id="the default server is for all hosts",
+        ),
+        pytest.param(
+            [("", "_"), ("", "b.example")], {"/0", "b.example/1"}, id="no name"
+        ),
+        pytest.param(
+            [("", "a.example"), ("", "b.* ~^c b.example")],
+            {"/0", "b.example/1"},
+            id="patterns are left out",
+        ),
+        pytest.param([("", "a.example"), ("", "~^b")], {"/0"}, id="patterns alone"),
+        pytest.param([("", "a.example"), ("", "_")], {"/0"}, id="no name to tell by"),
+        pytest.param(
+            [("", "a.example"), ("", "a.example b.example")], {"/0"}, id="one in both"
+        ),
+        pytest.param(
+            [("", "a.example"), ("81", "b.example")],
+            {"/0"},
+            id="a port that others could not reach",
+        ),
+    ],
+)
+def test_another_server_has_its_names_as_hosts(
+    servers: list[tuple[str, str]], found: set[str]
+) -> None:
+    text = "".join(
+        f"server {{ listen {port if port.isdigit() else 80}"
+        f"{'' if port.isdigit() else port}; server_name {names}; "
+        f"location /{number} {{ {PASS} }} }}"
+        for number, (port, names) in enumerate(servers)
+    )
+    assert routes(f"http {{ {text} }}") == found
+
+
+def test_routes_of_hosts_load_as_they_are_written(tmp_path: Path) -> None:
+    text = (
+        "server { server_name a.example; location / "
+        "{ proxy_pass http://127.0.0.1:3; } }"
+        "server { server_name b.example ~x; location /api/ "
+        "{ proxy_pass http://127.0.0.1:2/v2/; } }"
+    )
+    reading = read(text)
+    for draft in reading.drafts:
+        settle(draft)
+    (tmp_path / "config.toml").write_text(write(reading, "nginx"), encoding="utf-8")
+    config = load(tmp_path / "config.toml", {})
+    assert [*config.routes] == ["/", "b.example/api"]
+    assert config.routes["b.example/api"].path_rewrite == {"^/api/?": "/v2/"}
+    assert any(
+        "server_name ~x" in note for each in reading.drafts for note in each.notes
+    )
 
 
 def test_a_level_with_a_field_inherits_no_fields() -> None:
@@ -261,6 +339,30 @@ def test_try_files_leads_to_the_named_location() -> None:
     assert routes(f"server {{ auth_basic x; {text} }}") == set()
 
 
+@pytest.mark.parametrize(
+    ("directive", "balance"),
+    [
+        ("ip_hash", "client"),
+        ("hash $remote_addr consistent", "client"),
+        ("hash $binary_remote_addr", "client"),
+        ("hash $http_mcp_session_id consistent", "header:mcp-session-id"),
+        ("hash $cookie_JSESSIONID", "cookie:JSESSIONID"),
+        ("hash $request_uri", None),
+        ("hash $http_a$http_b", None),
+        ("sticky cookie srv_id", None),
+        ("least_conn", None),
+    ],
+)
+def test_what_kept_a_client_on_one_server_is_a_balance(
+    directive: str, balance: str | None
+) -> None:
+    text = f"upstream u {{ {directive}; server a; server b; }}"
+    (draft,) = read(text + "server { location /a { proxy_pass http://u; } }").active
+    assert draft.keys.get("balance") == balance
+    told = any("nginx kept a client on one server" in note for note in draft.notes)
+    assert told is (balance is None and directive != "least_conn")
+
+
 def test_an_upstream_is_all_of_its_servers() -> None:
     text = (
         "upstream u { ip_hash; server a; server b:81 weight=2; server c backup; }"
@@ -268,7 +370,8 @@ def test_an_upstream_is_all_of_its_servers() -> None:
     )
     (draft,) = read(text).active
     assert draft.keys["target"] == ["https://a:80", "https://b:81"]
-    assert {note.partition(":")[0] for note in draft.notes} >= {"ip_hash", "server c"}
+    assert draft.keys["balance"] == "client"
+    assert "server c" in {note.partition(":")[0] for note in draft.notes}
 
 
 def test_included_files_are_read_and_one_that_is_not_there_is_told(

@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.http1.head import HTTP2, RequestHead
-from proxy.inspector.access_rule import (
-    Asked,
-    Enabled,
-    is_direct,
-    is_foreign,
-    is_loopback,
-    may_look,
-    refusal,
-)
+from proxy.inspector.access_rule import Asked, Enabled, is_foreign, may_look, refusal
+from proxy.policy.local_client import is_direct, is_loopback
 
 OWN = frozenset({b"proxy.local", b"0.0.0.0"})
 

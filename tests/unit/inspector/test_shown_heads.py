@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.http1.head import HTTP2, RequestHead
+from proxy.http1.head import HTTP2, RequestHead, ResponseHead
 from proxy.inspector.shown_heads import shown
 from proxy.policy.response_plan import STREAM, TERMS, ResponsePlan
 
@@ -38,3 +38,13 @@ def test_a_response_is_shown_as_its_client_got_it(
     response = shown((head, None, None, plan))["response"]
     assert response["line"] == line
     assert response["sent"] == sent
+
+
+def test_what_came_is_shown_with_its_status_and_version() -> None:
+    request = RequestHead(b"GET", b"/", HTTP2, [(b"Host", b"a")])
+    came = ResponseHead(404, b"Not F\xf6und", 0, [(b"X-A", b"1")])
+    sides = shown((request, None, came, None))
+    assert sides["request"]["version"] == "2.0"
+    response = sides["response"]
+    assert (response["status"], response["reason"]) == (404, "Not F\xf6und")
+    assert response["version"] == "1.0"

@@ -10,6 +10,7 @@ from proxy.config.target import parse_target
 from proxy.policy.header_fields import Rules
 from proxy.policy.path_rewrite import Rules as PathRules
 from proxy.policy.path_rewrite import compile_rules
+from proxy.policy.routing import Destination
 
 
 @dataclass
@@ -22,7 +23,7 @@ class CompiledRoute:
     response_rules: Rules
     verbatim: bool = False
 
-    def find(self, path: bytes) -> CompiledRoute:
+    def find(self, where: Destination) -> CompiledRoute:
         """The route of another path: there is no other route."""
         return self
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -13,12 +15,18 @@ from proxy.errors import (
     UpstreamUnreachable,
     UpstreamUnresolved,
 )
-from proxy.policy.load_balancing import Attempts, longer_rest, pick_target
+from proxy.policy.load_balancing import (
+    Attempts,
+    longer_rest,
+    pick_by_value,
+    pick_target,
+    seed,
+)
 
 NOW = 100.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Target:
     name: str
     open: int = 0
@@ -143,3 +151,73 @@ def test_of_several_targets_the_last_one_tried_is_told() -> None:
     verdict = attempts.verdict(ConnectTimeout("no connection"), NOW)
     assert isinstance(verdict, ConnectTimeout)
     assert str(verdict) == "no connection; 2 targets were tried"
+
+
+# -- by a value
+
+
+def by_value(
+    targets: list[Target], value: bytes, made_by: Target | None = None
+) -> Target:
+    seeds = {each: seed(each.name.encode()) for each in targets}
+    return pick_by_value(targets, seeds, value, made_by, NOW)
+
+
+VALUES = [b"%d" % number for number in range(3000)]
+
+
+def test_values_are_spread_evenly_whatever_the_order_of_targets() -> None:
+    targets = [Target(name) for name in "abc"]
+    found = Counter(by_value(targets, value).name for value in VALUES)
+    assert all(900 < count < 1100 for count in found.values())
+    turned = [by_value(targets[::-1], value).name for value in VALUES]
+    assert turned == [by_value(targets, value).name for value in VALUES]
+
+
+def test_the_same_value_goes_to_the_same_target_in_all_versions() -> None:
+    """Machines of a rolling update have to agree, too: these results never change."""
+    targets = [Target(f"http://10.0.0.{number}:8000") for number in range(1, 5)]
+    found = "".join(by_value(targets, value).name[14] for value in VALUES[:24])
+    assert found == "444413441342431423331231"
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        pytest.param({"rests_until": NOW + 1}, id="it rests"),
+        pytest.param({"probed": True}, id="a request finds out whether it is back"),
+    ],
+)
+def test_only_the_share_of_a_target_that_is_away_moves(away: dict[str, Any]) -> None:
+    targets = [Target(name) for name in "abc"]
+    gone = [targets[0], replace(targets[1], **away), targets[2]]
+    moved: Counter[str] = Counter()
+    for value in VALUES:
+        before, after = by_value(targets, value).name, by_value(gone, value).name
+        if before == "b":
+            moved[after] += 1
+        else:
+            assert before == after
+    assert set(moved) == {"a", "c"}
+    assert min(moved.values()) > 400
+
+
+def test_what_a_target_has_made_is_its_own_unless_it_is_away() -> None:
+    targets = [Target(name) for name in "abc"]
+    resting = [targets[0], Target("b", rests_until=NOW + 1), targets[2]]
+    for value in VALUES[:100]:
+        assert by_value(targets, value, targets[1]) is targets[1]
+        assert by_value(resting, value, resting[1]) is not resting[1]
+
+
+def test_if_all_rest_the_one_that_a_value_decides_is_asked_all_the_same() -> None:
+    """What belongs to the value is nowhere else."""
+    awake = [Target(name) for name in "abc"]
+    resting = [Target(name, rests_until=NOW + n + 1) for n, name in enumerate("abc")]
+    for value in VALUES[:100]:
+        assert by_value(resting, value).name == by_value(awake, value).name
+    asked = [replace(each, probed=each.name == "b") for each in resting]
+    assert "b" not in {by_value(asked, value).name for value in VALUES[:100]}
+    asked = [replace(each, probed=True) for each in resting]
+    for value in VALUES[:100]:
+        assert by_value(asked, value).name == by_value(awake, value).name

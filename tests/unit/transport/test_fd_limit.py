@@ -25,6 +25,7 @@ async def descriptors(clock: ManualClock) -> FdLimit:
 
 async def test_a_part_is_kept_for_what_is_served(descriptors: FdLimit) -> None:
     loop = asyncio.get_running_loop()
+    descriptors.learn()
     descriptors.watch(loop)
     assert 0 < descriptors.low < descriptors.lowest < descriptors.limit == limit()
     descriptors.leave(loop)

@@ -17,6 +17,7 @@ from proxy.config.model import Config
 from proxy.config.route import FieldRules, HeaderRules, Route
 from proxy.config.target import parse_target
 from tests.support.memory import MemoryProxy, MemoryTransport
+from tests.support.messages import REQUEST_ID
 
 SECRETS = HeaderRules(request=FieldRules(set={"Authorization": "x"}))
 TARGET = parse_target("http://127.0.0.1:1/base")
@@ -79,7 +80,7 @@ def exchange(proxy: MemoryProxy, step: Step) -> tuple[bytes, bytes]:
         body = b"" if request.startswith(b"HEAD") else b"ok"
         upstream.receive(head + b"\r\n" + body)
     told, proxy.client.written = proxy.client.written, b""
-    return sent, told
+    return REQUEST_ID.sub(b"", sent), told  # each request has one of its own
 
 
 def asked(proxy: MemoryProxy) -> MemoryTransport:

@@ -16,9 +16,11 @@ from proxy.config.load import from_routes
 from proxy.config.model import Config
 from proxy.process.reload import POLL_SECONDS
 from proxy.process.workers.channel import Channel, Moved, Reload, channels
+from proxy.process.workers.further_ports import FurtherPorts
 from proxy.process.workers.listen_sockets import SharedPort
 from proxy.process.workers.worker_process import WorkerProcess
 from proxy.process.workers.worker_reload import ANSWER_SECONDS, WorkerReload
+from proxy.server.admin_sockets import AdminSockets
 from proxy.server.listener import TLS
 from tests.conftest import ManualClock
 
@@ -35,6 +37,8 @@ class TwoWorkers:
         self.config = routes("/a")
         self.port = port
         self.tls: TLS = {}
+        self.admin: AdminSockets | None = None
+        self.further = FurtherPorts((), 2)
         self.children = [WorkerProcess(0), WorkerProcess(1)]
         self.ends: list[Channel] = []
         for child in self.children:

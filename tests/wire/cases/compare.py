@@ -9,6 +9,7 @@ ADDED_TO_REQUESTS = (
     b"x-forwarded-host",
     b"x-forwarded-port",
     b"x-forwarded-proto",
+    b"x-request-id",
 )
 ADDED_TO_RESPONSES = (b"date", b"via")
 

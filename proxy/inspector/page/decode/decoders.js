@@ -22,7 +22,7 @@ const READERS = {
  * `joined`: the first piece may start anywhere.
  */
 export function decodersFor(exchange, joined = false) {
-  const fields = exchange.response?.sent ?? [];
+  const fields = exchange.response?.sent ?? exchange.response?.received ?? [];
   if (exchange.kind === "websocket") {
     if (!isWebSocket(fields)) return { noun: null, response: null, request: null };
     const coded = isDeflated(fields);

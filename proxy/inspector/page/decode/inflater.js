@@ -53,7 +53,7 @@ export class Inflater {
 }
 
 // The stream's output is read in microtasks; all of them run before this.
-function turn() {
+export function turn() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

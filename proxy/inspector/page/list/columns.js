@@ -1,5 +1,6 @@
 // The columns of the list: what each shows of an exchange. Pure.
 
+import { inShort } from "../web/model_answer.js";
 import { bytes, count, duration, NOTHING, rate } from "../web/quantities.js";
 
 export const SLOW = 0.1; // seconds of hold that are worth a colour
@@ -88,7 +89,7 @@ export const COLUMNS = [
 function ending({ row, isOpen }) {
   if (row.error) return row.error;
   if (row.verdict === "truncated" || row.verdict === "error") return `${row.verdict}, ${row.family}`;
-  if (!isOpen) return row.ending ?? "ended";
+  if (!isOpen) return [row.ending ?? "ended", inShort(row.answer)].filter(Boolean).join(", ");
   if (row.holding) return "waiting for the client";
-  return row.phase;
+  return [row.phase, inShort(row.answer)].filter(Boolean).join(", ");
 }

@@ -117,8 +117,8 @@ function inPhase(entry, phase) {
 }
 
 function haystack(row) {
-  const { id, route, upstream, client, method, target, status, kind, ending, error } = row;
-  return [id, route, upstream, client, method, target, status || "", kind, ending, error]
+  const { id, request_id: known, route, upstream, client, method, target, status, kind, answer, ending, error } = row;
+  return [id, known, route, upstream, client, method, target, status || "", kind, answer?.model, ending, error]
     .map((value) => value ?? "")
     .join(" ")
     .toLowerCase();

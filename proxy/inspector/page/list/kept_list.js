@@ -2,16 +2,16 @@
 
 import { make, setClass, setText, testid } from "../web/dom.js";
 import { count, duration } from "../web/quantities.js";
-import { ageOf, clientsOf, exchangeOf, mark, sizeOf, standing } from "./kept_streams.js";
+import { ageOf, clientsOf, exchangeOf, mark, placeOf, sizeOf, standing } from "./kept_streams.js";
 
 const COLUMNS = [
   ["Stream", "The beginning of its ID"],
   ["Route", "The route that keeps or shares it"],
   ["Path", "Path and query as sent by its first client"],
-  ["State", "What it waits for; how it ended"],
+  ["State", "What it waits for; how it ended; from the store: another process reads its upstream"],
   ["Age", "Time since it was asked for; of an ended stream, how long it took"],
   ["Bytes", "Length of the stream so far"],
-  ["Clients", "Connections now, and in all"],
+  ["Clients", "Connections now, and in all; other processes that read it from the store"],
 ];
 const MOST = 50; // rows
 const TICK = 1000; // milliseconds between updates of ages
@@ -77,7 +77,8 @@ function fill({ cells, link, stream }, now) {
   if (exchange === null) link.removeAttribute("href");
   else link.setAttribute("href", `#${exchange}`);
   const state = standing(stream, now);
-  setText(cells.state, stream.shared && !stream.kept ? `${state}, shared only` : state);
+  const place = placeOf(stream);
+  setText(cells.state, place === "" ? state : `${state}, ${place}`);
   setClass(cells.state, mark(stream));
   cells.state.title = stream.error ?? state;
   setText(cells.age, duration(ageOf(stream, now)));

@@ -49,21 +49,29 @@ export function ageOf(stream, now) {
 export function standing(stream, now) {
   const left = stream.goes === null ? null : Math.max(0, stream.goes - (now - stream.at));
   if (isRunning(stream)) {
-    if (stream.clients > 0) return "running";
+    if (stream.clients > 0 || stream.readers > 0) return "running";
     return left === null ? "running without a client" : `running without a client, ${duration(left)} left`;
   }
   return left === null ? stream.state : `${stream.state}, kept for ${duration(left)}`;
 }
 
-export function mark({ state, clients }) {
+export function mark({ state, clients, readers }) {
   if (["error", "truncated", "lost"].includes(state)) return "bad";
-  if (state === "running") return clients > 0 ? "good" : "wait";
+  if (state === "running") return clients > 0 || readers > 0 ? "good" : "wait";
   return "soft";
 }
 
-/** Its clients: now, and all that it has had. */
-export function clientsOf({ clients, visits }) {
-  return `${count(clients)} of ${count(visits)}`;
+/** Whose it is, where that is not this process alone; "": it is. */
+export function placeOf({ kept, shared, followed }) {
+  if (followed) return "from the store";
+  return shared && !kept ? "shared only" : "";
+}
+
+/** Its clients: now, and all that it has had; and other processes that read it. */
+export function clientsOf({ clients, visits, readers }) {
+  const here = `${count(clients)} of ${count(visits)}`;
+  if (!readers) return here;
+  return `${here}, ${count(readers)} other ${readers === 1 ? "process" : "processes"}`;
 }
 
 /** Its bytes, and from which on they are kept. */

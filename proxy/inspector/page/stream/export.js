@@ -1,6 +1,6 @@
 // Export from the page: to the clipboard, and to files.
 
-import { base64 } from "../decode/bytes_text.js";
+import { recordLines, recordName } from "./record_lines.js";
 
 /** Copy text; false if the browser refuses. */
 export async function copy(text) {
@@ -33,19 +33,12 @@ export function save(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-/** Save all of a stream: its fields, and each piece with its times. */
+/** Save a stream as a record: see docs/records.md. */
 export function saveRecord(exchange, recording) {
-  const pieces = [...recording.pieces].map(({ n, side, arrived, sent, bytes, payload }) => ({
-    n,
-    side,
-    arrived,
-    sent,
-    bytes,
-    base64: payload ? base64(payload) : null,
-  }));
-  const missing = recording.missing() || null;
-  const text = JSON.stringify({ exchange, missing, pieces }, null, 1);
-  save(`${exchange.id}.json`, [text], "application/json");
+  const { pieces, holes } = recording;
+  const scheme = location.protocol.replace(":", "");
+  const lines = recordLines(exchange, pieces, { holes, scheme });
+  save(recordName(exchange), lines, "application/jsonl");
 }
 
 /** Save the recorded part of the response body, as sent to the client. */

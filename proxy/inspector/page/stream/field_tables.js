@@ -13,10 +13,32 @@ const BODY_SHOWN = 1024 * 1024; // bytes
 
 /** Both messages of an exchange. */
 export function fieldTables(exchange) {
+  if (exchange.recorded) {
+    const { request, response } = exchange;
+    return [
+      request.sent ? message("Request", "From the client", "To the upstream", request) : asRecorded("Request", request),
+      asRecorded("Response", response),
+    ];
+  }
   return [
     message("Request", "From the client", "To the upstream", exchange.request),
     message("Response", "From the upstream", "To the client", exchange.response),
   ];
+}
+
+/** Of a file: one side only. */
+function asRecorded(title, { received }) {
+  const name = (text) => make("th", { scope: "row" }, text);
+  const rows = received.map(([field, text]) => make("tr", {}, make("td", { class: "mark" }), name(field), value(text, "same")));
+  const heads = ["", "Field", "Value"].map((text) => make("th", { scope: "col" }, text));
+  return make(
+    "section",
+    { class: "message", "data-testid": `fields-${title.toLowerCase()}` },
+    make("h3", {}, title),
+    rows.length
+      ? make("table", { class: "fields" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows))
+      : make("p", { class: "soft" }, "None."),
+  );
 }
 
 function message(title, before, after, given) {

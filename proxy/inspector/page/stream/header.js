@@ -1,22 +1,29 @@
 // The header of the stream view: request, state, verdict, figures and actions.
 
-import { button, make, setClass, setText } from "../web/dom.js";
+import { button, make, setClass, setText, testid } from "../web/dom.js";
 import { bytes, clockTime, count, duration, NOTHING } from "../web/quantities.js";
+import { speed, tokens } from "../web/model_answer.js";
 import { judge } from "./stream_verdict.js";
 
 const FIGURES = [
-  ["Route", (row) => row.route ?? "none"],
+  ["Route", (row) => row.route ?? (row.recorded ? null : "none")],
   ["Upstream", (row) => row.upstream ?? NOTHING],
-  ["Client", (row) => row.client ?? NOTHING],
+  ["Client", (row) => (row.recorded ? null : (row.client ?? NOTHING))],
+  ["Request id", (row) => row.request_id ?? null],
   ["Started", (row) => clockTime(row.started)],
   ["First byte", (row) => duration(row.first_byte)],
+  ["Model", (row) => row.answer?.model ?? null],
+  ["First token", (row) => (row.answer?.first_token != null ? duration(row.answer.first_token) : null)],
+  ["Tokens", (row) => tokens(row.answer)],
+  ["Speed", (row) => (row.answer?.tokens_per_second ? `${speed(row.answer)} tokens/s` : null)],
   ["Pieces", (row) => count(row.pieces)],
   ["Bytes", (row) => (row.bytes_received ? `${bytes(row.bytes)}, ${bytes(row.bytes_received)} up` : bytes(row.bytes))],
   ["Heartbeats", (row) => (row.heartbeats ? count(row.heartbeats) : null)],
   ["Decoded", (row) => row.coded?.join(", ") || null],
   ["Retries", (row) => row.retries || null],
   ["Longest gap", (row) => (row.pieces > 1 ? duration(row.longest_gap) : NOTHING)],
-  ["Longest hold", (row) => (row.pieces ? duration(row.longest_hold) : NOTHING)],
+  ["Longest hold", (row) => (row.recorded ? null : row.pieces ? duration(row.longest_hold) : NOTHING)],
+  ["Recorded by", (row) => row.recorded?.by || null],
 ];
 
 export class Header {
@@ -33,7 +40,7 @@ export class Header {
     const controls = [
       this.pause,
       button("Copy as curl", actions.curl, "curl", { title: "c" }),
-      button("Save record", actions.record, "save-record", { title: "Header fields and every piece with its times, as JSON" }),
+      button("Save record", actions.record, "save-record", { title: "Header fields and every piece with its time, to be replayed" }),
       button("Save body", actions.body, "save-body", { title: "The response body as sent to the client" }),
     ];
     this.element = make(
@@ -50,6 +57,7 @@ export class Header {
       make("div", { class: "line account" }, this.verdict),
       make("dl", { class: "figures" }, ...this.figures.map(({ element }) => element)),
     );
+    this.save = testid("save-record", this.element);
   }
 
   paused(paused) {
@@ -60,6 +68,7 @@ export class Header {
   /** Show the current row. */
   show(row, stall) {
     const open = row.phase !== "over";
+    this.pause.hidden = this.save.hidden = Boolean(row.recorded); // it is a file already
     if (this.title.dataset.id !== row.id) {
       this.title.dataset.id = row.id;
       this.title.title = row.target;

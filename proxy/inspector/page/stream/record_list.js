@@ -96,6 +96,11 @@ export class RecordList {
     this.#showCounts();
   }
 
+  /** Stay at the beginning, whatever comes behind it. */
+  stay() {
+    this.#follows = false;
+  }
+
   pause(paused) {
     this.#paused = paused;
     this.update();

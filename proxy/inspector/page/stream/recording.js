@@ -3,6 +3,7 @@
 import { unbase64 } from "../decode/bytes_text.js";
 import { decodersFor } from "../decode/decoders.js";
 import { Joiner } from "../decode/deltas.js";
+import { unknownOf } from "../file/unknown.js";
 import { bytes as sized, counted } from "../web/quantities.js";
 import { BoundedList } from "./bounded_list.js";
 
@@ -24,6 +25,7 @@ export class Recording {
   #passed = 0; // bytes of the response that the feed has sent
   #unseen = { pieces: Infinity, bytes: Infinity }; // before the page was open, at most
   #hasBodies = false;
+  #note = ""; // what a file does not know
   #previous = { response: null, request: null, heartbeat: null }; // when the last event of a side arrived
 
   /** `changed` is called after each part of the work. */
@@ -52,6 +54,7 @@ export class Recording {
     if (this.#decoders) return;
     if (exchange.phase === "connecting" || exchange.phase === "waiting") return;
     this.#exchange = exchange;
+    this.#note = exchange.recorded ? unknownOf(exchange.recorded) : "";
     this.#decoders = decodersFor(exchange, exchange.whole === false || this.dropped.pieces > 0);
     this.noun = this.#decoders.noun;
     this.#work();
@@ -81,6 +84,10 @@ export class Recording {
   /** Take pieces of the feed; known ones only get the time at which they were sent. */
   receive(batch) {
     for (const given of batch) {
+      if (given.payload !== undefined) {
+        this.#take({ ...given }); // of a file: each comes once
+        continue;
+      }
       if (given.n <= this.#seen[given.side]) {
         this.#update(given);
         continue;
@@ -187,10 +194,18 @@ export class Recording {
     return this.beginsWhole ? (at ?? arrived) : null;
   }
 
+  /** How many pieces are missing, at least. */
+  get holes() {
+    const { pieces } = this.#unseen;
+    const before = this.#before === "" ? 0 : pieces === Infinity ? 1 : Math.max(1, pieces);
+    return before + this.dropped.pieces + this.pieces.first;
+  }
+
   /** What is missing, as text; "" if nothing is. */
   missing() {
     const parts = [];
     const { pieces, events, dropped } = this;
+    if (this.#note) parts.push(this.#note);
     if (pieces.end && !this.#hasBodies) {
       parts.push("Bodies are not shown: [inspector] bodies is off, or this browser is not on the same machine as the proxy.");
     }

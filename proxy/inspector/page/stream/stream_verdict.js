@@ -7,6 +7,7 @@ const NOTICED = 0.1; // seconds; nobody notices a shorter hold
 
 /** {kind, text}: "good", "wait" or "bad", and the sentence. */
 export function judge(row, stall) {
+  if (row.recorded) return recorded(row, stall);
   if (row.error) return { kind: "bad", text: capital(row.error) };
   if (row.verdict === "truncated") {
     return { kind: "bad", text: `The upstream ended the stream well framed, but without the end that ${row.family} has.` };
@@ -43,6 +44,18 @@ function relayed(row, stall) {
   }
   const total = `${counted(row.pieces, "piece")}, ${bytes(row.bytes)}`;
   return { kind: "good", text: `${passed}: ${total}.` };
+}
+
+/** Of a file: what the upstream did. What became of it then is not in it. */
+function recorded(row, stall) {
+  if (row.error) return { kind: "bad", text: capital(row.error) };
+  if (!row.pieces) return wait("The file has no response body.");
+  if (row.recorded.unknown.includes("times")) return wait("The file does not say when each piece came.");
+  const total = `${counted(row.pieces, "piece")}, ${bytes(row.bytes)} in ${duration(row.duration)}`;
+  if (row.pieces > 1 && row.longest_gap >= stall) {
+    return wait(`${total}; the longest gap is ${duration(row.longest_gap)}.`);
+  }
+  return { kind: "good", text: `${total}.` };
 }
 
 function wait(text) {

@@ -2,7 +2,6 @@
 //
 // Reads the feed of this exchange; all data is in a Recording.
 
-import { Feed, fetchExchange } from "../feed.js";
 import { isTyping } from "../ui/keys.js";
 import { Tabs } from "../ui/tabs.js";
 import { toast } from "../ui/toast.js";
@@ -36,13 +35,16 @@ export class StreamView {
   #chose = false; // the user has chosen a tab
   #closed = false;
 
-  constructor(place, id, feedState, back) {
+  /** `source` says what there is to see: `sources.js`. */
+  constructor(place, source, feedState, back) {
+    const { id } = source;
     this.place = place;
+    this.source = source;
     this.id = id;
     this.back = back;
     this.recording = new Recording(() => this.#changed());
     this.feedState = feedState;
-    this.feed = new Feed(`exchanges/${encodeURIComponent(id)}/feed`, this.#events(), feedState);
+    this.feed = source.feed(this.#events(), feedState);
     document.title = `${id}: Unbuffered inspector`;
     this.#build();
     this.#begin();
@@ -77,16 +79,17 @@ export class StreamView {
   async #describe() {
     let exchange = null;
     try {
-      exchange = await fetchExchange(this.id);
+      exchange = await this.source.describe();
     } catch (error) {
       return this.#absent(`The exchange could not be read: ${error.message}.`);
     }
     if (this.#closed) return false;
     if (exchange === null) {
-      return this.#absent("This exchange is gone: the proxy keeps only the most recent ones.");
+      return this.#absent(this.source.absent);
     }
     this.#exchange = exchange;
     this.#at = performance.now() / 1000;
+    if (exchange.recorded) for (const list of [this.events, this.pieces]) list.stay();
     this.recording.describe(exchange);
     if (exchange.kept) this.connections.receive(exchange.kept);
     this.#changed();
@@ -94,7 +97,7 @@ export class StreamView {
   }
 
   #absent(text) {
-    this.feedState("ended");
+    this.feedState(this.source.over);
     const back = make("a", { href: "#", class: "soft" }, "Back to all exchanges");
     this.place.replaceChildren(make("div", { class: "empty", "data-testid": "absent" }, make("p", { class: "headline" }, text), back));
     return false;
@@ -118,7 +121,7 @@ export class StreamView {
 
   async #end() {
     this.feed.close();
-    this.feedState("ended");
+    this.feedState(this.source.over);
     await this.#describe();
     this.recording.end();
   }
@@ -266,7 +269,7 @@ export class StreamView {
       method: exchange.method,
       target: exchange.target,
       fields,
-      origin: `${location.protocol}//${host ? host[1] : location.host}`,
+      origin: `${exchange.recorded ? `${exchange.recorded.scheme}:` : location.protocol}//${host ? host[1] : location.host}`,
       body: exchange.kind === "websocket" ? null : new Uint8Array(await new Blob(request.parts).arrayBuffer()),
       bodyComplete: request.whole && request.size === (exchange.bytes_received ?? request.size),
     });

@@ -8,6 +8,7 @@ const NAMES = {
   connections: "Connection limit",
   stall: "Stall",
   "slow client": "Slow client",
+  "unhealthy target": "Unhealthy target",
 };
 const SHOWN = 3;
 

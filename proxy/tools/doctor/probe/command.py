@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -14,15 +15,17 @@ from errno import EADDRINUSE
 from typing import Any
 
 from proxy.line_writer import line_writer
+from proxy.system.port_holder import in_use, port_fault
 from proxy.tools.doctor.probe.connect import reason
 from proxy.tools.doctor.probe.curl import Command, read_curl
 from proxy.tools.doctor.probe.origin import OriginServer, overview
 from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan, with_origin
+from proxy.tools.doctor.probe.recorded import is_file, read_recording
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
 from proxy.tools.doctor.products import NAMES
 from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
-from proxy.tools.doctor.result import NOT_MEASURED, Result
+from proxy.tools.doctor.result import NOT_MEASURED, Result, judge_one
 
 Run = Callable[[Coroutine[Any, Any, int]], int]
 FAILED = 1
@@ -33,6 +36,7 @@ EXAMPLES = """examples:
   unbuffered doctor http://localhost:8080/chat --data '{"stream": true}' \\
       -H 'Content-Type: application/json'
   unbuffered doctor -- curl 'https://…' -H '…'       (Copy as cURL, pasted)
+  unbuffered doctor capture.har --entry 3            (judges what was recorded)
   unbuffered doctor --via http://localhost:8080/sse/events \\
       --via http://localhost:8002/events             (browser side first)
   unbuffered doctor --through http://localhost:8080/sse/events --port 8002
@@ -51,7 +55,10 @@ def add_doctor(commands: Any, run: Run) -> None:
     )
     add = doctor.add_argument
     # fmt: off
-    add("url", nargs="?", metavar="URL", help="URL of the stream")
+    add("url", nargs="?", metavar="URL|FILE",
+        help="URL of the stream; or a record, or a HAR, which is judged as it is")
+    add("--entry", type=int, metavar="N",
+        help="of a HAR with several streams: the entry to judge, from 1 on")
     add("curl", nargs="*", help=argparse.SUPPRESS)
     add("-X", "--request", metavar="METHOD", help="the method (default GET)")
     add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'",
@@ -105,10 +112,40 @@ def add_origin(commands: Any, run: Run) -> None:
 def run_doctor(options: argparse.Namespace, run: Run) -> int:
     """`unbuffered doctor`"""
     try:
+        file = file_of(options)
+        if file is not None:
+            result = judge_one(
+                [read_recording(file, options.entry or 0)], options.product or ""
+            )
+            return told(result, options)
         plan = plan_of(options)
     except (AskError, ValueError) as fault:
         return fail(str(fault), NOT_MEASURED)
     return run(examine(plan, options))
+
+
+def file_of(options: argparse.Namespace) -> str | None:
+    """The record, or the HAR, that is to be judged.
+
+    Raises:
+        AskError: there are options of a measurement, too.
+    """
+    words: list[str] = [*([options.url] if options.url else []), *options.curl]
+    file = words[0] if len(words) == 1 and is_file(words[0]) else None
+    if file is None:
+        if options.entry is not None:
+            raise AskError("--entry is for a HAR: name its file in place of the URL")
+        return None
+    if options.entry is not None and options.entry < 1:
+        raise AskError("--entry: the first entry is 1")
+    asked = (options.request, options.header, options.data, options.via,
+             options.through)  # fmt: skip
+    if any(asked):
+        raise AskError(
+            f"{file} is a file, which is judged as it is: -X, -H, -d, --via and "
+            "--through are for measurements"
+        )
+    return file
 
 
 def plan_of(options: argparse.Namespace) -> ProbePlan:
@@ -122,7 +159,8 @@ def plan_of(options: argparse.Namespace) -> ProbePlan:
         ask = read_curl(words)
     else:
         ask = asked(options, words)
-    if options.max_time <= 0 or options.silence < 0:
+    # Written so that nan is refused, too.
+    if not (0 < options.max_time < math.inf and 0 <= options.silence < math.inf):
         raise AskError("--max-time and --silence must be seconds greater than 0")
     return ProbePlan(
         ask,
@@ -188,8 +226,10 @@ async def examine(plan: ProbePlan, options: argparse.Namespace) -> int:
         return fail(str(fault), NOT_MEASURED)
     except OSError as fault:
         where = f"{options.host}:{options.port}"
-        taken = "; stop your back end first" if fault.errno == EADDRINUSE else ""
-        why = f"cannot listen on {where}: {reason(fault)}{taken}"
+        why = f"cannot listen on {where}: {reason(fault)}"
+        if fault.errno == EADDRINUSE:
+            taken = in_use(options.host, options.port)
+            why = f"cannot listen on {where}: {taken}; stop your back end first"
         return fail(why, NOT_MEASURED)
     finally:
         ticking.cancel()
@@ -198,6 +238,11 @@ async def examine(plan: ProbePlan, options: argparse.Namespace) -> int:
             loop.remove_signal_handler(signal.SIGINT)
     if stop.is_set():
         progress.note("stopped; this is what was measured until then")
+    return told(result, options)
+
+
+def told(result: Result, options: argparse.Namespace) -> int:
+    """Report; the exit status."""
     try:
         show(result, options)
     except OSError as fault:  # a full disk
@@ -280,7 +325,10 @@ async def serve_origin(host: str, port: int) -> int:
     try:
         port = await origin.start(host, port)
     except OSError as fault:
-        return fail(f"cannot listen on {host}:{port}: {reason(fault)}", FAILED)
+        why = reason(fault)
+        if fault.errno == EADDRINUSE:
+            why = port_fault(host, port, "--port")
+        return fail(f"cannot listen on {host}:{port}: {why}", FAILED)
     shown = f"[{host}]" if ":" in host else host
     note(f"Test origin on http://{shown}:{port}/  Ctrl-C stops.\n\n{overview()}")
     await stop.wait()

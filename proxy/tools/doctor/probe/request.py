@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
@@ -14,6 +15,8 @@ ANYTHING = "*/*"
 SAFE = ("GET", "HEAD", "OPTIONS")
 UNENCODED = "/?#[]@!$&'()*+,;=:%-._~"
 PORTS = {"http": 80, "https": 443}
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AskError(Exception):
@@ -31,6 +34,20 @@ class Ask:
     insecure: bool = False
     label: str = ""
     http2: bool = True
+
+    def __post_init__(self) -> None:
+        """Nothing of it may be another head than the one that was asked for.
+
+        Raises:
+            AskError: names what cannot be sent.
+        """
+        if TOKEN.fullmatch(self.method) is None:
+            raise AskError(f"{self.method!r} is not a valid method: write GET")
+        for name, value in self.fields:
+            if TOKEN.fullmatch(name) is None:
+                raise AskError(f"{name!r} is not a valid name of a field")
+            if CONTROL.search(value):  # which may be a secret
+                raise AskError(f"{name}: the value has a line end or control character")
 
     def has(self, name: str) -> bool:
         return any(key.lower() == name for key, _ in self.fields)

@@ -78,6 +78,7 @@ def measurement(case: Case, events: bool) -> dict[str, object]:
         "request_fields": [masked(*field) for field in recording.request],
         "fields": [list(field) for field in recording.fields],
         "redirects": [[hop.status, hop.location] for hop in recording.redirects],
+        "account": list(recording.account),
     }
     if events:
         table["event_list"] = [

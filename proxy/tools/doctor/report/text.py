@@ -108,7 +108,7 @@ def draw(page: Page, result: Result) -> None:
     rows = [
         (name_of(case, result), case.recording)
         for case in result.cases
-        if case.recording.answered
+        if case.recording.answered and not case.recording.missing
     ]
     page_or_error = result.verdict.kind is Kind.NO_STREAM and result.mode != "hops"
     if not rows or page_or_error:
@@ -155,7 +155,7 @@ def hops(page: Page, result: Result) -> None:
 def evidence(page: Page, result: Result) -> None:
     """Why."""
     recording = result.holder.recording
-    if not (result.verdict.evidence or recording.answered):
+    if not (result.verdict.evidence or recording.answered or recording.account):
         return
     page.heading("Evidence")
     for each in dict.fromkeys(result.verdict.evidence):
@@ -163,6 +163,8 @@ def evidence(page: Page, result: Result) -> None:
     if recording.answered:
         for each in measured(recording):
             page.wrap(each, "  - ", "    ")
+    for each in recording.account:
+        page.wrap(each, "  - ", "    ")
     names = ", ".join(
         f"{sign.name} ({'perhaps: ' if sign.guess else ''}{sign.seen})"
         for sign in result.signs

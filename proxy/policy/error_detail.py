@@ -1,0 +1,69 @@
+"""`[server] error_detail`: who is told what went wrong in all its details. Pure.
+
+Targets, addresses and the list of prefixes help who runs the proxy, and tell everybody
+else how it is built. So others get the status, the type and a general sentence. Whoever
+may be on this machine counts as such: the inspector wants to be certain, and a plain
+curl could not be. Behind trusted proxies the client's own address counts.
+"""
+
+from __future__ import annotations
+
+from proxy.config.model import Config
+from proxy.errors import NoRoute, ProxyError
+from proxy.http1.head import RequestHead
+from proxy.policy.local_client import is_local, is_loopback, names_of
+from proxy.policy.request_value import client_address, forwarded_for, plain_address
+from proxy.policy.trusted_proxies import TrustedProxies
+
+OWN_PATHS = b"/_unbuffered/"
+ELSEWHERE = "With [server] admin these paths are at the admin listener alone."
+NOT_OPEN = (
+    "This path is not open to this client: [inspector] token and [metrics] token open "
+    "it to other machines, and [server] admin gives it a listener of its own."
+)
+
+
+class ErrorDetail:
+    """The rule of one configuration."""
+
+    __slots__ = ("admin", "own_names", "rule", "trusted")
+
+    def __init__(self, config: Config) -> None:
+        self.rule: str = config.server.error_detail
+        self.admin = bool(config.server.admin)
+        self.own_names = names_of(config)
+        self.trusted = TrustedProxies(config.server.trusted_proxies)
+
+    def is_for(self, address: bytes, head: RequestHead | None) -> bool:
+        """Is a client told the details? `head`: None, where there was no request."""
+        if self.rule != "loopback" or head is None:
+            return self.rule == "all"
+        if self.is_behind_trusted(address, head):
+            return self.names_loopback(address, head)
+        return is_local(address, head, self.own_names)
+
+    def hint(self, error: ProxyError, head: RequestHead, *, detailed: bool) -> str:
+        """What to do, for who could be told more; "" if there is nothing of it."""
+        if self.rule == "none":
+            return ""
+        own = isinstance(error, NoRoute) and head.target.startswith(OWN_PATHS)
+        if own and not self.admin:
+            return NOT_OPEN
+        return ELSEWHERE if own and detailed else ""
+
+    def is_behind_trusted(self, address: bytes, head: RequestHead) -> bool:
+        """Does a proxy that is trusted say who its client is?"""
+        said = b"x-forwarded-for" in head.index or b"forwarded" in head.index
+        return said and self.trusted.includes(address)
+
+    def names_loopback(self, address: bytes, head: RequestHead) -> bool:
+        """Is the client that it names on this machine? "unknown" is not an address."""
+        value = head.get(b"x-forwarded-for")
+        if value is None:
+            said = (head.get(b"forwarded") or b"").split(b",")
+            members = [forwarded_for(each) for each in said]
+        else:
+            members = [each.strip(b" \t") for each in value.split(b",")]
+        if not all(map(plain_address, members)):
+            return False
+        return is_loopback(client_address(head, address, True, self.trusted.includes))
