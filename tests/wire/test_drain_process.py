@@ -238,6 +238,7 @@ async def test_the_delay_is_told_and_a_second_signal_ends_it(
     # Another one: two of the same that wait for a process are one.
     process.process.send_signal(signal.SIGINT)
     await command.line("^draining for up to .* s; [12] exchanges? open$")
+    await process.line("draining ")  # all workers, not just the one that was asked
     await source.send(chunk(b"data: 2\n\n"))
     assert await other.read_body() == b"data: 2\n\n"
     await server.send(END)
