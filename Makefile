@@ -41,8 +41,8 @@ reference: ## the parts of docs/ that are made from the code
 docs: ## the site, in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
-NODE_FOLDERS = tests/e2e $(dir $(wildcard examples/*/package-lock.json))
-examples: ## the packages of examples/, for their end-to-end tests
+NODE_FOLDERS = tests/browser tests/e2e $(dir $(wildcard examples/*/package-lock.json))
+examples: ## the packages of examples/ and of tests/, for their end-to-end tests
 	set -e; for each in $(NODE_FOLDERS); do \
 	  npm ci --prefix $$each --ignore-scripts --no-audit --no-fund; done
 	python3 -m venv examples/.venv

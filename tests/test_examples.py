@@ -13,7 +13,8 @@ from proxy.config.load import load
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 NAMES = [path.parent.name for path in sorted(EXAMPLES.glob("*/README.md"))]
-MANIFESTS = [*EXAMPLES.glob("*/package.json"), ROOT / "tests/e2e/package.json"]
+OF_TESTS = [ROOT / "tests" / name / "package.json" for name in ("browser", "e2e")]
+MANIFESTS = [*EXAMPLES.glob("*/package.json"), *OF_TESTS]
 REQUIREMENTS = [*EXAMPLES.glob("*/requirements.txt")]
 
 
