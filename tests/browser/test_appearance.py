@@ -72,6 +72,17 @@ async def test_both_languages_have_the_same_texts(demo: Demo) -> None:
     assert keys[0] == keys[1]
 
 
+async def test_no_text_of_the_page_is_missing_in_chinese(demo: Demo) -> None:
+    page = demo.page
+    await page.get_by_test_id("language-zh").click()
+    await page.get_by_test_id("start").click()
+    (await demo.upstream.requested("/events")).send_event("word")
+    column = page.get_by_test_id("column-unbuffered")
+    await expect(column.get_by_test_id("message")).to_have_count(1)
+    missing = "import('/web/language.js').then((m) => m.missing())"
+    assert await page.evaluate(missing) == []
+
+
 @pytest.mark.parametrize("browser_page", [PHONE], indirect=True, ids=["phone"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_nothing_is_wider_than_a_phone(demo: Demo, language: str) -> None:
