@@ -367,7 +367,7 @@ class Exchange:
             routes=tuple(self.compiled.router.prefixes),
             request_id=self.request_id,
             detailed=detailed,
-            hint=rule.hint(error, self.head, detailed=detailed),
+            hint=rule.hint(error, self.head.target, detailed=detailed),
         )
         if not client.request_complete:
             client.end_after_response()

@@ -25,6 +25,7 @@ PROBES = ("health", "ready")
 DRAIN = "drain"
 FOR_MACHINES = ("metrics", *PROBES, DRAIN)  # by the key of [metrics]
 EXCHANGE = re.compile(r"exchanges/(\d{1,9})-(\d{1,18})(/feed)?")
+REQUEST = re.compile(r"requests/([!-~]{1,384})")  # percent-encoded
 KEPT = re.compile(r"kept/(\d{1,6}-[0-9a-f]{8})")  # what is shown of a stream's ID
 UNCERTAIN = (
     "this request may come from another machine through a local proxy that does not "
@@ -127,6 +128,7 @@ def is_known(question: Asked) -> bool:
         or question.path == "feed"
         or KEPT.fullmatch(question.path) is not None
         or EXCHANGE.fullmatch(question.path) is not None
+        or REQUEST.fullmatch(question.path) is not None
     )
 
 

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TypeAlias
 
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.subscriber import Subscriber
 from proxy.inspector.shown_heads import size_of
 from proxy.internal_errors import report
 from proxy.observe.capture_buffer import CaptureBudget, CaptureBuffer
-from proxy.timeline import Timeline
+from proxy.observe.list_row import Row, has_failed, row
+from proxy.policy.error_detail import ErrorDetail
+from proxy.policy.error_response import advice_on
+from proxy.timeline import Phase, Timeline
 from proxy.transport.ticker import Ticker
+
+Found: TypeAlias = tuple[Timeline, Exchange | None]  # None: it has ended
 
 MOST_OPEN = 1000
 MOST_RECENT = 500
@@ -54,6 +60,7 @@ class ExchangeHistory:
         self.lookers = 0
         self.capturing = False
         self.until = 0.0
+        self.error_detail: ErrorDetail | None = None  # the rule of the configuration
 
     # -- what was
 
@@ -87,15 +94,46 @@ class ExchangeHistory:
                     timeline.number = self.count
         return timeline.number
 
-    def find(self, number: int) -> tuple[Timeline, Exchange | None] | None:
+    def find(self, number: int) -> Found | None:
         """An exchange by its number."""
-        for exchange in self.exchanges:
-            if exchange.timeline.number == number:
+        return self.newest(lambda timeline: timeline.number == number)
+
+    def of_request(self, id: bytes) -> Found | None:
+        """The newest exchange that has a request id."""
+        found = self.newest(lambda timeline: timeline.request_id == id)
+        if found is not None:
+            self.number(found[0])
+        return found
+
+    def newest(self, is_meant: Callable[[Timeline], bool]) -> Found | None:
+        """The newest exchange that is meant."""
+        for exchange in reversed(tuple(self.exchanges)):
+            if is_meant(exchange.timeline):
                 return exchange.timeline, next(counted((exchange,)))
-        for timeline in self.recent:
-            if timeline.number == number:
+        for timeline in reversed(self.recent):
+            if is_meant(timeline):
                 return timeline, None
         return None
+
+    def row(
+        self, timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float
+    ) -> Row:
+        """What is shown of an exchange, with the advice on its failure."""
+        self.number(timeline)
+        recording = self.budget.recordings.get(timeline)
+        return row(
+            *(timeline, phase, worker, now, epoch),
+            advice=self.advice(timeline),
+            recorded=recording is not None and bool(recording.pieces),
+        )
+
+    def advice(self, timeline: Timeline) -> str:
+        """What to do about its failure: the same as in the error page."""
+        error, rule = timeline.error, self.error_detail
+        if error is None or not has_failed(timeline):
+            return ""
+        hint = "" if rule is None else rule.hint(error, timeline.target, detailed=True)
+        return hint or advice_on(error)
 
     # -- who looks
 

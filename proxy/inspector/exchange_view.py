@@ -19,7 +19,7 @@ from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.shown_heads import shown_heads
 from proxy.kept.registry import KeptStreams
 from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
-from proxy.observe.list_row import Row, row
+from proxy.observe.list_row import Row
 from proxy.observe.list_row import signature as row_signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
@@ -52,7 +52,7 @@ def present_row(
 ) -> Row:
     now = history.ticker.clock()
     phase = Phase.OVER if exchange is None else exchange.phase
-    told = row(timeline, phase, worker, now, wall_clock() - now)
+    told = history.row(timeline, phase, worker, now, wall_clock() - now)
     recording = history.budget.recordings.get(timeline)
     bursts = recording and recording.bursts and recording.bursts.verdict()
     whole = recording is not None and recording.whole

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-import msgspec
-
 from proxy.config.model import Config
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
@@ -24,6 +22,7 @@ from proxy.inspector.access_rule import (
     EXCHANGE,
     KEPT,
     PATH,
+    REQUEST,
     Asked,
     asked,
     may_look,
@@ -32,13 +31,12 @@ from proxy.inspector.background_checks import BackgroundChecks, bursts_of
 from proxy.inspector.browser_connections import MOST_IDS, Browser
 from proxy.inspector.detectors import Findings
 from proxy.inspector.drain_endpoint import AT_ONCE, DrainEndpoint, ProgressSource
+from proxy.inspector.exchange_endpoint import ExchangeEndpoint
 from proxy.inspector.exchange_history import ExchangeHistory, counted
-from proxy.inspector.exchange_view import PieceFeed, view
-from proxy.inspector.kept_view import stream_by_id, stream_of
 from proxy.inspector.list_feed import ListFeed, warning
 from proxy.inspector.metrics_endpoint import MetricsEndpoint
-from proxy.inspector.own_response import EVENT_STREAM, JSON, READ, OwnResponse, refuse
-from proxy.inspector.peer_workers import OWN, PeerWorker, fetch, owned, pass_on
+from proxy.inspector.own_response import READ, OwnResponse, refuse
+from proxy.inspector.peer_workers import OWN, PeerWorker, owned
 from proxy.inspector.readiness import health, ready
 from proxy.inspector.state import state
 from proxy.inspector.static_files import send_asset
@@ -47,7 +45,8 @@ from proxy.inspector.withheld import Withheld
 from proxy.inspector.wrong_tokens import WrongTokens
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
-from proxy.observe.list_row import Row, identity
+from proxy.observe.list_row import identity
+from proxy.policy.error_detail import ErrorDetail
 from proxy.policy.local_client import is_direct
 from proxy.timeline import Timeline, wall_clock
 from proxy.transport.client_host import ClientHost, HostedStream, server_name
@@ -55,7 +54,6 @@ from proxy.transport.ticker import Ticker
 
 __all__ = ["PATH", "Inspector"]
 MOST_FEEDS = 32
-NOT_KEPT = "this stream is no longer kept"
 WARNING_SECONDS = 1.0
 
 
@@ -102,6 +100,7 @@ class Inspector:
         self.answers: set[OwnResponse] = set()  # that are not complete
         self.admin_answers: set[OwnResponse] = set()  # those of the admin listener
         self.history = ExchangeHistory(server.exchanges, server.ticker)
+        self.endpoint = ExchangeEndpoint(server, self.history)
         self.metrics_endpoint = MetricsEndpoint(server, self.history)
         self.drain_endpoint = DrainEndpoint(server)
         self.checks = BackgroundChecks(self.history, server.clients)
@@ -116,6 +115,7 @@ class Inspector:
     def configure(self, config: Config) -> None:
         """Be as a configuration says; called again after a reload."""
         self.settings = config.inspector
+        self.history.error_detail = ErrorDetail(config)
         self.checks.configure(on=config.log.warnings)
         self.access = Access(config, self.wrong_tokens, self.wrong_links)
         self.withheld = Withheld(config, self.access)
@@ -204,10 +204,11 @@ class Inspector:
         elif path == "ready":
             self.ready(answer, question)
         elif found := EXCHANGE.fullmatch(path):
-            worker, number, feed = found.groups()
-            self.exchange(answer, int(worker), int(number), query, feed is not None)
+            self.exchange(answer, found.groups(""), query)
+        elif found := REQUEST.fullmatch(path):
+            self.endpoint.request(answer, found[1], query)
         elif found := KEPT.fullmatch(path):
-            self.stream(answer, found[1], own=OWN in query)
+            self.endpoint.stream(answer, found[1], query)
 
     def refuse(self, answer: OwnResponse, question: Asked, judged: Judgement) -> None:
         """Say why not, and in a browser ask for the token, if that is missing."""
@@ -244,98 +245,15 @@ class Inspector:
             owned(answer, neighbour.run(f"/_unbuffered/feed?{OWN}"))
 
     def exchange(
-        self,
-        answer: OwnResponse,
-        worker: int,
-        number: int,
-        query: list[str],
-        feed: bool,
+        self, answer: OwnResponse, found: tuple[str, ...], query: list[str]
     ) -> None:
-        """One exchange, or its feed; of another worker, if it is not ours."""
-        bodies = self.shows_bodies(answer) and "bodies=0" not in query
-        if worker != self.worker and self.server.siblings and OWN not in query:
-            target = f"/_unbuffered/exchanges/{worker}-{number}{'/feed' * feed}?{OWN}"
-            if not bodies:
-                target += "&bodies=0"
-            answer.bodies = bodies
-            owned(answer, self.elsewhere(answer, target, feed=feed))
-            return
-        found = self.history.find(number) if worker == self.worker else None
-        if found is None:
-            refuse(answer, 404, "this exchange is no longer known")
-            return
-        timeline, exchange = found
-        if not feed:
-            told = view(self.history, self.registry, worker, timeline, exchange)
-            self.shown(answer, timeline, told)
-        elif self.has_room(answer):
-            answer.bodies = bodies
-            kept = stream_of(self.registry, timeline)
-            PieceFeed(
-                self.history, worker, answer, timeline, exchange, kept, bodies=bodies
-            ).start()
-
-    def shown(self, answer: OwnResponse, timeline: Timeline, told: Row) -> None:
-        """Answer with an exchange; its stream may be kept by another worker."""
-        visit = timeline.visit
-        if visit is not None and "kept" not in told and self.server.siblings:
-            owned(answer, self.with_stream(answer, visit.stream, told))
-        else:
-            answer.whole(200, JSON, msgspec.json.encode(told))
-
-    async def with_stream(self, answer: OwnResponse, id: str, told: Row) -> None:
-        """Ask the others for the stream."""
-        found = await self.fetch_stream(id)
-        if found is not None:
-            told["kept"] = msgspec.Raw(found)
-        if not answer.over:
-            answer.whole(200, JSON, msgspec.json.encode(told))
-
-    async def fetch_stream(self, id: str) -> bytes | None:
-        """What another worker tells of a stream."""
-        for path in self.server.siblings:
-            found = await fetch(path, f"/_unbuffered/kept/{id}?{OWN}")
-            if found is not None and found[0] == 200:
-                return found[1]
-        return None
-
-    def stream(self, answer: OwnResponse, id: str, *, own: bool) -> None:
-        """A kept stream, by what is shown of its ID."""
-        now = self.history.ticker.clock()
-        told = stream_by_id(self.registry, self.history, self.worker, id, now)
-        if told is not None:
-            answer.whole(200, JSON, msgspec.json.encode(told))
-        elif own or not self.server.siblings:
-            refuse(answer, 404, NOT_KEPT)
-        else:
-            owned(answer, self.stream_elsewhere(answer, id))
-
-    async def stream_elsewhere(self, answer: OwnResponse, id: str) -> None:
-        """The same, of another worker."""
-        found = await self.fetch_stream(id)
-        if answer.over:
-            return
-        if found is not None:
-            answer.whole(200, JSON, found)
-        else:
-            refuse(answer, 404, NOT_KEPT)
-
-    async def elsewhere(self, answer: OwnResponse, target: str, *, feed: bool) -> None:
-        """Have the worker answer that knows an exchange."""
-
-        def begin() -> OwnResponse:
-            answer.stream(EVENT_STREAM)
-            return answer
-
-        if feed and await pass_on(self.server.siblings, target, begin):
-            return
-        for path in () if feed else self.server.siblings:
-            found = await fetch(path, target)
-            if found is not None and found[0] == 200:
-                answer.whole(200, JSON, found[1])
-                return
-        if not answer.over:
-            refuse(answer, 404, "this exchange is no longer known")
+        """One exchange, or its feed."""
+        worker, number = int(found[0]), int(found[1])
+        if not found[2]:
+            self.endpoint.exchange(answer, number, worker, query)
+        elif self.endpoint.is_elsewhere(worker, query) or self.has_room(answer):
+            bodies = self.shows_bodies(answer) and "bodies=0" not in query
+            self.endpoint.feed(answer, number, worker, query, bodies=bodies)
 
     def has_room(self, answer: OwnResponse) -> bool:
         """Is there room for one more feed? If not, says so."""

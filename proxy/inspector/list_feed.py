@@ -20,7 +20,7 @@ from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.target_warnings import without_repetitions
 from proxy.kept.registry import KeptStreams
 from proxy.observe.findings import Finding
-from proxy.observe.list_row import Row, identity, row, signature
+from proxy.observe.list_row import Row, identity, signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
 COMMENT_SECONDS = 15.0  # of silence, after which a comment says that all is well
@@ -205,8 +205,7 @@ class ListFeed:
         return [identity(self.source.worker, timeline) for timeline in gone]
 
     def row(self, timeline: Timeline, phase: Phase, now: float, epoch: float) -> Row:
-        self.history.number(timeline)
-        return row(timeline, phase, self.source.worker, now, epoch)
+        return self.history.row(timeline, phase, self.source.worker, now, epoch)
 
     def send(self, name: bytes, content: object) -> None:
         self.heard = self.clock()

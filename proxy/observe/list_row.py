@@ -64,8 +64,20 @@ def signature(timeline: Timeline, phase: Phase) -> tuple[object, ...]:
     )
 
 
-def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float) -> Row:
-    """All that the list shows of one exchange."""
+def row(
+    timeline: Timeline,
+    phase: Phase,
+    worker: int,
+    now: float,
+    epoch: float,
+    *,
+    advice: str = "",
+    recorded: bool = False,
+) -> Row:
+    """All that the list shows of one exchange.
+
+    `advice`: on its failure. `recorded`: is anything kept of what passed?
+    """
     started = timeline.started
     first = timeline.first_byte_seconds
     over = timeline.ended is not None
@@ -106,7 +118,11 @@ def row(timeline: Timeline, phase: Phase, worker: int, now: float, epoch: float)
         "verdict": timeline.call.verdict,
         "answer": answer_row(timeline),
         "ending": timeline.ending.value if over else None,
+        "ended_by": ended_by(timeline),
         "error": reason(timeline),
+        "error_type": error_type(timeline),
+        "advice": advice or None,
+        "recorded": recorded,
         "stream": part_of_stream(timeline.visit),
     }
 
@@ -128,9 +144,26 @@ def answer_row(timeline: Timeline) -> Row | None:
 
 def reason(timeline: Timeline) -> str | None:
     """What went wrong, in words. That a client left is no error."""
-    if timeline.error is None or timeline.ending is Ending.CLIENT_LEFT:
+    return str(timeline.error) if has_failed(timeline) else None
+
+
+def has_failed(timeline: Timeline) -> bool:
+    """Has it ended by an error? That a client left is none."""
+    return timeline.error is not None and timeline.ending is not Ending.CLIENT_LEFT
+
+
+def error_type(timeline: Timeline) -> str | None:
+    """What went wrong, as programs know it (RFC 9209)."""
+    error = timeline.error
+    return error.type if error is not None and has_failed(timeline) else None
+
+
+def ended_by(timeline: Timeline) -> str | None:
+    """How it ended and why, in full; None: it goes on."""
+    if timeline.ended is None:
         return None
-    return str(timeline.error)
+    told, error = timeline.ending.value, timeline.error
+    return told if error is None else f"{told}: {error}"
 
 
 def part_of_stream(visit: Visit | None) -> Row | None:

@@ -42,11 +42,11 @@ class ErrorDetail:
             return self.names_loopback(address, head)
         return is_local(address, head, self.own_names)
 
-    def hint(self, error: ProxyError, head: RequestHead, *, detailed: bool) -> str:
+    def hint(self, error: ProxyError, target: bytes, *, detailed: bool) -> str:
         """What to do, for who could be told more; "" if there is nothing of it."""
         if self.rule == "none":
             return ""
-        own = isinstance(error, NoRoute) and head.target.startswith(OWN_PATHS)
+        own = isinstance(error, NoRoute) and target.startswith(OWN_PATHS)
         if own and not self.admin:
             return NOT_OPEN
         return ELSEWHERE if own and detailed else ""

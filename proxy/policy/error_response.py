@@ -67,7 +67,7 @@ class Failure:
     @property
     def advice(self) -> str:
         """What to do, for who can do something."""
-        return self.hint or (ADVICE.get(self.error.type, "") if self.detailed else "")
+        return self.hint or (advice_on(self.error) if self.detailed else "")
 
     def to_dict(self) -> dict[str, object]:
         """The object of the JSON body, without what is not known, or not told."""
@@ -85,6 +85,11 @@ class Failure:
         if not self.detailed:
             told |= dict.fromkeys(("route", "target", "elapsed_seconds", "routes"))
         return {key: value for key, value in told.items() if value is not None}
+
+
+def advice_on(error: ProxyError) -> str:
+    """What to do about it, for who runs the proxy; "" if there is nothing to say."""
+    return ADVICE.get(error.type, "")
 
 
 def message_of(error: ProxyError, *, detailed: bool) -> str:
