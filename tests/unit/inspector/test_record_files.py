@@ -43,7 +43,7 @@ const told = JSON.parse(given).map((text) => {
     return exchangesIn(text, "x").map(({ number, label, read }) => {
       const { exchange, pieces } = read();
       const plain = pieces.map(({ side, arrived, payload }) => [side, Math.round(arrived * 1e6), base64(payload)]);
-      return { number, label, exchange, pieces: plain, said: unknownOf(exchange.recorded) };
+      return { number, label, exchange, pieces: plain, said: unknownOf(exchange.file) };
     });
   } catch (error) {
     return `${error.constructor.name}: ${error.message}`;
@@ -112,7 +112,7 @@ def test_the_page_reads_what_the_command_reads(modules: Path, text: str) -> None
             "the record was cut off" if record.end is None else record.end.ending
         )
         unknown = set(record.unknown) - {"framing"}
-        assert set(exchange["recorded"]["unknown"]) == unknown
+        assert set(exchange["file"]["unknown"]) == unknown
 
 
 @pytest.mark.parametrize(

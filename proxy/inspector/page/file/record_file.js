@@ -135,7 +135,7 @@ function exchangeOf(first, { head, end, dropped, pieces, latest }, name) {
     error: end?.error || null,
     request: { received: request.fields, sent: sent?.fields ?? null },
     response: { received: head?.fields ?? [], sent: null },
-    recorded: {
+    file: {
       by: String(first.by ?? ""),
       scheme: request.scheme ?? "http",
       unknown: Array.isArray(first.unknown) ? first.unknown.map(String) : [],

@@ -13,7 +13,7 @@ const BODY_SHOWN = 1024 * 1024; // bytes
 
 /** Both messages of an exchange. */
 export function fieldTables(exchange) {
-  if (exchange.recorded) {
+  if (exchange.file) {
     const { request, response } = exchange;
     return [
       request.sent ? message("Request", "From the client", "To the upstream", request) : asRecorded("Request", request),

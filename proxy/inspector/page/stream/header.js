@@ -6,9 +6,9 @@ import { speed, tokens } from "../web/model_answer.js";
 import { judge } from "./stream_verdict.js";
 
 const FIGURES = [
-  ["Route", (row) => row.route ?? (row.recorded ? null : "none")],
+  ["Route", (row) => row.route ?? (row.file ? null : "none")],
   ["Upstream", (row) => row.upstream ?? NOTHING],
-  ["Client", (row) => (row.recorded ? null : (row.client ?? NOTHING))],
+  ["Client", (row) => (row.file ? null : (row.client ?? NOTHING))],
   ["Request id", (row) => row.request_id ?? null],
   ["Started", (row) => clockTime(row.started)],
   ["First byte", (row) => duration(row.first_byte)],
@@ -22,8 +22,8 @@ const FIGURES = [
   ["Decoded", (row) => row.coded?.join(", ") || null],
   ["Retries", (row) => row.retries || null],
   ["Longest gap", (row) => (row.pieces > 1 ? duration(row.longest_gap) : NOTHING)],
-  ["Longest hold", (row) => (row.recorded ? null : row.pieces ? duration(row.longest_hold) : NOTHING)],
-  ["Recorded by", (row) => row.recorded?.by || null],
+  ["Longest hold", (row) => (row.file ? null : row.pieces ? duration(row.longest_hold) : NOTHING)],
+  ["Recorded by", (row) => row.file?.by || null],
 ];
 
 export class Header {
@@ -68,7 +68,7 @@ export class Header {
   /** Show the current row. */
   show(row, stall) {
     const open = row.phase !== "over";
-    this.pause.hidden = this.save.hidden = Boolean(row.recorded); // it is a file already
+    this.pause.hidden = this.save.hidden = Boolean(row.file); // it is a file already
     if (this.title.dataset.id !== row.id) {
       this.title.dataset.id = row.id;
       this.title.title = row.target;

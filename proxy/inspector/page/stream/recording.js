@@ -54,7 +54,7 @@ export class Recording {
     if (this.#decoders) return;
     if (exchange.phase === "connecting" || exchange.phase === "waiting") return;
     this.#exchange = exchange;
-    this.#note = exchange.recorded ? unknownOf(exchange.recorded) : "";
+    this.#note = exchange.file ? unknownOf(exchange.file) : "";
     this.#decoders = decodersFor(exchange, exchange.whole === false || this.dropped.pieces > 0);
     this.noun = this.#decoders.noun;
     this.#work();

@@ -7,7 +7,7 @@ const NOTICED = 0.1; // seconds; nobody notices a shorter hold
 
 /** {kind, text}: "good", "wait" or "bad", and the sentence. */
 export function judge(row, stall) {
-  if (row.recorded) return recorded(row, stall);
+  if (row.file) return recorded(row, stall);
   if (row.error) return { kind: "bad", text: capital(row.error) };
   if (row.verdict === "truncated") {
     return { kind: "bad", text: `The upstream ended the stream well framed, but without the end that ${row.family} has.` };
@@ -50,7 +50,7 @@ function relayed(row, stall) {
 function recorded(row, stall) {
   if (row.error) return { kind: "bad", text: capital(row.error) };
   if (!row.pieces) return wait("The file has no response body.");
-  if (row.recorded.unknown.includes("times")) return wait("The file does not say when each piece came.");
+  if (row.file.unknown.includes("times")) return wait("The file does not say when each piece came.");
   const total = `${counted(row.pieces, "piece")}, ${bytes(row.bytes)} in ${duration(row.duration)}`;
   if (row.pieces > 1 && row.longest_gap >= stall) {
     return wait(`${total}; the longest gap is ${duration(row.longest_gap)}.`);

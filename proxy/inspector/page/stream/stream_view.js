@@ -89,7 +89,7 @@ export class StreamView {
     }
     this.#exchange = exchange;
     this.#at = performance.now() / 1000;
-    if (exchange.recorded) for (const list of [this.events, this.pieces]) list.stay();
+    if (exchange.file) for (const list of [this.events, this.pieces]) list.stay();
     this.recording.describe(exchange);
     if (exchange.kept) this.connections.receive(exchange.kept);
     this.#changed();
@@ -269,7 +269,7 @@ export class StreamView {
       method: exchange.method,
       target: exchange.target,
       fields,
-      origin: `${exchange.recorded ? `${exchange.recorded.scheme}:` : location.protocol}//${host ? host[1] : location.host}`,
+      origin: `${exchange.file ? `${exchange.file.scheme}:` : location.protocol}//${host ? host[1] : location.host}`,
       body: exchange.kind === "websocket" ? null : new Uint8Array(await new Blob(request.parts).arrayBuffer()),
       bodyComplete: request.whole && request.size === (exchange.bytes_received ?? request.size),
     });
