@@ -59,7 +59,8 @@ class Case:
     """`base` is in the configuration in any case, `fault` only without the cure.
 
     `place` is where lines go: before or after the mark that the product's
-    command splits at. `recognised`: by which product the cure is found.
+    command splits at. `recognised`: by which product the cure is found;
+    `cure`: which of those that are printed.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Case:
     method: str = "GET"
     recognised: str = ""
     coded: bool = False
+    cure: int = 0
 
     def lines(self, cure: str | None) -> str:
         """The lines of the configuration, with the fault or with the cure."""
@@ -89,6 +91,7 @@ CASES = (
     Case("nginx-blocks", "nginx", FAST, Kind.BLOCKS),
     Case("nginx-post", "nginx", FAST, Kind.BLOCKS, method="POST"),
     Case("nginx-at-the-end", "nginx", STEADY, Kind.AT_THE_END),
+    Case("nginx-field", "nginx", FAST, Kind.BLOCKS, cure=1),
     Case("nginx-gzip", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True),
     Case("nginx-cut", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
          fault="proxy_read_timeout 2s;"),
@@ -118,10 +121,14 @@ CASES = (
     Case("envoy-cut", "envoy", SILENT, Kind.CUT, fault="timeout: 2s"),
     Case("express-compression", "express", STEADY, Kind.AT_THE_END, coded=True,
          fault="app.use(compression());", place="{}---"),
+    Case("express-field", "express", STEADY, Kind.AT_THE_END, coded=True,
+         fault="app.use(compression());", place="{}---", cure=1),
     Case("http-proxy-3-head", "http-proxy-3", LATE, Kind.HEAD_LATE, place="---{}"),
     Case("vite-head", "vite", LATE, Kind.HEAD_LATE),
     Case("webpack-dev-server", "webpack-dev-server", STEADY, Kind.AT_THE_END,
          coded=True),
+    Case("webpack-dev-server-field", "webpack-dev-server", STEADY, Kind.AT_THE_END,
+         coded=True, cure=1),
     Case("webpack-dev-server-head", "webpack-dev-server", LATE, Kind.HEAD_LATE,
          fault="devServer: { compress: false }"),
 )  # fmt: skip

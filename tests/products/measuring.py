@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from proxy.products.product import BACK_END, Cure
+from proxy.products.product_table import FIELDS, PRODUCTS
 from proxy.tools.doctor.probe.fetch import Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
@@ -25,12 +27,27 @@ async def direct(case: Case) -> ProbeRecording:
         await origin.stop()
 
 
-async def measured(case: Case, folder: Path, cure: str | None = None) -> ProbeRecording:
+def fields_of(case: Case, cure: Cure | None) -> tuple[str, ...]:
+    """What the back end adds to its head.
+
+    A product that ignores the fields is held with them; of another one they are
+    the cure, or are not there.
+    """
+    if cure is None:
+        known = PRODUCTS.get(case.cured_by)
+        return tuple(FIELDS.splitlines()) if known and known.ignores_fields else ()
+    return tuple(cure.lines.splitlines()) if cure.where == BACK_END else ()
+
+
+async def measured(
+    case: Case, folder: Path, cure: Cure | None = None
+) -> ProbeRecording:
     """The stream of a case, through the product with its fault, or with a cure."""
-    origin = OriginServer()
+    origin = OriginServer(fields=fields_of(case, cure))
+    here_lines = None if cure is None or cure.where == BACK_END else cure.lines
     port = await origin.start("127.0.0.1", 0)
     try:
-        async with started(case.product, port, case.lines(cure), folder) as here:
+        async with started(case.product, port, case.lines(here_lines), folder) as here:
             url = f"http://127.0.0.1:{here}/api/events"
             await fetch(complete(Ask(f"{url}?stream=steady&count=1")), LIMITS)
             body = b"{}" if case.method == "POST" else b""

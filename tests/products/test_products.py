@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from proxy.products.product import Cure
+from proxy.products.product_table import CURES, cures_for
 from proxy.tools.doctor.arrival_pattern import shape_of
-from proxy.tools.doctor.cures import cures_for
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import Kind
@@ -30,16 +31,27 @@ def cases(table: tuple[Case, ...]) -> list[ParameterSet]:
     return found
 
 
+def cure_of(case: Case) -> Cure:
+    """The cure that is printed for a case."""
+    return cures_for((case.cured_by,), case.kind, coded=case.coded)[case.cure]
+
+
+def test_what_is_printed_as_measured_has_a_case_that_measures_it() -> None:
+    assert {cure_of(case) for case in CASES} == {
+        each for each in CURES if each.measured
+    }
+
+
 @pytest.mark.parametrize("case", cases(CASES))
 async def test_a_product_holds_and_the_printed_cure_ends_it(
     case: Case, tmp_path: Path
 ) -> None:
-    [cure, *_] = cures_for((case.cured_by,), case.kind, coded=case.coded)
+    cure = cure_of(case)
     assert cure.product == case.cured_by
-    assert cure.tested
+    assert cure.measured
     held, cured, alone = await asyncio.gather(
         measured(case, tmp_path / "held"),
-        measured(case, tmp_path / "cured", cure.lines),
+        measured(case, tmp_path / "cured", cure),
         direct(case),
     )
     slack = max(shape_of(alone).holds)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from proxy.products.product import Cure
+from proxy.products.product_table import cures_for
+from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import Case, case_of, compare_variants
-from proxy.tools.doctor.cure import Cure
-from proxy.tools.doctor.cures import cures_for
 from proxy.tools.doctor.hops import (
     compare_hops,
     compare_programs,
     from_the_origin,
     not_reached,
 )
-from proxy.tools.doctor.products import Sign, recognise
+from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Verdict
 
@@ -33,6 +34,11 @@ class Result:
     holder: Case
     signs: tuple[Sign, ...] = ()
     cures: tuple[Cure, ...] = ()
+
+    @property
+    def recognised(self) -> bool:
+        """Is a product of the table among the signs?"""
+        return any(sign.product for sign in self.signs)
 
     @property
     def status(self) -> int:

@@ -3,40 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-
-class Kind(Enum):
-    """What a stream looks like; the fingerprints, in the words of the report."""
-
-    STREAMS = "streams"
-    AT_THE_END = "all at the end"
-    BLOCKS = "in blocks"
-    RHYTHM = "in a fixed rhythm"
-    BURSTS = "in bursts"
-    DELAYED = "every event late"
-    HEAD_LATE = "head late"
-    FIRST_LATE = "first bytes late"
-    CUT = "cut"
-    # could not be told
-    TOO_FEW = "too few events"
-    TOO_QUICK = "too quick to tell"
-    SILENT = "nothing came"
-    NO_TIMES = "no times"
-    NO_STREAM = "no stream"
-    NO_ANSWER = "no answer"
-
-
-HOLDS = (
-    Kind.AT_THE_END,
-    Kind.BLOCKS,
-    Kind.RHYTHM,
-    Kind.BURSTS,
-    Kind.DELAYED,
-    Kind.HEAD_LATE,
-    Kind.FIRST_LATE,
-    Kind.CUT,
-)
+from proxy.products.hold_kind import HOLDS as HOLDS
+from proxy.products.hold_kind import Kind as Kind
 
 
 @dataclass(frozen=True, slots=True)

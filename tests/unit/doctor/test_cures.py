@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.tools.doctor.cure import Cure
-from proxy.tools.doctor.cures import CURES, cures_for
-from proxy.tools.doctor.products import NAMES, recognise
+from proxy.products.product import Cure
+from proxy.products.product_table import CURES, NAMES, cures_for
+from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import HOLDS, Kind, Verdict
 from tests.unit.doctor.recordings import recorded, trace
 
@@ -71,8 +71,11 @@ def test_nobody_is_left_without_advice(kind: Kind) -> None:
     assert cures_for((), kind, coded=False)
 
 
-def test_no_cure_is_of_an_unknown_product() -> None:
-    assert {cure.product for cure in CURES} <= set(NAMES)
+def test_a_cure_is_measured_with_a_version_on_a_day_or_it_is_a_may() -> None:
+    for cure in CURES:
+        assert bool(cure.freed) is bool(cure.on), cure
+        assert not (cure.measured and cure.source), cure
+        assert cure.measured is cure.standing.startswith("measured: freed ")
 
 
 def lines(found: list[Cure]) -> list[str]:

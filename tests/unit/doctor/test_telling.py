@@ -43,10 +43,10 @@ def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
 @pytest.mark.parametrize(
     ("product", "said"),
     [
-        pytest.param("nginx", "(tried with nginx 1.22)", id="tried"),
-        pytest.param("next", "(not tried; from its documentation, compress)",
+        pytest.param("nginx", "(measured: freed nginx 1.22, 2026-11-29)", id="tried"),
+        pytest.param("next", "(not measured; from its documentation, compress)",
                      id="looked up"),
-        pytest.param("iis", "(not tried; from memory; please verify)", id="memory"),
+        pytest.param("iis", "(not measured; from memory)", id="memory"),
     ],
 )  # fmt: skip
 def test_a_cure_says_how_far_it_can_be_relied_upon(product: str, said: str) -> None:

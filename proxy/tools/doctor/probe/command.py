@@ -15,6 +15,7 @@ from errno import EADDRINUSE
 from typing import Any
 
 from proxy.line_writer import line_writer
+from proxy.products.product_table import NAMES
 from proxy.system.port_holder import in_use, port_fault
 from proxy.tools.doctor.probe.connect import reason
 from proxy.tools.doctor.probe.curl import Command, read_curl
@@ -22,7 +23,6 @@ from proxy.tools.doctor.probe.origin import OriginServer, overview
 from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan, with_origin
 from proxy.tools.doctor.probe.recorded import is_file, read_recording
 from proxy.tools.doctor.probe.request import Ask, AskError, check_url
-from proxy.tools.doctor.products import NAMES
 from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
 from proxy.tools.doctor.result import NOT_MEASURED, Result, judge_one

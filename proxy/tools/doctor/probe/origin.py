@@ -32,9 +32,18 @@ Tell = Callable[[str], None]
 
 
 class OriginServer:
-    """A server that plays programs. `tell` hears one line per stream."""
+    """A server that plays programs. `tell` hears one line per stream.
 
-    def __init__(self, tell: Tell | None = None, clock: Clock = monotonic) -> None:
+    `fields`: lines that its response heads have besides their own.
+    """
+
+    def __init__(
+        self,
+        tell: Tell | None = None,
+        clock: Clock = monotonic,
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        self.fields = fields
         self.tell = tell
         self.clock = clock
         self.server: asyncio.Server | None = None
@@ -109,7 +118,7 @@ class OriginServer:
         """Send the head, and each event when it is due; True if all were sent."""
         chunked = head.minor == 1 and not program.length
         pack = packer(program.coding)
-        writer.write(response_head(program, chunked=chunked))
+        writer.write(response_head(program, chunked=chunked, more=self.fields))
         await writer.drain()
         due = asked
         for number in range(1, program.count + 1):
@@ -160,13 +169,16 @@ async def read_body(head: RequestHead, reader: asyncio.StreamReader) -> None:
         body.feed(data)
 
 
-def response_head(program: Program, *, chunked: bool) -> bytes:
+def response_head(
+    program: Program, *, chunked: bool, more: tuple[str, ...] = ()
+) -> bytes:
     """The head of a stream, as an honest back end sends it."""
     lines = [
         "HTTP/1.1 200 OK",
         f"Content-Type: {TYPES[program.type]}",
         "Cache-Control: no-cache",
         "Access-Control-Allow-Origin: *",
+        *more,
     ]
     if program.coding != "identity":
         lines.append(f"Content-Encoding: {program.coding}")

@@ -162,7 +162,7 @@ class PlanRunner:
             beside.cancel()
         missed = urlsplit(url).netloc if origin.asked <= 1 else ""  # our own
         result = judge_through(straight, recordings, plan.product, missed)
-        if result.verdict.held and not result.signs:
+        if result.verdict.held and not result.recognised:
             index = result.cases.index(result.holder)
             recordings[index] = await self.probed(recordings[index], plan)
             result = judge_through(straight, recordings, plan.product)

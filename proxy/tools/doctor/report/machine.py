@@ -29,7 +29,13 @@ def render_json(result: Result, *, events: bool = False) -> str:
             "mode": result.mode,
             "holder": result.holder.recording.url if verdict.held else None,
             "products": [
-                {"name": sign.product, "seen_by": sign.seen, "guess": sign.guess}
+                {
+                    "name": sign.product or None,
+                    "title": sign.name,
+                    "seen_by": sign.seen,
+                    "guess": sign.guess,
+                    "behind": sign.behind,
+                }
                 for sign in result.signs
             ],
             "cures": [
@@ -38,7 +44,9 @@ def render_json(result: Result, *, events: bool = False) -> str:
                     "where": cure.where,
                     "lines": cure.lines,
                     "reason": cure.reason,
-                    "tried_with": cure.tested or None,
+                    "measured": cure.measured,
+                    "tried_with": cure.freed or None,
+                    "measured_on": cure.on or None,
                     "source": cure.source or None,
                 }
                 for cure in result.cures

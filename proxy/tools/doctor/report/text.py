@@ -6,12 +6,13 @@ import textwrap
 from itertools import pairwise
 from urllib.parse import urlsplit
 
+from proxy.products.product import Cure
+from proxy.products.product_table import NAMES
+from proxy.products.recognition import Sign
 from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import Case
-from proxy.tools.doctor.cure import Cure
 from proxy.tools.doctor.events import Unit
-from proxy.tools.doctor.products import NAMES
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.result import Result
@@ -165,12 +166,19 @@ def evidence(page: Page, result: Result) -> None:
             page.wrap(each, "  - ", "    ")
     for each in recording.account:
         page.wrap(each, "  - ", "    ")
-    names = ", ".join(
-        f"{sign.name} ({'perhaps: ' if sign.guess else ''}{sign.seen})"
-        for sign in result.signs
-    )
-    if names:
-        page.wrap(f"it looks like {names}", "  - ", "    ")
+    known = ", ".join(sign_text(sign) for sign in result.signs if sign.product)
+    if known:
+        page.wrap(f"it looks like {known}", "  - ", "    ")
+    for sign in result.signs:
+        if not sign.product:
+            said = f"a hop calls itself {sign.name} ({sign.seen.partition(':')[0]})"
+            page.wrap(f"{said}; its configuration is not in the table", "  - ", "    ")
+
+
+def sign_text(sign: Sign) -> str:
+    """A product, and what it was recognised by."""
+    how = ("perhaps: " if sign.guess else "") + sign.seen
+    return f"{sign.name} ({how}{', of the hop behind' if sign.behind else ''})"
 
 
 def measured(recording: ProbeRecording) -> list[str]:
@@ -234,8 +242,8 @@ def cures(page: Page, result: Result) -> None:
         return
     page.heading("Cure")
     for index, cure in enumerate(result.cures):
-        write_cure(page, cure, "Or in " if index else "In ")
-    if not result.signs:
+        write_cure(page, cure, first=not index)
+    if not result.recognised:
         page.add()
         page.wrap(
             "No product was recognized. If you know it, name it to get its exact "
@@ -244,22 +252,16 @@ def cures(page: Page, result: Result) -> None:
         )
 
 
-def write_cure(page: Page, cure: Cure, how: str) -> None:
+def write_cure(page: Page, cure: Cure, *, first: bool) -> None:
     who = f" ({NAMES[cure.product]})" if cure.product else ""
+    if cure.measured:
+        how = "In" if first else "Or in"
+    else:
+        how = "This may help, in" if first else "Or, as a may, in"
     page.add()
-    page.wrap(f"{how}{cure.where}{who}:", "  ")
+    page.wrap(f"{how} {cure.where}{who}:", "  ")
     page.add()
     for line in cure.lines.splitlines():
-        page.add(f"      {line}", GREEN)
+        page.add(f"      {line}", GREEN if cure.measured else YELLOW)
     page.add()
-    page.wrap(f"{cure.reason}{standing(cure)}", "  ")
-
-
-def standing(cure: Cure) -> str:
-    """How far the lines can be relied upon."""
-    if cure.tested:
-        return f" (tried with {cure.tested})"
-    if not cure.product:
-        return ""
-    where = f"from {cure.source}" if cure.source else "from memory; please verify"
-    return f" (not tried; {where})"
+    page.wrap(f"{cure.reason} ({cure.standing})", "  ")

@@ -1,0 +1,151 @@
+"""Dev servers, and the proxies that they are made of."""
+
+from __future__ import annotations
+
+from proxy.products.hold_kind import CUT, HEAD, HELD
+from proxy.products.product import BACK_END, FLUSH_HEAD, Cure, FieldSign, row
+
+DAY = "2026-11-29"  # of the measurements
+
+DEV_SERVERS = (
+    row(
+        "webpack-dev-server",
+        "webpack-dev-server",
+        (),
+        Cure(
+            HELD,
+            "webpack.config.js (vue.config.js)",
+            "devServer: {\n  compress: false,\n},",
+            "it compresses proxied responses by default, and its compressor outputs "
+            "nothing until the end",
+            freed="webpack-dev-server 6.1",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            BACK_END,
+            "Cache-Control: no-cache, no-transform",
+            "its compressor leaves a response with `no-transform` as it is",
+            coded=True,
+            freed="webpack-dev-server 6.1",
+            on=DAY,
+        ),
+        Cure(
+            HEAD,
+            "webpack.config.js",
+            "devServer: {\n"
+            "  compress: false,\n"
+            "  proxy: [{\n"
+            "    context: ['/api'],\n"
+            "    target: 'http://localhost:8000',\n"
+            "    on: {\n"
+            "      proxyRes: (answer, request, response) => {\n"
+            "        setImmediate(() => response.flushHeaders());\n"
+            "      },\n"
+            "    },\n"
+            "  }],\n"
+            "},",
+            FLUSH_HEAD,
+            freed="webpack-dev-server 6.1",
+            on=DAY,
+        ),
+    ),
+    row(
+        "vite",
+        "Vite",
+        (),
+        Cure(
+            HEAD,
+            "vite.config.js",
+            "server: {\n"
+            "  proxy: {\n"
+            "    '/api': {\n"
+            "      target: 'http://localhost:8000',\n"
+            "      configure: (proxy) => {\n"
+            "        proxy.on('proxyRes', (answer, request, response) => {\n"
+            "          setImmediate(() => response.flushHeaders());\n"
+            "        });\n"
+            "      },\n"
+            "    },\n"
+            "  },\n"
+            "},",
+            FLUSH_HEAD,
+            freed="Vite 8.3",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            "vite.config.js",
+            "plugins: [\n  // without the one that adds compression() to the server\n"
+            "],",
+            "Vite itself streams; a plugin with a compression middleware does not, or "
+            "the buffering happens behind Vite (--via shows where)",
+        ),
+    ),
+    row(
+        "angular",
+        "Angular's dev server",
+        (),
+        Cure(
+            HELD,
+            "angular.json, in the build options of development",
+            '"optimization": false',
+            "the older server, based on webpack-dev-server, compresses when this is on "
+            "(angular-cli #21720); the newer one is based on Vite, which streams",
+            source="angular-cli #21720",
+        ),
+        Cure(
+            HEAD,
+            "proxy.conf.js",
+            "module.exports = {\n"
+            "  '/api': {\n"
+            "    target: 'http://localhost:8000',\n"
+            "    configure: (proxy) => {\n"
+            "      proxy.on('proxyRes', (answer, request, response) => {\n"
+            "        setImmediate(() => response.flushHeaders());\n"
+            "      });\n"
+            "    },\n"
+            "  },\n"
+            "};",
+            FLUSH_HEAD,
+        ),
+    ),
+    row(
+        "next",
+        "Next.js",
+        (
+            FieldSign("x-powered-by", "next.js"),
+            FieldSign("x-nextjs-cache"),
+        ),
+        Cure(
+            HELD,
+            "next.config.js",
+            "module.exports = { compress: false };",
+            "Next.js compresses responses that go through its rewrites; or send "
+            "`Cache-Control: no-transform` from the route",
+            source="its documentation, compress",
+        ),
+        Cure(
+            CUT,
+            "next.config.js",
+            "module.exports = { experimental: { proxyTimeout: 3_600_000 } };",
+            "rewrites give up after 30 s by default; the value is in milliseconds",
+            source="next.js #36586 and #40289",
+        ),
+    ),
+    row(
+        "http-proxy-3",
+        "http-proxy-3 (http-proxy, http-proxy-middleware)",
+        (),
+        Cure(
+            HEAD,
+            "the file that creates the proxy",
+            "proxy.on('proxyRes', (answer, request, response) => {\n"
+            "  setImmediate(() => response.flushHeaders());\n"
+            "});",
+            FLUSH_HEAD,
+            freed="http-proxy-3 2.0",
+            on=DAY,
+        ),
+    ),
+)

@@ -1,0 +1,35 @@
+"""The kinds of hold: what a stream looks like to whoever receives it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a stream looks like; the fingerprints, in the words of the report."""
+
+    STREAMS = "streams"
+    AT_THE_END = "all at the end"
+    BLOCKS = "in blocks"
+    RHYTHM = "in a fixed rhythm"
+    BURSTS = "in bursts"
+    DELAYED = "every event late"
+    HEAD_LATE = "head late"
+    FIRST_LATE = "first bytes late"
+    CUT = "cut"
+    # could not be told
+    TOO_FEW = "too few events"
+    TOO_QUICK = "too quick to tell"
+    SILENT = "nothing came"
+    NO_TIMES = "no times"
+    NO_STREAM = "no stream"
+    NO_ANSWER = "no answer"
+
+
+# The kinds that a cure is for.
+HELD = (Kind.AT_THE_END, Kind.BLOCKS, Kind.RHYTHM, Kind.BURSTS, Kind.FIRST_LATE,
+        Kind.DELAYED)  # fmt: skip
+HEAD = (Kind.HEAD_LATE,)
+CUT = (Kind.CUT,)
+ANY = (*HELD, *HEAD)
+HOLDS = (*ANY, *CUT)

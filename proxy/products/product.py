@@ -1,0 +1,99 @@
+"""A row of the table of products: how it shows, how it holds, what frees a stream.
+
+A cure is a measured fact or a may. `freed` names the versions at which its lines
+were applied and the stream was measured free (`tests/products/`), `on` the day;
+without them nobody measured it here, and `source` is where it was looked up. It is
+from memory without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from proxy.products.hold_kind import Kind
+
+BACK_END = "the response of the back end"
+FLUSH_HEAD = (
+    "Node sends a response head only with the first body byte; this sends it "
+    "immediately"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSign:
+    """A response field of a product: its name and what its value contains, in lower
+    case.
+
+    `coded`: only where the response is compressed (True) or is not (False).
+    """
+
+    field: str
+    value: str = ""
+    coded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """Lines against some kinds of hold.
+
+    `coded`: only where the response is compressed (True) or is not (False).
+    """
+
+    kinds: tuple[Kind, ...]
+    where: str
+    lines: str
+    reason: str
+    coded: bool | None = None
+    freed: str = ""  # versions; "": not measured
+    on: str = ""  # the day of that measurement
+    source: str = ""
+    product: str = ""  # its key, given by `row`
+
+    @property
+    def measured(self) -> bool:
+        """Was a stream free with these lines, that was held without them?"""
+        return bool(self.freed)
+
+    @property
+    def standing(self) -> str:
+        """How far the lines can be relied upon."""
+        if self.measured:
+            return f"measured: freed {self.freed}, {self.on}"
+        if not self.product:
+            return "not measured here"
+        where = f"from {self.source}" if self.source else "from memory"
+        return f"not measured; {where}"
+
+    def fits(self, kind: Kind, *, coded: bool) -> bool:
+        """Is it for such a hold?"""
+        return kind in self.kinds and self.coded in (None, coded)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product with its signs and cures.
+
+    `ignores_fields`: measured with `no-transform` and `X-Accel-Buffering: no` from
+    the back end, and held all the same.
+    `passes_server`: a Server field beside its Via is that of the hop behind it.
+    """
+
+    key: str
+    name: str
+    signs: tuple[FieldSign, ...]
+    cures: tuple[Cure, ...]
+    ignores_fields: bool = False
+    passes_server: bool = False
+
+
+def row(
+    key: str,
+    name: str,
+    signs: tuple[FieldSign, ...],
+    *cures: Cure,
+    ignores_fields: bool = False,
+    passes_server: bool = False,
+) -> Product:
+    """A row of the table; its cures know whose they are."""
+    own = tuple(replace(cure, product=key) for cure in cures)
+    return Product(key, name, signs, own, ignores_fields, passes_server)

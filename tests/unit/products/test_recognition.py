@@ -1,0 +1,47 @@
+"""What the fields of a response say of who sent it."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.products.recognition import named_products
+
+
+def found(*fields: tuple[str, str]) -> list[tuple[str, str, bool]]:
+    return [(each.product, each.name, each.behind) for each in named_products(fields)]
+
+
+def test_a_name_that_is_not_in_the_table_is_told() -> None:
+    assert found(("Server", "Foo/1.2")) == [("", "Foo/1.2", False)]
+    assert found(("Via", "1.1 google"), ("Server", "nginx")) == [
+        ("nginx", "nginx", False),
+        ("", "1.1 google", False),
+    ]
+
+
+def test_a_server_beside_a_via_that_passes_it_on_is_the_one_behind() -> None:
+    """Caddy sets its own Server only where the response has none."""
+    assert found(("Server", "gunicorn"), ("Via", "1.1 Caddy")) == [
+        ("caddy", "Caddy", False),
+        ("gunicorn", "gunicorn", True),
+    ]
+    assert found(("Via", "1.1 Caddy"), ("Server", "Foo")) == [
+        ("caddy", "Caddy", False),
+        ("", "Foo", True),
+    ]
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+def test_a_sign_of_compressed_responses_needs_one(coding: str) -> None:
+    fields = [("X-Powered-By", "Express"), ("Content-Encoding", coding)]
+    assert found(*fields) == [("", "Express", False)]
+    fields[1] = ("Content-Encoding", "gzip")
+    assert found(*fields) == [("express", "Express with compression", False)]
+
+
+def test_repeated_fields_are_read_together() -> None:
+    assert found(("Via", "1.1 a"), ("via", "1.1 Caddy")) == [("caddy", "Caddy", False)]
+
+
+def test_a_response_without_names_has_no_sign() -> None:
+    assert found(("Content-Type", "text/event-stream"), ("Server", "")) == []
