@@ -13,6 +13,7 @@ from proxy.quantities import seconds
 from proxy.tools.doctor.arrival_pattern import delays, shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
+from proxy.tools.doctor.hop_comparison import Comparison
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -28,6 +29,7 @@ class Case:
     recording: ProbeRecording
     verdict: Verdict
     added: float | None = None
+    compared: Comparison | None = None  # with the hop behind it
 
     @property
     def label(self) -> str:
@@ -178,7 +180,7 @@ def lateness(here: ProbeRecording, there: ProbeRecording) -> list[float]:
             if number in known
         ]
     pairs = list(zip(one, other, strict=False))
-    same = [(unit, twin) for unit, twin in pairs if unit.label == twin.label]
+    same = [(unit, twin) for unit, twin in pairs if unit.digest == twin.digest]
     if len(same) < 3 or len(same) < SAME * min(len(one), len(other)):
         return []
     if shape_of(here).kind == "pieces":

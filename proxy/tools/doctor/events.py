@@ -41,6 +41,8 @@ class Unit:
     number: int | None = None
     of: int = 0  # how many the origin sends; 0: it does not say
     comment: bool = False
+    id: str = ""  # `id:` of an event stream
+    digest: int = 0  # of the whole text; `label` is only its beginning
 
 
 def units_of(recording: ProbeRecording) -> tuple[Unit, ...]:
@@ -88,7 +90,7 @@ def events(recording: ProbeRecording) -> Iterator[Unit]:
         for item in reader.read(each.data):
             if isinstance(item, Event):
                 size = len(item.data.encode())
-                yield unit(item.data, item.type, each.at, index, size)
+                yield unit(item.data, item.type, each.at, index, size, item.id)
             elif isinstance(item, Comment):
                 label = shown(f": {item.text}")
                 yield Unit(each.at, index, len(label), label, comment=True)
@@ -116,15 +118,18 @@ def lines(recording: ProbeRecording) -> Iterator[Unit]:
         yield unit(text, "", recording.arrivals[-1].at, last, len(rest))
 
 
-def unit(text: str, kind: str, at: float, arrival: int, size: int) -> Unit:
+def unit(
+    text: str, kind: str, at: float, arrival: int, size: int, own_id: str = ""
+) -> Unit:
     """One event with what the test origin wrote into it, if it did."""
     mark = MARK.search(text[:200])
     label = text if kind in ("", "message") else f"{kind}: {text}"
     if mark is None:
-        return Unit(at, arrival, size, shown(spoken(text) or label))
+        words = shown(spoken(text) or label)
+        return Unit(at, arrival, size, words, id=own_id, digest=hash((kind, text)))
     number, sent = int(mark[1]), float(mark[3]) / 1000
     label = f"event {number}"
-    return Unit(at, arrival, size, label, sent, number, int(mark[2]))
+    return Unit(at, arrival, size, label, sent, number, int(mark[2]), id=own_id)
 
 
 def spoken(text: str) -> str | None:

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from proxy.quantities import counted, seconds
-from proxy.tools.doctor.arrival_pattern import HELD, shape_of
-from proxy.tools.doctor.comparison import (
-    DIFFERENCES,
-    Case,
-    first_sentence,
-    lateness,
-)
+from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.comparison import DIFFERENCES, Case, first_sentence
+from proxy.tools.doctor.hop_comparison import Comparison, compare
+from proxy.tools.doctor.pairing import By
 from proxy.tools.doctor.verdict import Kind, Verdict
 
 # -- hops -------------------------------------------------------------------------
@@ -26,32 +23,50 @@ def compare_hops(cases: Sequence[Case]) -> tuple[Verdict, list[Case], int | None
     """The verdict on a chain; its hops with what each adds; who holds first.
 
     Hops are given from the browser's side to the back end's. The last one is
-    the reference: what it does itself cannot be told from the back end.
+    the reference: what it does itself cannot be told from the back end. Of several
+    that hold the one nearest to the back end is named, of heads only if nothing else
+    is held.
     """
-    measured = [own_hold(case, cases, index) for index, case in enumerate(cases)]
-    unanswered = [case for case in cases if not case.verdict.told]
-    holder = next(
-        (
-            index
-            for index in reversed(range(len(measured)))
-            if holds_itself(measured, index)
-        ),
-        None,
+    measured = [beside(case, cases, index) for index, case in enumerate(cases)]
+    found = {
+        index: verdict
+        for index, case in enumerate(measured)
+        if (verdict := held_here(case, measured, index)) is not None
+    }
+    for index, verdict in found.items():
+        if not measured[index].verdict.held:
+            measured[index] = replace(measured[index], verdict=verdict)
+    if not found:
+        return no_holder(measured), measured, None
+    holder = max(found, key=lambda index: (weight(found[index]), index))
+    others = tuple(
+        f"{cases[index].recording.url}: {first_sentence(verdict)}"
+        for index, verdict in found.items()
+        if index != holder
     )
-    if holder is None:
-        return no_holder(cases, unanswered), measured, None
-    return held_at(measured, holder), measured, holder
+    verdict = found[holder]
+    evidence = (*verdict.evidence, *how_compared(measured), *others)
+    return replace(verdict, evidence=evidence), measured, holder
 
 
-def own_hold(case: Case, cases: Sequence[Case], index: int) -> Case:
+def weight(verdict: Verdict) -> int:
+    """What is said first: a hold that was measured, then a shape that may be one."""
+    if verdict.kind is Kind.HEAD_LATE:
+        return 0
+    return 1 if verdict.kind in (Kind.RHYTHM, Kind.BURSTS) and not verdict.sure else 2
+
+
+def beside(case: Case, cases: Sequence[Case], index: int) -> Case:
     """A hop with its own hold: what came later here than one hop further back."""
     if index == len(cases) - 1:
         return replace(case, added=case.hold)
-    behind = cases[index + 1].recording
-    if nothing_here(case, cases[index + 1]):
-        return replace(case, added=case.recording.ended - behind.arrivals[0].at)
-    late = lateness(case.recording, behind)
-    return replace(case, added=max(late) if late else None)
+    behind = cases[index + 1]
+    if nothing_here(case, behind):
+        arrivals = behind.recording.arrivals
+        return replace(case, added=case.recording.ended - arrivals[0].at)
+    compared = compare(case.recording, behind.recording)
+    added = None if compared is None else compared.events
+    return replace(case, added=added, compared=compared)
 
 
 def nothing_here(case: Case, behind: Case) -> bool:
@@ -62,67 +77,112 @@ def nothing_here(case: Case, behind: Case) -> bool:
     return bool(arrivals) and case.recording.ended - arrivals[0].at > 1.0
 
 
-def holds_itself(cases: Sequence[Case], index: int) -> bool:
-    """Does the hold begin at this hop?"""
-    case = cases[index]
+def held_here(case: Case, cases: Sequence[Case], index: int) -> Verdict | None:
+    """What is held, or cut, at this hop by itself; None: nothing is."""
     if index == len(cases) - 1:
-        return case.verdict.held
-    behind = cases[index + 1]
+        return held_at_the_last(case) if case.verdict.held else None
+    behind, compared = cases[index + 1], case.compared
     if nothing_here(case, behind):
-        return True
-    if not (case.verdict.told and behind.verdict.told):
-        return case.verdict.held and not behind.verdict.held
-    if case.added is not None and case.verdict.kind not in (Kind.CUT, Kind.HEAD_LATE):
-        return case.added > HELD + 2 * (case.recording.connected or 0.0)
-    return case.verdict.held and case.verdict.kind is not behind.verdict.kind
+        return kept_here(case, behind)
+    if compared is None or (compared.by is By.FIRST and not compared.cut):
+        only_here = case.verdict.held and not behind.verdict.held
+        return delay_starts(case, behind) if only_here else None
+    if compared.cut:
+        return cut_at(case, compared)
+    if compared.held:
+        return delay_starts(case, behind)
+    if compared.head_held:
+        return head_at(case, compared)
+    return None
 
 
-def no_holder(cases: Sequence[Case], unanswered: Sequence[Case]) -> Verdict:
+def how_compared(cases: Sequence[Case]) -> list[str]:
+    """By what the events of neighbours were compared, and what is odd there."""
+    found = {each.compared.by for each in cases if each.compared is not None}
+    said = [f"hops are compared by {by.value}" for by in By if by in found]
+    for case in cases:
+        if case.compared is not None:
+            said += [f"{case.recording.url}: {note}" for note in case.compared.notes]
+    return said
+
+
+def no_holder(cases: Sequence[Case]) -> Verdict:
     """A chain in which no hop holds, or some could not be measured."""
+    evidence = tuple(how_compared(cases))
+    unanswered = [case for case in cases if not case.verdict.told]
     if unanswered:
-        first = unanswered[0]
+        first = unanswered[0].verdict
+        where = unanswered[0].recording.url
         return replace(
-            first.verdict, line=f"{first.recording.url}: {first.verdict.line}"
+            first, line=f"{where}: {first.line}", evidence=(*first.evidence, *evidence)
         )
     return Verdict(
         Kind.STREAMS,
         f"It streams through all {len(cases)} hops.",
+        evidence,
         sure=all(case.verdict.sure for case in cases),
         hold=max((case.added or 0.0 for case in cases), default=None),
     )
 
 
-def held_at(cases: Sequence[Case], index: int) -> Verdict:
-    """The hold begins here."""
-    case = cases[index]
+def held_at_the_last(case: Case) -> Verdict:
+    """At the hop that all others are measured by."""
     where = case.recording.url
-    if index == len(cases) - 1:
-        line = (
-            f"The delay starts at {where} or behind it: {first_sentence(case.verdict)}."
-        )
-        more = ("no hop behind it was measured; add one with --via",)
-        return replace(
-            case.verdict, line=line, evidence=(*case.verdict.evidence, *more)
-        )
-    behind = cases[index + 1]
-    if nothing_here(case, behind):
-        return kept_here(case, behind)
+    line = f"The delay starts at {where} or behind it: {first_sentence(case.verdict)}."
+    more = "no hop behind it was measured; add one with --via"
+    return replace(case.verdict, line=line, evidence=(*case.verdict.evidence, more))
+
+
+def delay_starts(case: Case, behind: Case) -> Verdict:
+    """Events are held here."""
     own = f", {seconds(case.added)} by itself" if case.added else ""
-    verdict = case.verdict
-    if not behind.verdict.told:
+    if not behind.verdict.told and case.compared is None:
         own = " or behind it"
-    if not verdict.held:  # late beside the next hop, though its shape shows nothing
-        verdict = Verdict(Kind.DELAYED, f"Held: up to {seconds(case.added or 0)} late.")
+    verdict = case.verdict
+    if not verdict.held or verdict.kind in (Kind.CUT, Kind.HEAD_LATE):
+        verdict = only_beside(case)
     return replace(
         verdict,
-        line=f"The delay starts at {where}{own}: {first_sentence(verdict)}.",
-        evidence=(
-            *verdict.evidence,
-            f"{behind.recording.url}, the hop behind it: "
-            f"{first_sentence(behind.verdict)}",
-        ),
-        sure=behind.verdict.told,
+        line=f"The delay starts at {case.recording.url}{own}: "
+        f"{first_sentence(verdict)}.",
+        evidence=(*verdict.evidence, said_behind(behind)),
+        sure=case.compared.sure if case.compared is not None else behind.verdict.told,
         hold=case.added if case.added is not None else verdict.hold,
+    )
+
+
+def only_beside(case: Case) -> Verdict:
+    """Late beside the next hop, though its own shape shows nothing."""
+    shape = shape_of(case.recording)
+    if shape.at_once:
+        when = seconds(shape.bursts[0].at)
+        line = f"Held to the end: everything arrived at once, after {when}."
+        return Verdict(Kind.AT_THE_END, line)
+    return Verdict(Kind.DELAYED, f"Held: up to {seconds(case.added or 0)} late.")
+
+
+def said_behind(behind: Case) -> str:
+    return (
+        f"{behind.recording.url}, the hop behind it: {first_sentence(behind.verdict)}"
+    )
+
+
+def cut_at(case: Case, compared: Comparison) -> Verdict:
+    """The stream ends here, and not at the hop behind."""
+    verdict = case.verdict if case.verdict.kind is Kind.CUT else Verdict(Kind.CUT, "")
+    line = f"The stream is cut at {case.recording.url}: {compared.cut}."
+    return replace(verdict, line=line, sure=True, hold=None)
+
+
+def head_at(case: Case, compared: Comparison) -> Verdict:
+    """The head is held here, no event is."""
+    return Verdict(
+        Kind.HEAD_LATE,
+        f"It streams, but {case.recording.url} holds the response head until the "
+        f"first event: {seconds(compared.head)} late.",
+        ("`onopen` and the promise of fetch() wait for it",),
+        sure=compared.by.same,
+        hold=compared.head,
     )
 
 

@@ -31,6 +31,7 @@ from proxy.tools.doctor.verdict import Kind
 
 ENOUGH_EVENTS = 40  # that came one by one: it streams, and goes on streaming
 ENOUGH_SECONDS = 8.0
+AGAIN = 2  # times that a chain is measured again where a hold is doubtful
 MARGIN = 3.0  # seconds that a variant may take longer
 PAGES = (  # what only a dev server answers, and what is in it
     ("/@vite/client", b"vite", "vite"),
@@ -129,18 +130,28 @@ class PlanRunner:
         for url in plan.hops:
             ask = complete(replace(plan.ask, url=check_url(url)))
             asks.append(replace(ask, label=urlsplit(ask.url).netloc))
-        if plan.in_turn:
-            recordings = [await self.measure(ask, plan.max_time) for ask in asks]
-        else:
-            recordings = await asyncio.gather(
-                *(self.measure(ask, plan.max_time) for ask in asks)
-            )
-        result = judge_hops([*recordings], plan.product)
+        recordings = await self.at_each(asks, plan)
+        result = judge_hops(recordings, plan.product)
+        for _ in range(AGAIN):
+            if not doubtful(result) or self.stop.is_set():
+                break
+            # A busy machine's breath does not come twice at the same hop.
+            before = where(result)
+            recordings = await self.at_each(asks, plan)
+            result = judge_hops(recordings, plan.product)
+            if result.verdict.held and where(result) == before:
+                break
         if result.verdict.held:
             index = result.cases.index(result.holder)
             recordings[index] = await self.probed(recordings[index], plan)
-            result = judge_hops([*recordings], plan.product)
+            result = judge_hops(recordings, plan.product)
         return result
+
+    async def at_each(self, asks: list[Ask], plan: ProbePlan) -> list[ProbeRecording]:
+        """A recording of each hop."""
+        if plan.in_turn:
+            return [await self.measure(ask, plan.max_time) for ask in asks]
+        return await asyncio.gather(*(self.measure(ask, plan.max_time) for ask in asks))
 
     # -- through a chain, from the test origin
 
@@ -222,6 +233,18 @@ class PlanRunner:
             if page.status == 200 and sign in page.content:
                 return replace(recording, product=product)
         return recording
+
+
+def doubtful(result: Result) -> bool:
+    """Does it rest on a few late moments beside the next hop?"""
+    verdict = result.verdict
+    little = verdict.kind in (Kind.DELAYED, Kind.HEAD_LATE)
+    return little and result.holder.compared is not None and (verdict.hold or 0) < 1.0
+
+
+def where(result: Result) -> str:
+    """At which hop it is held."""
+    return result.holder.recording.url
 
 
 def origin_of(url: str) -> str:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from proxy.credentials import is_secret_name, is_secret_value
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import Case
+from proxy.tools.doctor.hop_comparison import Comparison
 from proxy.tools.doctor.result import Result
 
 STATES = {0: "streams", 1: "held", 2: "not measured"}
@@ -73,6 +74,7 @@ def measurement(case: Case, events: bool) -> dict[str, object]:
         "certain": case.verdict.sure,
         "hold_seconds": rounded(case.verdict.hold),
         "added_seconds": rounded(case.added),
+        "compared": compared(case.compared),
         "head_seconds": rounded(recording.head),
         "first_byte_seconds": rounded(shape.first_byte),
         "longest_gap_seconds": rounded(max(gaps, default=None)),
@@ -99,6 +101,19 @@ def measurement(case: Case, events: bool) -> dict[str, object]:
             for unit in shape.units
         ]
     return table
+
+
+def compared(found: Comparison | None) -> dict[str, object] | None:
+    """A hop beside the one behind it."""
+    if found is None:
+        return None
+    return {
+        "by": found.by.name.lower(),
+        "transit_seconds": rounded(found.transit),
+        "head_seconds": rounded(found.head),
+        "cut": found.cut or None,
+        "notes": list(found.notes),
+    }
 
 
 def masked(name: str, value: str) -> list[str]:

@@ -148,6 +148,8 @@ def hops(page: Page, result: Result) -> None:
         else:
             more = " or more" if case.verdict.kind is Kind.SILENT else ""
             added = f"adds {seconds(case.added)}{more}"
+        if case.compared is not None and case.compared.head_held:
+            added += f", {seconds(case.compared.head)} to the head"
         line = f"  {case.recording.url:{width}}  {case.verdict.kind.value}; {added}"
         held = case is result.holder and result.verdict.held
         page.add(line, RED if held else PLAIN)

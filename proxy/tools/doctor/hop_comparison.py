@@ -1,0 +1,244 @@
+"""What one hop adds to a stream: it beside the hop behind it. Pure.
+
+Head, events and end are compared each by itself. What comes evenly later is a long way
+and no hold: a holder lets go, so that not all that it hands on is late by the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from proxy.quantities import counted, seconds
+from proxy.tools.doctor.arrival_pattern import HELD, Shape, shape_of
+from proxy.tools.doctor.pairing import By, Pair, Pairing, pair_events
+from proxy.tools.doctor.record import ProbeRecording
+
+ALIKE = 0.75  # of the events in each burst at one of two hops
+WITH_IT = 0.05  # seconds; the head came with the first event
+CLOSE = 1.0  # seconds between two ends that are the same end
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is this hop's own. Seconds; `cut`: how, in words, "" if it is not."""
+
+    by: By
+    transit: float  # by which all comes later, or earlier
+    events: float | None  # the longest hold of an event; None: not to be told
+    held: bool  # are those holds more than a busy machine's breath?
+    head: float  # how late the head is
+    allowed: float
+    cut: str = ""
+    sure: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def head_held(self) -> bool:
+        return self.head > self.allowed
+
+    @property
+    def free(self) -> bool:
+        """Does the hop add nothing, as far as it can be told?"""
+        return not (self.held or self.head_held or self.cut)
+
+
+def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
+    """A hop beside the one behind it, None where one of them did not answer."""
+    if not (here.answered and behind.answered):
+        return None
+    if max(here.status, behind.status) >= 300:
+        return None
+    one, other = shape_of(here), shape_of(behind)
+    pairing = pair_events(one, other)
+    allowed = HELD + 2 * ((here.connected or 0.0) + (behind.connected or 0.0))
+    transit = transit_of(one, other, pairing)
+    holds, sure = holds_of(one, other, pairing, transit, allowed)
+    held = are_held(holds, allowed)
+    head = head_late(one, other, pairing.by, transit)
+    notes = []
+    if transit > allowed and not held:
+        notes.append(
+            f"everything comes evenly {seconds(transit)} later than one hop behind: "
+            "a long way, or a back end that began later; no hold"
+        )
+    notes += counts(one, other, pairing)
+    return Comparison(
+        pairing.by,
+        transit,
+        max(holds) if holds else None,
+        held,
+        head,
+        allowed,
+        cut_here(one, other, pairing),
+        sure,
+        tuple(notes),
+    )
+
+
+# -- events -----------------------------------------------------------------------
+
+
+def transit_of(here: Shape, there: Shape, pairing: Pairing) -> float:
+    """What the way adds to everything; below 0, where the way to the other is longer.
+
+    The head takes the same way. But where another answer is compared, its first event
+    may have been later than its head for reasons of its own.
+    """
+    late = [pair.here - pair.there for pair in pairing.pairs]
+    if not late:
+        first = (here.first_byte or 0.0) - (there.first_byte or 0.0)
+        return max(min(first, head_of(here) - head_of(there)), 0.0)
+    least = min(late)
+    if least < 0:
+        return min(0.0, median(late))
+    if pairing.by is By.POSITION:
+        return least
+    bounds = [least, head_of(here) - head_of(there)]
+    if both_complete(here, there):
+        bounds.append(here.recording.ended - there.recording.ended)
+    return max(min(bounds), 0.0)
+
+
+def both_complete(here: Shape, there: Shape) -> bool:
+    return here.recording.ending == there.recording.ending == "complete"
+
+
+def head_of(shape: Shape) -> float:
+    return shape.recording.head or 0.0
+
+
+def holds_of(
+    here: Shape, there: Shape, pairing: Pairing, transit: float, allowed: float
+) -> tuple[list[float], bool]:
+    """How long each event was held here; is it certain?
+
+    What came here together, and there apart, has waited. What only comes later than
+    there was held if the two answers have the same pace.
+    """
+    pairs = pairing.pairs
+    if not pairs:
+        first = (here.first_byte or 0.0) - (there.first_byte or 0.0)
+        none = here.first_byte is None or there.first_byte is None
+        return [] if none else [max(first - transit, 0.0)], False
+    late = [max(pair.here - pair.there - transit, 0.0) for pair in pairs]
+    if same_groups(here, there) and max(late) <= max(there.gaps, default=0.0):
+        return [0.0] * len(pairs), True  # the same bursts, at other moments
+    waits = waited(pairs)
+    if pairing.by is By.MARKS:
+        return [max(both) for both in zip(late, waits, strict=True)], True
+    if same_pace(here, there, pairing, late, transit, allowed):
+        alone = are_held(late, allowed) and not are_held(waits, allowed)
+        return [max(both) for both in zip(late, waits, strict=True)], not alone
+    if not pairing.by.same:
+        return waits, True
+    # That it was held is certain; how long, as far as the paces are the same.
+    return [
+        max(own, wait) if wait > allowed else wait
+        for own, wait in zip(late, waits, strict=True)
+    ], True
+
+
+def waited(pairs: Sequence[Pair]) -> list[float]:
+    """By how much the last one of its burst here was later than an event, there."""
+    last: dict[int, float] = {}
+    for pair in pairs:
+        last[pair.burst] = max(last.get(pair.burst, 0.0), pair.came_there)
+    return [
+        last[pair.burst] - pair.came_there if pair.burst >= 0 else 0.0 for pair in pairs
+    ]
+
+
+def same_groups(here: Shape, there: Shape) -> bool:
+    """Do events come in groups of the same size at both hops?"""
+    one, other = (len(each.shown) / max(len(each.bursts), 1) for each in (here, there))
+    several = min(len(here.bursts), len(there.bursts)) > 2
+    return several and min(one, other) >= 1.5 and ALIKE <= one / other <= 1 / ALIKE
+
+
+def same_pace(
+    here: Shape,
+    there: Shape,
+    pairing: Pairing,
+    late: Sequence[float],
+    transit: float,
+    allowed: float,
+) -> bool:
+    """Was the answer here as quick as the one there, so that late is held?
+
+    A back end that has paused, or is slower for this request, is late from there on
+    and to the end; a holder lets go.
+    """
+    third = max(len(late) // 3, 1)
+    drift = abs(median(late[-third:]) - median(late[:third]))
+    if drift <= max(allowed, median(late)) / 2 and pairing.by is not By.POSITION:
+        return True
+    end = here.recording.ended - there.recording.ended - transit
+    if pairing.by is By.POSITION and len(here.shown) != len(there.shown):
+        return False
+    if both_complete(here, there):
+        return end <= allowed
+    return min(late[-third:]) <= allowed / 2
+
+
+def are_held(holds: Sequence[float], allowed: float) -> bool:
+    """Are they more than a busy machine's breath?"""
+    if not holds:
+        return False
+    late = sum(hold > allowed for hold in holds)
+    few = late <= len(holds) // 4 and max(holds) <= 3 * allowed
+    return not few and late > len(holds) // 20
+
+
+# -- head and end -----------------------------------------------------------------
+
+
+def head_late(here: Shape, there: Shape, by: By, transit: float) -> float:
+    """How much later the head is here, and nearer to the first event.
+
+    Of another answer the first event may be at any time: only a head that comes with
+    it was held for it.
+    """
+    late = head_of(here) - head_of(there) - max(transit, 0.0)
+    if there.first_byte is None or here.first_byte is None:
+        return 0.0
+    lead = there.first_byte - head_of(there)
+    own = here.first_byte - head_of(here)
+    if not by.same and own > WITH_IT:
+        return 0.0
+    return max(min(late, lead - own), 0.0)
+
+
+def cut_here(here: Shape, there: Shape, pairing: Pairing) -> str:
+    """How the stream ends too early at this hop, "" where it does not."""
+    one, other = here.recording, there.recording
+    came = counted(len(here.shown), here.noun)
+    earlier = other.ended - one.ended
+    if one.ending == "cut" and (
+        other.ending != "cut" or earlier > CLOSE + max(-pairing_transit(pairing), 0.0)
+    ):
+        return f"{came} and {seconds(one.ended)} in, while it went on behind it"
+    missing = pairing.missing if pairing.by.same else 0
+    if one.ending == "complete" and missing:
+        return (
+            f"it ended after {came} as if it were complete, and "
+            f"{counted(missing, 'more ' + there.noun)} came at the hop behind it"
+        )
+    return ""
+
+
+def pairing_transit(pairing: Pairing) -> float:
+    return min((pair.here - pair.there for pair in pairing.pairs), default=0.0)
+
+
+def counts(here: Shape, there: Shape, pairing: Pairing) -> list[str]:
+    """Numbers that differ, where it cannot be told whether something is missing."""
+    one, other = len(here.shown), len(there.shown)
+    if not both_complete(here, there) or one == other or here.kind != there.kind:
+        return []
+    said = f"{counted(one, here.noun)} here, {other} at the hop behind it"
+    if not pairing.by.same:
+        return [f"{said}: their texts differ, so these may be two answers"]
+    lost = other - pairing.missing - len(pairing.pairs)
+    return [f"{said}: {lost} in the middle did not come"] if lost > 0 else []

@@ -1,0 +1,161 @@
+"""Which event at one hop is which at the hop behind it. Pure.
+
+The same URL asked twice may answer twice the same, or with other texts, or with another
+number of events. What the two have in common decides what can be compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from proxy.tools.doctor.arrival_pattern import Shape
+from proxy.tools.doctor.events import Unit
+
+SAME = 0.8  # of the events have to be in both
+LEAST = 3  # pairs, where only their position says that they belong together
+
+
+class By(Enum):
+    """What two events have in common, in the words of the report."""
+
+    MARKS = "the marks of the test origin"
+    TEXTS = "their texts"
+    BYTES = "their bytes"
+    IDS = "their id:"
+    POSITION = "their position (their texts differ)"
+    FIRST = "their first arrivals (nothing else can be compared)"
+
+    @property
+    def same(self) -> bool:
+        """Is it the same event, not only one in the same place?"""
+        return self not in (By.POSITION, By.FIRST)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """When an event came here and there; in which burst here. Seconds.
+
+    `here` and `there` count from the request or, by marks, from the sending.
+    """
+
+    here: float
+    there: float
+    came_there: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The pairs in order. `missing`: events there behind the last one here."""
+
+    by: By
+    pairs: tuple[Pair, ...] = ()
+    missing: int = 0
+
+
+def pair_events(here: Shape, there: Shape) -> Pairing:
+    """The events of two hops, paired by the best that they have in common."""
+    if here.kind == there.kind == "pieces":
+        return by_bytes(here, there) or Pairing(By.FIRST)
+    if "pieces" in (here.kind, there.kind):
+        return Pairing(By.FIRST)
+    return (
+        by_key(here, there, By.MARKS, lambda unit: unit.number)
+        or by_key(here, there, By.TEXTS, lambda unit: unit.digest or None)
+        or by_key(here, there, By.IDS, lambda unit: unit.id or None)
+        or by_position(here, there)
+        or Pairing(By.FIRST)
+    )
+
+
+def by_key(
+    here: Shape, there: Shape, by: By, key: Callable[[Unit], Hashable | None]
+) -> Pairing | None:
+    """Pairs that have the same key, the nth of it with the nth; None: too few have."""
+    one, other = keyed(here.shown, key), keyed(there.shown, key)
+    if by is By.IDS and not all(map(all_different, (here.shown, there.shown))):
+        return None
+    same = [each for each in one if each in other]
+    if not same or len(same) < SAME * min(len(here.shown), len(there.shown)):
+        return None
+    bursts = bursts_by_arrival(here)
+    found = [
+        pair(one[each], other[each], bursts, marked=by is By.MARKS) for each in same
+    ]
+    places = {each: place for place, each in enumerate(other)}
+    last = max(places[each] for each in same)
+    return Pairing(by, tuple(found), len(other) - 1 - last)
+
+
+def keyed(
+    units: Sequence[Unit], key: Callable[[Unit], Hashable | None]
+) -> dict[Hashable, Unit]:
+    """Events by their key and by how often it was there before."""
+    before: Counter[Hashable] = Counter()
+    found: dict[Hashable, Unit] = {}
+    for unit in units:
+        value = key(unit)
+        if value is not None:
+            found[value, before[value]] = unit
+            before[value] += 1
+    return found
+
+
+def all_different(units: Sequence[Unit]) -> bool:
+    """Has each event an id of its own? `id:` stays until it is set again."""
+    ids = [unit.id for unit in units if unit.id]
+    return len(set(ids)) == len(ids)
+
+
+def by_position(here: Shape, there: Shape) -> Pairing | None:
+    """The nth event here with the nth there."""
+    pairs = list(zip(here.shown, there.shown, strict=False))
+    if len(pairs) < LEAST:
+        return None
+    bursts = bursts_by_arrival(here)
+    found = [pair(unit, twin, bursts, marked=False) for unit, twin in pairs]
+    return Pairing(By.POSITION, tuple(found))
+
+
+def pair(unit: Unit, twin: Unit, bursts: dict[int, int], *, marked: bool) -> Pair:
+    burst = bursts.get(unit.arrival, -1)
+    if marked and unit.sent is not None and twin.sent is not None:
+        return Pair(unit.at - unit.sent, twin.at - twin.sent, twin.at, burst)
+    return Pair(unit.at, twin.at, twin.at, burst)
+
+
+def bursts_by_arrival(shape: Shape) -> dict[int, int]:
+    """In which burst each arrival is that completed an event."""
+    return {
+        unit.arrival: number
+        for number, burst in enumerate(shape.bursts)
+        for unit in burst.units
+    }
+
+
+def by_bytes(here: Shape, there: Shape) -> Pairing | None:
+    """What came with each read there, and when it was complete here."""
+    content, behind = here.recording.content, there.recording.content
+    both = min(len(content), len(behind))
+    if not both or content[:both] != behind[:both]:
+        return None
+    ends: list[tuple[int, float, int]] = []  # bytes, when, in which burst
+    size = number = 0
+    for each in here.recording.arrivals:
+        size += len(each.data)
+        while each.at > here.bursts[number].until and number + 1 < len(here.bursts):
+            number += 1
+        ends.append((size, each.at, number))
+    pairs, missing, size = [], 0, 0
+    for each in there.recording.arrivals:
+        size += len(each.data)
+        while ends and ends[0][0] < size:
+            ends.pop(0)
+        if ends:
+            pairs.append(Pair(ends[0][1], each.at, each.at, ends[0][2]))
+        else:
+            missing += 1
+    return Pairing(By.BYTES, tuple(pairs), missing) if pairs else None

@@ -1,0 +1,352 @@
+"""A hop beside the one behind it: what can be compared, and what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.hop_comparison import compare
+from proxy.tools.doctor.pairing import By, pair_events
+from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.result import Result, judge_hops
+from proxy.tools.doctor.verdict import Kind
+from tests.unit.doctor.recordings import event, recorded, sent
+
+GZIP = (("Content-Type", "text/event-stream"), ("Content-Encoding", "br"))
+WORDS = (("Content-Type", "application/x-words"),)
+
+
+def at(times: Sequence[float], make: Callable[[int], bytes] = event) -> ProbeRecording:
+    """One event at each time."""
+    return recorded(*((time, make(number)) for number, time in enumerate(times)))
+
+
+def every(seconds: float, count: int = 10, later: float = 0.0) -> list[float]:
+    return [number * seconds + later for number in range(count)]
+
+
+def own(name: str) -> Callable[[int], bytes]:
+    """Texts of one answer."""
+    return lambda number: f"data: {name} {number}\n\n".encode()
+
+
+def with_id(name: str) -> Callable[[int], bytes]:
+    return lambda number: f"id: {number}\n".encode() + own(name)(number)
+
+
+def long_ones(name: str) -> Callable[[int], bytes]:
+    """Texts that begin alike, for more than is shown of them."""
+    return lambda number: b"data: " + b"x" * 80 + own(name)(number)[6:]
+
+
+def chain(here: ProbeRecording, behind: ProbeRecording) -> Result:
+    return judge_hops(
+        [replace(here, url="http://hop/"), replace(behind, url="http://back/")]
+    )
+
+
+def all_at(
+    when: float, make: Callable[[int], bytes], count: int = 10
+) -> ProbeRecording:
+    return recorded((when, b"".join(map(make, range(count)))))
+
+
+# -- by what they are compared ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "by"),
+    [
+        pytest.param(
+            at(every(0.2), lambda n: sent(n + 1, 10, n * 0.2)),
+            at(every(0.2), lambda n: sent(n + 1, 10, n * 0.2)),
+            By.MARKS,
+            id="of the test origin",
+        ),
+        pytest.param(at(every(0.2)), at(every(0.2)), By.TEXTS, id="equal texts"),
+        pytest.param(
+            at(every(0.2, 4)), at(every(0.2)), By.TEXTS, id="equal, but fewer"
+        ),
+        pytest.param(
+            at(every(0.2), with_id("a")),
+            at(every(0.2), with_id("b")),
+            By.IDS,
+            id="the same ids",
+        ),
+        pytest.param(
+            at(every(0.2), own("a")),
+            at(every(0.2), own("b")),
+            By.POSITION,
+            id="nothing the same",
+        ),
+        pytest.param(
+            at(every(0.2), long_ones("a")),
+            at(every(0.2), long_ones("b")),
+            By.POSITION,
+            id="the same beginnings",
+        ),
+        pytest.param(
+            at(every(0.2), lambda n: b"id: 7\n" + own("a")(n)),
+            at(every(0.2), lambda n: b"id: 7\n" + own("b")(n)),
+            By.POSITION,
+            id="one id for all",
+        ),
+        pytest.param(
+            at([0.1, 0.2], own("a")), at([0.1, 0.2], own("b")), By.FIRST, id="too few"
+        ),
+        pytest.param(
+            replace(at(every(0.2)), fields=GZIP, fault="content coding br is not"),
+            at(every(0.2)),
+            By.FIRST,
+            id="a coding that nobody can take off",
+        ),
+        pytest.param(
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            By.BYTES,
+            id="no events",
+        ),
+        pytest.param(
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            recorded(*((t, b"else ") for t in every(0.2)), fields=WORDS),
+            By.FIRST,
+            id="no events, and other bytes",
+        ),
+    ],
+)
+def test_what_two_hops_have_in_common(
+    here: ProbeRecording, there: ProbeRecording, by: By
+) -> None:
+    assert pair_events(shape_of(here), shape_of(there)).by is by
+    result = chain(here, there)
+    assert f"hops are compared by {by.value}" in result.verdict.evidence
+
+
+def test_texts_that_come_again_are_paired_in_order() -> None:
+    """Two thirds of the texts are the same word."""
+    words = [b"data: %b\n\n" % word for word in (b"a", b"a", b"b") * 4]
+    times = every(0.2, 12)
+    here = at(times[1:], lambda number: words[number + 1])  # joined later
+    pairs = pair_events(shape_of(here), shape_of(at(times, lambda n: words[n]))).pairs
+    assert len(pairs) == 11
+
+
+def test_bytes_are_paired_with_the_read_that_completes_them() -> None:
+    here = recorded((0.5, b"one two "), (0.9, b"three "), fields=WORDS)
+    there = recorded(
+        (0.1, b"one "), (0.2, b"two "), (0.3, b"thr"), (0.4, b"ee "), fields=WORDS
+    )
+    pairs = pair_events(shape_of(here), shape_of(there)).pairs
+    assert [(pair.here, pair.there) for pair in pairs] == [
+        (0.5, 0.1), (0.5, 0.2), (0.9, 0.3), (0.9, 0.4)
+    ]  # fmt: skip
+
+
+# -- events -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [event, with_id("a"), own("a")])
+@pytest.mark.parametrize("other", [event, with_id("b"), own("b")])
+def test_what_is_collected_is_found_whatever_the_texts_are(
+    make: Callable[[int], bytes], other: Callable[[int], bytes]
+) -> None:
+    result = chain(all_at(1.9, make), at(every(0.2), other))
+    assert result.verdict.kind is Kind.AT_THE_END
+    assert result.holder.recording.url == "http://hop/"
+    assert result.verdict.hold == pytest.approx(1.8, abs=0.2)
+
+
+def test_a_long_way_is_no_hold() -> None:
+    """All comes 0.35 s later: head, events and end."""
+    far = replace(at(every(0.2, later=0.35)), head=0.351)
+    result = chain(far, at(every(0.2)))
+    assert (result.status, result.verdict.kind) == (0, Kind.STREAMS)
+    assert result.cases[0].added == pytest.approx(0.0, abs=1e-6)
+    assert any("a long way" in each for each in result.verdict.evidence)
+
+
+def test_a_long_way_to_the_hop_behind_is_no_hold_either() -> None:
+    far = replace(at(every(0.2, later=0.35)), head=0.351)
+    assert chain(at(every(0.2)), far).status == 0
+
+
+def test_a_hold_behind_a_long_way_is_measured_without_the_way() -> None:
+    times = [0.35 + (number // 5 * 5 + 4) * 0.2 for number in range(10)]
+    merged = recorded(*(
+        (times[start], b"".join(map(event, range(start, start + 5))))
+        for start in (0, 5)
+    ))  # fmt: skip
+    result = chain(replace(merged, head=0.351), at(every(0.2)))
+    assert result.status == 1
+    assert result.verdict.hold == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_hold_before_a_long_way_is_measured_with_it() -> None:
+    """The hop behind is far for us, and near to the hop that holds a little."""
+    far = replace(at(every(0.2, 12, later=0.35)), head=0.351)
+    times = every(0.2, 12)
+    for number in (4, 5, 6, 7):
+        times[number] += 0.3
+    result = chain(at(sorted(times)), far)
+    assert result.status == 1
+    assert result.verdict.hold == pytest.approx(0.3, abs=0.01)
+
+
+def test_events_that_are_evenly_late_behind_a_prompt_head_are_held() -> None:
+    result = chain(at(every(0.2, later=0.3)), at(every(0.2)))
+    assert (result.status, result.verdict.kind) == (1, Kind.DELAYED)
+    assert not result.verdict.sure
+
+
+def test_another_answer_that_begins_later_is_not_held() -> None:
+    result = chain(at(every(0.2, later=0.7), own("a")), at(every(0.2), own("b")))
+    assert result.status == 0
+
+
+def test_a_slower_answer_is_not_held() -> None:
+    """The same texts, one by one, each a little later: a pace of its own."""
+    assert chain(at(every(0.25, 20)), at(every(0.2, 20))).status == 0
+    other = chain(at(every(0.25, 20), own("a")), at(every(0.2, 23), own("b")))
+    assert other.status == 0
+
+
+def test_a_pause_of_the_back_end_in_one_of_two_answers_is_not_held() -> None:
+    paused = every(0.2, 10) + every(0.2, 10, later=4.0)
+    assert chain(at(paused), at(every(0.2, 20))).status == 0
+
+
+def test_one_late_event_among_many_is_a_busy_machine() -> None:
+    times = every(0.2, 20)
+    times[7] += 0.15
+    assert chain(at(times), at(every(0.2, 20))).status == 0
+
+
+def test_groups_at_other_moments_are_no_hold() -> None:
+    """A sender of groups, asked twice."""
+
+    def groups(later: float) -> ProbeRecording:
+        return recorded(*(
+            (0.4 * group + later, b"".join(map(event, range(group * 4, group * 4 + 4))))
+            for group in range(6)
+        ))  # fmt: skip
+
+    found = compare(groups(0.3), groups(0.0))
+    assert found is not None
+    assert found.free
+
+
+def test_what_the_last_hop_sends_in_groups_hides_no_hold_before_it() -> None:
+    """Of groups alone it is not sure that anything is held."""
+    groups = recorded(*(
+        (0.4 * group, b"".join(map(event, range(group * 4, group * 4 + 4))))
+        for group in range(6)
+    ))  # fmt: skip
+    result = chain(all_at(2.1, event, 24), groups)
+    assert result.verdict.kind is Kind.AT_THE_END
+    assert result.holder.recording.url == "http://hop/"
+
+
+# -- the head ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("make", "other"), [(event, event), (own("a"), own("b"))])
+def test_a_head_that_waits_for_the_first_event_is_found(
+    make: Callable[[int], bytes], other: Callable[[int], bytes]
+) -> None:
+    late = replace(at(every(0.2, later=1.5), make), head=1.5)
+    result = chain(late, at(every(0.2, later=1.5), other))
+    assert result.verdict.kind is Kind.HEAD_LATE
+    assert result.verdict.line == (
+        "It streams, but http://hop/ holds the response head until the first event: "
+        "1.50 s late."
+    )
+
+
+def test_a_head_is_named_only_where_nothing_else_is_held() -> None:
+    head = replace(at(every(0.2, later=1.5)), head=1.5)
+    result = judge_hops([
+        replace(all_at(3.5, event), url="http://all/"),
+        replace(head, url="http://head/"),
+        replace(at(every(0.2, later=1.5)), url="http://back/"),
+    ])  # fmt: skip
+    assert result.holder.recording.url == "http://all/"
+    assert any(each.startswith("http://head/: it streams, but")
+               for each in result.verdict.evidence)  # fmt: skip
+
+
+def test_an_answer_that_takes_longer_to_begin_has_no_late_head() -> None:
+    """The head comes with the first event at both hops, at other times."""
+    slow = replace(at(every(0.2, later=1.5), own("a")), head=1.5)
+    quick = replace(at(every(0.2, later=0.4), own("b")), head=0.4)
+    assert chain(slow, quick).status == 0
+    assert chain(quick, slow).status == 0
+
+
+def test_a_head_that_was_long_on_its_way_was_not_held_for_another_answers_event() -> (
+    None
+):
+    far = replace(at(every(0.2, later=0.8), own("a")), head=0.35)
+    near = at(every(0.2, later=1.2), own("b"))
+    assert chain(far, near).status == 0
+
+
+# -- the end ----------------------------------------------------------------------
+
+
+def test_a_stream_that_breaks_at_one_hop_is_cut_there() -> None:
+    cut = replace(at(every(0.2, 5)), ending="cut", fault="reset")
+    result = chain(cut, at(every(0.2)))
+    assert result.verdict.kind is Kind.CUT
+    assert result.verdict.sure
+    assert result.verdict.line == (
+        "The stream is cut at http://hop/: 5 events and 0.80 s in, while it went on "
+        "behind it."
+    )
+
+
+def test_another_answer_that_breaks_is_cut_too() -> None:
+    cut = replace(at(every(0.2, 5), own("a")), ending="cut", fault="reset")
+    assert chain(cut, at(every(0.2), own("b"))).verdict.kind is Kind.CUT
+
+
+def test_an_end_that_only_looks_like_one_is_a_cut() -> None:
+    result = chain(at(every(0.2, 5)), at(every(0.2)))
+    assert result.verdict.kind is Kind.CUT
+    assert result.verdict.line == (
+        "The stream is cut at http://hop/: it ended after 5 events as if it were "
+        "complete, and 5 more events came at the hop behind it."
+    )
+    assert result.cases[0].verdict.kind is Kind.CUT  # in the list of hops
+
+
+def test_what_was_cut_behind_is_not_cut_here() -> None:
+    cut = replace(at(every(0.2, 5)), ending="cut", fault="reset")
+    result = judge_hops([
+        replace(cut, url="http://a/"),
+        replace(cut, url="http://b/"),
+        replace(at(every(0.2)), url="http://back/"),
+    ])  # fmt: skip
+    assert result.holder.recording.url == "http://b/"
+
+
+def test_two_answers_of_other_lengths_are_not_cut_but_counted() -> None:
+    result = chain(at(every(0.2, 6), own("a")), at(every(0.2), own("b")))
+    assert result.status == 0
+    assert any("6 events here, 10 at the hop behind it" in each
+               for each in result.verdict.evidence)  # fmt: skip
+
+
+def test_what_was_stopped_is_not_cut() -> None:
+    stopped = replace(at(every(0.2, 5)), ending="stopped")
+    assert chain(stopped, replace(at(every(0.2)), ending="stopped")).status == 0
+
+
+def test_events_that_are_lost_on_the_way_are_counted() -> None:
+    some = [number for number in range(10) if number not in (3, 4)]
+    here = recorded(*((number * 0.2, event(number)) for number in some))
+    result = chain(here, at(every(0.2)))
+    assert any("2 in the middle did not come" in each
+               for each in result.verdict.evidence)  # fmt: skip
