@@ -18,12 +18,13 @@ from pathlib import Path
 from bench.certificate import HOW_TO_GET, tls_options
 from bench.loads import Outcome
 from bench.machine import describe
+from bench.measures import Row
 from bench.peers import BASE, DIRECT, PEERS, Peer
 from bench.plot import plot
 from bench.processes import descriptors, most_streams
 from bench.results import Key, Result, collect, record
 from bench.rounds import Step, minutes, run_all, steps
-from bench.rows import GROUPS, Row, all_rows, loads_of
+from bench.rows import GROUPS, all_rows, loads_of
 from bench.table import terminal
 
 MOST_STREAMS = 9000
@@ -85,9 +86,9 @@ def wanted_rows(options: argparse.Namespace) -> list[Row]:
         )
     rows = all_rows(options.seconds, min(most, MOST_STREAMS))
     rows = [row for row in rows if row.group in options.rows]
-    if any(row.load.sessions for row in rows) and tls_options() is None:
-        say(f"no rows of HTTP/2, which need TLS in the load program: {HOW_TO_GET}")
-        rows = [row for row in rows if not row.load.sessions]
+    if any(row.load.secure for row in rows) and tls_options() is None:
+        say(f"no rows over TLS, which the load program does not have: {HOW_TO_GET}")
+        rows = [row for row in rows if not row.load.secure]
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What HTTP/2 needs beside a C compiler: OpenSSL's library and a certificate."""
+"""What TLS needs beside a C compiler: OpenSSL's library and a certificate."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Alike for all: one route, one access-log line per request where the proxy can
 write one, connections to the origin kept, nothing buffered. No TLS, unless the
-load is HTTP/2: then TLS to the client, and HTTP/1.1 to the origin as ever. What
+load is over it: then TLS to the client, and HTTP/1.1 to the origin as ever. What
 is not said here is the proxy's default; docs/performance.md gives the reasons.
 """
 
@@ -45,7 +45,8 @@ class Setting:
     route: str = ""  # of Unbuffered: lines of the route beside its target
     control: int = 0  # where events are published to those that take them so
     store: int = 0  # the port of a Redis; 0: none
-    certificate: Certificate | None = None  # HTTP/2 over TLS; None: HTTP/1.1
+    certificate: Certificate | None = None  # of TLS; None: there is none
+    http2: bool = False  # over TLS
 
     def write(self, name: str, text: str) -> str:
         """The path of a configuration file, written."""
@@ -64,7 +65,7 @@ def nginx(setting: Setting) -> Command:
     options = " reuseport" if setting.workers > 1 else ""
     tls = ""
     if found := setting.certificate:
-        options += " ssl http2"
+        options += " ssl http2" if setting.http2 else " ssl"
         files = f"ssl_certificate {found.chain}; ssl_certificate_key {found.key};"
         tls = f"ssl_protocols TLSv1.3; {files}"
     text = f"""
@@ -171,7 +172,8 @@ def caddy(setting: Setting) -> Command:
 
 def haproxy(setting: Setting) -> Command:
     found = setting.certificate
-    tls = f" ssl crt {found.both} alpn h2" if found else ""
+    protocol = "h2" if setting.http2 else "http/1.1"
+    tls = f" ssl crt {found.both} alpn {protocol}" if found else ""
     text = f"""
 global
   nbthread {setting.workers}

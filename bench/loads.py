@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 PACED = ("streams", "eventsource", "coded", "fanout")  # events at fixed times
 LEFT = ("kept", "ended")  # streams that their clients leave
-CHECKED = ("streams", "eventsource", "lockstep", "fanout")  # every event, in order
+CHECKED = (
+    "streams",
+    "eventsource",
+    "lockstep",
+    "fanout",
+    "lives",
+)  # every event, in order
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Load:
     watched: bool = False  # with the inspector's feed open
     direct: bool = False  # also without a proxy, for comparison
     sessions: int = 0  # HTTP/2 over TLS, on so many connections; 0: HTTP/1.1
+    tls: str = ""  # HTTP/1.1 over TLS: "tls", or "resumed" by an earlier session
     route: str = ""  # what Unbuffered's route asks for beside its target
     stored: bool = False  # kept in a Redis of the run's own
     follows: bool = False  # another process has the stream, of the same store
@@ -32,7 +39,8 @@ class Load:
         """As it is told in progress lines and remarks."""
         words = [self.mode, self.coding, f"{self.count:,}"]
         words.append(f"on {self.sessions} of HTTP/2" if self.sessions else "")
-        if self.mode in PACED:
+        words.append({"": "", "tls": "over TLS"}.get(self.tls, f"over TLS, {self.tls}"))
+        if self.mode in PACED or (self.mode == "lives" and self.rate):
             words.append(f"× {self.rate:g}/s")
         if self.mode in LEFT:
             words.append(f"× {self.rate:g}")
@@ -42,6 +50,11 @@ class Load:
         words.append("stored" if self.stored else "")
         words.append("elsewhere" if self.follows else "")
         return " ".join(word for word in words if word)
+
+    @property
+    def secure(self) -> bool:
+        """Whether it needs TLS in the load program."""
+        return bool(self.sessions or self.tls)
 
     @property
     def guard(self) -> float:

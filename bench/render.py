@@ -4,8 +4,8 @@
 
 Replaces what stands between `<!-- bench:NAME -->` and `<!-- /bench -->` in
 docs/performance.md and README.md, and draws docs/performance.svg. So every
-number there is from one run, except that HTTP/2, kept and stored streams may have
-their own: what the run has no rows for stays as it is.
+number there is from one run, except that the groups in `OWN` may have their own:
+what the run has no rows for stays as it is.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from typing import cast
 from bench.peers import BOTH, FLOOR, PEERS
 from bench.plot import plot
 from bench.results import Cell, Result, RowResult, met
-from bench.rows import GROUPS, HTTP2, STORE
+from bench.rows import GROUPS, LIVES, STORE
 from bench.table import number, remarks, value_text
 from bench.table import target_text as aim_text
+from bench.tls_rows import HTTP2, TLS
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
@@ -34,6 +35,8 @@ WIDTH = 92  # of a line of the pages
 # Groups that may be of a run of their own, by their part of the page.
 OWN = {
     HTTP2: (HTTP2,),
+    TLS: (TLS,),
+    LIVES: (LIVES,),
     "kept": ("resume", "fanout", "kept"),
     STORE: (STORE,),
 }

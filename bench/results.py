@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from bench.loads import Load, Outcome, marks
+from bench.measures import Row, Value
 from bench.peers import DIRECT, OURS
-from bench.rows import Row, Value
 
 Key = tuple[int, Load, str]  # round, load, peer
 Outcomes = Mapping[Key, Outcome | str]  # in words why there is none

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from bench.loads import Load, Outcome, order_marks
+from bench.loads import Load
+from bench.measures import (
+    Row,
+    decoded,
+    delivered,
+    per_body,
+    per_kept_piece,
+    per_kept_stream,
+    per_life,
+    per_piece,
+    per_second,
+    per_stream,
+    told,
+)
 from bench.peers import BASE, BOTH, HUBS
+from bench.tls_rows import HTTP2, TLS, http2_rows, tls_rows
 
-Value = float | str  # a number, or in words why there is none
 CODINGS = ("gzip", "br", "zstd")
-HTTP2 = "http2"  # a group of its own in the pages, too
-STORE = "store"  # likewise
+STORE = "store"  # a group of its own in the pages, too
+LIVES = "lives"  # likewise
 GROUPS = {
     "pieces": "processor time per piece",
     "latency": "latency per piece, and what the proxy adds",
     "memory": "memory per open stream",
     "requests": "small requests on kept-alive connections",
     "body": "large bodies",
+    LIVES: "streams that are opened and ended within the run",
     "coded": "events that the upstream compresses",
     "growth": "processor time per piece as streams grow, 5,000 pieces/s in all",
     "workers": "two workers on two cores, which they share with the load program",
     "inspector": "the price of looking",
+    TLS: "HTTP/1.1 over TLS",
     HTTP2: "HTTP/2 over TLS",
     "leaving": "how soon an upstream hears that its client has left",
     "resume": "streams that can be taken up again",
@@ -29,87 +41,6 @@ GROUPS = {
     "kept": "memory of a stream that waits for its client",
     STORE: "streams that several processes keep in a Redis",
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measure. `key` names it in results; `base` is the row whose value for
-    the base is compared with, where it is not the row itself."""
-
-    key: str
-    name: str
-    unit: str
-    load: Load
-    value: Callable[[Outcome], Value]
-    group: str
-    target: float | None = None  # ratio to nginx, or to what `own` says
-    pure: float | None = None  # the same without a compiled core, where it differs
-    more_is_better: bool = False
-    over_direct: bool = False  # minus the same without a proxy, in the same round
-    base: str = ""
-    own: bool = False  # the ratio is to the same proxy's value in `base`
-
-
-def per_piece(outcome: Outcome) -> float:
-    return outcome.cpu / outcome.pieces * 1e6
-
-
-def per_second(outcome: Outcome) -> float:
-    return outcome.pieces / outcome.told["seconds"]
-
-
-def per_body(outcome: Outcome) -> Value:
-    size = outcome.told["bytes"]
-    return outcome.cpu * 1e3 / (size / 1e8) if size else "failed: no bytes came"
-
-
-def told(name: str) -> Callable[[Outcome], float]:
-    return lambda outcome: outcome.told[name]
-
-
-def per_stream(count: int) -> Callable[[Outcome], float]:
-    return lambda outcome: outcome.memory / count / 1024
-
-
-def decoded(outcome: Outcome) -> Value:
-    """Time of a compressed event, or why there is none."""
-    said = outcome.told
-    if said["undecoded"]:
-        return f"not decoded (coded bytes after {said['p50_us']:.0f} µs)"
-    if not said["received"]:
-        return "not decoded, coding not named" if said["unreadable"] else "held"
-    if said["held"] > said["received"] / 2:
-        return f"held: {said['held'] / said['received']:.0%} waited for the next event"
-    return said["p50_us"]
-
-
-def per_kept_piece(outcome: Outcome) -> Value:
-    """Of streams that have an ID to be taken up by."""
-    if not outcome.told["named"]:
-        return "failed: no Stream-Id in the responses"
-    return per_piece(outcome)
-
-
-def delivered(value: Callable[[Outcome], Value]) -> Callable[[Outcome], Value]:
-    """Only if one stream gave every client each piece once, in order."""
-
-    def judge(outcome: Outcome) -> Value:
-        said = outcome.told
-        if said["upstreams"] > 1:
-            return f"failed: {said['upstreams']:,.0f} upstream streams, not one"
-        if faults := order_marks(said):
-            return f"failed: {', '.join(faults)}"
-        return value(outcome)
-
-    return judge
-
-
-def per_kept_stream(outcome: Outcome) -> Value:
-    """Only if all of them could be taken up again, with all their events."""
-    said = outcome.told
-    if faults := order_marks(said):
-        return f"failed: {', '.join(faults)}"
-    return outcome.memory / said["named"] / 1024
 
 
 def piece_rows(seconds: float) -> list[Row]:
@@ -353,41 +284,24 @@ def store_rows(seconds: float) -> list[Row]:
     return found
 
 
-def http2_rows(seconds: float) -> list[Row]:
-    """Clients that share connections, of which some peers take 100 at the most."""
-    few = Load("streams", 100, 50, seconds, sessions=10)
-    many = Load("streams", 1000, 20, seconds, sessions=10)
-    idle = Load("idle", 2000, sessions=20)
-    requests = Load("requests", 8, 0, seconds, sessions=2)
-    bulk = Load("bulk", 4, 64, sessions=1)
-    leaving = Load("leaving", 100, sessions=1)
-    loads: list[tuple[str, str, str, Load, Callable[[Outcome], Value]]] = [
-        ("piece-100", "processor time per piece, 100 × 50/s", "µs", few, per_piece),
-        ("piece-1000", "processor time per piece, 1,000 × 20/s", "µs", many, per_piece),
-        ("request", "processor time per small request", "µs", requests, per_piece),
-        ("body", "processor time per 100 MB of body", "ms", bulk, per_body),
-        (
-            "memory",
-            "memory per open stream, 2,000 streams",
-            "KiB",
-            idle,
-            per_stream(2000),
-        ),
-        (
-            "leaving",
-            "RST_STREAM to upstream closed, idle stream, p50",
-            "µs",
-            leaving,
-            told("p50_us"),
-        ),
-    ]
+def life_rows(seconds: float) -> list[Row]:
+    """What a stream takes beside its pieces: connect, request, log line, close."""
+    name = "processor time per"
+    pieces = Load("lives", 1000, 20, seconds)
+    none = Load("lives", 50, 0, seconds)
+    connects = Load("connects", 8, 0, seconds)
     return [
         Row(
-            *(f"http2-{key}", f"HTTP/2, {name}", unit, load, value, HTTP2),
-            target=2.0 if load in (few, many) else None,
-            pure=3.0 if load in (few, many) else None,
-        )
-        for key, name, unit, load, value in loads
+            *("lives-piece", f"{name} piece, 1,000 × 20/s, with both ends", "µs"),
+            *(pieces, per_piece, LIVES),
+            target=1.05,
+            pure=1.2,
+        ),
+        Row("life", f"{name} stream of one piece", "µs", none, per_life, LIVES),
+        Row(
+            *("connect", f"{name} small request on a connection of its own", "µs"),
+            *(connects, per_life, LIVES),
+        ),
     ]
 
 
@@ -398,7 +312,7 @@ def all_rows(seconds: float, most: int) -> list[Row]:
     rows += (
         http2_rows(seconds) + resume_rows(seconds) + fanout_rows(seconds) + kept_rows()
     )
-    rows += store_rows(seconds)
+    rows += store_rows(seconds) + life_rows(seconds) + tls_rows(seconds)
     order = list(GROUPS)
     return sorted(rows, key=lambda row: order.index(row.group))
 

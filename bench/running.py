@@ -73,6 +73,8 @@ class Program:
             words += [load.coding, file]
         if load.sessions:
             words += ["h2", load.sessions]
+        if load.tls:
+            words.append(load.tls)
         if load.mode == "fanout":
             words += [publisher or "upstream", setting.control]
             words += [other] if other else []
@@ -163,7 +165,8 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
             route=load.route,
             control=free_port(),
             store=free_port() if load.stored else 0,
-            certificate=certificate_of(program) if load.sessions else None,
+            certificate=certificate_of(program) if load.secure else None,
+            http2=bool(load.sessions),
         )
         pid = other = 0
         if setting.store:

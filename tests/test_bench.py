@@ -22,6 +22,7 @@ from bench import (
     certificate,
     coded,
     configs,
+    measures,
     plot,
     processes,
     render,
@@ -30,10 +31,10 @@ from bench import (
     table,
 )
 from bench.loads import Load, Outcome, marks
+from bench.measures import Row
 from bench.peers import BASE, BOTH, COMPILED, DIRECT, HUBS, OURS, PEERS, Peer
 from bench.results import Key, Result
 from bench.rounds import steps
-from bench.rows import Row
 from bench.running import load_program, measure
 from proxy.config.load import load as load_config
 from tests.support import bench_hub
@@ -44,7 +45,7 @@ else:
     from backports import zstd
 
 PACE = Load("streams", 100, 50, 2.0, direct=True)
-DELIVERY = rows.delivered(rows.per_piece)
+DELIVERY = measures.delivered(measures.per_piece)
 SLOW = Load("streams", 5000, 1, 2.0, once=True)
 
 
@@ -67,9 +68,9 @@ def outcome(cpu: float = 0.01, **numbers: float) -> Outcome:
     return Outcome(cpu, 0, told(**numbers))
 
 
-COST = Row("cost", "processor time", "µs", PACE, rows.per_piece, "pieces", 1.0)
+COST = Row("cost", "processor time", "µs", PACE, measures.per_piece, "pieces", 1.0)
 ADDED = Row(
-    *("added", "added latency", "µs", PACE, rows.told("p50_us"), "latency"),
+    *("added", "added latency", "µs", PACE, measures.told("p50_us"), "latency"),
     over_direct=True,
 )
 
@@ -121,7 +122,8 @@ def test_added_latency_is_what_the_same_round_has_over_direct() -> None:
 def test_a_row_may_be_compared_with_another_row_of_the_base() -> None:
     watched = Load("streams", 100, 50, 2.0, watched=True)
     looked = Row(
-        *("looked", "watched", "µs", watched, rows.per_piece, "inspector"), base="cost"
+        *("looked", "watched", "µs", watched, measures.per_piece, "inspector"),
+        base="cost",
     )
     outcomes: dict[Key, Outcome | str] = {
         (0, PACE, BASE): outcome(0.01),
@@ -169,14 +171,16 @@ def test_a_run_without_fault_has_no_remark() -> None:
 def test_compressed_events_are_timed_or_it_is_said_what_became_of_them(
     run: Outcome, said: float | str
 ) -> None:
-    value = rows.decoded(run)
+    value = measures.decoded(run)
     assert str(value).startswith(str(said))
 
 
 @pytest.mark.parametrize(
     ("value", "run", "said"),
     [
-        pytest.param(rows.per_kept_piece, outcome(named=0), "no Stream-Id", id="kept"),
+        pytest.param(
+            measures.per_kept_piece, outcome(named=0), "no Stream-Id", id="kept"
+        ),
         pytest.param(
             *(DELIVERY, outcome(upstreams=9)),
             *("9 upstream streams, not one",),
@@ -184,11 +188,13 @@ def test_compressed_events_are_timed_or_it_is_said_what_became_of_them(
         ),
         pytest.param(DELIVERY, outcome(skipped=2), "2 pieces", id="skipped"),
         pytest.param(DELIVERY, outcome(received=9), "91 pieces", id="lost"),
-        pytest.param(rows.per_kept_stream, outcome(doubled=1), "1 pieces", id="again"),
+        pytest.param(
+            measures.per_kept_stream, outcome(doubled=1), "1 pieces", id="again"
+        ),
     ],
 )
 def test_what_was_not_kept_or_shared_has_no_number(
-    value: Callable[[Outcome], rows.Value], run: Outcome, said: str
+    value: Callable[[Outcome], measures.Value], run: Outcome, said: str
 ) -> None:
     assert str(value(run)).startswith(f"failed: {said}")
     assert isinstance(value(outcome()), float)
@@ -203,7 +209,7 @@ def test_late_events_of_a_fan_out_are_counted_once_for_all_their_clients() -> No
 def test_the_ratio_may_be_to_the_same_proxy_in_another_row() -> None:
     kept = Load("streams", 100, 50, 2.0, route="resume = true", only=(OURS,))
     own = Row(
-        *("own", "kept, × its own", "µs", kept, rows.per_piece, "resume", 1.3),
+        *("own", "kept, × its own", "µs", kept, measures.per_piece, "resume", 1.3),
         base="cost",
         own=True,
     )
@@ -384,7 +390,7 @@ def test_a_reason_stands_once_below_its_table(result: Result) -> None:
 
 def test_coded_bytes_are_told_by_their_time(result: Result) -> None:
     cell = result["rows"][0]["cells"]["caddy"]
-    cell["words"] = str(rows.decoded(outcome(undecoded=9, received=0, p50_us=82)))
+    cell["words"] = str(measures.decoded(outcome(undecoded=9, received=0, p50_us=82)))
     text = render.group_table(result["rows"][:1], BASE)
     assert "\nCoded: caddy 82.\n" in text
     assert "| caddy" not in text
@@ -418,6 +424,7 @@ def setting(folder: Path, workers: int = 1, *, http2: bool = False) -> configs.S
     return configs.Setting(
         *(40001, 40002, folder, 20000, workers),
         coded=True,
+        http2=http2,
         control=40003,
         certificate=certificate.Certificate(*files) if http2 else None,
     )
@@ -492,7 +499,7 @@ def test_in_lock_step_every_event_that_was_written_is_read(program: Path) -> Non
 def test_the_client_tells_coded_bytes_from_events(program: Path, coding: str) -> None:
     """Without a proxy nothing decodes them."""
     run = measure(program, None, Load("coded", 2, 50, 0.1, coding=coding))
-    assert str(rows.decoded(run)).startswith("not decoded (")
+    assert str(measures.decoded(run)).startswith("not decoded (")
     assert run.told["received"] == run.told["errors"] == 0
 
 
@@ -556,6 +563,55 @@ def test_a_peer_without_http2_has_no_numbers(tls_program: Path, ours: Peer) -> N
         measure(tls_program, dataclasses.replace(ours, command=command), load)
 
 
+# -- HTTP/1.1 over TLS, and clients that come and go -----------------------------------
+
+
+@pytest.mark.parametrize("mode", ["lockstep", "requests"])
+def test_clients_over_tls_get_all_that_was_sent(
+    tls_program: Path, ours: Peer, mode: str
+) -> None:
+    said = measure(tls_program, ours, Load(mode, 5, 0, 0.1, tls="tls")).told
+    assert said["received"] > 5
+    assert mode == "requests" or said["received"] == said["sent"]
+    assert said["errors"] == said["skipped"] == said["doubled"] == 0
+
+
+def test_a_body_over_tls_is_of_many_records(tls_program: Path, ours: Peer) -> None:
+    said = measure(tls_program, ours, Load("bulk", 2, 3, tls="tls")).told
+    assert (said["received"], said["errors"]) == (2, 0)
+    assert said["bytes"] == 2 * 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize("tls", ["tls", "resumed"])
+def test_a_handshake_is_of_the_kind_that_was_asked_for(
+    tls_program: Path, ours: Peer, tls: str
+) -> None:
+    """The first clients have no session to resume."""
+    run = measure(tls_program, ours, Load("connects", 2, 0, 0.3, tls=tls))
+    said = run.told
+    assert said["ended"] == said["opened"] == said["received"] > 2
+    assert said["resumed"] == (said["opened"] - 2 if tls == "resumed" else 0)
+    assert said["errors"] == 0
+
+
+def test_handshakes_that_are_not_resumed_have_no_number_as_such() -> None:
+    run = outcome(opened=200.0, ended=200.0, resumed=150.0)
+    assert measures.per_resumption(run) == "failed: 150 of 200 were resumed"
+    assert measures.per_resumption(outcome(opened=200.0, ended=200.0, resumed=199.0))
+
+
+@pytest.mark.parametrize("rate", [0, 50])
+def test_streams_are_opened_and_ended_within_the_run(
+    program: Path, ours: Peer, rate: int
+) -> None:
+    run = measure(program, ours, Load("lives", 5, rate, 0.2))
+    said = run.told
+    assert said["received"] == said["sent"]
+    assert said["ended"] == (5 if rate else said["opened"]) > 0
+    assert said["sent"] > said["ended"] if rate else said["sent"] == said["ended"]
+    assert said["errors"] == said["skipped"] == said["doubled"] == 0
+
+
 # -- fan-out, and streams that wait for their client ----------------------------------
 
 
@@ -603,14 +659,14 @@ def test_a_stream_that_its_client_left_is_taken_up_with_all_its_events(
     run = measure(program, hub(), Load(mode, 4, events))
     assert run.told["named"] == 4
     assert run.told["received"] == run.told["sent"] == 4 * events
-    assert isinstance(rows.per_kept_stream(run), float)
+    assert isinstance(measures.per_kept_stream(run), float)
 
 
 def test_a_stream_that_comes_back_without_its_beginning_is_noticed(
     program: Path,
 ) -> None:
     run = measure(program, hub("forgets"), Load("kept", 4, 3))
-    assert "4 pieces not before the next one" in str(rows.per_kept_stream(run))
+    assert "4 pieces not before the next one" in str(measures.per_kept_stream(run))
 
 
 def test_a_stream_without_an_id_cannot_be_kept(program: Path) -> None:

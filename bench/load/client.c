@@ -10,7 +10,7 @@
 #define TIME_END 26   /* "data: " and a time in 20 digits */
 #define NUMBER_END 37 /* a space and the event's number in 10 digits */
 
-int clients_ready, named;
+int clients_ready, named, over_tls, resumes;
 const char *accepts = "*/*";
 static uint32_t *latencies; /* units of 100 ns */
 static size_t latency_count;
@@ -90,10 +90,25 @@ int connected(int port)
 void connect_client(int number)
 {
     int port = number == 0 && other_port ? other_port : proxy_port;
-    struct connection *c =
-        sessions_wanted ? add_stream(number) : add(connected(port), CLIENT);
+    int fd = sessions_wanted ? -1 : connected(port);
+    void *tls = over_tls ? tls_over(fd, "http/1.1", resumes) : NULL;
+    struct connection *c = sessions_wanted ? add_stream(number) : add(fd, CLIENT);
+    c->tls = tls;
     c->stream = mode == FANOUT ? 0 : number;
+    c->due = mode == LIVES;
+    if (c->fd >= 0)
+        streams[c->stream].client = c->fd;
     ask(c);
+}
+
+/* It has all that it came for. */
+void leave_client(struct connection *c)
+{
+    int before = running;
+    running = 0; /* that it closes is no error */
+    drop(c);
+    running = before;
+    counts.ended++;
 }
 
 /* A new connection to a stream that was left behind, from its beginning. */
@@ -159,6 +174,8 @@ static void take_event(struct connection *c, const char *event, uint64_t now)
     note_latency(value, now);
     if (mode == LOCKSTEP && running)
         send_event(c->stream);
+    if (mode == LIVES && !interval)
+        end_stream(c->stream);
 }
 
 static void take_events(struct connection *c, char *at, ssize_t size)
@@ -258,6 +275,8 @@ int take_body(struct connection *c, char *at, ssize_t size, int ended)
     note_latency(c->asked, now_ns());
     if (running && mode == REQUESTS)
         ask(c);
+    if (mode == CONNECTS)
+        leave_client(c);
     return 1;
 }
 
@@ -276,7 +295,10 @@ void read_client(struct connection *c, ssize_t size)
             take_undecoded(c);
         return;
     }
-    if (mode == ENDED && size >= 5)
-        ends += !memcmp(read_buffer + start + size - 5, "0\r\n\r\n", 5);
+    int ended = (mode == ENDED || mode == LIVES) && size >= 5
+                && !memcmp(read_buffer + start + size - 5, "0\r\n\r\n", 5);
+    ends += ended;
     take_body(c, read_buffer + start, size, 1);
+    if (ended && mode == LIVES)
+        leave_client(c);
 }

@@ -104,7 +104,7 @@ void open_sessions(int count)
     for (int i = 0; i < count; i++) {
         struct session *s = &sessions[i];
         int fd = connected(proxy_port);
-        s->tls = tls_over(fd);
+        s->tls = tls_over(fd, "h2", 0);
         s->fd = fd;
         s->next = 1;
         add(fd, SESSION)->stream = i;

@@ -24,10 +24,12 @@
 #define ID_BYTES 64
 
 enum kind { FREE, LISTENER, ORIGIN, CLIENT, SESSION, PUBLISHER };
-enum mode { STREAMS, IDLE, LOCKSTEP, CODED, FANOUT, KEPT, ENDED, REQUESTS, BULK, MODES };
+enum mode { STREAMS, IDLE, LOCKSTEP, CODED, FANOUT, KEPT, ENDED, LIVES,
+            REQUESTS, CONNECTS, BULK, MODES };
 enum source { UPSTREAM, GRIP, NCHAN, SOURCES }; /* where a fan-out's events come from */
 #define IS_STREAM (mode < REQUESTS)
-#define CAN_SHARE (mode <= LOCKSTEP || mode >= REQUESTS) /* a connection of HTTP/2 */
+#define CAN_SHARE \
+    (mode <= LOCKSTEP || mode == REQUESTS || mode == BULK) /* a connection of HTTP/2 */
 
 struct connection {
     enum kind kind;
@@ -39,6 +41,7 @@ struct connection {
     uint32_t due;         /* number of the event that has to come next; 0: any */
     uint64_t left;        /* bulk: bytes still to write or to read */
     uint64_t asked;       /* requests: when the request was written, ns */
+    void *tls;            /* the client's, else NULL */
     int session;          /* HTTP/2: of which connection it is a stream, from 1 on */
     uint32_t number;      /* HTTP/2: the stream's */
     uint32_t taken;       /* HTTP/2: bytes since its last WINDOW_UPDATE */
@@ -47,6 +50,7 @@ struct connection {
 
 struct stream {
     int origin;           /* descriptor, 0 while there is none */
+    int client;           /* likewise, of a client with a connection of its own */
     uint32_t written;     /* number of the last event; the first has 1, coded 0 */
     uint32_t before;      /* number of the last event before the run */
     char id[ID_BYTES];    /* Stream-Id of the response, empty: it had none */
@@ -63,6 +67,8 @@ struct counts {
     uint64_t joined;      /* events that came in one read with an earlier one */
     uint64_t late;        /* events written more than 1 ms after their time */
     uint64_t late_most;   /* ns */
+    uint64_t opened, ended; /* connects, lives: clients that came, and had all of it */
+    uint64_t resumed;     /* handshakes that took up an earlier session */
 };
 
 extern enum mode mode;
@@ -71,6 +77,7 @@ extern int wanted, proxy_port, other_port, running, clients_ready, origins_ready
 extern int upstreams;     /* streams that the origin was asked for */
 extern int named;         /* responses that had a Stream-Id */
 extern const char *accepts; /* the clients' Accept */
+extern int over_tls, resumes; /* clients of HTTP/1.1: TLS, and whether it is resumed */
 extern uint64_t body_bytes, interval; /* ns between two events of a stream */
 extern struct counts counts;
 extern struct connection table[MAX_CONNECTIONS];
@@ -99,6 +106,7 @@ void read_origin(struct connection *c, ssize_t size);
 void make_room(void);
 int connected(int port);
 void connect_client(int number);
+void leave_client(struct connection *c);
 void take_up(int number);
 void expect_the_next(void);
 void ask(struct connection *c);
@@ -115,7 +123,8 @@ void publish(uint32_t number);
 void read_publisher(struct connection *c, ssize_t size);
 
 /* tls.c */
-void *tls_over(int fd);
+void *tls_over(int fd, const char *protocol, int resume);
+void tls_end(void *tls);
 ssize_t tls_read(void *tls, char *data, size_t size);
 int tls_has_more(void *tls);
 int tls_write(void *tls, const char *data, size_t size);
@@ -126,6 +135,10 @@ void open_sessions(int count);
 struct connection *add_stream(int number);
 void ask_stream(struct connection *c, const char *path);
 void read_session(struct connection *c);
+
+/* lives.c */
+void come_and_go(double seconds);
+void end_all(void);
 
 /* kept.c */
 extern int ends;

@@ -1,4 +1,5 @@
-/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS [CODING BLOCKS | SOURCE PORT [OTHER] | h2 COUNT]
+/* load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS
+ *      [CODING BLOCKS | SOURCE PORT [OTHER] | h2 COUNT | tls | resumed]
  *
  *   streams   RATE events a second on each of COUNT streams, at fixed times,
  *             however slowly the earlier ones come through
@@ -13,11 +14,15 @@
  *   kept      COUNT streams, few at a time, whose clients leave after RATE events; then each is
  *             taken up again by its Stream-Id, and has to give all its events
  *   ended     as kept, but the streams have ended when their clients leave
+ *   lives     as streams, but they are opened and ended within the run. With a RATE of 0 each
+ *             ends when its first event has come, COUNT at a time, one after the other
  *   requests  small responses on COUNT kept-alive connections
+ *   connects  a connection for each small response, COUNT at a time
  *   bulk      COUNT bodies of RATE MiB
  *
  * With `h2` the clients of streams, idle, lockstep, requests and bulk share COUNT
- * connections of HTTP/2 over TLS.
+ * connections of HTTP/2 over TLS. With `tls` each has a connection of HTTP/1.1 over TLS,
+ * with `resumed` by the session of an earlier one.
  *
  * Prints READY when all is connected, then waits for a line on standard input,
  * runs, prints one line of JSON, waits for a line again, and exits. So whoever
@@ -158,6 +163,13 @@ static void run(double rate, double seconds)
 {
     if (mode == STREAMS || mode == CODED || mode == FANOUT) {
         run_streams(rate, seconds);
+    } else if (mode == LIVES && rate > 0) {
+        connect_all();
+        run_streams(rate, seconds);
+        wait_for_rest();
+        end_all();
+    } else if (mode == LIVES || mode == CONNECTS) {
+        come_and_go(seconds);
     } else if (mode == LOCKSTEP) {
         for (int i = 0; i < wanted; i++)
             send_event(i);
@@ -178,6 +190,7 @@ static void tell(double took, double busy)
     printf("{\"sent\": %llu, \"received\": %llu, \"bytes\": %llu, \"errors\": %llu, "
            "\"doubled\": %llu, \"skipped\": %llu, \"joined\": %llu, "
            "\"upstreams\": %d, \"named\": %d, "
+           "\"opened\": %llu, \"ended\": %llu, \"resumed\": %llu, "
            "\"held\": %llu, \"undecoded\": %llu, \"unreadable\": %llu, \"late\": %llu, "
            "\"late_most_us\": %.1f, \"seconds\": %.3f, \"busy\": %.3f, "
            "\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n",
@@ -185,7 +198,8 @@ static void tell(double took, double busy)
            (unsigned long long)counts.bytes, (unsigned long long)counts.errors,
            (unsigned long long)counts.doubled, (unsigned long long)counts.skipped,
            (unsigned long long)counts.joined,
-           upstreams, named,
+           upstreams, named, (unsigned long long)counts.opened,
+           (unsigned long long)counts.ended, (unsigned long long)counts.resumed,
            (unsigned long long)counts.held, (unsigned long long)counts.undecoded,
            (unsigned long long)counts.unreadable,
            (unsigned long long)counts.late, counts.late_most / 1e3, took, busy,
@@ -204,7 +218,8 @@ static int place(const char *name, const char **names, int count)
 static enum mode mode_named(const char *name)
 {
     static const char *names[] = {"streams", "idle", "lockstep", "coded", "fanout",
-                                  "kept", "ended", "requests", "bulk"};
+                                  "kept", "ended", "lives", "requests", "connects",
+                                  "bulk"};
     if (strcmp(name, "eventsource") == 0) {
         accepts = "text/event-stream";
         return STREAMS;
@@ -221,7 +236,8 @@ static enum source source_named(const char *name)
 static int usage(void)
 {
     fprintf(stderr, "usage: load MODE ORIGIN_PORT PROXY_PORT COUNT RATE SECONDS "
-                    "[CODING BLOCKS | SOURCE PORT [OTHER] | h2 COUNT]\n");
+                    "[CODING BLOCKS | SOURCE PORT [OTHER] | h2 COUNT | tls | "
+                    "resumed]\n");
     return 2;
 }
 
@@ -231,7 +247,10 @@ int main(int argc, char **argv)
     int shares = argc == 9 && strcmp(argv[7], "h2") == 0;
     int more = shares || mode == CODED || mode == FANOUT;
     int others = mode == FANOUT && argc == 10;
-    if (mode == MODES || argc != (more ? 9 : 7) + others || (shares && !CAN_SHARE))
+    resumes = argc == 8 && strcmp(argv[7], "resumed") == 0;
+    over_tls = resumes || (argc == 8 && strcmp(argv[7], "tls") == 0);
+    if (mode == MODES || argc != (more ? 9 : 7) + others + over_tls
+        || (shares && !CAN_SHARE))
         return usage();
     proxy_port = atoi(argv[3]);
     other_port = others ? atoi(argv[9]) : 0;
@@ -256,7 +275,7 @@ int main(int argc, char **argv)
         open_sessions(atoi(argv[8]));
     if (mode == KEPT || mode == ENDED)
         leave_behind((int)rate);
-    else if (IS_STREAM)
+    else if (IS_STREAM && mode != LIVES)
         connect_all();
     printf("READY\n");
     fflush(stdout);

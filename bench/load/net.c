@@ -57,6 +57,10 @@ void drop(struct connection *c)
         counts.errors++;
     if (c->kind == ORIGIN && c->stream >= 0)
         streams[c->stream].origin = 0;
+    if (c->kind == CLIENT)
+        streams[c->stream].client = 0;
+    if (c->tls)
+        tls_end(c->tls);
     close(c->fd);
     c->kind = FREE;
 }
@@ -64,7 +68,8 @@ void drop(struct connection *c)
 /* Small writes go out whole or count as errors: the buffers are never full. */
 void write_all(struct connection *c, const char *data, size_t size)
 {
-    if (send(c->fd, data, size, MSG_NOSIGNAL) != (ssize_t)size)
+    if (c->tls ? !tls_write(c->tls, data, size)
+               : send(c->fd, data, size, MSG_NOSIGNAL) != (ssize_t)size)
         counts.errors++;
 }
 
@@ -87,10 +92,32 @@ void listen_on(int port)
     add(fd, LISTENER);
 }
 
+/* Records that have come, one after the other. */
+static void read_records(struct connection *c)
+{
+    do {
+        memcpy(read_buffer, c->keep, c->kept);
+        ssize_t size = tls_read(c->tls, read_buffer + c->kept, READ_BYTES);
+        if (size < 0)
+            return;
+        if (size == 0) {
+            drop(c);
+            return;
+        }
+        size += c->kept;
+        c->kept = 0;
+        read_client(c, size);
+    } while (c->kind == CLIENT && tls_has_more(c->tls));
+}
+
 static void on_readable(struct connection *c)
 {
     if (c->kind == SESSION) {
         read_session(c);
+        return;
+    }
+    if (c->tls) {
+        read_records(c);
         return;
     }
     memcpy(read_buffer, c->keep, c->kept);

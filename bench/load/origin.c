@@ -85,6 +85,11 @@ void end_stream(int number)
         return;
     }
     write_all(c, "0\r\n\r\n", 5);
+    if (mode == LIVES) { /* the proxy keeps the connection for another stream */
+        streams[number].origin = 0;
+        c->stream = -1;
+        return;
+    }
     drop(c); /* else a proxy would keep the connection, and its memory, for a while */
 }
 
@@ -154,6 +159,7 @@ static void answer_stream(struct connection *c, int number)
     if (!streams[number].origin)
         origins_ready++;
     streams[number].origin = c->fd;
+    counts.sent += mode == LIVES; /* the first event is one of the run */
     /* Node's proxies send no head before the first piece of the body. */
     if (mode == CODED)
         send_block(c, &streams[number], 0);
@@ -168,7 +174,7 @@ void read_origin(struct connection *c, ssize_t size)
     if (size < 4 || memcmp(read_buffer + size - 4, "\r\n\r\n", 4))
         return;
     read_buffer[size] = 0;
-    if (mode == REQUESTS)
+    if (mode == REQUESTS || mode == CONNECTS)
         answer_small(c);
     else if (mode == BULK)
         answer_bulk(c);
