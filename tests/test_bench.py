@@ -523,7 +523,7 @@ def test_clients_that_share_connections_get_every_event(
     tls_program: Path, ours: Peer
 ) -> None:
     said = measure(tls_program, ours, Load("lockstep", 5, 0, 0.1, sessions=2)).told
-    assert said["received"] == said["sent"] > 5
+    assert said["received"] == said["sent"] >= 5
     assert said["upstreams"] == 5
     assert said["errors"] == said["skipped"] == said["doubled"] == 0
 
@@ -571,7 +571,7 @@ def test_clients_over_tls_get_all_that_was_sent(
     tls_program: Path, ours: Peer, mode: str
 ) -> None:
     said = measure(tls_program, ours, Load(mode, 5, 0, 0.1, tls="tls")).told
-    assert said["received"] > 5
+    assert said["received"] >= 5
     assert mode == "requests" or said["received"] == said["sent"]
     assert said["errors"] == said["skipped"] == said["doubled"] == 0
 
@@ -589,7 +589,7 @@ def test_a_handshake_is_of_the_kind_that_was_asked_for(
     """The first clients have no session to resume."""
     run = measure(tls_program, ours, Load("connects", 2, 0, 0.3, tls=tls))
     said = run.told
-    assert said["ended"] == said["opened"] == said["received"] > 2
+    assert said["ended"] == said["opened"] == said["received"] >= 2
     assert said["resumed"] == (said["opened"] - 2 if tls == "resumed" else 0)
     assert said["errors"] == 0
 
