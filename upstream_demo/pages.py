@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from aiohttp import web
@@ -13,6 +14,8 @@ from upstream_demo.error_response import answer_refusals
 from upstream_demo.streams import TALLY, create_tally, local_address, report_status
 
 PAGE = Path(__file__).resolve().parent / "page"
+DOCS = PAGE.parents[1] / "docs"  # of a clone; an installation has none
+DOCUMENT = re.compile(r"(?:[A-Za-z]+(?:-[A-Za-z]+)*/)?[a-z0-9]+(?:-[a-z0-9]+)*\.md")
 
 
 async def show_file(request: web.Request) -> web.StreamResponse:
@@ -26,11 +29,26 @@ async def show_file(request: web.Request) -> web.StreamResponse:
     )
 
 
+async def show_document(request: web.Request) -> web.StreamResponse:
+    """`GET /docs/{name}`: a page of the documentation, as it is written."""
+    name = request.match_info["name"]
+    path = DOCS / name
+    if DOCUMENT.fullmatch(name) is None or not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(
+        path,
+        headers={
+            "Content-Type": "text/plain; charset=utf-8",
+            "Cache-Control": "no-cache",
+        },
+    )
+
+
 async def show_settings(request: web.Request) -> web.Response:
     """`GET /settings.json`: what the page cannot know by itself."""
     _, port = local_address(request)
     return web.json_response(
-        {"holding_port": port, "version": __version__},
+        {"holding_port": port, "version": __version__, "docs": DOCS.is_dir()},
         headers={"Cache-Control": "no-store"},
     )
 
@@ -49,6 +67,7 @@ def create_pages_app(*, events_url: str, proxy_url: str) -> web.Application:
         HoldingHop("/held-before", f"{proxy_url}/sse").handle,
         allow_head=False,
     )
+    add_get("/docs/{name:.+}", show_document)
     add_get("/", show_file)
     add_get("/{name:.+}", show_file)
     return app

@@ -22,6 +22,8 @@ from tests.support.running import Table
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+STILL = "#claim"  # with an address that leads into the page, nothing starts by itself
+
 
 @dataclass
 class Demo:
@@ -71,7 +73,7 @@ async def demo(
 ) -> Demo:
     """The page as `unbuffered demo` shows it: every path through the proxy."""
     started = await proxy(demo_routes(page_upstream.url, dead_port))
-    await browser_page.goto(f"{started.url}/")
+    await browser_page.goto(f"{started.url}/{STILL}")
     return Demo(browser_page, page_upstream, started.url)
 
 
@@ -88,6 +90,7 @@ def demo_routes(target: str, dead_port: int) -> dict[str, Table]:
                 "path": "/kept/answers/{key}",
             },
         },
+        "/echo": {"target": target, "ws": True},
         "/faults": {"target": target},
         "/refused": {"target": f"http://127.0.0.1:{dead_port}"},
         "/": {"target": target},

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from enum import Enum, auto
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from proxy.web.files import SHARED
 
@@ -95,6 +95,10 @@ class PageUpstream:
         # Set, `/open` answers with it instead of a stream.
         self.refusal: web.Response | None = None
         self.left_early = 0
+        self.has_docs = True
+        self._sockets: asyncio.Queue[web.WebSocketResponse] = asyncio.Queue()
+        self._heard: asyncio.Queue[str] = asyncio.Queue()
+        self._transports: dict[web.WebSocketResponse, asyncio.Transport] = {}
         self._requested: defaultdict[str, asyncio.Queue[Stream]] = defaultdict(
             asyncio.Queue
         )
@@ -107,6 +111,24 @@ class PageUpstream:
         """The next request to `path`, waiting for it."""
         async with asyncio.timeout(self.guard):
             return await self._requested[path].get()
+
+    def requests_to(self, path: str) -> int:
+        """How many requests to `path` nobody has waited for yet."""
+        return self._requested[path].qsize()
+
+    async def connected(self) -> web.WebSocketResponse:
+        """The next WebSocket, waiting for it."""
+        async with asyncio.timeout(self.guard):
+            return await self._sockets.get()
+
+    async def next_message(self) -> str:
+        """The next text that has come on a WebSocket."""
+        async with asyncio.timeout(self.guard):
+            return await self._heard.get()
+
+    def cut(self, socket: web.WebSocketResponse) -> None:
+        """Break the connection of a WebSocket, without a word."""
+        self._transports[socket].abort()
 
     async def _stream(
         self, request: web.Request, content_type: str, *, hold: bool = False
@@ -129,12 +151,29 @@ class PageUpstream:
             return self.refusal
         return await self._stream(request, "application/x-ndjson")
 
+    async def echo(self, request: web.Request) -> web.WebSocketResponse:
+        """A WebSocket. What comes on it comes back when the test says so."""
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        assert request.transport is not None
+        self._transports[socket] = request.transport
+        self._sockets.put_nowait(socket)
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                self._heard.put_nowait(message.data)
+        await socket.close(code=socket.close_code or 1000)
+        return socket
+
     async def status(self, request: web.Request) -> web.Response:
         return web.json_response({"open_streams": 0, "left_early": self.left_early})
 
     async def settings(self, request: web.Request) -> web.Response:
         return web.json_response(
-            {"holding_port": self.holding_port, "version": "1.2.3"}
+            {
+                "holding_port": self.holding_port,
+                "version": "1.2.3",
+                "docs": self.has_docs,
+            }
         )
 
     async def index(self, request: web.Request) -> web.FileResponse:
@@ -145,6 +184,7 @@ class PageUpstream:
         app.router.add_get("/events", self.events)
         app.router.add_get("/faults/die", self.events)
         app.router.add_post("/open", self.open)
+        app.router.add_get("/echo", self.echo)
         app.router.add_get("/status", self.status)
         app.router.add_get("/settings.json", self.settings)
         app.router.add_get("/", self.index)

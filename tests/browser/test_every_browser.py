@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.browser.conftest import demo_routes
+from tests.browser.conftest import STILL, demo_routes
 from tests.browser.controlled import PageUpstream, start_upstream
 from tests.browser.drivers.browser import GUARD_SECONDS, Browser, Tab, element
 from tests.browser.test_answer import chunk
@@ -77,7 +77,7 @@ async def shown(
     running = await proxy(demo_routes(upstream.url, dead_port), server=server)
     tab = await any_browser.tab()
     scheme = "https" if server else "http"
-    await tab.open(f"{scheme}://127.0.0.1:{running.port}/")
+    await tab.open(f"{scheme}://127.0.0.1:{running.port}/{STILL}")
     await tab.click("language-en")
     assert await tab.run(HOP) == ("h2" if version == "2" else "http/1.1")
     return Shown(tab, upstream, any_browser, version)

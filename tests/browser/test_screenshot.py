@@ -55,7 +55,7 @@ async def test_readme_shows_both_columns_full(
             }
         )
         await page.goto(f"http://localhost:{started.port}/")
-        await page.get_by_test_id("start").click()
+        # It starts by itself.
         for name, verdict in {
             "held": re.compile(r"^All 6 at once, after 6\.\d s$"),
             "unbuffered": re.compile("^6 messages, one a second$"),

@@ -67,6 +67,13 @@ def test_every_file_of_the_page_has_a_type() -> None:
         "/index.html%00",
         "/.",
         "/folder.html",
+        "/docs/missing.md",
+        "/docs/page_language.py",
+        "/docs/../README.md",
+        "/docs/zh-CN/../../README.md",
+        "/docs/%2e%2e/README.md",
+        "/docs/..%2fREADME.md",
+        "/docs//etc/hostname.md",
     ],
 )
 async def test_nothing_else_is_shown(
@@ -91,4 +98,31 @@ async def test_settings_name_the_port_and_the_version(
 ) -> None:
     async with session.get(f"http://127.0.0.1:{port}/settings.json") as response:
         assert response.headers["Cache-Control"] == "no-store"
-        assert await response.json() == {"holding_port": port, "version": __version__}
+        assert await response.json() == {
+            "holding_port": port,
+            "version": __version__,
+            "docs": True,
+        }
+
+
+@pytest.mark.parametrize("name", ["quickstart.md", "zh-CN/quickstart.md"])
+async def test_documentation_of_a_clone_is_shown_as_text(
+    port: int, session: aiohttp.ClientSession, name: str
+) -> None:
+    async with session.get(f"http://127.0.0.1:{port}/docs/{name}") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert await response.read() == (pages.DOCS / name).read_bytes()
+
+
+async def test_without_documentation_the_settings_say_so(
+    port: int,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pages, "DOCS", tmp_path / "docs")
+    async with session.get(f"http://127.0.0.1:{port}/settings.json") as response:
+        assert (await response.json())["docs"] is False
+    async with session.get(f"http://127.0.0.1:{port}/docs/vue.md") as response:
+        assert response.status == 404

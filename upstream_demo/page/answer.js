@@ -1,6 +1,7 @@
 // The AI answer: asked with fetch, read as NDJSON, stopped for real.
 
 import { Strip } from "./arrival_chart.js";
+import { offerInspector } from "./inspector_link.js";
 import { ndjsonValues } from "./streams.js";
 import { markLanguage, phrase, say } from "./text.js";
 import { testid } from "./web/dom.js";
@@ -102,6 +103,7 @@ class Answer {
     reply.setAttribute("aria-busy", "true");
     this.#strip.begin();
     stop.disabled = false;
+    offerInspector("answer");
     say(outcome, "answer.asking");
   }
 

@@ -3,6 +3,9 @@
 export const chinese = {
   title: "Unbuffered：看清是谁扣住了流",
   language: "语言",
+  pages: "页面",
+  inspector: "Inspector",
+  watch: "在 Inspector 中观察",
   claim: "六条消息，每秒一条。\n看看是谁扣住了它们。",
   lead:
     "每一栏读的都是同一个事件服务：一栏经过会压缩、从不 flush 的中间节点，" +
@@ -92,6 +95,18 @@ export const chinese = {
   "variants.disconnect": "断开",
   "variants.code": "源代码",
 
+  "echo.heading": "WebSocket，双向传输",
+  "echo.lead":
+    "路由上写了 `ws = true`，Unbuffered 就会转发 WebSocket。这里的 `/echo` 会原样返回" +
+    "收到的消息，显示的时间是一来一回的用时。",
+  "echo.text": "消息",
+  "echo.default": "你好",
+  "echo.send": "发送",
+  "echo.close": "断开",
+  "echo.open": "已连接。",
+  "echo.closed": (code) => `已关闭，代码 ${code}。`,
+  "echo.lost": (code) => `连接中断：代码 ${code}。`,
+
   "failures.heading": "出错的时候",
   "failures.lead":
     "掩盖故障的代理会让人白费几天。响应开始之前，Unbuffered 会说明哪里出了什么错；" +
@@ -109,6 +124,29 @@ export const chinese = {
     `收到 ${count} 条后 \`${reason}\`：是错误，而不是正常结束。`,
   "failures.broken.hidden": (count) => `收到 ${count} 条后正常结束：故障被掩盖了。`,
   "failures.unseen": (reason) => `没有响应：\`${reason}\``,
+
+  "own.link": "用在自己的项目里",
+  "own.heading": "用在自己的项目里",
+  "own.lead":
+    "先用 Ctrl-C 结束演示，或者在 `serve` 后面加上 `--port 8081`。页面和后端都不用改。",
+  "own.route": "不写配置文件，直接试",
+  "own.route.lead": "填上你的后端地址，浏览器改为读取 `http://localhost:8080/sse/…`。",
+  "own.file": "写进 config.toml",
+  "own.file.lead":
+    "其余请求都转给开发服务器，浏览器改为打开 8080 端口。" +
+    "`unbuffered import vite.config.ts` 可以直接转换现有的代理配置。",
+  "own.doctor": "还是慢？找出是哪一跳在缓冲",
+  "own.doctor.lead":
+    "doctor 会实测一个流，指出是哪个代理在缓冲、要改哪几行；链路中没有 Unbuffered 也能用。",
+  "own.docs": "文档",
+  "docs.quickstart": "快速开始",
+  "docs.quickstart.file": "docs/zh-CN/quickstart.md",
+  "docs.vue": "Vue 十分钟上手",
+  "docs.vue.file": "docs/zh-CN/vue.md",
+  "docs.streaming": "流为什么会被缓冲",
+  "docs.streaming.file": "docs/zh-CN/streaming.md",
+  "docs.inspector": "Inspector（英文）",
+  "docs.inspector.file": "docs/inspector.md",
 
   footer: "本页的每一个字节都经过代理，只有用来对照的那一栏除外。",
 };

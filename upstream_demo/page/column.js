@@ -1,6 +1,7 @@
 // One column of the comparison: a stream, its messages and its verdict.
 
 import { judge } from "./arrival_verdict.js";
+import { offer } from "./inspector_link.js";
 import { appendMessage } from "./messages.js";
 import { LAST, readEventSource } from "./streams.js";
 import { phrase, say } from "./text.js";
@@ -27,9 +28,11 @@ export class Column {
       messages: testid("messages", this.element),
       waiting: find(".waiting"),
       verdict: testid("verdict", this.element),
+      watch: find(".watch"),
     };
     say(find("h2"), `${name}.title`);
     say(find(".path"), `${name}.path`);
+    say(this.#parts.watch, "watch");
     this.#enter("idle");
   }
 
@@ -46,6 +49,8 @@ export class Column {
     }
     const sinceStart = () => performance.now() - startedAt;
     this.#enter("connecting");
+    // What does not come through the proxy is not in its inspector.
+    if (this.element.classList.contains("live")) offer(this.#parts.watch);
     this.#close = readEventSource(url, {
       onState: (state) => this.#stateChanged(state, sinceStart()),
       onEvent: ({ data }) => this.#arrived(data, sinceStart()),

@@ -3,6 +3,7 @@
 import { ArrivalChart } from "./arrival_chart.js";
 import { Column } from "./column.js";
 import { phrase, say } from "./text.js";
+import { whenSeen } from "./when_seen.js";
 import { testid } from "./web/dom.js";
 
 // `holding` is the origin of the hop that compresses and never flushes.
@@ -88,13 +89,21 @@ export function setUpComparison(settings) {
   const grid = find(".columns");
   const comparison = new Comparison(find("#column"), find(".arrival-chart"));
 
-  start.addEventListener("click", async () => {
+  const begin = async () => {
     const { holding } = await settings;
     say(start, "restart");
     comparison.lay(grid, third.checked);
     comparison.start(holding);
-  });
-  third.addEventListener("change", () => comparison.lay(grid, third.checked));
-  document.addEventListener("languagechange", () => comparison.redraw());
+  };
   comparison.lay(grid, third.checked);
+  const leaveIt = whenSeen(grid, begin);
+  start.addEventListener("click", () => {
+    leaveIt();
+    begin();
+  });
+  third.addEventListener("change", () => {
+    leaveIt();
+    comparison.lay(grid, third.checked);
+  });
+  document.addEventListener("languagechange", () => comparison.redraw());
 }

@@ -5,6 +5,9 @@ import { counted } from "./web/quantities.js";
 export const english = {
   title: "Unbuffered: see what holds back a stream",
   language: "Language",
+  pages: "Pages",
+  inspector: "Inspector",
+  watch: "Watch in the inspector",
   claim: "Six messages, one a second.\nSee what holds them back.",
   lead:
     "Every column reads the same event service. One goes through a hop that " +
@@ -101,6 +104,18 @@ export const english = {
   "variants.disconnect": "Disconnect",
   "variants.code": "Source code",
 
+  "echo.heading": "A WebSocket, both ways",
+  "echo.lead":
+    "Unbuffered tunnels a WebSocket where the route says `ws = true`. This one, " +
+    "`/echo`, sends back what it gets: the time is that of the way there and back.",
+  "echo.text": "Message",
+  "echo.default": "Hello",
+  "echo.send": "Send",
+  "echo.close": "Disconnect",
+  "echo.open": "Connected.",
+  "echo.closed": (code) => `Closed, with code ${code}.`,
+  "echo.lost": (code) => `Connection lost: code ${code}.`,
+
   "failures.heading": "When it breaks",
   "failures.lead":
     "A proxy that hides a failure costs days. Before the response has started, " +
@@ -120,6 +135,33 @@ export const english = {
   "failures.broken.hidden": (count) =>
     `A clean end after ${counted(count, "message")}: the failure was hidden.`,
   "failures.unseen": (reason) => `No response: \`${reason}\``,
+
+  "own.link": "Use it on your own",
+  "own.heading": "Use it on your own",
+  "own.lead":
+    "End this demo with Ctrl-C first, or add `--port 8081` to `serve`. Neither the " +
+    "page nor the back end has to change.",
+  "own.route": "Try it without a file",
+  "own.route.lead":
+    "With the address of your back end. The browser then reads " +
+    "`http://localhost:8080/sse/…`.",
+  "own.file": "Keep it in config.toml",
+  "own.file.lead":
+    "Everything else goes to your dev server: open port 8080 instead of its port. " +
+    "`unbuffered import vite.config.ts` converts the proxy block that you have.",
+  "own.doctor": "Still late? Find the hop that holds",
+  "own.doctor.lead":
+    "The doctor measures a stream and names the proxy that buffers it, with the lines " +
+    "to change. It works without Unbuffered in the path.",
+  "own.docs": "The documentation",
+  "docs.quickstart": "Quickstart",
+  "docs.quickstart.file": "docs/quickstart.md",
+  "docs.vue": "Ten minutes with Vue",
+  "docs.vue.file": "docs/vue.md",
+  "docs.streaming": "Why streams get buffered",
+  "docs.streaming.file": "docs/streaming.md",
+  "docs.inspector": "The inspector",
+  "docs.inspector.file": "docs/inspector.md",
 
   footer:
     "Every byte of this page came through the proxy, except for the column that " +

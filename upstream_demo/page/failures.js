@@ -1,5 +1,6 @@
 // What the browser sees when an upstream is dead, or dies.
 
+import { offerInspector } from "./inspector_link.js";
 import { appendMessage } from "./messages.js";
 import { events } from "./streams.js";
 import { say, show } from "./text.js";
@@ -56,6 +57,12 @@ function onClick(button, attempt) {
 export function setUpFailures() {
   const refused = [testid("refused-outcome"), testid("refused-body")];
   const broken = [testid("broken-outcome"), testid("broken-messages")];
-  onClick(testid("refused"), () => tryRefused(...refused));
-  onClick(testid("broken"), () => tryBroken(...broken));
+  onClick(testid("refused"), () => {
+    offerInspector("refused");
+    return tryRefused(...refused);
+  });
+  onClick(testid("broken"), () => {
+    offerInspector("broken");
+    return tryBroken(...broken);
+  });
 }

@@ -3,6 +3,7 @@
 // The proxy keeps the answers of one route by an id that the page makes up. After a cut
 // or a reload the page asks for that id, and has the whole answer again.
 
+import { offerInspector } from "./inspector_link.js";
 import { ndjsonValues } from "./streams.js";
 import { markLanguage, phrase, say } from "./text.js";
 import { testid } from "./web/dom.js";
@@ -67,6 +68,7 @@ class Survival {
     remember(id);
     const prompt = phrase("kept.prompt");
     this.#readPlain(post({ prompt }));
+    offerInspector("plain");
     this.#readKept(id, post({ prompt, id }));
   }
 
@@ -106,6 +108,7 @@ class Survival {
 
   async #readKept(id, request) {
     const run = this.#run;
+    offerInspector("kept");
     let cuts = 0;
     for (let failed = 0; run === this.#run && failed < ATTEMPTS; failed += 1) {
       try {

@@ -2,19 +2,26 @@
 
 import { setUpAnswer } from "./answer.js";
 import { setUpComparison } from "./comparison.js";
+import { setUpDocumentation } from "./documentation.js";
+import { setUpEcho } from "./echo.js";
 import { setUpFailures } from "./failures.js";
+import { offerInspector } from "./inspector_link.js";
 import { setUpSurvival } from "./kept.js";
 import { preferredLanguage, speak } from "./text.js";
 import { setUpVariants } from "./variants.js";
 import { testid } from "./web/dom.js";
 
-/** {holding, version}: the origin of the holding hop and the running version; or neither. */
+/** What the page cannot know by itself; nothing, if it is not told.
+ *
+ * {holding, version, docs}: the origin of the holding hop, the running version, and
+ * whether the page server has the documentation.
+ */
 async function readSettings() {
   try {
     const response = await fetch("/settings.json", { cache: "no-store" });
-    const { holding_port: port, version } = await response.json();
+    const { holding_port: port, version, docs } = await response.json();
     const holding = port && `http://${location.hostname}:${port}`;
-    return { holding, version };
+    return { holding, version, docs };
   } catch {
     return {};
   }
@@ -27,7 +34,9 @@ setUpComparison(settings);
 setUpAnswer();
 setUpSurvival();
 setUpVariants();
+setUpEcho();
 setUpFailures();
+offerInspector("list");
 
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
@@ -35,7 +44,8 @@ for (const button of document.querySelectorAll("[data-language]")) {
   });
 }
 
-const { version } = await settings;
+const { version, docs } = await settings;
+setUpDocumentation({ docs });
 if (version) {
   testid("version").textContent = `Unbuffered ${version}`;
 }

@@ -1,5 +1,6 @@
 // EventSource, XMLHttpRequest and fetch on the same stream, one at a time.
 
+import { offerInspector } from "./inspector_link.js";
 import { appendMessage } from "./messages.js";
 import { LAST, MEANS } from "./streams.js";
 import { say } from "./text.js";
@@ -53,6 +54,7 @@ class Variant {
       report(performance.now() - startedAt, ...given);
     };
     this.#mayDisconnect(true);
+    offerInspector("variants");
     this.#close = MEANS[means](EVENTS, {
       onState: mine((time, state, reason) => this.#enter(time, state, reason)),
       onEvent: mine((time, { data }) => {
