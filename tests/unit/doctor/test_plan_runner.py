@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
-from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan
+from proxy.tools.doctor.probe.beside import Measurement
+from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan, under_way
 from proxy.tools.doctor.probe.request import Ask
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import Result
@@ -72,3 +73,24 @@ async def test_a_little_at_another_hop_each_time_is_asked_for_three_times() -> N
     runner = Given(late_by(0.3, 0.3, 0), late_by(0.3, 0, 0), late_by(0, 0, 0))
     assert (await judged(runner)).status == 0
     assert runner.asked == 3
+
+
+# -- what is said meanwhile -------------------------------------------------------
+
+
+def since(began: float, label: str = "") -> Measurement:
+    one = Measurement(Ask("http://a/", label=label))
+    one.began = began
+    return one
+
+
+def test_the_progress_names_what_is_waited_for() -> None:
+    both = [since(10.0), since(11.0, "without compression")]
+    assert under_way(both, 13.25) == (
+        "3.2 s, as a browser asks: nothing yet, without compression: nothing yet"
+    )
+
+
+def test_the_progress_of_many_is_a_number() -> None:
+    many = [since(10.0, str(number)) for number in range(14)]
+    assert under_way(many, 12.0) == "2.0 s, 14 streams: 0 reads"

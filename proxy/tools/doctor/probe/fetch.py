@@ -256,14 +256,18 @@ async def fetch(
     watch: Watch | None = None,
     stop: asyncio.Event | None = None,
     clock: Clock = monotonic,
+    opened: Callable[[FetchedResponse], None] | None = None,
 ) -> ProbeRecording:
     """Ask, and record what comes until it ends, is enough, or time is up.
 
-    A redirection is followed to the same host only, and noted.
+    A redirection is followed to the same host only, and noted. `opened` is called with
+    each response before it is asked for.
     """
     redirects: list[Redirect] = []
     while True:
         response = FetchedResponse(ask, watch, clock)
+        if opened is not None:
+            opened(response)
         await run(response, limits, stop)
         recording = response.recording(tuple(redirects))
         location = recording.get("location")

@@ -7,14 +7,16 @@ stream that arrives event by event needs no comparison.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from proxy.quantities import counted
 from proxy.timeline import monotonic
-from proxy.tools.doctor.arrival_pattern import shape_of
-from proxy.tools.doctor.comparison import OVER_HTTP1
+from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
+from proxy.tools.doctor.probe.beside import MARGIN, Beside, Measurement, Watch
 from proxy.tools.doctor.probe.connect import tls_context
+from proxy.tools.doctor.probe.early_end import chain_is_told, enough
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import (
@@ -29,14 +31,12 @@ from proxy.tools.doctor.result import Result, judge_hops, judge_one, judge_throu
 from proxy.tools.doctor.test_streams import PROGRAMS, Program
 from proxy.tools.doctor.verdict import Kind
 
-ENOUGH_EVENTS = 40  # that came one by one: it streams, and goes on streaming
-ENOUGH_SECONDS = 8.0
 AGAIN = 2  # times that a chain is measured again where a hold is doubtful
-MARGIN = 3.0  # seconds that a variant may take longer
 PAGES = (  # what only a dev server answers, and what is in it
     ("/@vite/client", b"vite", "vite"),
     ("/webpack-dev-server", b"Assets Report", "webpack-dev-server"),
 )
+MANY = 4  # requests; more are not named one by one
 TICK = 0.2  # seconds between two words of progress
 PROBE = Limits(3.0, 2.0)
 Tell = Callable[[str], None]
@@ -54,60 +54,67 @@ class ProbePlan:
     in_turn: bool = False  # hops one after the other
 
 
-@dataclass(slots=True, eq=False)
-class Under:
-    """A request that is under way."""
-
-    label: str
-    since: float
-    reads: int = 0
-    size: int = 0
-
-
 class PlanRunner:
     """Runs a plan. `progress` hears what is under way, `stop` ends it early."""
 
     def __init__(self, progress: Tell, stop: asyncio.Event) -> None:
         self.progress = progress
         self.stop = stop
-        self.open: list[Under] = []
+        self.open: list[Measurement] = []
 
     # -- one URL
 
     async def one(self, plan: ProbePlan) -> Result:
         """The request, and its variants if it is held or cannot be told."""
-        base = complete(plan.ask)
-        recordings = await self.as_browsers_ask(base, plan)
-        result = judge_one(recordings, plan.product)
-        if not self.worth_comparing(plan, result):
-            return result
-        limit = min(recordings[0].ended + MARGIN, plan.max_time)
-        everything = plan.compare == "all"
-        for variant in variants(base, all_methods=everything):
-            if self.stop.is_set():
-                break
-            recordings.append(await self.measure(variant, limit, watch=True))
-        recordings[0] = await self.probed(recordings[0], plan)
-        return judge_one(recordings, plan.product)
-
-    async def as_browsers_ask(self, base: Ask, plan: ProbePlan) -> list[ProbeRecording]:
-        """The request; by HTTP/1.1 beside it, where the server chose HTTP/2."""
+        base = Measurement(complete(plan.ask))
         repeats = plan.compare == "all" or (
             plan.compare == "auto" and plan.ask.method in SAFE
         )
+        asks = variants(base.ask, all_methods=plan.compare == "all")
+        beside = Beside(base, asks, self.begin, plan.max_time)
+        suspecting = asyncio.ensure_future(beside.suspect()) if repeats else None
+        try:
+            recordings = await self.as_browsers_ask(base, plan, repeats=repeats)
+            result = judge_one(recordings, plan.product)
+            if not self.worth_comparing(plan, result):
+                return result
+            found = await beside.measured(recordings[0], result.verdict)
+        finally:
+            if suspecting is not None:
+                suspecting.cancel()
+            beside.cancel()
+        alone = beside.broke(recordings[0])
+        if alone:
+            base = Measurement(base.ask)
+            recordings = await self.as_browsers_ask(base, plan, repeats=False)
+        limit = min(recordings[0].ended + MARGIN, plan.max_time)
+        for each in found:
+            # One at a time, where the back end serves no more.
+            again = (alone or each.disturbed) and not self.stop.is_set()
+            recordings.append(
+                await self.measure(each.ask, limit) if again else each.recording
+            )
+        recordings[0] = await self.probed(recordings[0], plan)
+        return judge_one(recordings, plan.product)
+
+    async def as_browsers_ask(
+        self, base: Measurement, plan: ProbePlan, *, repeats: bool
+    ) -> list[ProbeRecording]:
+        """The request; by HTTP/1.1 beside it, where the server chose HTTP/2."""
         beside: list[asyncio.Future[ProbeRecording]] = []
-        if base.place[0] == "https":
+        if base.ask.place[0] == "https":
             tls_context(
-                insecure=base.insecure, http2=False
+                insecure=base.ask.insecure, http2=False
             )  # not while the first one is measured
 
-        def began(response: FetchedResponse) -> None:
-            if repeats and not beside and response.http2 is not None:
-                older = replace(base, http2=False, label=OVER_HTTP1)
-                measured = self.measure(older, plan.max_time, watch=True)
-                beside.append(asyncio.ensure_future(measured))
+        def watch(one: Measurement) -> bool:
+            by_http2 = one.response is not None and one.response.http2 is not None
+            if repeats and not beside and by_http2:
+                older = replace(base.ask, http2=False, label=OVER_HTTP1)
+                beside.append(self.begin(Measurement(older), plan.max_time, told_alone))
+            return told_alone(one)
 
-        recording = await self.measure(base, plan.max_time, watch=True, began=began)
+        recording = await self.run(base, plan.max_time, watch)
         return [recording, *await asyncio.gather(*beside)]
 
     def worth_comparing(self, plan: ProbePlan, result: Result) -> bool:
@@ -151,7 +158,17 @@ class PlanRunner:
         """A recording of each hop."""
         if plan.in_turn:
             return [await self.measure(ask, plan.max_time) for ask in asks]
-        return await asyncio.gather(*(self.measure(ask, plan.max_time) for ask in asks))
+        all_hops = [Measurement(ask) for ask in asks]
+
+        def watch(one: Measurement) -> bool:
+            if one.due() and chain_is_told([each.recording for each in all_hops]):
+                for each in all_hops:
+                    each.end()
+            return False
+
+        return await asyncio.gather(
+            *(self.run(each, plan.max_time, watch) for each in all_hops)
+        )
 
     # -- through a chain, from the test origin
 
@@ -181,43 +198,41 @@ class PlanRunner:
 
     # -- requests
 
-    async def measure(
-        self,
-        ask: Ask,
-        seconds: float,
-        *,
-        watch: bool = False,
-        began: Callable[[FetchedResponse], None] | None = None,
-    ) -> ProbeRecording:
-        """One request. `began` is called with each read."""
-        under = Under(ask.label or "listening", monotonic())
-        self.open.append(under)
+    async def measure(self, ask: Ask, seconds: float) -> ProbeRecording:
+        """One request, to its end."""
+        return await self.run(Measurement(ask), seconds, to_the_end)
 
-        def seen(response: FetchedResponse) -> bool:
-            under.reads = len(response.arrivals)
-            under.size = response.size
-            if began is not None:
-                began(response)
-            return watch and enough(response)
+    def begin(
+        self, one: Measurement, seconds: float, watch: Watch
+    ) -> asyncio.Future[ProbeRecording]:
+        """One request beside others."""
+        one.began = monotonic()
+        return asyncio.ensure_future(self.run(one, seconds, watch))
+
+    async def run(
+        self, one: Measurement, seconds: float, watch: Watch
+    ) -> ProbeRecording:
+        """One request. `watch` is called with each read; True: enough is seen."""
+        one.began = monotonic()
+        self.open.append(one)
+
+        def opened(response: FetchedResponse) -> None:
+            one.response = response
+
+        def seen(_: FetchedResponse) -> bool:
+            return watch(one)
 
         try:
-            return await fetch(ask, Limits(seconds), seen, self.stop)
+            return await fetch(one.ask, Limits(seconds), seen, self.stop, opened=opened)
         finally:
-            self.open.remove(under)
+            self.open.remove(one)
 
     async def tick(self) -> None:
         """Progress, a few times a second, also while nothing comes."""
         while True:
             await asyncio.sleep(TICK)
-            if not self.open:
-                continue
-            waited = monotonic() - min(each.since for each in self.open)
-            reads = sum(each.reads for each in self.open)
-            size = sum(each.size for each in self.open)
-            names = ", ".join(each.label for each in self.open)
-            if len(self.open) > 2:
-                names = f"{len(self.open)} streams"
-            self.progress(f"{names}: {waited:.1f} s, {reads} reads, {size} bytes")
+            if self.open:
+                self.progress(under_way(self.open, monotonic()))
 
     async def probed(
         self, recording: ProbeRecording, plan: ProbePlan
@@ -233,6 +248,29 @@ class PlanRunner:
             if page.status == 200 and sign in page.content:
                 return replace(recording, product=product)
         return recording
+
+
+def to_the_end(_: Measurement) -> bool:
+    return False
+
+
+def told_alone(one: Measurement) -> bool:
+    """Is it certain that it streams, whatever else is asked?"""
+    return one.due() and enough(one.recording)
+
+
+def under_way(open_ones: Sequence[Measurement], now: float) -> str:
+    """What is being measured, on one line."""
+    waited = now - min(each.began for each in open_ones)
+    if len(open_ones) > MANY:
+        reads = sum(each.reads for each in open_ones)
+        return f"{waited:.1f} s, {len(open_ones)} streams: {counted(reads, 'read')}"
+    parts = [
+        f"{each.ask.label or BASE}: "
+        + (counted(each.reads, "read") if each.reads else "nothing yet")
+        for each in open_ones
+    ]
+    return f"{waited:.1f} s, {', '.join(parts)}"
 
 
 def doubtful(result: Result) -> bool:
@@ -256,17 +294,6 @@ def origin_of(url: str) -> str:
 def url_at(host: str, port: int) -> str:
     """The URL of a server."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def enough(response: FetchedResponse) -> bool:
-    """So many events came one by one that it streams."""
-    arrivals = response.arrivals
-    if len(arrivals) < ENOUGH_EVENTS or arrivals[-1].at < ENOUGH_SECONDS:
-        return False
-    if len(arrivals) % ENOUGH_EVENTS:
-        return False
-    shape = shape_of(response.recording())
-    return len(shape.bursts) >= 0.8 * len(shape.events) and not shape.merged
 
 
 def through_asks(ask: Ask, silence: float) -> list[Ask]:
