@@ -27,6 +27,7 @@ from tests.support.thorough import thorough
 from unbuffered import pytest_plugin
 
 PROXY = Path(package.__file__).parent
+TESTS = Path(__file__).parent
 StartProxy = Callable[..., Awaitable[RunningProxy]]
 
 # Without a deadline: a busy machine is no fault of the code. Here, before any test is
@@ -66,6 +67,30 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.dont_write_bytecode = False
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+# Tests of these folders drive browsers and other programs, which want one core of the
+# machine for themselves: one of them at a time, whoever runs what else.
+ONE_AT_A_TIME = {"browser", "deploy", "e2e", "products"}
+MACHINE = "machine"  # their group
+MOST_PROCESSES = 4
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """All tests run in several processes; a part of them in this one."""
+    option = config.option
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    if not whole or option.markexpr or option.keyword:
+        return 0
+    return min(os.cpu_count() or 1, MOST_PROCESSES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests of a file run in one process, in their order."""
+    for item in items:
+        path = item.path.relative_to(TESTS)
+        name = MACHINE if path.parts[0] in ONE_AT_A_TIME else str(path)
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="module", autouse=True)
