@@ -33,6 +33,14 @@ export function phrase(key, ...given) {
   return typeof found === "function" ? found(...given) : filled(found, given);
 }
 
+/** A text of the proxy, which has numbers in it: translated where the dictionary has it. */
+export function translated(text) {
+  const numbers = [];
+  const key = text.replace(/\d+(?:\.\d+)?/g, (number) => `{${numbers.push(number) - 1}}`);
+  const found = own(dictionaries[current], key);
+  return found === undefined ? text : filled(found, numbers);
+}
+
 /** The phrase for a number of things: `one` and `many` have it as {0}. */
 export function counted(number, one, many) {
   return phrase(number === 1 ? one : many, count(number));

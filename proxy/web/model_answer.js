@@ -1,5 +1,6 @@
-// What a stream has told of a model's answer, in words. Pure.
+// What a stream has told of a model's answer, in words.
 
+import { phrase } from "./language.js";
 import { count } from "./quantities.js";
 
 /** Tokens per second, as far as they tell answers apart. */
@@ -11,9 +12,9 @@ export function speed({ tokens_per_second: each }) {
 export function tokens(answer) {
   if (!answer) return null;
   const told = [];
-  if (answer.input_tokens != null) told.push(`${count(answer.input_tokens)} in`);
-  if (answer.output_tokens != null) told.push(`${count(answer.output_tokens)} out`);
-  return told.join(", ") || null;
+  if (answer.input_tokens != null) told.push(phrase("{0} in", count(answer.input_tokens)));
+  if (answer.output_tokens != null) told.push(phrase("{0} out", count(answer.output_tokens)));
+  return told.join(phrase(", ")) || null;
 }
 
 /** For a row of the list: "gpt-x, 345 tokens, 56.1/s"; empty if nothing was told. */
@@ -21,7 +22,7 @@ export function inShort(answer) {
   if (!answer) return "";
   const told = [];
   if (answer.model) told.push(answer.model);
-  if (answer.output_tokens != null) told.push(`${count(answer.output_tokens)} tokens`);
+  if (answer.output_tokens != null) told.push(phrase("{0} tokens", count(answer.output_tokens)));
   if (answer.tokens_per_second) told.push(`${speed(answer)}/s`);
-  return told.join(", ");
+  return told.join(phrase(", "));
 }

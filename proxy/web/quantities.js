@@ -56,7 +56,13 @@ export function counted(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** Wall-clock time, from seconds since 1970. */
-export function clockTime(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString("en-GB");
+/** Time of day, from seconds since 1970: 12:03:55, or 12:03:55.042 with `digits` 3. */
+export function clockTime(seconds, digits = undefined) {
+  const options = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: digits };
+  return new Date(seconds * 1000).toLocaleTimeString("en-GB", options);
+}
+
+/** Day and time of day: 2026-11-29 12:03:55. */
+export function dateTime(seconds) {
+  return `${new Date(seconds * 1000).toLocaleDateString("sv-SE")} ${clockTime(seconds)}`;
 }

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.config.load import load
+from tests.browser.axe import needs_axe, no_findings
 from tests.browser.controlled import PageUpstream
 from tests.browser.drivers.browser import Browser
 from tests.browser.test_inspector_looks import CONTRAST
@@ -95,6 +96,45 @@ async def test_the_form_is_legible(running: RunningProxy, browser_page: Page) ->
     paper = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     assert (paper == "rgb(16, 18, 20)") == dark
+
+
+CHINESE = {"locale": "zh-CN", "color_scheme": "dark", "viewport": PHONE["viewport"]}
+
+
+@needs_axe
+@pytest.mark.parametrize(
+    "browser_page", [LOOKS[0], CHINESE], indirect=True, ids=["light", "Chinese, dark"]
+)
+async def test_axe_finds_nothing_in_the_form(
+    running: RunningProxy, browser_page: Page
+) -> None:
+    page = browser_page
+    await page.goto(f"{running.url}/_unbuffered/")
+    await no_findings(page)
+    await page.get_by_test_id("token").fill("guessed")
+    await page.get_by_test_id("open").click()
+    await expect(page.get_by_role("alert")).to_have_text(re.compile("."))
+    await no_findings(page)
+
+
+@pytest.mark.parametrize("browser_page", [CHINESE], indirect=True, ids=["Chinese"])
+async def test_the_form_speaks_chinese(
+    running: RunningProxy, browser_page: Page
+) -> None:
+    page = browser_page
+    await page.goto(f"{running.url}/_unbuffered/")
+    await expect(page).to_have_title("需要令牌 · Unbuffered Inspector")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(
+        "查看 Inspector 需要令牌"
+    )
+    await page.get_by_label("令牌", exact=True).fill("guessed")
+    await page.get_by_role("button", name="打开 Inspector").click()
+    await expect(page.get_by_role("alert")).to_have_text("令牌不正确。")
+    missing = "import('./page/web/language.js').then((m) => m.missing())"
+    assert await page.evaluate(missing) == []
+    await page.get_by_test_id("language").click()
+    await expect(page).to_have_title("Token needed · Unbuffered inspector")
+    await expect(page.get_by_label("Token", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("browser_page", [PHONE], indirect=True, ids=["phone"])

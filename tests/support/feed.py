@@ -145,6 +145,13 @@ class FeedServer:
         )
         return web.json_response(found | fields)
 
+    async def of_request(self, request: web.Request) -> web.Response:
+        """An exchange by the id of its request."""
+        for each in self.rows:
+            if each.get("request_id") == request.match_info["id"]:
+                return web.json_response(each)
+        raise web.HTTPNotFound
+
     async def exchange_feed(self, request: web.Request) -> web.StreamResponse:
         found = self.find(request)
         id = found["id"]
@@ -190,6 +197,7 @@ class FeedServer:
         app.router.add_get(f"{PREFIX}/feed", self.feed)
         app.router.add_get(f"{PREFIX}/exchanges/{{id}}", self.exchange)
         app.router.add_get(f"{PREFIX}/exchanges/{{id}}/feed", self.exchange_feed)
+        app.router.add_get(f"{PREFIX}/requests/{{id}}", self.of_request)
         app.router.add_static(f"{PREFIX}/page/web", SHARED)
         app.router.add_static(f"{PREFIX}/page", PAGE)
         return app

@@ -3,6 +3,8 @@
 // A browser opens at most six connections to an origin, and the streams of the
 // inspected pages count too, so the page never has more than one feed open.
 
+import { phrase } from "./web/language.js";
+
 const AGAIN = 1000; // milliseconds until a refused feed is tried again
 
 export class Feed {
@@ -64,10 +66,19 @@ export class Feed {
 }
 
 /** All details of one exchange; null if the proxy no longer has it. */
-export async function fetchExchange(id) {
-  const response = await fetch(`exchanges/${encodeURIComponent(id)}`, { cache: "no-store" });
+export function fetchExchange(id) {
+  return details(`exchanges/${encodeURIComponent(id)}`);
+}
+
+/** The same, by the id of its request. */
+export function fetchByRequest(id) {
+  return details(`requests/${encodeURIComponent(id)}`);
+}
+
+async function details(path) {
+  const response = await fetch(path, { cache: "no-store" });
   if (response.status === 404) return null;
   if (response.status === 401) location.reload(); // the page asks for the token
-  if (!response.ok) throw new Error(`the proxy responded with status ${response.status}`);
+  if (!response.ok) throw new Error(phrase("the proxy responded with status {0}", response.status));
   return response.json();
 }

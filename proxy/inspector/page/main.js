@@ -1,20 +1,27 @@
 // Entry point of the page: the feed, the view that is shown, and the keys of both views.
 
+import { hashOfFile, wanted } from "./address.js";
 import { Feed } from "./feed.js";
 import { FileOpener } from "./file/file_opener.js";
 import { ExchangeList } from "./list/exchange_list.js";
 import { Exchanges } from "./list/exchanges.js";
 import { KeptList } from "./list/kept_list.js";
 import { KeptStreams } from "./list/kept_streams.js";
+import { SearchNotice } from "./list/search_notice.js";
 import { AbsentFile, LiveExchange, RecordedExchange } from "./stream/sources.js";
 import { StreamView } from "./stream/stream_view.js";
 import { isTaken, isTyping } from "./ui/keys.js";
+import { languageSwitch } from "./ui/language_switch.js";
+import { TEXTS } from "./ui/texts.js";
 import { WarningBanner } from "./ui/warning_banner.js";
 import { setText, testid } from "./web/dom.js";
-import { count, counted, duration } from "./web/quantities.js";
+import { counted, learn, phrase, preferredLanguage, speak, translated } from "./web/language.js";
+import { count, duration } from "./web/quantities.js";
 
+learn(TEXTS);
+languageSwitch();
+speak(preferredLanguage());
 const FEED_STATES = { connecting: "connecting …", live: "live", lost: "disconnected, retrying", ended: "ended", file: "from a file" };
-const FILE = "file:"; // before the name of a file in the address
 
 const exchanges = new Exchanges();
 const list = new ExchangeList(exchanges, (id) => {
@@ -28,14 +35,17 @@ const kept = new KeptStreams();
 const keptList = new KeptList(kept);
 const opener = new FileOpener((read) => {
   opened = new RecordedExchange(read);
-  const hash = `#${FILE}${encodeURIComponent(opened.id)}`;
+  const hash = hashOfFile(opened.id);
   if (location.hash === hash) route();
   else location.hash = hash;
 });
+// In place of the link: Back leads to where that stood.
+const notice = new SearchNotice(exchanges, (id) => location.replace(`#${id}`));
 let opened = null; // of a file; lost when the page is loaded anew
 let stream = null;
 let state = null;
 let fresh = true;
+let feedState = ["connecting", null];
 
 const feed = new Feed(
   "feed",
@@ -51,6 +61,7 @@ const feed = new Feed(
       exchanges.apply(given, fresh, performance.now() / 1000);
       fresh = false;
       list.changed();
+      notice.changed();
       showFacts();
     },
     streams(given) {
@@ -69,49 +80,52 @@ function showFeed(now, reason = null) {
   const element = testid("feed");
   element.dataset.state = now;
   if (now === "ended") warnings.about(null);
-  setText(element.querySelector("[data-text]"), reason ? `${reason}; retrying` : FEED_STATES[now]);
+  feedState = [now, reason];
+  setText(element.querySelector("[data-state-text]"), reason ? phrase("{0}; retrying", translated(reason)) : phrase(FEED_STATES[now]));
 }
 
 function showFacts() {
   if (state === null) return;
   // While one stream is shown, nothing counts the exchanges.
-  if (stream !== null) return setText(testid("facts"), `version ${state.version}`);
+  if (stream !== null) return setText(testid("facts"), phrase("version {0}", state.version));
   const open = exchanges.open;
   const { more } = exchanges;
-  const shown = more ? `${count(open)} of ${count(open + more)} open` : `${count(open)} open`;
-  const parts = [shown, `${count(exchanges.entries.size - open)} recent`];
-  if (state.workers > 1) parts.push(counted(state.workers, "worker"));
-  if (state.started) parts.push(`up ${duration(Date.now() / 1000 - state.started)}`);
-  parts.push(`version ${state.version}`);
+  const shown = more ? phrase("{0} of {1} open", count(open), count(open + more)) : phrase("{0} open", count(open));
+  const parts = [shown, phrase("{0} recent", count(exchanges.entries.size - open))];
+  if (state.workers > 1) parts.push(counted(state.workers, "{0} worker", "{0} workers"));
+  if (state.started) parts.push(phrase("up {0}", duration(Date.now() / 1000 - state.started)));
+  parts.push(phrase("version {0}", state.version));
   setText(testid("facts"), parts.join("  ·  "));
 }
 
 /** Show the view that the address names: one stream, or the list. */
 function route() {
-  const id = decodeURIComponent(location.hash.slice(1));
-  warnings.about(id);
-  document.getElementById("list").hidden = id !== "";
-  document.getElementById("stream").hidden = id === "";
+  const asked = wanted(location.hash);
+  const shows = asked.id ?? asked.file;
+  warnings.about(shows ?? "");
+  document.getElementById("list").hidden = shows !== undefined;
+  document.getElementById("stream").hidden = shows === undefined;
   stream?.close();
   stream = null;
-  if (id === "") {
-    document.title = "Unbuffered inspector";
+  notice.look(asked.request || asked.path ? asked : null);
+  if (shows === undefined) {
+    document.title = phrase("Unbuffered inspector");
+    if (asked.path) list.search(asked.path);
     followList();
     list.shown();
     return;
   }
   feed.close();
-  stream = new StreamView(document.getElementById("stream"), source(id), showFeed, () => {
+  stream = new StreamView(document.getElementById("stream"), source(asked), showFeed, () => {
     location.hash = "";
   });
   showFacts();
 }
 
 /** Where the view has its exchange from. */
-function source(id) {
-  if (!id.startsWith(FILE)) return new LiveExchange(id);
-  const name = id.slice(FILE.length);
-  return opened?.id === name ? opened : new AbsentFile(name);
+function source({ id, file }) {
+  if (file === undefined) return new LiveExchange(id);
+  return opened?.id === file ? opened : new AbsentFile(file);
 }
 
 /** Keep the feed of the list open only while the list is visible. */
@@ -135,6 +149,19 @@ function pressed(event) {
   }
 }
 
+/** Say all again, in another language. */
+function retell() {
+  list.retell();
+  keptList.retell();
+  warnings.retell();
+  notice.show();
+  showFacts();
+  showFeed(...feedState);
+  if (stream !== null) route();
+  else document.title = phrase("Unbuffered inspector");
+}
+
+document.addEventListener("languagechange", retell);
 addEventListener("hashchange", route);
 addEventListener("keydown", pressed);
 document.addEventListener("visibilitychange", followList);

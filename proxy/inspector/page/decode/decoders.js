@@ -5,6 +5,7 @@
 
 import { EventStreamReader } from "../web/event_stream.js";
 import { NdjsonReader } from "../web/ndjson.js";
+import { phrase } from "../web/language.js";
 import { asText, utf8Length } from "./bytes_text.js";
 import { deltas } from "./deltas.js";
 import { Inflater } from "./inflater.js";
@@ -64,31 +65,32 @@ class TextEvents {
     }
     const data = this.reader.unfinished();
     if (data === "") return [];
-    const note = "no empty line at the end: browsers drop this event";
-    return [{ ...origin(last), type: "unfinished", id: "", data, size: utf8Length(data), note, adds: [] }];
+    const note = phrase("no empty line at the end: browsers drop this event");
+    return [{ ...origin(last), type: "unfinished", isNamedHere: true, id: "", data, size: utf8Length(data), note, adds: [] }];
   }
 }
 
 /** Comments that the proxy itself puts between two events. */
 class Heartbeats {
   push(piece) {
-    const note = "a comment of the proxy (heartbeat_seconds)";
-    return [{ ...origin(piece), type: "heartbeat", id: "", data: "", size: piece.bytes, note, adds: [] }];
+    const note = phrase("a comment of the proxy (heartbeat_seconds)");
+    return [{ ...origin(piece), type: "heartbeat", isNamedHere: true, id: "", data: "", size: piece.bytes, note, adds: [] }];
   }
 }
 
 function origin(piece) {
-  return { side: piece.side, at: piece.arrived, sent: piece.sent, piece: piece.index };
+  return { side: piece.side, own: piece.own, at: piece.arrived, sent: piece.sent, piece: piece.index };
 }
 
 function missing(piece) {
   return {
     ...origin(piece),
     type: "not recorded",
+    isNamedHere: true,
     id: "",
     data: "",
     size: piece.bytes,
-    note: `${piece.bytes} bytes were not recorded; the next event may be incomplete`,
+    note: phrase("{0} bytes were not recorded; the next event may be incomplete", piece.bytes),
     adds: [],
   };
 }
@@ -96,11 +98,11 @@ function missing(piece) {
 function sseEvent(read) {
   if (read.comment !== undefined) {
     const { comment } = read;
-    return { type: "comment", id: "", data: comment, size: utf8Length(comment), note: null, adds: [] };
+    return { type: "comment", isNamedHere: true, id: "", data: comment, size: utf8Length(comment), note: null, adds: [] };
   }
   const notes = [];
-  if (!read.dispatched) notes.push("no data field: browsers do not dispatch it");
-  if (read.cut) notes.push("longer than 1 MiB: truncated here");
+  if (!read.dispatched) notes.push(phrase("no data field: browsers do not dispatch it"));
+  if (read.cut) notes.push(phrase("longer than 1 MiB: truncated here"));
   return {
     type: read.type,
     id: read.id,
@@ -113,9 +115,10 @@ function sseEvent(read) {
 }
 
 function ndjsonEvent({ data, fault }) {
-  const note = fault && (fault === "cut" ? "longer than 1 MiB: truncated here" : `not valid JSON: ${fault}`);
-  const type = fault ? "line" : (typeOf(data) ?? "object");
-  return { type, id: "", data, size: utf8Length(data), note, adds: fault ? [] : added(data) };
+  const note = fault && (fault === "cut" ? phrase("longer than 1 MiB: truncated here") : phrase("not valid JSON: {0}", fault));
+  const own = fault ? null : typeOf(data);
+  const type = own ?? (fault ? "line" : "object");
+  return { type, isNamedHere: own === null, id: "", data, size: utf8Length(data), note, adds: fault ? [] : added(data) };
 }
 
 function typeOf(data) {
@@ -171,10 +174,10 @@ class Frames {
   }
 
   #unread(piece) {
-    const why = this.#reader?.fault ?? "the recording starts inside a frame";
+    const why = this.#reader?.fault ?? phrase("the recording starts inside a frame");
     this.#reader = null;
-    const note = `these bytes were not decoded as frames: ${why}`;
-    return { ...origin(piece), type: "unread", id: "", data: "", bytes: piece.payload, size: piece.bytes, note, adds: [] };
+    const note = phrase("these bytes were not decoded as frames: {0}", why);
+    return { ...origin(piece), type: "unread", isNamedHere: true, id: "", data: "", bytes: piece.payload, size: piece.bytes, note, adds: [] };
   }
 
   finish() {
@@ -202,13 +205,13 @@ class Frames {
       return { ...content(base, frame.payload, message.type === "text"), note };
     }
     message.parts.push(frame.payload);
-    if (!frame.final) return { ...base, data: "", note: `${note}, compressed` };
+    if (!frame.final) return { ...base, data: "", note: [note, phrase("compressed")].join(phrase(", ")) };
     const inflated = message.cut ? null : await this.#inflate(message.parts);
     if (!inflated) {
-      const failed = "compressed (permessage-deflate); could not be inflated";
+      const failed = phrase("compressed (permessage-deflate); could not be inflated");
       return { ...base, data: "", bytes: frame.payload, note: failed };
     }
-    const sizes = `permessage-deflate: ${frame.bytes} bytes on the wire, ${inflated.length} inflated`;
+    const sizes = phrase("permessage-deflate: {0} bytes on the wire, {1} inflated", frame.bytes, inflated.length);
     return { ...content(base, inflated, message.type === "text"), note: sizes };
   }
 
@@ -219,8 +222,9 @@ class Frames {
 }
 
 function fragmentNote(frame) {
-  if (frame.cut) return "longer than 1 MiB: truncated here";
-  return frame.final && frame.type !== "continuation" ? null : frame.final ? "last fragment" : "fragment";
+  if (frame.cut) return phrase("longer than 1 MiB: truncated here");
+  if (frame.final && frame.type !== "continuation") return null;
+  return phrase(frame.final ? "last fragment" : "fragment");
 }
 
 function content(base, payload, isText) {

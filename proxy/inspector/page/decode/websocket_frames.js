@@ -1,6 +1,8 @@
 // WebSocket frames (RFC 6455 §5) of one direction, read incrementally:
 // bytes in, unmasked frames out. Of compression it knows only the bit.
 
+import { phrase } from "../web/language.js";
+
 const OPCODES = {
   0: "continuation",
   1: "text",
@@ -94,10 +96,10 @@ export class FrameReader {
 /** Why these two bytes cannot start a frame (§5.2, §5.5), or null. */
 function faultOf([first, second], { masked, coded }) {
   const opcode = first & 0x0f;
-  if (!(opcode in OPCODES)) return `opcode ${opcode} is not defined`;
-  if (first & (coded ? 0x30 : 0x70)) return "a reserved bit is set that no extension has negotiated";
-  if (masked === !(second & 0x80)) return masked ? "the frame is not masked" : "the frame is masked";
-  if (opcode >= 8 && ((first & 0xc0) !== 0x80 || (second & 0x7f) > 125)) return `a ${OPCODES[opcode]} frame must be short and not fragmented`;
+  if (!(opcode in OPCODES)) return phrase("opcode {0} is not defined", opcode);
+  if (first & (coded ? 0x30 : 0x70)) return phrase("a reserved bit is set that no extension has negotiated");
+  if (masked === !(second & 0x80)) return phrase(masked ? "the frame is not masked" : "the frame is masked");
+  if (opcode >= 8 && ((first & 0xc0) !== 0x80 || (second & 0x7f) > 125)) return phrase("a {0} frame must be short and not fragmented", OPCODES[opcode]);
   return null;
 }
 

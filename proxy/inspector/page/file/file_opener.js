@@ -1,7 +1,7 @@
 // Opening a file: dropped on the page, or chosen. It is read here, and goes nowhere.
 
 import { button, make, setText, testid } from "../web/dom.js";
-import { counted } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
 import { withoutCoding } from "./decoded.js";
 import { openFile } from "./open_file.js";
 import { FileFault } from "./record_file.js";
@@ -51,6 +51,7 @@ export class FileOpener {
     if (!hasFiles(event)) return;
     event.preventDefault();
     this.#entered += step;
+    document.body.dataset.hint = phrase("Drop a record or a HAR");
     document.body.dataset.drop = String(this.#entered > 0);
   }
 
@@ -80,20 +81,20 @@ export class FileOpener {
       const said = [
         make("span", { class: "soft" }, `${entry.number}`),
         make("span", { class: "path" }, entry.label),
-        make("span", { class: "soft" }, entry.status > 0 ? `${entry.status}` : "no answer"),
+        make("span", { class: "soft" }, entry.status > 0 ? `${entry.status}` : phrase("no answer")),
       ];
       const control = button("", chosen, "entry", { class: "entry" });
       control.append(...said);
       return make("li", {}, control);
     });
-    setText(testid("entries-heading"), `${name}: ${counted(entries.length, "exchange")}`);
+    setText(testid("entries-heading"), `${name}: ${counted(entries.length, "{0} exchange", "{0} exchanges")}`);
     testid("entries-list").replaceChildren(...items);
     this.dialog.showModal();
   }
 
   #failed(error, name) {
     if (error instanceof FileFault) this.#tell(error.message);
-    else this.#tell(`${name} cannot be read: ${error.message}`);
+    else this.#tell(phrase("{0} cannot be read: {1}", name, error.message));
   }
 
   #tell(text) {

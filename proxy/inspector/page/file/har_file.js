@@ -2,7 +2,8 @@
 // docs/records.md; an entry of our own has its record in it. Pure.
 
 import { base64, unbase64 } from "../decode/bytes_text.js";
-import { assembled, FileFault, isObject, need } from "./record_file.js";
+import { phrase } from "../web/language.js";
+import { assembled, faultAt, isObject, need } from "./record_file.js";
 
 const SCHEMES = { "http:": "http", "https:": "https", "ws:": "http", "wss:": "https" };
 const LINE_END = /\r\n|\r|\n/g;
@@ -12,7 +13,7 @@ const HEAD_LONGEST = 14; // bytes of a frame's head
 /** {number, label, read()} of each entry by HTTP. */
 export function harEntries(har, name) {
   const entries = har?.log?.entries;
-  if (!Array.isArray(entries)) throw new FileFault(`${name}: log.entries is not an array: it is not a HAR`);
+  if (!Array.isArray(entries)) throw faultAt(name, "log.entries is not an array: it is not a HAR");
   const creator = [har.log.browser ?? har.log.creator].map((each) => `${each?.name ?? ""} ${each?.version ?? ""}`.trim())[0];
   return entries.flatMap((entry, at) => {
     const number = at + 1;
@@ -77,7 +78,7 @@ function firstLine({ request }, began, unknown, creator, where) {
   return {
     unbuffered: 1,
     began: new Date(began).toISOString(),
-    by: `a HAR by ${creator || "an unknown program"}`,
+    by: phrase("a HAR by {0}", creator || phrase("an unknown program")),
     route: "",
     target: `${SCHEMES[address.protocol]}://${address.host}`,
     unknown,
@@ -125,7 +126,7 @@ function bytesOf(text, where, key) {
   try {
     return unbase64(text);
   } catch {
-    throw new FileFault(`${where}: ${key}: is not valid base64`);
+    throw faultAt(where, `${key}: is not valid base64`);
   }
 }
 

@@ -1,5 +1,6 @@
 // What a file is, and the exchanges in it.
 
+import { phrase } from "../web/language.js";
 import { harEntries } from "./har_file.js";
 import { FileFault, isObject, readRecord } from "./record_file.js";
 
@@ -8,9 +9,9 @@ const LARGEST = 256 * 1024 * 1024; // bytes; the page would keep less of it than
 /** {number, label, read()} of each exchange; `read` gives {exchange, pieces}. */
 export async function openFile(file) {
   const { name } = file;
-  if (file.size > LARGEST) throw new FileFault(`${name} is larger than ${LARGEST / 1024 / 1024} MiB: convert the entry that you need (unbuffered convert --entry)`);
+  if (file.size > LARGEST) throw new FileFault(phrase("{0} is larger than {1} MiB: convert the entry that you need (unbuffered convert --entry)", name, LARGEST / 1024 / 1024));
   const entries = exchangesIn(await file.text(), name);
-  if (!entries.length) throw new FileFault(`${name} has no exchange by HTTP`);
+  if (!entries.length) throw new FileFault(phrase("{0} has no exchange by HTTP", name));
   return entries;
 }
 
@@ -22,9 +23,9 @@ export function exchangesIn(given, name) {
   try {
     har = JSON.parse(text);
   } catch (error) {
-    throw new FileFault(`${name} is not a record and not a HAR: ${error.message}`);
+    throw new FileFault(phrase("{0} is not a record and not a HAR: {1}", name, error.message));
   }
-  if (!isObject(har) || !isObject(har.log)) throw new FileFault(`${name} is not a record and not a HAR: it has no object "log"`);
+  if (!isObject(har) || !isObject(har.log)) throw new FileFault(phrase('{0} is not a record and not a HAR: it has no object "log"', name));
   return harEntries(har, name);
 }
 

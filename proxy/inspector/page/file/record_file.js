@@ -2,6 +2,7 @@
 // out. The format is that of docs/records.md. Pure.
 
 import { unbase64 } from "../decode/bytes_text.js";
+import { phrase } from "../web/language.js";
 
 const VERSION = 1;
 const NDJSON = ["ndjson", "jsonl", "jsonlines", "stream+json", "json-seq"];
@@ -22,7 +23,7 @@ export function readRecord(text, name) {
       tables.push([where, JSON.parse(line)]);
     } catch (error) {
       if (!whole && at === lines.length - 1 && tables.length) return; // cut off there
-      throw new FileFault(`${where}: is not valid JSON: ${error.message}`);
+      throw faultAt(where, "is not valid JSON: {0}", error.message);
     }
   });
   return assembled(tables, name);
@@ -30,7 +31,7 @@ export function readRecord(text, name) {
 
 /** The same, of lines that are objects already: [where it is, the object]. */
 export function assembled(tables, name) {
-  if (!tables.length) throw new FileFault(`${name} is empty: it is not a record`);
+  if (!tables.length) throw new FileFault(phrase("{0} is empty: it is not a record", name));
   const [[where, first], ...others] = tables;
   checkFirst(first, where);
   const found = { head: null, end: null, dropped: 0, pieces: [], latest: 0 };
@@ -41,7 +42,8 @@ export function assembled(tables, name) {
 function checkFirst(first, where) {
   need(isObject(first), where, "is not a JSON object");
   need(first.unbuffered !== undefined, where, 'has no "unbuffered": the file is not a record of unbuffered');
-  need(first.unbuffered === VERSION, where, `the record has version ${first.unbuffered} of the format; this page reads version ${VERSION}`);
+  const version = "the record has version {0} of the format; this page reads version {1}";
+  need(first.unbuffered === VERSION, where, version, first.unbuffered, VERSION);
   need(isObject(first.request), where, "request: is missing");
   for (const key of ["method", "target"]) {
     need(typeof first.request[key] === "string", where, `request.${key}: is not text`);
@@ -81,7 +83,7 @@ function decoded(text, where) {
   try {
     return unbase64(text);
   } catch {
-    throw new FileFault(`${where}: base64: is not valid base64`);
+    throw faultAt(where, "base64: is not valid base64");
   }
 }
 
@@ -95,8 +97,14 @@ function checkFields(fields, where, key) {
   need(pairs && fields.flat().every((each) => typeof each === "string"), where, `${key}: is not an array of pairs`);
 }
 
-export function need(holds, where, text) {
-  if (!holds) throw new FileFault(`${where}: ${text}`);
+/** What is wrong at a place; `text` may begin with the key that it is about. */
+export function faultAt(where, text, ...values) {
+  const [, key, fact] = /^(?:(\S+): )?(.*)$/.exec(text);
+  return new FileFault([where, key, phrase(fact, ...values)].filter(Boolean).join(phrase(": ")));
+}
+
+export function need(holds, where, text, ...values) {
+  if (!holds) throw faultAt(where, text, ...values);
 }
 
 export function isObject(value) {

@@ -1,6 +1,6 @@
 // What a record says that it does not know, in words: those of proxy/record/format.py.
 
-import { counted } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
 
 const WORDS = {
   times: "when each piece came",
@@ -18,8 +18,8 @@ const WORDS = {
 
 /** One sentence or two; "" if all is known. */
 export function unknownOf({ unknown, dropped }) {
-  const known = unknown.map((each) => WORDS[each] ?? each);
-  const parts = known.length ? [`This file does not say: ${known.join("; ")}.`] : [];
-  if (dropped) parts.push(`${counted(dropped, "line")} could not be recorded.`);
+  const known = unknown.map((each) => phrase(WORDS[each] ?? each));
+  const parts = known.length ? [phrase("This file does not say: {0}.", known.join(phrase("; ")))] : [];
+  if (dropped) parts.push(counted(dropped, "{0} line could not be recorded.", "{0} lines could not be recorded."));
   return parts.join(" ");
 }

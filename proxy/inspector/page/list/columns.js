@@ -1,21 +1,27 @@
-// The columns of the list: what each shows of an exchange. Pure.
+// The columns of the list: what each shows of an exchange.
 
+import { errorName } from "../ui/words.js";
+import { phrase } from "../web/language.js";
 import { inShort } from "../web/model_answer.js";
-import { bytes, count, duration, NOTHING, rate } from "../web/quantities.js";
+import { bytes, clockTime, count, dateTime, duration, NOTHING, rate } from "../web/quantities.js";
 
 export const SLOW = 0.1; // seconds of hold that are worth a colour
 export const LONG = 5; // seconds of gap that are worth a colour
 
-const failed = (entry) => (entry.isFailed ? "bad" : "");
+const isBad = ({ error, verdict }) => error || verdict === "truncated" || verdict === "error";
 
-/** {key, label, title, end, text(entry, now), mark(entry, now)}; `key` sorts. */
+/**
+ * {key, label, title, end, text(entry, now), mark(entry, now), full(entry)}; `key` sorts,
+ * `full` is shown while the pointer rests on it.
+ */
 export const COLUMNS = [
   {
     key: "route",
     label: "Route",
     title: "The configured route that matched",
-    text: ({ row }) => row.route ?? "no route",
+    text: ({ row }) => row.route ?? phrase("no route"),
     mark: () => "soft",
+    full: ({ row }) => row.route ?? "",
   },
   { key: "method", label: "Method", title: "Method", text: ({ row }) => row.method },
   {
@@ -24,6 +30,7 @@ export const COLUMNS = [
     title: "Path and query as sent by the client",
     text: ({ row }) => row.target,
     mark: () => "path",
+    full: ({ row }) => row.target,
   },
   {
     key: "status",
@@ -32,6 +39,14 @@ export const COLUMNS = [
     end: true,
     text: ({ row }) => (row.status ? String(row.status) : NOTHING),
     mark: ({ row }) => (row.status >= 400 ? "bad" : ""),
+  },
+  {
+    key: "started",
+    label: "Started",
+    title: "Time of day when the request came",
+    end: true,
+    text: ({ row }) => clockTime(row.started),
+    full: ({ row }) => dateTime(row.started),
   },
   {
     key: "age",
@@ -67,7 +82,7 @@ export const COLUMNS = [
     title: "Longest time between two pieces from the upstream",
     end: true,
     text: ({ row }) => (row.pieces > 1 ? duration(row.longest_gap) : NOTHING),
-    mark: ({ row }) => (row.pieces > 1 && row.longest_gap >= LONG ? "wait" : ""),
+    mark: (entry) => (!entry.isTunnel && entry.row.pieces > 1 && entry.row.longest_gap >= LONG ? "wait" : ""),
   },
   {
     key: "hold",
@@ -82,14 +97,15 @@ export const COLUMNS = [
     label: "Ended by",
     title: "How it ended; while it is open, its phase",
     text: ending,
-    mark: (entry) => failed(entry) || "soft",
+    mark: ({ row }) => (isBad(row) ? "bad" : "soft"),
+    full: ending,
   },
 ];
 
 function ending({ row, isOpen }) {
-  if (row.error) return row.error;
-  if (row.verdict === "truncated" || row.verdict === "error") return `${row.verdict}, ${row.family}`;
-  if (!isOpen) return [row.ending ?? "ended", inShort(row.answer)].filter(Boolean).join(", ");
-  if (row.holding) return "waiting for the client";
-  return [row.phase, inShort(row.answer)].filter(Boolean).join(", ");
+  if (row.error) return [errorName(row.error_type), row.error].filter(Boolean).join(phrase(": "));
+  if (row.verdict === "truncated" || row.verdict === "error") return [phrase(row.verdict), row.family].join(phrase(", "));
+  if (!isOpen) return [phrase(row.ending ?? "ended"), inShort(row.answer)].filter(Boolean).join(phrase(", "));
+  if (row.holding) return phrase("waiting for the client");
+  return [phrase(row.phase), inShort(row.answer)].filter(Boolean).join(phrase(", "));
 }

@@ -3,10 +3,13 @@
 import { isTyping, rowAfter } from "../ui/keys.js";
 import { VirtualRows } from "../ui/virtual_rows.js";
 import { make, setClass, setText, testid } from "../web/dom.js";
-import { count, counted } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
+import { count } from "../web/quantities.js";
 import { COLUMNS } from "./columns.js";
 
 const ROW = 30; // pixels; as in exchange_list.css
+const PHONE_ROW = 50; // two lines
+const PHONE = matchMedia("(max-width: 620px)"); // as in exchange_list.css
 const TICK = 1000; // milliseconds between updates of ages and rates
 const KINDS = {
   "event-stream": "SSE",
@@ -32,11 +35,13 @@ export class ExchangeList {
     this.grid = testid("grid");
     this.#head();
     this.rows = new VirtualRows(this.grid.querySelector(".grid-body"), {
-      height: ROW,
+      height: PHONE.matches ? PHONE_ROW : ROW,
       make: () => this.#row(),
       fill: (row, index) => this.#fill(row, index),
     });
+    PHONE.addEventListener("change", () => this.rows.resize(PHONE.matches ? PHONE_ROW : ROW));
     this.#listen();
+    setText(testid("pause"), phrase("Pause"));
     setInterval(() => this.#tick(), TICK);
   }
 
@@ -53,6 +58,21 @@ export class ExchangeList {
   shown() {
     this.changed();
     if (this.#selected) this.grid.focus({ preventScroll: true });
+  }
+
+  /** Show only the exchanges that have these words. */
+  search(text) {
+    testid("filter").value = text;
+    this.#choosePhase("all");
+    this.#set({ text, kind: "", ids: null });
+    testid("kind").value = "";
+  }
+
+  /** All is said again, in another language. */
+  retell() {
+    this.#head();
+    this.#pause(this.#paused);
+    this.rows.draw();
   }
 
   /** Show only the exchanges of a warning. */
@@ -145,7 +165,7 @@ export class ExchangeList {
     this.#paused = paused;
     const control = testid("pause");
     control.setAttribute("aria-pressed", String(paused));
-    setText(control, paused ? "Resume" : "Pause");
+    setText(control, phrase(paused ? "Resume" : "Pause"));
     this.element.dataset.paused = paused;
     if (!paused) this.changed();
     this.#showCounts();
@@ -161,8 +181,8 @@ export class ExchangeList {
   #showCounts() {
     const { size } = this.exchanges.entries;
     const shown = this.#view.length;
-    const paused = this.#paused ? "paused  ·  " : "";
-    const part = shown === size ? counted(size, "exchange") : `${count(shown)} of ${count(size)}`;
+    const paused = this.#paused ? `${phrase("paused")}  ·  ` : "";
+    const part = shown === size ? counted(size, "{0} exchange", "{0} exchanges") : phrase("{0} of {1}", count(shown), count(size));
     setText(testid("shown"), `${paused}${part}`);
     this.grid.setAttribute("aria-rowcount", shown + 1);
     const empty = testid("empty");
@@ -171,19 +191,20 @@ export class ExchangeList {
   }
 
   #nothing(size) {
-    if (size > 0) return [make("p", {}, "No exchange matches the filter. Press Esc to show all.")];
-    const hint = `Send a request to ${location.origin}; it appears here while it is running.`;
-    return [make("p", { class: "headline" }, "No requests yet."), make("p", {}, hint), routeTable(this.routes)];
+    if (size > 0) return [make("p", {}, phrase("No exchange matches the filter. Press Esc to show all."))];
+    const hint = phrase("Send a request to {0}; it appears here while it is running.", location.origin);
+    return [make("p", { class: "headline" }, phrase("No requests yet.")), make("p", {}, hint), routeTable(this.routes)];
   }
 
   #head() {
     const cells = COLUMNS.map(({ key, label, title, end }) => {
-      const control = make("button", { type: "button", title, "data-testid": `sort-${key}` }, label);
+      const control = make("button", { type: "button", title: phrase(title), "data-testid": `sort-${key}` }, phrase(label));
       control.addEventListener("click", () => this.#sort(key));
       const name = end ? `cell ${key} end` : `cell ${key}`;
       return make("span", { class: name, role: "columnheader", "data-key": key }, control);
     });
-    this.grid.querySelector(".grid-head").append(...cells);
+    this.grid.querySelector(".grid-head").replaceChildren(...cells);
+    this.#showSort();
   }
 
   // Largest first, smallest first, and back to the order of arrival.
@@ -192,6 +213,10 @@ export class ExchangeList {
     if (sort !== key) this.#set({ sort: key, descending: true });
     else if (descending) this.#set({ descending: false });
     else this.#set({ sort: null, descending: true });
+    this.#showSort();
+  }
+
+  #showSort() {
     for (const cell of this.grid.querySelectorAll("[role=columnheader]")) {
       if (cell.dataset.key !== this.#filter.sort) cell.removeAttribute("aria-sort");
       else cell.setAttribute("aria-sort", this.#filter.descending ? "descending" : "ascending");
@@ -224,12 +249,14 @@ export class ExchangeList {
     row.setAttribute("aria-selected", String(id === this.#selected));
     row.dataset.state = entry.isOpen ? "open" : "over";
     if (entry.isFailed) row.dataset.state = "failed";
+    // What went wrong has the place of figures that say less.
+    row.dataset.reason = !entry.row.error ? "" : entry.row.pieces ? "long" : "alone";
     COLUMNS.forEach((column, at) => {
       const { cell, text } = row.cells[at];
       const words = column.text(entry, this.#now);
       setText(text, words);
       setClass(text, `text ${column.mark?.(entry, this.#now) ?? ""}`);
-      if (["target", "ending", "route"].includes(column.key)) cell.title = words;
+      if (column.full) cell.title = column.full(entry);
       if (cell.badge) setText(cell.badge, KINDS[kind] ?? "");
     });
   }

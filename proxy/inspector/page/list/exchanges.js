@@ -1,5 +1,7 @@
 // The exchanges of the list: kept up to date, filtered, sorted. Pure.
 
+import { isOfKind, matcher } from "./filter.js";
+
 const WINDOW = 5; // seconds over which a rate is taken
 
 export const SORTS = {
@@ -7,6 +9,7 @@ export const SORTS = {
   method: (entry) => entry.row.method,
   target: (entry) => entry.row.target,
   status: (entry) => entry.row.status ?? 0,
+  started: (entry) => entry.row.started,
   age: (entry, now) => entry.age(now),
   pieces: (entry) => entry.row.pieces,
   bytes: (entry) => entry.row.bytes,
@@ -32,6 +35,11 @@ export class Entry {
 
   get isOpen() {
     return this.row.phase !== "over";
+  }
+
+  /** Is it one that may be silent for as long as it likes? */
+  get isTunnel() {
+    return this.row.kind === "websocket";
   }
 
   get isFailed() {
@@ -97,15 +105,25 @@ export class Exchanges {
 
   /** The entries that a filter lets through, in order. */
   view({ text = "", kind = "", phase = "all", ids = null, sort = null, descending = true }, now) {
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = matcher(text);
     const found = [...this.entries.values()].filter(
       (entry) =>
         inPhase(entry, phase) &&
-        (kind === "" || entry.row.kind === kind) &&
+        isOfKind(entry.row, kind) &&
         (ids === null || ids.has(entry.row.id)) &&
-        words.every((word) => haystack(entry.row).includes(word)),
+        matches(entry.row),
     );
     return found.sort(sort ? by(SORTS[sort], descending, now) : openThenNewest);
+  }
+
+  /** The id of the exchange with this request id; of the newest whose path begins so. */
+  find({ request, path }) {
+    let found = null;
+    for (const { row } of this.entries.values()) {
+      const isMeant = request === undefined ? row.target.startsWith(path) : row.request_id === request;
+      if (isMeant && (found === null || row.started >= found.started)) found = row;
+    }
+    return found?.id ?? null;
   }
 }
 
@@ -114,14 +132,6 @@ function inPhase(entry, phase) {
   if (phase === "ended") return !entry.isOpen;
   if (phase === "failed") return entry.isFailed;
   return true;
-}
-
-function haystack(row) {
-  const { id, request_id: known, route, upstream, client, method, target, status, kind, answer, ending, error } = row;
-  return [id, known, route, upstream, client, method, target, status || "", kind, answer?.model, ending, error]
-    .map((value) => value ?? "")
-    .join(" ")
-    .toLowerCase();
 }
 
 function by(value, descending, now) {

@@ -1,6 +1,7 @@
 // The table of kept streams above the list of exchanges; hidden while there are none.
 
 import { make, setClass, setText, testid } from "../web/dom.js";
+import { phrase } from "../web/language.js";
 import { count, duration } from "../web/quantities.js";
 import { ageOf, clientsOf, exchangeOf, mark, placeOf, sizeOf, standing } from "./kept_streams.js";
 
@@ -23,13 +24,19 @@ export class KeptList {
     this.streams = streams;
     this.element = testid("kept");
     this.heading = testid("kept-heading");
-    const head = COLUMNS.map(([label, title]) => make("th", { scope: "col", title }, label));
+    this.head = make("tr", {});
     this.body = make("tbody", {});
-    this.element.append(
-      make("div", { class: "kept-rows", tabIndex: 0, role: "region", "aria-label": "Kept streams" },
-        make("table", {}, make("thead", {}, make("tr", {}, ...head)), this.body)),
-    );
+    this.region = make("div", { class: "kept-rows", tabIndex: 0, role: "region" }, make("table", {}, make("thead", {}, this.head), this.body));
+    this.element.append(this.region);
+    this.retell();
     setInterval(() => this.#show(), TICK);
+  }
+
+  /** All is said again, in another language. */
+  retell() {
+    this.region.setAttribute("aria-label", phrase("Kept streams"));
+    this.head.replaceChildren(...COLUMNS.map(([label, title]) => make("th", { scope: "col", title: phrase(title) }, phrase(label))));
+    this.changed();
   }
 
   /** The streams have changed. */
@@ -38,7 +45,8 @@ export class KeptList {
     this.element.hidden = size === 0;
     const shown = this.streams.sorted.slice(0, MOST);
     const rest = size + more - shown.length;
-    setText(this.heading, `Kept streams ${count(size + more)}${rest > 0 ? `, the newest ${count(shown.length)} shown` : ""}`);
+    const all = count(size + more);
+    setText(this.heading, rest > 0 ? phrase("Kept streams {0}, the newest {1} shown", all, count(shown.length)) : phrase("Kept streams {0}", all));
     const rows = new Map(shown.map((stream) => [stream.id, this.#rows.get(stream.id) ?? makeRow(stream)]));
     for (const stream of shown) rows.get(stream.id).stream = stream;
     this.#rows = rows;
@@ -78,7 +86,7 @@ function fill({ cells, link, stream }, now) {
   else link.setAttribute("href", `#${exchange}`);
   const state = standing(stream, now);
   const place = placeOf(stream);
-  setText(cells.state, place === "" ? state : `${state}, ${place}`);
+  setText(cells.state, [state, place].filter(Boolean).join(phrase(", ")));
   setClass(cells.state, mark(stream));
   cells.state.title = stream.error ?? state;
   setText(cells.age, duration(ageOf(stream, now)));

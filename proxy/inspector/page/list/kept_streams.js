@@ -1,5 +1,6 @@
-// The streams that are kept or shared, as the feed tells of them, and what is said of each. Pure.
+// The streams that are kept or shared, as the feed tells of them, and what is said of each.
 
+import { counted, phrase } from "../web/language.js";
 import { bytes, count, duration } from "../web/quantities.js";
 
 export class KeptStreams {
@@ -49,10 +50,11 @@ export function ageOf(stream, now) {
 export function standing(stream, now) {
   const left = stream.goes === null ? null : Math.max(0, stream.goes - (now - stream.at));
   if (isRunning(stream)) {
-    if (stream.clients > 0 || stream.readers > 0) return "running";
-    return left === null ? "running without a client" : `running without a client, ${duration(left)} left`;
+    if (stream.clients > 0 || stream.readers > 0) return phrase("running");
+    return left === null ? phrase("running without a client") : phrase("running without a client, {0} left", duration(left));
   }
-  return left === null ? stream.state : `${stream.state}, kept for ${duration(left)}`;
+  const state = phrase(stream.state);
+  return left === null ? state : phrase("{0}, kept for {1}", state, duration(left));
 }
 
 export function mark({ state, clients, readers }) {
@@ -63,20 +65,20 @@ export function mark({ state, clients, readers }) {
 
 /** Whose it is, where that is not this process alone; "": it is. */
 export function placeOf({ kept, shared, followed }) {
-  if (followed) return "from the store";
-  return shared && !kept ? "shared only" : "";
+  if (followed) return phrase("from the store");
+  return shared && !kept ? phrase("shared only") : "";
 }
 
 /** Its clients: now, and all that it has had; and other processes that read it. */
 export function clientsOf({ clients, visits, readers }) {
-  const here = `${count(clients)} of ${count(visits)}`;
+  const here = phrase("{0} of {1}", count(clients), count(visits));
   if (!readers) return here;
-  return `${here}, ${count(readers)} other ${readers === 1 ? "process" : "processes"}`;
+  return [here, counted(readers, "{0} other process", "{0} other processes")].join(phrase(", "));
 }
 
 /** Its bytes, and from which on they are kept. */
 export function sizeOf(stream) {
-  return stream.first ? `${bytes(stream.bytes)}, from ${bytes(stream.first)} on` : bytes(stream.bytes);
+  return stream.first ? phrase("{0}, from {1} on", bytes(stream.bytes), bytes(stream.first)) : bytes(stream.bytes);
 }
 
 /** The exchange of the last connection that can still be shown; null: none. */

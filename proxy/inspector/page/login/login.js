@@ -1,11 +1,16 @@
 // The form that asks for the token. It works without this module, too; with it the page
 // stays at its address, so that the exchange in it is shown.
 
+import { languageSwitch } from "../ui/language_switch.js";
+import { TEXTS } from "../ui/texts.js";
+import { learn, phrase, preferredLanguage, speak, translated } from "../web/language.js";
+
 const form = document.querySelector("form");
 const input = form.elements.token;
 const submit = form.querySelector("button");
 const said = document.getElementById("said");
 
+const title = document.title;
 const SENDABLE = /^[!-~]+$/; // in a field
 
 let asking = false;
@@ -15,13 +20,17 @@ function say(text) {
   input.setAttribute("aria-invalid", String(text !== ""));
 }
 
+function titled() {
+  document.title = phrase(title);
+}
+
 /** What the proxy gives as a reason, as a sentence. */
 async function reasonOf(response) {
   try {
     const { message } = (await response.json()).error;
-    return `${message[0].toUpperCase()}${message.slice(1)}.`;
+    return translated(`${message[0].toUpperCase()}${message.slice(1)}.`);
   } catch {
-    return `The proxy responded with status ${response.status}.`;
+    return phrase("The proxy responded with status {0}.", response.status);
   }
 }
 
@@ -44,7 +53,7 @@ async function show() {
     }
     say(await reasonOf(response));
   } catch {
-    say("The proxy does not answer.");
+    say(phrase("The proxy does not answer."));
   }
   input.select();
   input.focus();
@@ -60,13 +69,19 @@ form.addEventListener("submit", async (event) => {
   asking = false;
 });
 
+learn(TEXTS);
+languageSwitch();
+speak(preferredLanguage());
+document.addEventListener("languagechange", titled);
+titled();
+
 // A wrong token does not stay in the address, nor in the history.
 const address = new URL(location.href);
 if (address.searchParams.has("token")) {
   address.searchParams.delete("token");
   history.replaceState(null, "", address);
 }
-if (said.textContent !== "") input.setAttribute("aria-invalid", "true");
+if (said.textContent !== "") say(translated(said.textContent));
 
 // A link on a page of another origin has brought the right token and got the cookie, but
 // a browser does not send that along with the redirect that follows (SameSite=Strict).

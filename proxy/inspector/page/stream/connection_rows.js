@@ -1,6 +1,7 @@
-// What is drawn of the connections of a kept stream. Pure.
+// What is drawn of the connections of a kept stream.
 
-import { bytes, counted, duration } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
+import { bytes, count, duration } from "../web/quantities.js";
 
 const WAYS = {
   first: "asked for it",
@@ -22,8 +23,8 @@ export function connectionRows(kept, elapsed) {
   const scale = Math.max(now, 0.001);
   const upstreamEnd = kept.ended ?? now;
   const upstream = {
-    label: "upstream",
-    words: kept.ended === null ? "running" : `${kept.state} after ${duration(kept.ended)}`,
+    label: phrase("upstream"),
+    words: kept.ended === null ? phrase("running") : phrase("{0} after {1}", phrase(kept.state), duration(kept.ended)),
     left: 0,
     width: Math.min(1, upstreamEnd / scale),
     open: kept.ended === null,
@@ -45,11 +46,12 @@ function end(kept, elapsed) {
 
 function connection(each, now, scale) {
   const to = each.ended ?? Math.max(now, each.began);
-  const size = each.from ? `${bytes(each.bytes)} from byte ${each.from}` : bytes(each.bytes);
-  const how = each.ending === null ? "open" : each.ending;
+  const size = each.from ? phrase("{0} from byte {1}", bytes(each.bytes), each.from) : bytes(each.bytes);
+  const how = phrase(each.ending === null ? "open" : each.ending);
+  const way = phrase(WAYS[each.way] ?? each.way);
   return {
     label: each.client,
-    words: `${WAYS[each.way] ?? each.way}, ${size}, ${duration(to - each.began)}, ${how}`,
+    words: [way, size, duration(to - each.began), how].join(phrase(", ")),
     left: Math.min(1, Math.max(0, each.began / scale)),
     width: Math.min(1, Math.max(0, (to - each.began) / scale)),
     open: each.ended === null,
@@ -61,7 +63,8 @@ function connection(each, now, scale) {
 /** What stands above the rows. */
 export function connectionHeading(kept) {
   const hidden = kept.visits - kept.connections.length;
-  const which = hidden > 0 ? `, the last ${kept.connections.length} shown` : "";
-  const what = kept.kept ? "Kept stream" : "Shared stream";
-  return `${what} ${kept.id}: ${counted(kept.visits, "connection")}${which}`;
+  const which = hidden > 0 ? [phrase("the last {0} shown", count(kept.connections.length))] : [];
+  const what = phrase(kept.kept ? "Kept stream {0}" : "Shared stream {0}", kept.id);
+  const visits = counted(kept.visits, "{0} connection", "{0} connections");
+  return [what, [visits, ...which].join(phrase(", "))].join(phrase(": "));
 }

@@ -1,5 +1,7 @@
 // A recorded request as a curl command. Pure: request in, text out.
 
+import { phrase } from "../web/language.js";
+
 // curl sends these itself, or they belong to the connection.
 const LEFT_OUT = new Set([
   "host",
@@ -27,7 +29,7 @@ export function curl({ method, target, fields, origin, body, bodyComplete = true
   if (needsMethod(method, body)) words.push(method === "HEAD" ? "-I" : `-X ${quote(method)}`);
   if (/["\[\]{}]/.test(target)) words.push("-g");
   words.push(quote(`${origin}${target}`));
-  const masked = isMasked(target) ? ["the query"] : [];
+  const masked = isMasked(target) ? [phrase("the query")] : [];
   for (const [name, value] of fields) {
     if (isLeftOut(name.toLowerCase(), upgrade)) continue;
     if (isMasked(value)) masked.push(name);
@@ -58,7 +60,7 @@ function compresses(fields) {
 }
 
 function data(words, body, complete) {
-  if (!complete) return "the request body was not recorded completely, so it is omitted";
+  if (!complete) return phrase("the request body was not recorded completely, so it is omitted");
   if (!body?.length) return null;
   let text;
   try {
@@ -68,7 +70,7 @@ function data(words, body, complete) {
   }
   if (text.includes("\0")) {
     words.push("--data-binary @request.bin");
-    return "the request body is binary: save it as request.bin";
+    return phrase("the request body is binary: save it as request.bin");
   }
   words.push(`--data-raw ${quote(text)}`);
   return null;

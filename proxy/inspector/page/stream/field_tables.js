@@ -3,12 +3,14 @@
 import { asText, concat, hexDump } from "../decode/bytes_text.js";
 import { make } from "../web/dom.js";
 import { indented } from "../web/json_text.js";
-import { bytes, counted } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
+import { bytes } from "../web/quantities.js";
 import { isMasked } from "./curl_command.js";
 import { compare, tally } from "./field_diff.js";
 
 const MARKS = { same: "", changed: "~", removed: "−", added: "+" };
 const WORDS = { same: "unchanged", changed: "changed", removed: "removed", added: "added" };
+const COUNTS = { changed: "{0} changed", removed: "{0} removed", added: "{0} added" };
 const BODY_SHOWN = 1024 * 1024; // bytes
 
 /** Both messages of an exchange. */
@@ -28,17 +30,20 @@ export function fieldTables(exchange) {
 
 /** Of a file: one side only. */
 function asRecorded(title, { received }) {
-  const name = (text) => make("th", { scope: "row" }, text);
-  const rows = received.map(([field, text]) => make("tr", {}, make("td", { class: "mark" }), name(field), value(text, "same")));
-  const heads = ["", "Field", "Value"].map((text) => make("th", { scope: "col" }, text));
   return make(
     "section",
     { class: "message", "data-testid": `fields-${title.toLowerCase()}` },
-    make("h3", {}, title),
-    rows.length
-      ? make("table", { class: "fields" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows))
-      : make("p", { class: "soft" }, "None."),
+    make("h2", {}, phrase(title)),
+    fieldList(received),
   );
+}
+
+/** Fields as they are, without a comparison. */
+export function fieldList(fields) {
+  if (!fields.length) return make("p", { class: "soft" }, phrase("None."));
+  const rows = fields.map(([name, text]) => make("tr", {}, make("th", { scope: "row" }, name), value(text, "same")));
+  const heads = ["Field", "Value"].map((text) => make("th", { scope: "col" }, phrase(text)));
+  return make("table", { class: "fields two" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
 }
 
 function message(title, before, after, given) {
@@ -46,19 +51,18 @@ function message(title, before, after, given) {
   const counts = tally(rows);
   const said = ["added", "changed", "removed"]
     .filter((kind) => counts[kind])
-    .map((kind) => `${counts[kind]} ${WORDS[kind]}`);
+    .map((kind) => phrase(COUNTS[kind], counts[kind]));
   const heading = make(
-    "h3",
+    "h2",
     {},
-    title,
-    make("span", { class: "soft" }, said.length ? `  ${said.join(", ")}` : "  no changes"),
+    phrase(title),
+    make("span", { class: "soft" }, `  ${said.length ? said.join(phrase(", ")) : phrase("no changes")}`),
   );
   if (rows.length === 0) {
-    return make("section", { class: "message" }, make("h3", {}, title), make("p", { class: "soft" }, "None yet."));
+    return make("section", { class: "message" }, make("h2", {}, phrase(title)), make("p", { class: "soft" }, phrase("None yet.")));
   }
-  const head = ["", "Field", before, after].map((text) =>
-    make("th", { scope: "col" }, text || make("span", { class: "visually-hidden" }, "Change")),
-  );
+  const change = make("span", { class: "visually-hidden" }, phrase("Change"));
+  const head = [change, phrase("Field"), phrase(before), phrase(after)].map((content) => make("th", { scope: "col" }, content));
   return make(
     "section",
     { class: "message", "data-testid": `fields-${title.toLowerCase()}` },
@@ -74,21 +78,21 @@ function message(title, before, after, given) {
 
 function fieldRow({ kind, name, before, after }) {
   const mark = make("td", { class: "mark" }, make("span", { "aria-hidden": "true" }, MARKS[kind]));
-  mark.append(make("span", { class: "visually-hidden" }, WORDS[kind]));
+  mark.append(make("span", { class: "visually-hidden" }, phrase(WORDS[kind])));
   return make(
     "tr",
     { "data-kind": kind },
     mark,
     make("th", { scope: "row" }, name),
     value(before, kind),
-    kind === "same" ? make("td", { class: "soft" }, "same") : value(after, kind),
+    kind === "same" ? make("td", { class: "soft" }, phrase("same")) : value(after, kind),
   );
 }
 
 function value(text, kind) {
   if (text === null) return make("td", { class: "none" }, "–");
   const cell = make("td", { class: kind }, text);
-  if (isMasked(text)) cell.append(make("span", { class: "masked" }, "masked"));
+  if (isMasked(text)) cell.append(make("span", { class: "masked" }, phrase("masked")));
   return cell;
 }
 
@@ -113,13 +117,15 @@ export function bodies(recording) {
 
 function bodySection({ title, side, parts, size, total }) {
   const whole = concat(parts);
-  const cut = size < total ? `, the first ${bytes(size)} recorded` : "";
-  const said = total ? `  ${bytes(total)} in ${counted(parts.length, "piece")}${cut}` : "  empty";
+  const said = [];
+  if (total) said.push(phrase("{0} in {1}", bytes(total), counted(parts.length, "{0} piece", "{0} pieces")));
+  else said.push(phrase("empty"));
+  if (size < total) said.push(phrase("the first {0} recorded", bytes(size)));
   const text = asText(whole);
   return make(
     "section",
     { class: "message", "data-testid": `body-${side}` },
-    make("h3", {}, title, make("span", { class: "soft" }, said)),
+    make("h2", {}, phrase(title), make("span", { class: "soft" }, `  ${said.join(phrase(", "))}`)),
     make("pre", { hidden: total === 0 }, text === null ? hexDump(whole) : indented(text)),
   );
 }

@@ -1,23 +1,24 @@
 // The header of the stream view: request, state, verdict, figures and actions.
 
 import { button, make, setClass, setText, testid } from "../web/dom.js";
-import { bytes, clockTime, count, duration, NOTHING } from "../web/quantities.js";
+import { phrase } from "../web/language.js";
+import { bytes, count, dateTime, duration, NOTHING } from "../web/quantities.js";
 import { speed, tokens } from "../web/model_answer.js";
 import { judge } from "./stream_verdict.js";
 
 const FIGURES = [
-  ["Route", (row) => row.route ?? (row.file ? null : "none")],
+  ["Route", (row) => row.route ?? (row.file ? null : phrase("none"))],
   ["Upstream", (row) => row.upstream ?? NOTHING],
   ["Client", (row) => (row.file ? null : (row.client ?? NOTHING))],
   ["Request id", (row) => row.request_id ?? null],
-  ["Started", (row) => clockTime(row.started)],
+  ["Started", (row) => dateTime(row.started)],
   ["First byte", (row) => duration(row.first_byte)],
   ["Model", (row) => row.answer?.model ?? null],
   ["First token", (row) => (row.answer?.first_token != null ? duration(row.answer.first_token) : null)],
   ["Tokens", (row) => tokens(row.answer)],
-  ["Speed", (row) => (row.answer?.tokens_per_second ? `${speed(row.answer)} tokens/s` : null)],
+  ["Speed", (row) => (row.answer?.tokens_per_second ? phrase("{0} tokens/s", speed(row.answer)) : null)],
   ["Pieces", (row) => count(row.pieces)],
-  ["Bytes", (row) => (row.bytes_received ? `${bytes(row.bytes)}, ${bytes(row.bytes_received)} up` : bytes(row.bytes))],
+  ["Bytes", (row) => (row.bytes_received ? phrase("{0}, {1} up", bytes(row.bytes), bytes(row.bytes_received)) : bytes(row.bytes))],
   ["Heartbeats", (row) => (row.heartbeats ? count(row.heartbeats) : null)],
   ["Decoded", (row) => row.coded?.join(", ") || null],
   ["Retries", (row) => row.retries || null],
@@ -32,16 +33,16 @@ export class Header {
     this.title = make("h1", { tabIndex: -1, "data-testid": "title" });
     this.state = make("p", { class: "state", "data-testid": "state" });
     this.verdict = make("p", { class: "verdict", "data-testid": "verdict" });
-    this.pause = button("Pause", actions.pause, "stream-pause", { "aria-pressed": "false", class: "pause" });
+    this.pause = button(phrase("Pause"), actions.pause, "stream-pause", { "aria-pressed": "false", class: "pause" });
     this.figures = FIGURES.map(([name]) => {
       const value = make("dd", {});
-      return { value, element: make("div", {}, make("dt", {}, name), value) };
+      return { value, element: make("div", {}, make("dt", {}, phrase(name)), value) };
     });
     const controls = [
       this.pause,
-      button("Copy as curl", actions.curl, "curl", { title: "c" }),
-      button("Save record", actions.record, "save-record", { title: "Header fields and every piece with its time, to be replayed" }),
-      button("Save body", actions.body, "save-body", { title: "The response body as sent to the client" }),
+      button(phrase("Copy as curl"), actions.curl, "curl", { title: "c" }),
+      button(phrase("Save record"), actions.record, "save-record", { title: phrase("Header fields and every piece with its time, to be replayed") }),
+      button(phrase("Save body"), actions.body, "save-body", { title: phrase("The response body as sent to the client") }),
     ];
     this.element = make(
       "header",
@@ -49,7 +50,7 @@ export class Header {
       make(
         "div",
         { class: "line" },
-        button("← All", actions.back, "back", { title: "Esc", "aria-label": "Back to all exchanges" }),
+        button(phrase("← All"), actions.back, "back", { title: phrase("Back to all exchanges (Esc)") }),
         this.title,
         this.state,
         make("div", { class: "actions" }, ...controls),
@@ -62,13 +63,14 @@ export class Header {
 
   paused(paused) {
     this.pause.setAttribute("aria-pressed", String(paused));
-    setText(this.pause, paused ? "Resume" : "Pause");
+    setText(this.pause, phrase(paused ? "Resume" : "Pause"));
   }
 
   /** Show the current row. */
   show(row, stall) {
     const open = row.phase !== "over";
-    this.pause.hidden = this.save.hidden = Boolean(row.file); // it is a file already
+    this.save.hidden = Boolean(row.file); // it is a file already
+    this.pause.hidden = !open && this.pause.getAttribute("aria-pressed") === "false";
     if (this.title.dataset.id !== row.id) {
       this.title.dataset.id = row.id;
       this.title.title = row.target;
@@ -76,8 +78,8 @@ export class Header {
     }
     const { age } = row;
     const status = row.status ? `${row.status}  ·  ` : "";
-    const standing = open ? `${row.phase}, ${duration(age)}` : `${row.ending ?? "ended"} after ${duration(age)}`;
-    setText(this.state, `${status}${row.family ?? row.kind}  ·  ${standing}`);
+    const standing = open ? phrase("{0}, {1}", phrase(row.phase), duration(age)) : phrase("{0} after {1}", phrase(row.ending ?? "ended"), duration(age));
+    setText(this.state, `${status}${row.family ?? phrase(row.kind)}  ·  ${standing}`);
     this.state.dataset.state = row.error ? "failed" : open ? "open" : "over";
     const { kind, text } = judge(row, stall);
     setText(this.verdict, text);

@@ -1,7 +1,19 @@
 // The text of a model's answer, joined from its deltas.
 
 import { make, setText } from "../web/dom.js";
+import { phrase } from "../web/language.js";
 import { count } from "../web/quantities.js";
+
+/** "call 2" and "choice 2: answer" in the language of the page. */
+export function channelName(channel) {
+  return channel
+    .split(": ")
+    .map((part) => {
+      const [, name, number] = /^(.*?)(?: (\d+))?$/.exec(part);
+      return number ? `${phrase(name)} ${number}` : phrase(name);
+    })
+    .join(phrase(": "));
+}
 
 export class JoinedText {
   #parts = [];
@@ -19,7 +31,7 @@ export class JoinedText {
     this.joined.parts.forEach((part, index) => this.#write(part, index));
     const { dropped } = this.joined;
     this.note.hidden = dropped === 0;
-    setText(this.note, `The text is truncated here: ${count(dropped)} more characters were dropped.`);
+    setText(this.note, phrase("The text is truncated here: {0} more characters were dropped.", count(dropped)));
     if (follows) element.scrollTop = element.scrollHeight;
   }
 
@@ -35,7 +47,7 @@ export class JoinedText {
     const part = make(
       "section",
       { class: "part", "data-channel": channel.replace(/\W.*/, "") },
-      make("h3", {}, channel),
+      make("h2", {}, channelName(channel)),
       make("p", {}, text),
     );
     this.note.before(part);

@@ -3,7 +3,9 @@
 import { asText, hexDump, hexLine } from "../decode/bytes_text.js";
 import { make } from "../web/dom.js";
 import { indented } from "../web/json_text.js";
-import { bytes, count, duration, NOTHING, seconds } from "../web/quantities.js";
+import { phrase } from "../web/language.js";
+import { bytes, clockTime, count, duration, NOTHING, seconds } from "../web/quantities.js";
+import { channelName } from "./joined_text.js";
 
 const PREVIEW = 300; // characters of a row
 
@@ -13,7 +15,7 @@ export function eventColumns(recording, stall) {
     sideColumn,
     timeColumn,
     gapColumn(recording, stall),
-    { key: "type", label: "type", text: (event) => event.type, mark: () => "soft" },
+    { key: "type", label: "type", text: (event) => typeText(event), mark: () => "soft" },
     { key: "preview", label: "data", text: preview, mark: (event) => (event.note && !event.data ? "soft" : "") },
     { key: "size", label: "size", end: true, text: (event) => bytes(event.size), mark: () => "soft" },
   ];
@@ -28,7 +30,7 @@ export function pieceColumns(recording, stall) {
       key: "held",
       label: "held",
       end: true,
-      text: (piece) => (piece.sent === null ? "not sent" : duration(piece.sent - piece.arrived)),
+      text: (piece) => (piece.sent === null ? phrase("not sent") : duration(piece.sent - piece.arrived)),
       mark: (piece) => ((piece.sent ?? Infinity) - piece.arrived >= 0.1 ? "wait" : "soft"),
     },
     { key: "preview", label: "bytes", text: piecePreview },
@@ -41,12 +43,18 @@ const SIDES = {
   response: ["↓", "good", "to the client"],
   request: ["↑", "up", "to the upstream"],
   heartbeat: ["♥", "soft", "from the proxy itself to the client"],
+  own: ["↓", "bad", "from the proxy itself to the client"],
 };
+
+/** What the proxy wrote in place of an upstream has a sign of its own. */
+function side({ side, own }) {
+  return SIDES[own ? "own" : side];
+}
 
 const sideColumn = {
   key: "side",
-  text: ({ side }) => SIDES[side][0],
-  mark: ({ side }) => SIDES[side][1],
+  text: (record) => side(record)[0],
+  mark: (record) => side(record)[1],
 };
 
 const timeColumn = {
@@ -66,7 +74,8 @@ function gapColumn(recording, stall) {
       const gap = recording.gapOf(record);
       return gap === null ? NOTHING : `+${duration(gap)}`;
     },
-    mark: (record) => (recording.gapOf(record) >= stall() ? "bad" : "soft"),
+    // A tunnel may be silent for as long as it likes.
+    mark: (record) => (!recording.isTunnel && recording.gapOf(record) >= stall() ? "bad" : "soft"),
   };
 }
 
@@ -96,19 +105,25 @@ export function pieceText(piece) {
 }
 
 function piecePreview(piece) {
-  if (!piece.payload) return "not recorded";
+  if (!piece.payload) return phrase("not recorded");
   const text = asText(piece.payload.subarray(0, 2 * PREVIEW));
   return text === null ? hexLine(piece.payload) : oneLine(text);
 }
 
-/** The elements that show a whole event. */
-export function eventDetail(event) {
+/** The type of an event: its own, or what this page calls it. */
+function typeText({ type, isNamedHere }) {
+  return isNamedHere ? phrase(type) : type;
+}
+
+/** The elements that show a whole event; `started`: when its exchange did, by the calendar. */
+export function eventDetail(event, started) {
   const facts = [
-    ["type", event.type],
+    ["type", typeText(event)],
     ["id", event.id],
     ["retry", event.retry ? `${event.retry} ms` : ""],
-    ["direction", SIDES[event.side][2]],
+    ["direction", phrase(side(event)[2])],
     ["arrived", `${seconds(event.at)} s`],
+    ["time of day", clockTime(started + event.at, 3)],
     ["gap", event.gap === null ? "" : duration(event.gap)],
     ["piece", String(event.piece + 1)],
   ];
@@ -116,24 +131,25 @@ export function eventDetail(event) {
     factList(facts),
     note(event.note),
     ...event.adds.map(({ channel, text }) =>
-      make("p", { class: "adds" }, make("span", { class: "soft" }, `${channel} `), make("q", {}, text)),
+      make("p", { class: "adds" }, make("span", { class: "soft" }, `${channelName(channel)} `), make("q", {}, text)),
     ),
     body(event.bytes, event.data),
   ];
 }
 
-export function pieceDetail(piece) {
+export function pieceDetail(piece, started) {
   const facts = [
-    ["direction", SIDES[piece.side][2]],
+    ["direction", phrase(side(piece)[2])],
     ["arrived", `${seconds(piece.arrived, 6)} s`],
-    ["sent", piece.sent === null ? "not yet" : `${seconds(piece.sent, 6)} s`],
+    ["sent", piece.sent === null ? phrase("not yet") : `${seconds(piece.sent, 6)} s`],
+    ["time of day", clockTime(started + piece.arrived, 3)],
     ["held", piece.sent === null ? "" : duration(piece.sent - piece.arrived)],
     ["bytes", count(piece.bytes)],
   ];
   const short = piece.payload && piece.payload.length < piece.bytes;
   const said = piece.payload
-    ? short && `only the first ${bytes(piece.payload.length)} were recorded`
-    : "the bytes were not recorded";
+    ? short && phrase("only the first {0} were recorded", bytes(piece.payload.length))
+    : phrase("the bytes were not recorded");
   const text = piece.payload && asText(piece.payload);
   return [factList(facts), note(said), body(text === null ? piece.payload : null, text ?? "")];
 }
@@ -150,6 +166,6 @@ function body(raw, text) {
 function factList(facts) {
   const rows = facts
     .filter(([, value]) => value !== "")
-    .map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
+    .map(([name, value]) => make("div", {}, make("dt", {}, phrase(name)), make("dd", {}, value)));
   return make("dl", { class: "facts-of" }, ...rows);
 }

@@ -11,7 +11,7 @@ const OF_CODED = new Set(["content-encoding", "content-length"]);
 
 /** The lines. `holes`: how many pieces are missing, at least. */
 export function recordLines(exchange, pieces, { holes = 0, scheme = "http" } = {}) {
-  const known = [...pieces].filter(({ side, bytes }) => side !== "heartbeat" && bytes);
+  const known = [...pieces].filter(({ side, own, bytes }) => side !== "heartbeat" && !own && bytes);
   const whole = known.filter((each) => isWhole(each) && hasPlace(each, exchange));
   const lost = holes + known.length - whole.length;
   const items = [...responseHead(exchange, whole), ...whole.map(piece), ...requestEnd(exchange, whole)];

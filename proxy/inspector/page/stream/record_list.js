@@ -5,7 +5,9 @@
 import { rowAfter } from "../ui/keys.js";
 import { VirtualRows } from "../ui/virtual_rows.js";
 import { make, setClass, setText } from "../web/dom.js";
+import { phrase } from "../web/language.js";
 import { count } from "../web/quantities.js";
+import { NOUNS } from "./nouns.js";
 
 const ROW = 24; // pixels; as in record_list.css
 
@@ -35,7 +37,7 @@ export class RecordList {
       tabIndex: 0,
       "data-testid": `${name}-list`,
     });
-    this.side = make("section", { class: "detail", "aria-label": `Selected ${name}`, tabIndex: 0, "data-testid": `${name}-detail` });
+    this.side = make("section", { class: "detail", tabIndex: 0, "data-testid": `${name}-detail` });
     this.input = make("input", {
       type: "search",
       autocomplete: "off",
@@ -81,9 +83,11 @@ export class RecordList {
   call(noun) {
     if (noun === this.noun) return;
     this.noun = noun;
-    this.input.placeholder = `Search ${noun}s …`;
-    this.input.setAttribute("aria-label", `Search ${noun}s`);
-    this.list.setAttribute("aria-label", `${noun}s`);
+    const { plural, search, selected } = NOUNS[noun];
+    this.input.placeholder = phrase(search);
+    this.input.setAttribute("aria-label", phrase(search));
+    this.list.setAttribute("aria-label", phrase(plural));
+    this.side.setAttribute("aria-label", phrase(selected));
   }
 
   /** Records have been added or dropped; nothing moves while paused. */
@@ -170,9 +174,12 @@ export class RecordList {
   #showCounts() {
     const all = this.records.end;
     const waiting = all - this.#end;
-    const shown = this.#found ? `${count(this.#found.length)} of ${count(this.#end)}` : count(this.#end);
-    const paused = this.#paused ? `paused, ${count(waiting)} new  ·  ` : "";
-    setText(this.counts, `${paused}${shown} ${this.noun}${!this.#found && all === 1 ? "" : "s"}`);
+    const { one, many } = NOUNS[this.noun];
+    const paused = this.#paused ? `${phrase("paused, {0} new", count(waiting))}  ·  ` : "";
+    const shown = this.#found
+      ? phrase(many, phrase("{0} of {1}", count(this.#found.length), count(this.#end)))
+      : phrase(all === 1 ? one : many, count(this.#end));
+    setText(this.counts, `${paused}${shown}`);
   }
 
   // -- rows
@@ -213,7 +220,7 @@ export class RecordList {
 
 function captions(columns) {
   const cells = columns.map(({ key, end, label }) =>
-    make("span", { class: `field ${key}${end ? " end" : ""}` }, label ?? ""),
+    make("span", { class: `field ${key}${end ? " end" : ""}` }, label ? phrase(label) : ""),
   );
   return make("div", { class: "captions", "aria-hidden": "true" }, ...cells);
 }

@@ -4,8 +4,10 @@ import { unbase64 } from "../decode/bytes_text.js";
 import { decodersFor } from "../decode/decoders.js";
 import { Joiner } from "../decode/deltas.js";
 import { unknownOf } from "../file/unknown.js";
-import { bytes as sized, counted } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
+import { bytes as sized } from "../web/quantities.js";
 import { BoundedList } from "./bounded_list.js";
+import { NOUNS } from "./nouns.js";
 
 const MIB = 1024 * 1024;
 export const MOST = 100_000; // pieces, and events
@@ -180,7 +182,12 @@ export class Recording {
   get #before() {
     const { pieces, bytes } = this.#unseen;
     if (pieces === 0 || bytes === 0 || bytes === Infinity) return "";
-    return pieces === Infinity ? sized(bytes) : counted(pieces, "piece");
+    return pieces === Infinity ? sized(bytes) : counted(pieces, "{0} piece", "{0} pieces");
+  }
+
+  /** Is it one that may be silent for as long as it likes? */
+  get isTunnel() {
+    return this.#exchange?.kind === "websocket";
   }
 
   /** Is nothing missing before the first piece? */
@@ -207,17 +214,18 @@ export class Recording {
     const { pieces, events, dropped } = this;
     if (this.#note) parts.push(this.#note);
     if (pieces.end && !this.#hasBodies) {
-      parts.push("Bodies are not shown: [inspector] bodies is off, or this browser is not on the same machine as the proxy.");
+      parts.push(phrase("Bodies are not shown: [inspector] bodies is off, or this browser is not on the same machine as the proxy."));
     }
-    if (this.#before) parts.push(`${this.#before} passed before recording started.`);
+    if (this.#before) parts.push(phrase("{0} passed before recording started.", this.#before));
     if (dropped.pieces) {
-      parts.push(`The proxy has dropped ${counted(dropped.pieces, "piece")}.`);
+      parts.push(counted(dropped.pieces, "The proxy has dropped {0} piece.", "The proxy has dropped {0} pieces."));
     }
     if (pieces.first) {
-      parts.push(`This page has dropped the oldest ${counted(pieces.first, "piece")}.`);
+      parts.push(counted(pieces.first, "This page has dropped the oldest {0} piece.", "This page has dropped the oldest {0} pieces."));
     }
     if (events.first) {
-      parts.push(`This page has dropped the oldest ${counted(events.first, this.noun)}.`);
+      const { one, many } = NOUNS[this.noun];
+      parts.push(phrase("This page has dropped the oldest {0}.", counted(events.first, one, many)));
     }
     return parts.join(" ");
   }

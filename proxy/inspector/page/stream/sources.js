@@ -7,7 +7,7 @@ const BATCH = 5000; // pieces
 /** An exchange of the proxy, as it goes on. */
 export class LiveExchange {
   over = "ended"; // the state of the feed once it has
-  absent = "This exchange is gone: the proxy keeps only the most recent ones.";
+  absent = "This exchange is gone: the proxy keeps only the most recent ones."; // a phrase
 
   constructor(id) {
     this.id = id;

@@ -7,6 +7,7 @@ import { Tabs } from "../ui/tabs.js";
 import { toast } from "../ui/toast.js";
 import { AnimationFrame } from "../web/animation_frame.js";
 import { make } from "../web/dom.js";
+import { phrase } from "../web/language.js";
 import { count } from "../web/quantities.js";
 import { Connections } from "./connections.js";
 import { currentRow } from "./current_row.js";
@@ -15,15 +16,17 @@ import { copy, saveBody, saveRecord } from "./export.js";
 import { bodies, fieldTables } from "./field_tables.js";
 import { Header } from "./header.js";
 import { JoinedText } from "./joined_text.js";
+import { NOUNS } from "./nouns.js";
 import { eventColumns, eventDetail, eventText, pieceColumns, pieceDetail, pieceText } from "./record_details.js";
 import { RecordList } from "./record_list.js";
 import { Recording } from "./recording.js";
+import { hasFailed, isOwn, sentPanel } from "./sent_panel.js";
 import { Waterfall } from "./waterfall.js";
 import { waterfallTools } from "./waterfall_tools.js";
 
 const TICK = 250; // milliseconds between updates of what changes with time alone
 const MANY = 5000; // pieces
-const NAMES = { event: "Events", object: "Objects", frame: "Frames" };
+const TABS = ["events", "text", "pieces", "fields", "bodies", "sent"]; // by their keys, from 1
 
 export class StreamView {
   #exchange = null;
@@ -45,7 +48,7 @@ export class StreamView {
     this.recording = new Recording(() => this.#changed());
     this.feedState = feedState;
     this.feed = source.feed(this.#events(), feedState);
-    document.title = `${id}: Unbuffered inspector`;
+    document.title = `${id}: ${phrase("Unbuffered inspector")}`;
     this.#build();
     this.#begin();
     this.timer = setInterval(() => this.#tick(), TICK);
@@ -81,11 +84,11 @@ export class StreamView {
     try {
       exchange = await this.source.describe();
     } catch (error) {
-      return this.#absent(`The exchange could not be read: ${error.message}.`);
+      return this.#absent(phrase("The exchange could not be read: {0}.", error.message));
     }
     if (this.#closed) return false;
     if (exchange === null) {
-      return this.#absent(this.source.absent);
+      return this.#absent(phrase(this.source.absent));
     }
     this.#exchange = exchange;
     this.#at = performance.now() / 1000;
@@ -98,8 +101,8 @@ export class StreamView {
 
   #absent(text) {
     this.feedState(this.source.over);
-    const back = make("a", { href: "#", class: "soft" }, "Back to all exchanges");
-    this.place.replaceChildren(make("div", { class: "empty", "data-testid": "absent" }, make("p", { class: "headline" }, text), back));
+    const back = make("a", { href: "#", class: "soft" }, phrase("Back to all exchanges"));
+    this.place.replaceChildren(make("div", { class: "empty", "data-testid": "absent" }, make("h1", { class: "headline" }, text), back));
     return false;
   }
 
@@ -110,7 +113,7 @@ export class StreamView {
     // A restarted proxy numbers its exchanges from the beginning.
     if (before && Math.abs(before.started - row.started) > 1) {
       this.close();
-      return this.#absent("The proxy restarted; this exchange is gone.");
+      return this.#absent(phrase("The proxy restarted; this exchange is gone."));
     }
     this.recording.compare(row);
     this.#exchange = { ...before, ...row };
@@ -147,18 +150,20 @@ export class StreamView {
     });
     this.connections = new Connections(this.id);
     this.waterfall = new Waterfall(recording, (piece) => this.#pieceChosen(piece));
-    this.pieces = this.#records(recording.pieces, "piece", pieceColumns(recording, () => this.#stall), pieceText, pieceDetail, (piece) => piece.index);
-    this.events = this.#records(recording.events, "event", eventColumns(recording, () => this.#stall), eventText, eventDetail, (event) => event.piece);
+    this.pieces = this.#records(recording.pieces, "piece", pieceColumns(recording, () => this.#stall), pieceText, (piece) => pieceDetail(piece, this.#exchange.started), (piece) => piece.index);
+    this.events = this.#records(recording.events, "event", eventColumns(recording, () => this.#stall), eventText, (event) => eventDetail(event, this.#exchange.started), (event) => event.piece);
     this.text = new JoinedText(recording.joined);
     this.fields = make("div", { class: "tables", tabIndex: 0, "data-testid": "fields" });
     this.bodies = make("div", { class: "tables", tabIndex: 0, "data-testid": "bodies" });
+    this.sent = make("div", { class: "tables", tabIndex: 0, "data-testid": "sent" });
     this.tabs = new Tabs(
       [
-        { name: "events", label: "Events", panel: this.events.element },
-        { name: "text", label: "Text", panel: this.text.element },
-        { name: "pieces", label: "Pieces", panel: this.pieces.element },
-        { name: "fields", label: "Fields", panel: this.fields },
-        { name: "bodies", label: "Bodies", panel: this.bodies },
+        { name: "sent", label: phrase("Failure"), panel: this.sent },
+        { name: "events", label: phrase("Events"), panel: this.events.element },
+        { name: "text", label: phrase("Text"), panel: this.text.element },
+        { name: "pieces", label: phrase("Pieces"), panel: this.pieces.element },
+        { name: "fields", label: phrase("Fields"), panel: this.fields },
+        { name: "bodies", label: phrase("Bodies"), panel: this.bodies },
       ],
       () => this.#show(),
     );
@@ -167,10 +172,12 @@ export class StreamView {
     });
     this.tabs.offer("events", false);
     this.tabs.offer("text", false);
+    this.tabs.offer("sent", false);
     const tools = waterfallTools((settings) => this.#settings(settings), this.#stall);
+    this.stage = make("div", { class: "stage" }, tools, this.waterfall.element, this.connections.element);
     this.place.replaceChildren(
       this.header.element,
-      make("div", { class: "stage" }, tools, this.waterfall.element, this.connections.element),
+      this.stage,
       this.tabs.bar,
       this.tabs.panels,
     );
@@ -200,14 +207,15 @@ export class StreamView {
     else if (chosen === "pieces") this.pieces.update();
     else if (this.#paused) return;
     else if (chosen === "text") this.text.update();
+    else if (chosen === "sent") this.#renew(this.sent, () => sentPanel(this.#exchange, this.recording));
     else if (chosen === "fields") this.#renew(this.fields, () => fieldTables(this.#exchange));
     else this.#renew(this.bodies, () => bodies(this.recording));
   }
 
   // Not while the user selects text in it, and only if something has changed.
   #renew(place, content) {
-    const { request, response } = this.#exchange;
-    const known = JSON.stringify([this.recording.pieces.end, request, response]);
+    const { request, response, error, advice } = this.#exchange;
+    const known = JSON.stringify([this.recording.pieces.end, request, response, error, advice]);
     const selects = !getSelection().isCollapsed && place.contains(getSelection().anchorNode);
     if (place.known === known || selects) return;
     place.known = known;
@@ -216,10 +224,20 @@ export class StreamView {
 
   #showTabs() {
     const { noun, events, pieces, joined } = this.recording;
-    this.tabs.label("pieces", `Pieces ${count(pieces.end)}`);
+    const exchange = this.#exchange;
+    const failed = hasFailed(exchange);
+    this.place.dataset.kind = exchange.kind;
+    // Nothing was relayed: there is nothing to draw.
+    this.stage.hidden = isOwn(exchange) && !exchange.kept;
+    this.tabs.label("pieces", `${phrase("Pieces")} ${count(pieces.end)}`);
+    this.tabs.offer("sent", failed);
+    if (failed && !this.#chose) {
+      this.#chose = true;
+      this.tabs.choose("sent");
+    }
     if (noun) {
       this.events.call(noun);
-      this.tabs.label("events", `${NAMES[noun]} ${count(events.end)}`);
+      this.tabs.label("events", `${phrase(NOUNS[noun].plural)} ${count(events.end)}`);
       this.tabs.offer("events", true);
       this.events.element.dataset.twoSided = noun === "frame";
     }
@@ -273,9 +291,9 @@ export class StreamView {
       body: exchange.kind === "websocket" ? null : new Uint8Array(await new Blob(request.parts).arrayBuffer()),
       bodyComplete: request.whole && request.size === (exchange.bytes_received ?? request.size),
     });
-    const said = [(await copy(command)) ? "Copied." : "The browser did not allow copying."];
-    if (masked.length) said.push(`Fill in the masked values: ${masked.join(", ")}.`);
-    if (note) said.push(`Note: ${note}.`);
+    const said = [phrase((await copy(command)) ? "Copied." : "The browser did not allow copying.")];
+    if (masked.length) said.push(phrase("Fill in the masked values: {0}.", masked.join(phrase(", "))));
+    if (note) said.push(phrase("Note: {0}.", note));
     toast(said.join(" "));
   }
 
@@ -287,9 +305,9 @@ export class StreamView {
     if (key === "Escape") this.back();
     else if (key === " " && !target.matches("button:not(.pause), a")) this.#pause(!this.#paused);
     else if (key === "c") this.#curl();
-    else if (/^[1-5]$/.test(key)) {
+    else if (/^[1-6]$/.test(key)) {
       this.#chose = true;
-      return this.tabs.chooseAt(Number(key) - 1);
+      return this.tabs.chooseIfOffered(TABS[Number(key) - 1]);
     } else if (key === "/" && records) records.input.select();
     else return records?.pressed(event) ?? false;
     return true;

@@ -59,8 +59,8 @@ export function gaps(times, least, start, now) {
 /** The times of both lanes, in order: {up: […], down: […]}. */
 export function lanes(pieces) {
   const found = { up: [], down: [] };
-  for (const { side, arrived, sent } of pieces) {
-    if (side === "heartbeat") continue; // ends no silence of the upstream
+  for (const { side, own, arrived, sent } of pieces) {
+    if (side === "heartbeat" || own) continue; // ends no silence of the upstream
     const [from, to] = side === "response" ? [found.up, found.down] : [found.down, found.up];
     from.push(arrived);
     if (sent !== null) to.push(sent);

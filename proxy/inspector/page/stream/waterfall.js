@@ -7,6 +7,7 @@
 import { dot, line, middle, write } from "../ui/canvas.js";
 import { AnimationFrame } from "../web/animation_frame.js";
 import { make } from "../web/dom.js";
+import { counted, phrase } from "../web/language.js";
 import { bytes, duration, seconds } from "../web/quantities.js";
 import { gaps, lanes, longestGap, nearest, ticks, tickText, timeRange } from "./time_axis.js";
 
@@ -36,7 +37,7 @@ export class Waterfall {
       class: "waterfall",
       role: "slider",
       tabIndex: 0,
-      "aria-label": "Pieces over time",
+      "aria-label": phrase("Pieces over time"),
       "aria-valuemin": "0",
       "data-testid": "waterfall",
     });
@@ -139,8 +140,8 @@ export class Waterfall {
       write(context, this.ink.soft, tickText(time, step), x, AXIS + 8);
     }
     context.textAlign = "left";
-    write(context, this.ink.ink, "upstream", 16, UP + 4);
-    write(context, this.ink.ink, "client", 16, DOWN + 4);
+    write(context, this.ink.ink, phrase("upstream"), 16, UP + 4);
+    write(context, this.ink.ink, phrase("client"), 16, DOWN + 4);
   }
 
   #rails(context) {
@@ -156,16 +157,18 @@ export class Waterfall {
     }
   }
 
-  // A side that has nothing to send, or may not send, is not at fault: faint.
+  // A side that has nothing to send, or may not send, is not at fault: faint. A tunnel
+  // may be silent for as long as it likes: grey.
   #stallAt(context, y, [from, to], own) {
     const [left, right] = [this.#x(from), this.#x(to)];
-    context.globalAlpha = own ? 1 : 0.3;
-    line(context, this.ink.alarm, 3, left, y, Math.max(right, left + 1), y);
+    const { isTunnel } = this.recording;
+    context.globalAlpha = own || isTunnel ? 1 : 0.3;
+    line(context, isTunnel ? this.ink.rail : this.ink.alarm, 3, left, y, Math.max(right, left + 1), y);
     context.globalAlpha = 1;
     if (!own || right - left < 44) return;
     context.textAlign = "center";
     const beside = y === UP ? y - 12 : y + 14;
-    write(context, this.ink.alarm, duration(to - from), middle(left, right), beside);
+    write(context, isTunnel ? this.ink.soft : this.ink.alarm, duration(to - from), middle(left, right), beside);
   }
 
   #isBroken([from, to]) {
@@ -191,9 +194,9 @@ export class Waterfall {
     const longest = longestGap(times);
     const [left, right] = longest.map((time) => this.#x(time));
     const span = longest[1] - longest[0];
-    if (span >= this.#stall || right - left < 60) return;
+    if (span >= this.#stall || right - left < 60 || !this.tip.hidden) return;
     context.textAlign = "center";
-    write(context, this.ink.soft, `longest gap ${duration(span)}`, middle(left, right), UP - 14);
+    write(context, this.ink.soft, phrase("longest gap {0}", duration(span)), middle(left, right), UP - 14);
     line(context, this.ink.soft, 1, left + 3, UP - 8.5, right - 3, UP - 8.5);
   }
 
@@ -218,6 +221,10 @@ export class Waterfall {
       dot(context, this.ink.soft, x1, DOWN, crowded ? 1.5 : 2.5);
       return;
     }
+    if (piece.own) {
+      dot(context, this.ink.alarm, x1, DOWN, 3.5);
+      return;
+    }
     const isResponse = piece.side === "response";
     const [start, end] = isResponse ? [UP, DOWN] : [DOWN, UP];
     const held = (piece.sent ?? this.#end) - piece.arrived >= HELD;
@@ -235,7 +242,7 @@ export class Waterfall {
     if (!piece) return;
     const isResponse = piece.side === "response";
     const x1 = this.#x(piece.arrived);
-    if (piece.side === "heartbeat") {
+    if (piece.side === "heartbeat" || piece.own) {
       dot(context, this.ink.ink, x1, DOWN, 4.5);
       return;
     }
@@ -292,13 +299,16 @@ export class Waterfall {
     const piece = pieces.get(this.#selected);
     this.canvas.setAttribute("aria-valuemax", String(pieces.end));
     this.canvas.setAttribute("aria-valuenow", String(piece ? piece.index + 1 : 0));
-    this.canvas.setAttribute("aria-valuetext", piece ? description(piece) : `${pieces.end} pieces`);
+    this.canvas.setAttribute("aria-valuetext", piece ? description(piece) : counted(pieces.end, "{0} piece", "{0} pieces"));
   }
 }
 
+const NAMES = { response: "piece {0}", request: "request piece {0}", heartbeat: "heartbeat, piece {0}" };
+
 function description(piece) {
-  const name = { response: "piece", request: "request piece", heartbeat: "heartbeat, piece" }[piece.side];
-  const sent = piece.sent === null ? "not sent yet" : `held ${duration(piece.sent - piece.arrived)}`;
-  const gap = piece.gap === null ? "" : `gap ${duration(piece.gap)}, `;
-  return `${name} ${piece.index + 1}: ${bytes(piece.bytes)}, at ${seconds(piece.arrived)} s, ${gap}${sent}`;
+  const name = phrase(NAMES[piece.side], piece.index + 1);
+  const facts = [bytes(piece.bytes), phrase("at {0} s", seconds(piece.arrived))];
+  if (piece.gap !== null) facts.push(phrase("gap {0}", duration(piece.gap)));
+  facts.push(piece.sent === null ? phrase("not sent yet") : phrase("held {0}", duration(piece.sent - piece.arrived)));
+  return [name, facts.join(phrase(", "))].join(phrase(": "));
 }

@@ -1,6 +1,7 @@
 // Tabs after the WAI-ARIA pattern: arrow keys move between them.
 
 import { make, setText } from "../web/dom.js";
+import { phrase } from "../web/language.js";
 
 export class Tabs {
   #chosen = null;
@@ -21,7 +22,7 @@ export class Tabs {
       panel.classList.add("panel");
       return { name, control, panel };
     });
-    this.bar = make("div", { class: "tabs", role: "tablist", "aria-label": "Views of this stream" });
+    this.bar = make("div", { class: "tabs", role: "tablist", "aria-label": phrase("Views of this stream") });
     this.bar.append(...this.tabs.map(({ control }) => control));
     this.bar.addEventListener("keydown", (event) => this.#pressed(event));
     this.panels = make("div", { class: "panels" }, ...this.tabs.map(({ panel }) => panel));
@@ -42,11 +43,11 @@ export class Tabs {
     this.shown(name);
   }
 
-  /** Choose the tab at `place`; false if it is not offered. */
-  chooseAt(place) {
-    const tab = this.tabs[place];
+  /** Choose a tab as its user would; false if it is not offered. */
+  chooseIfOffered(name) {
+    const tab = this.tabs.find((each) => each.name === name);
     if (!tab || tab.control.hidden) return false;
-    this.choose(tab.name);
+    this.choose(name);
     return true;
   }
 

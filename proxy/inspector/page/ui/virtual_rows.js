@@ -31,6 +31,17 @@ export class VirtualRows {
     this.draw();
   }
 
+  /** Let rows have another height; what is at the top stays there. */
+  resize(height) {
+    const top = this.viewport.scrollTop / this.height;
+    this.height = height;
+    for (const row of [...this.#rows.values(), ...this.#spare]) row.remove();
+    this.#rows.clear();
+    this.#spare = [];
+    this.update(this.count);
+    this.viewport.scrollTop = top * height;
+  }
+
   draw() {
     this.#frame.request();
   }

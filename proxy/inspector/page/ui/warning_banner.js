@@ -1,13 +1,14 @@
 // The banner: what the proxy has found wrong, and the exchanges concerned.
 
 import { button, make, testid } from "../web/dom.js";
-import { counted } from "../web/quantities.js";
+import { counted, phrase } from "../web/language.js";
 
 const NAMES = {
   bursts: "Held by the upstream",
   connections: "Connection limit",
   stall: "Stall",
   "slow client": "Slow client",
+  truncated: "Truncated",
   "unhealthy target": "Unhealthy target",
 };
 const SHOWN = 3;
@@ -28,6 +29,11 @@ export class WarningBanner {
     this.#draw();
   }
 
+  /** All is said again, in another language. */
+  retell() {
+    this.#draw();
+  }
+
   /** Show the warnings about one exchange; "": all warnings, null: none. */
   about(id) {
     this.#about = id;
@@ -40,7 +46,7 @@ export class WarningBanner {
     const rest = meant.length - SHOWN;
     const rows = shown.map((warning) => this.#row(warning));
     if (rest > 0) {
-      const text = this.#unfolded ? "Show fewer" : counted(rest, "more warning");
+      const text = this.#unfolded ? phrase("Show fewer") : counted(rest, "{0} more warning", "{0} more warnings");
       rows.push(button(text, () => this.#fold(), "more-warnings", { class: "link" }));
     }
     this.place.replaceChildren(...rows);
@@ -54,12 +60,12 @@ export class WarningBanner {
   #row(warning) {
     const count = warning.ids?.length ?? 0;
     const look = count && this.#about === ""
-      ? button(`Show ${counted(count, "exchange")}`, () => this.look(warning), "look", { class: "link" })
+      ? button(counted(count, "Show {0} exchange", "Show {0} exchanges"), () => this.look(warning), "look", { class: "link" })
       : null;
     return make(
       "p",
       { class: "warning", "data-kind": warning.kind },
-      make("strong", {}, NAMES[warning.kind] ?? warning.kind),
+      make("strong", {}, phrase(NAMES[warning.kind] ?? warning.kind)),
       make("span", {}, warning.text),
       look,
     );
