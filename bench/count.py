@@ -1,5 +1,7 @@
 """Counts what the proxy's own code takes: bytecodes for a request, and for a piece.
 
+`connection` is a request on a connection of its own, from its accept to its end.
+
     python -m bench.count
     python -m bench.count --requests 50
 
@@ -39,6 +41,7 @@ STREAM = (
 )
 EVENT = b"d\r\ndata: event\n\n\r\n"
 WARM = 5
+TURNS = 1000  # of the loop, for a client to be gone
 
 
 class Counter:
@@ -73,7 +76,7 @@ class Counter:
 
 
 async def measure(requests: int, text: str) -> dict[str, float]:
-    """What a small request takes, and a piece of a stream."""
+    """What a small request takes, a connection with one, and a piece of a stream."""
     arrived: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
     arrived = asyncio.Queue()
 
@@ -100,12 +103,35 @@ async def measure(requests: int, text: str) -> dict[str, float]:
         await reader.readuntil(b"\r\n\r\nok")
         writer.write(REQUEST)
 
+    async def gone() -> None:
+        for _ in range(TURNS):
+            if not server.clients:
+                break
+            await asyncio.sleep(0)
+
+    async def come_and_go() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(REQUEST)
+        await from_proxy.readuntil(b"\r\n\r\n")
+        to_proxy.write(ANSWER)
+        await reader.readuntil(b"\r\n\r\nok")
+        writer.close()
+        await gone()  # so all of its end is counted
+
     async def piece() -> None:
         to_proxy.write(EVENT)
         await reader.readexactly(len(EVENT))
 
     counter = Counter()
     told = {"request": await counter.of(requests, ask)}
+    await from_proxy.readuntil(b"\r\n\r\n")
+    to_proxy.write(ANSWER)
+    await reader.readuntil(b"\r\n\r\nok")
+    writer.close()
+    await gone()
+    told["connection"] = await counter.of(requests, come_and_go)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(REQUEST)
     await from_proxy.readuntil(b"\r\n\r\n")
     to_proxy.write(STREAM)
     await reader.readuntil(b"\r\n\r\n")

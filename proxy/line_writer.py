@@ -201,7 +201,8 @@ class LineWriter:
         data = memoryview(self.encoder.encode(text))
         while data:
             try:
-                data = data[os.write(self.descriptor, data) :]
+                size = os.write(self.descriptor, data)
+                data = data[size:]
                 self.failing = False
             except BlockingIOError:  # someone else has made it so
                 time.sleep(RETRY_SECONDS / 10)

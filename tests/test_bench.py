@@ -28,6 +28,7 @@ from bench import (
     render,
     results,
     rows,
+    syscalls,
     table,
 )
 from bench.loads import Load, Outcome, marks
@@ -672,3 +673,22 @@ def test_a_stream_that_comes_back_without_its_beginning_is_noticed(
 def test_a_stream_without_an_id_cannot_be_kept(program: Path) -> None:
     with pytest.raises(RuntimeError, match="0 of 4 streams have a Stream-Id"):
         measure(program, hub("nameless"), Load("kept", 4, 1))
+
+
+# -- system calls ---------------------------------------------------------------------
+
+
+def test_calls_are_told_for_each_piece_without_those_of_the_clock() -> None:
+    table = "    calls syscall\n------ -----\n   200 read\n   300 write\n     1 brk\n"
+    found = syscalls.counts(f"{table}------ -----\n   501 total\n")
+    assert found == {"read": 200, "write": 300, "brk": 1}
+    assert syscalls.tells(syscalls.shares(found, 100)) == "   5.0: write 3.0, read 2.0"
+
+
+def test_a_request_is_read_and_written_on_both_sides(program: Path, ours: Peer) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    load = Load("requests", 1, 0, 0.3)
+    found = syscalls.measure(program, ours, load, "received")
+    assert 1.9 < found["read"] < 2.5
+    assert found["write"] > 1.9

@@ -92,3 +92,28 @@ def test_no_field_of_a_tuple_or_dataclass_is_any_object() -> None:
         and ast.unparse(field.annotation) == "object"
     ]
     assert faults == []
+
+
+# Of what a slice begins or ends with. They may be called twice.
+PURE = {"bisect_left", "end", "find", "index", "len", "max", "min", "rfind", "start"}
+
+
+def test_no_slice_calls_what_may_not_be_called_twice() -> None:
+    """mypyc 2.4 evaluates the ends of a slice of memoryview or bytearray twice.
+
+    `data[os.write(descriptor, data) :]` writes everything again.
+    """
+    faults = [
+        f"{name}: {ast.unparse(call)}"
+        for name, path in listed().items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Slice)
+        for end in (node.lower, node.upper)
+        for call in ast.walk(end or ast.Pass())
+        if isinstance(call, ast.NamedExpr | ast.Await)
+        or (
+            isinstance(call, ast.Call)
+            and ast.unparse(call.func).rpartition(".")[2] not in PURE
+        )
+    ]
+    assert faults == []

@@ -23,6 +23,7 @@ from proxy.server.admission import Admission
 from proxy.system.unix_socket import serve_unix
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.client_host import ClientHost, HostedStream
+from proxy.transport.connection import probe
 from proxy.transport.ticker import Ticker
 
 NOTHING_ELSE = (
@@ -80,6 +81,7 @@ class AdminDoor:
                 if address.path:
                     made = await serve_unix(self.accept, each)
                 else:
+                    probe(each)
                     made = await loop.create_server(self.accept, sock=each)
                 self.servers.append(made)
         except BaseException:

@@ -31,6 +31,7 @@ from proxy.server.port_sharing import (
     take_no_more,
 )
 from proxy.system.port_holder import port_fault
+from proxy.transport.connection import probe
 
 BACKLOG = 4096
 # asyncio accepts as many connections in a row, before any of them can be
@@ -329,9 +330,13 @@ def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:
 
 
 def deepen(server: asyncio.Server) -> None:
-    """Have the kernel keep more connections waiting than are accepted in a row."""
+    """Have the kernel keep more connections waiting than are accepted in a row.
+
+    And have it find those whose clients vanish.
+    """
     for each in server.sockets:
         with socket.fromfd(each.fileno(), each.family, each.type) as twin:
+            probe(twin)
             twin.listen(BACKLOG)
 
 

@@ -42,7 +42,9 @@ from proxy.transport.connection import (
     HEAD_SHARE,
     HEADS_A_TURN,
     HIGH_WATER,
+    INHERITS,
     joined,
+    keep_alive_probes,
 )
 from proxy.transport.flow import ChunkedSink, Receiver
 from proxy.transport.private_connections import PrivateConnections
@@ -95,6 +97,8 @@ class ClientConnection(TimedConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         try:
             super().connection_made(transport)
+            if not INHERITS:
+                keep_alive_probes(self.transport)
             peer = transport.get_extra_info("peername")
             known = isinstance(peer, tuple)
             self.address = address_of(peer[0]) if known else b"unix"

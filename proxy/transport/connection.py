@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import sys
 from abc import abstractmethod
 from typing import ClassVar, cast
 
@@ -42,6 +43,16 @@ FULL_READS = 4  # in a turn; 1 MB, below 1 ms. Each pause costs 20 µs
 # Pipelined heads that are read in one turn: one that is answered at once costs 100 µs.
 HEADS_A_TURN = 16
 HEAD_SHARE = 4096  # bytes; a head counts once more for each time it has so many
+# macOS and Windows name fewer.
+PROBES = tuple(
+    (int(getattr(socket, name)), value)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+    if hasattr(socket, name)
+)
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+# Linux gives all of that from a socket that listens to those that it accepts: four
+# system calls and as many sockets of Python's less for each client.
+INHERITS = sys.platform == "linux"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
@@ -98,7 +109,6 @@ class Connection(asyncio.Protocol):
         # asyncio's own writelines copies as well, or from Python 3.12 on does not
         # say that the peer is slow (CVE-2024-12254) and writes to lost sockets.
         self.gathers = not isinstance(transport, asyncio.Transport)
-        keep_alive_probes(self.transport)
 
     # -- source
 
@@ -336,21 +346,27 @@ def joined(begun: bytes | bytearray, data: bytes) -> bytes | bytearray:
 
 
 def keep_alive_probes(transport: asyncio.Transport) -> None:
+    """Have the kernel find a peer that vanished: see `probe`."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family not in INTERNET:
+        return
+    # uvloop makes a socket of its own for each option; here it is one for all of them.
+    what = sock.family, sock.type, sock.proto, sock.fileno()
+    with contextlib.suppress(OSError):  # macOS: the peer has reset it already
+        plain = socket.socket(*what)
+        try:
+            probe(plain)
+        finally:
+            plain.detach()
+
+
+def probe(sock: socket.socket) -> None:
     """Have the kernel find a peer that vanished without a word (RFC 9293 §3.8.4).
 
     60 s of silence, then 4 probes 15 s apart: gone within two minutes, however
-    long a stream may rightly be silent.
+    long a stream may rightly be silent. Of a socket that listens: see `INHERITS`.
     """
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    with contextlib.suppress(OSError):  # macOS: the peer has reset it already
+    if sock.family in INTERNET:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in (
-            ("TCP_KEEPIDLE", 60),
-            ("TCP_KEEPINTVL", 15),
-            ("TCP_KEEPCNT", 4),
-        ):
-            number = getattr(socket, option, None)  # macOS and Windows name fewer
-            if number is not None:
-                sock.setsockopt(socket.IPPROTO_TCP, number, value)
+        for option, value in PROBES:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -34,6 +34,7 @@ from proxy.transport.connection import (
     FULL_READS,
     HEADS_A_TURN,
     HIGH_WATER,
+    INHERITS,
     keep_alive_probes,
 )
 from proxy.transport.http2_counts import HTTP2_COUNTS
@@ -97,7 +98,8 @@ class Http2Connection(TimedHttp2Connection):
         try:
             # uvloop's transports have the methods without the base class.
             self.transport = cast("asyncio.Transport", transport)
-            keep_alive_probes(self.transport)
+            if not INHERITS:
+                keep_alive_probes(self.transport)
             self.transport.set_write_buffer_limits(high=HIGH_WATER)
             limit_unsent(self.transport)
             peer = transport.get_extra_info("peername")

@@ -7,6 +7,7 @@ how one is made is that of `connector`.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import ClassVar, Protocol
 
@@ -22,7 +23,7 @@ from proxy.http1.head import REMEMBERED_BYTES, ResponseHead, parse_response_head
 from proxy.internal_errors import report
 from proxy.policy.response_plan import ResponsePlanner
 from proxy.policy.size_limits import check_response_head
-from proxy.transport.connection import joined
+from proxy.transport.connection import joined, keep_alive_probes
 from proxy.transport.flow import Receiver
 from proxy.transport.lenient_reading import (
     MAY_BE_TAKEN,
@@ -127,6 +128,10 @@ class UpstreamConnection(OutlastingSource):
         self.reusable = False
         self.tunnelled = False
         self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        keep_alive_probes(self.transport)
 
     # -- the request, out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import sys
 import warnings
@@ -374,3 +375,46 @@ async def test_it_ends_in_order_where_the_client_does_not(
     await peer.read_head()
     assert await peer.read_to_close() == (b"no", "fin")  # with close_notify
     await running.connected(0)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_that_comes_again_resumes_its_session(
+    running: RunningProxy,
+    upstream: Upstream,
+    authority: Authority,
+    version: ssl.TLSVersion,
+) -> None:
+    """By a ticket: no signature with the key of the certificate is made again.
+
+    By blocking sockets in a thread: streams of asyncio cannot give a session.
+    """
+    context = authority.context()
+    context.minimum_version = context.maximum_version = version
+
+    def visit(session: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession | None]:
+        with (
+            socket.create_connection(("127.0.0.1", running.port), GUARD) as plain,
+            context.wrap_socket(
+                plain, server_hostname="localhost", session=session
+            ) as tls,
+        ):
+            tls.sendall(GET_X)
+            assert tls.recv(4096).startswith(b"HTTP/1.1 200")  # tickets come before it
+            return bool(tls.session_reused), tls.session
+
+    server: Peer | None = None
+
+    async def serve() -> None:
+        nonlocal server
+        if server is None:
+            server = await upstream.request()
+        else:  # on the connection that was kept
+            await server.read_head()
+        await server.send(OK)
+
+    session = None
+    for resumed in (False, True, True):
+        (reused, session), _ = await asyncio.gather(
+            asyncio.to_thread(visit, session), serve()
+        )
+        assert reused is resumed
