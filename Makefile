@@ -1,7 +1,7 @@
 # What a developer runs. `make setup` once, then any of these.
 PYTHON ?= .venv/bin/python
 
-.PHONY: chaos rolling setup fix check test cover demo bench image compiled test-compiled wheels matrix reference docs examples e2e clients client-modules
+.PHONY: chaos free rolling setup fix check test cover demo bench image compiled test-compiled wheels matrix reference docs examples e2e clients client-modules
 
 setup: ## a virtual environment with everything
 	python3 -m venv .venv
@@ -22,6 +22,9 @@ test: ## all tests; the browser part needs Chromium and Playwright
 
 chaos: ## 10,000 kept streams whose clients are cut at any byte
 	ulimit -n 20000 && UNBUFFERED_TESTS=thorough UNBUFFERED_CHAOS=10000 $(PYTHON) -m pytest -q tests/wire/test_kept_chaos.py tests/wire/test_store_chaos.py tests/wire/test_process_chaos.py
+
+free: ## the doctor on a hundred free streams of every rhythm: two minutes
+	UNBUFFERED_FREE=100 $(PYTHON) -m pytest -q tests/wire/test_doctor_free.py
 
 rolling: ## 5,000 streams while three processes are replaced, counted; needs redis-server
 	ulimit -n 20000 && UNBUFFERED_ROLLING=5000 $(PYTHON) -m pytest -q tests/wire/test_rolling_restart.py

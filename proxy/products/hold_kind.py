@@ -17,6 +17,8 @@ class Kind(Enum):
     HEAD_LATE = "head late"
     FIRST_LATE = "first bytes late"
     CUT = "cut"
+    # a hold cannot have made this, but may be there besides
+    GROUPS = "in groups"
     # could not be told
     TOO_FEW = "too few events"
     TOO_QUICK = "too quick to tell"

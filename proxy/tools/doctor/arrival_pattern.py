@@ -7,9 +7,12 @@ buffer's size. So bursts of reads are what a holder is recognised by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import sqrt
 from statistics import median
+from typing import Literal
 
 from proxy.tools.doctor.events import Unit, format_of, units_of
 from proxy.tools.doctor.record import Arrival, ProbeRecording
@@ -21,7 +24,11 @@ KIB = 1024
 BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB)
 SLACK = 16  # bytes by which a block may differ: a chunk's own frame
 HEAD_ROOM = 1024  # bytes; the first buffer holds the head too
+WRITES = (0, 1, 2, 3)  # chunks of an event: none, or for its id, its data, its end
 STEADY = 0.15  # of the interval; how far a rhythm may stray
+TOO_MANY = 2.0  # standard deviations of events that come by chance
+LARGE = 1.5  # times the largest other group; what is larger is a past
+ALIKE = 3  # groups of the same events; so many do not come about by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +184,39 @@ def block_size(shape: Shape) -> int | None:
     """The size of the buffer that was filled before anything was handed on.
 
     The last burst is what was left, and the first one shared its buffer with
-    the head: neither has to fit.
+    the head: neither has to fit. On the wire behind the hop each write was a
+    chunk, whose frame is in the buffer too and does not come here.
     """
-    inner = [burst.size for burst in shape.bursts[1:-1]]
-    if len(inner) < 2:
-        return None
+    inner = shape.bursts[1:-1]
     for block in BLOCKS:
-        if sum(is_multiple(size, block) for size in inner) >= 0.8 * len(inner):
-            return block
+        for writes in WRITES:
+            fitting = sum(fits(burst, block, writes) for burst in inner)
+            if len(inner) >= 2 and fitting >= 0.8 * len(inner):
+                return block
+            few = len(inner) == fitting < 2 <= len(shape.bursts)
+            if few and is_headed(shape.bursts[0], block, writes):
+                return block
     return None
 
 
-def is_multiple(size: int, block: int) -> bool:
-    """Is it that many bytes, or twice as many, with a chunk's frame of slack?"""
+def fits(burst: Burst, block: int, writes: int) -> bool:
+    """Is it that many bytes, or twice as many, with some slack?"""
+    size, slack = on_the_wire(burst, writes), SLACK * (1 + writes)
     off = size % block
-    return size >= block - SLACK and min(off, block - off) <= SLACK
+    return size >= block - slack and min(off, block - off) <= slack
+
+
+def is_headed(burst: Burst, block: int, writes: int) -> bool:
+    """Is it a full buffer that may have had a head in it, cut in an event?"""
+    missing = block - on_the_wire(burst, writes)
+    return not burst.ends_between and -SLACK * (1 + writes) <= missing <= HEAD_ROOM
+
+
+def on_the_wire(burst: Burst, writes: int) -> int:
+    """Its bytes with their frames, if each event was as many chunks."""
+    events = len(burst.units)
+    frame = len(f"{burst.size // max(events * writes, 1):x}\r\n\r\n")
+    return burst.size + events * writes * frame
 
 
 def after_backlog(shape: Shape, soon: float) -> tuple[Burst, ...]:
@@ -200,9 +225,87 @@ def after_backlog(shape: Shape, soon: float) -> tuple[Burst, ...]:
     return bursts[1:] if bursts and bursts[0].at < soon else bursts
 
 
+def pauses(shape: Shape) -> tuple[Burst, ...]:
+    """The bursts behind which nothing came for a while.
+
+    Not each is: a large event takes several reads, with no more between them
+    than the way takes.
+    """
+    return tuple(
+        burst
+        for burst, gap in zip(shape.bursts, shape.gaps, strict=False)
+        if gap >= PROMPT
+    )
+
+
 def cut_inside(shape: Shape) -> int:
-    """How many bursts but the last end in the middle of an event."""
-    return sum(not burst.ends_between for burst in shape.bursts[:-1])
+    """How many pauses there are in the middle of an event."""
+    return sum(not burst.ends_between for burst in pauses(shape))
+
+
+def too_early(shape: Shape) -> bool:
+    """Had more events come with the first burst than a hold can have collected?
+
+    Theory: a hop passes on late what it got, and never early. Behind a sender
+    that sends one by one, at the rate at which all came, it has as many at any
+    time as were sent until then. Who gets a whole group before its time is up
+    has a sender of groups, or of a past.
+    """
+    first, *rest = groups_of(shape)
+    passed = sum(len(group.units) for group in rest)
+    if not passed:
+        return False
+    waited = max(first.until - (shape.recording.connected or 0.0), 0.0)
+    due = waited * passed / (rest[-1].at - first.at)
+    return len(first.units) > 1 + due + TOO_MANY * sqrt(due)
+
+
+def groups_of(shape: Shape) -> list[Burst]:
+    """Bursts, those joined that are much closer than most of them.
+
+    The way spreads what was sent together, and a busy machine does.
+    """
+    apart = [gap for gap in shape.gaps if gap >= PROMPT]
+    near = max(PROMPT / 2, median(apart or [0.0]) / 4)
+    groups: list[Burst] = []
+    for burst in shape.bursts:
+        if groups and burst.at - groups[-1].until < near:
+            before = groups.pop()
+            burst = replace(
+                burst,
+                at=before.at,
+                size=before.size + burst.size,
+                units=before.units + burst.units,
+            )
+        groups.append(burst)
+    return groups
+
+
+def own_groups(shape: Shape) -> Literal["early", "alike", ""]:
+    """Are these the sender's own groups, and by what does it show?
+
+    Never, where an event is cut in two. Early: the first came before a hop could
+    have collected it, and is as large as the others. Alike: all are made of the
+    same events, as a clock of the sender's says.
+    """
+    groups = groups_of(shape)
+    if shape.timed or cut_inside(shape) or len(groups) < 3:
+        return ""
+    *counts, _ = (len(group.units) for group in groups)  # the last may be cut
+    if too_early(shape):
+        middle, most = median(counts[1:]), max(counts[1:])
+        if 0.5 * middle <= counts[0] <= LARGE * most:
+            return "early"
+    return "alike" if made_alike(groups) else ""
+
+
+def made_alike(groups: list[Burst]) -> bool:
+    """Have the groups but the first and the last the same types, in one order?"""
+    types = [tuple(unit.type for unit in each.units) for each in groups[1:-1]]
+    if len(types) < ALIKE:
+        return False
+    ((usual, often),) = Counter(types).most_common(1)
+    return len({*usual}) > 1 and often >= 0.7 * len(types)
 
 
 def rhythm(shape: Shape) -> float | None:
@@ -222,6 +325,9 @@ def first_late(shape: Shape) -> int | None:
         return None
     first, *rest = shape.bursts
     singles = sum(len(burst.units) <= 1 for burst in rest)
-    if len(first.units) < 3 or singles < 0.9 * len(rest):
+    several = len(first.units)
+    if several < 3 or singles < 0.9 * len(rest):
         return None
-    return first.size
+    # At the distances that follow it would have taken so long to collect them.
+    took = (several - 1) * median(shape.gaps[:several])
+    return first.size if shape.timed or took > shape.allowed else None

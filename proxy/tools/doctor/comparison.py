@@ -13,12 +13,14 @@ from proxy.quantities import seconds
 from proxy.tools.doctor.arrival_pattern import delays, shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
+from proxy.tools.doctor.fingerprints import in_bursts
 from proxy.tools.doctor.hop_comparison import Comparison
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
 SAME = 0.8  # of the events have to say the same at two hops
 BASE = "as a browser asks"
+GROUPED = (Kind.BURSTS, Kind.RHYTHM, Kind.GROUPS)  # several at a time, and apart
 OVER_HTTP1 = "over HTTP/1.1"  # the label of a request that the base made by HTTP/2
 
 
@@ -76,7 +78,14 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
         for case in told
         if not case.verdict.held and (not verdict.held or is_freer(base, case))
     ]
-    if not verdict.held:
+    grouped = next((c.verdict for c in (base, *others) if is_grouped(c)), None)
+    if grouped is not None and verdict.kind in GROUPED and not free:
+        return compare_unheld(grouped, told)
+    if is_faint(verdict, told) and not free:
+        return compare_unheld(told[0].verdict, told[1:])
+    if verdict.kind is Kind.GROUPS and any(is_freer(base, case) for case in free):
+        verdict = in_bursts(shape_of(base.recording))
+    elif not verdict.held:
         if not (free and kept_all(base, free[0])):
             return compare_unheld(verdict, told)
         verdict = nothing_but(base, free[0])
@@ -106,6 +115,17 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     )
 
 
+def is_faint(verdict: Verdict, told: Sequence[Case]) -> bool:
+    """Is it a beginning that was late once, by little, and in no other request?"""
+    faint = verdict.kind is Kind.FIRST_LATE and not verdict.sure
+    return faint and told != [] and not any(case.verdict.held for case in told)
+
+
+def is_grouped(case: Case) -> bool:
+    """Does it show that the groups are the sender's own?"""
+    return case.verdict.kind is Kind.GROUPS
+
+
 def is_freer(base: Case, other: Case) -> bool:
     """Does the difference show, or is it the breath of a back end?
 
@@ -115,7 +135,7 @@ def is_freer(base: Case, other: Case) -> bool:
     late = lateness(base.recording, other.recording)
     if late and base.verdict.kind is not Kind.CUT:
         return max(late) > 2 * here.allowed
-    return base.verdict.kind not in (Kind.BURSTS, Kind.RHYTHM) or (
+    return base.verdict.kind not in GROUPED or (
         len(there.bursts) >= 2 * len(here.bursts)
     )
 

@@ -8,6 +8,7 @@ is then likely, and certain only beside a measurement without it
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import median
 
 from proxy.quantities import counted, seconds
@@ -34,11 +35,16 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 
 DELAYED_ACK = 0.04  # seconds; that of Linux
 SEEN = 3  # events with a mark; the quickest is the measure of the others
-# Silences after which products give up by default, in seconds.
-TIMERS = {
+SOON = 0.01  # seconds by which clocks may differ, and an event be early
+# After so many seconds products give up by default: the whole response …
+WHOLE = {
     15: "the route timeout of Envoy is 15 s, counted from the request",
     29: "AWS API Gateway ends every request after 29 s",
-    30: "Next.js rewrites time out after 30 s; so do sync workers of gunicorn",
+    30: "sync workers of gunicorn are killed 30 s after the request",
+}
+# … or its silence.
+TIMERS = {
+    30: "Next.js rewrites time out after 30 s",
     55: "the router of Heroku waits 55 s",
     60: "nginx (proxy_read_timeout), Apache, AWS ALB and many others wait 60 s",
     100: "Cloudflare waits 100 s",
@@ -91,21 +97,36 @@ def ended_early(shape: Shape) -> Verdict | None:
     if missing and last is not None:
         evidence.append(f"{last.number} of {last.of} events arrived")
     evidence.append(f"the whole response took {seconds(recording.ended)}")
-    after = round(silence)
-    for timer in (silence, recording.ended):
-        for known, who in TIMERS.items():
-            if near(timer, known):
-                after = known
-                evidence.append(who)
-    broken = silence < 1
-    how = "aborted" if broken else f"cut after {seconds(silence)} of silence"
+    quiet = [who for timer, who in TIMERS.items() if near(silence, timer)]
+    whole = [who for timer, who in WHOLE.items() if near(recording.ended, timer)]
+    how, timer = "aborted", None
+    if quiet or (silence >= 1 and not is_of_the_whole(recording, silence, whole)):
+        how, timer = f"cut after {seconds(silence)} of silence", silence
+    elif whole or silence >= 1:
+        how = f"cut {seconds(recording.ended)} after the request"
+        timer = recording.ended
     return Verdict(
         Kind.CUT,
         f"Cut: the stream was {how}, {counted(len(shape.shown), shape.noun)} in.",
-        tuple(dict.fromkeys(evidence)),
+        (*evidence, *quiet, *whole),
         sure=missing,
-        timer=None if broken and after not in TIMERS else silence,
+        timer=timer,
     )
+
+
+def is_of_the_whole(
+    recording: ProbeRecording, silence: float, whole: list[str]
+) -> bool:
+    """Was the limit on the whole response, however long its silence was?
+
+    People set limits in whole seconds.
+    """
+    return bool(whole) or (is_round(recording.ended) and not is_round(silence))
+
+
+def is_round(time: float) -> bool:
+    """Is it a number of seconds, and what a cut takes to arrive?"""
+    return time >= 1 and -SOON < time - round(time) < 5 * SOON
 
 
 def near(seconds: float, timer: int) -> bool:
@@ -125,6 +146,8 @@ def by_known_times(shape: Shape) -> Verdict:
         f"each event carries its send time; the fastest took {seconds(shape.transit)}"
     )
     facts = (f"{fact}, the slowest {seconds(longest + shape.transit)}",)
+    if is_first_alone(shape):
+        return only_the_first(shape, facts, longest)
     # A few late events are a busy machine's breath, not a hop's buffer.
     few_late = held <= len(holds) // 4 and longest <= 3 * allowed
     if few_late or held <= len(holds) // 20:
@@ -172,14 +195,43 @@ def unheld(shape: Shape, facts: tuple[str, ...], longest: float) -> Verdict:
     )
 
 
+def is_first_alone(shape: Shape) -> bool:
+    """Was the first event held until the second one came, and no other?"""
+    holds = shape.holds
+    return (
+        holds[0] > shape.allowed
+        and all(hold <= shape.allowed for hold in holds[1:])
+        and waited_for_next(shape)[0]
+    )
+
+
+def only_the_first(shape: Shape, facts: tuple[str, ...], longest: float) -> Verdict:
+    """What some virus scanners and inspecting firewalls do."""
+    return Verdict(
+        Kind.FIRST_LATE,
+        "Held at the beginning: only the first event, until the second one was sent, "
+        f"{seconds(longest)} late.",
+        ("a hop looks at the first piece and passes it on with the second; a comment "
+         "right after the head takes the place of the first", *facts),
+        sure=True,
+        hold=longest,
+        size=shape.bursts[0].size,
+    )  # fmt: skip
+
+
+def waited_for_next(shape: Shape) -> list[bool]:
+    """Of each event but the last: did it come when the one behind it was sent?"""
+    marked = [unit for unit in shape.units if unit.sent is not None]
+    return [
+        -SOON <= unit.at - shape.transit - (following.sent or 0.0) < HELD / 2
+        for unit, following in pairwise(marked)
+    ]
+
+
 def delayed(shape: Shape) -> Verdict:
     """One by one, in time with each other, and all late."""
     middle = median(shape.holds)
-    sent = [unit.sent for unit in shape.units if unit.sent is not None]
-    behind = [
-        0 <= unit.at - shape.transit - following < HELD / 2
-        for unit, following in zip(shape.units, sent[1:], strict=False)
-    ]
+    behind = waited_for_next(shape)
     if middle > HELD and sum(behind) > 0.8 * len(behind):
         return Verdict(
             Kind.DELAYED,

@@ -43,6 +43,7 @@ class Unit:
     comment: bool = False
     id: str = ""  # `id:` of an event stream
     digest: int = 0  # of the whole text; `label` is only its beginning
+    type: str = ""  # of an event: its name, "" for the usual one
 
 
 def units_of(recording: ProbeRecording) -> tuple[Unit, ...]:
@@ -123,10 +124,12 @@ def unit(
 ) -> Unit:
     """One event with what the test origin wrote into it, if it did."""
     mark = MARK.search(text[:200])
-    label = text if kind in ("", "message") else f"{kind}: {text}"
+    kind = "" if kind == "message" else kind
+    label = f"{kind}: {text}" if kind else text
     if mark is None:
         words = shown(spoken(text) or label)
-        return Unit(at, arrival, size, words, id=own_id, digest=hash((kind, text)))
+        digest = hash((kind, text))
+        return Unit(at, arrival, size, words, id=own_id, digest=digest, type=kind)
     number, sent = int(mark[1]), float(mark[3]) / 1000
     label = f"event {number}"
     return Unit(at, arrival, size, label, sent, number, int(mark[2]), id=own_id)

@@ -15,7 +15,10 @@ from proxy.tools.doctor.arrival_pattern import (
     block_size,
     cut_inside,
     first_late,
+    own_groups,
+    pauses,
     rhythm,
+    too_early,
 )
 from proxy.tools.doctor.inconclusive import WAIT
 from proxy.tools.doctor.verdict import Kind, Verdict
@@ -67,9 +70,10 @@ def blocks(shape: Shape) -> Verdict | None:
     block = block_size(shape)
     if block is None:
         return None
-    inside = cut_inside(shape)
-    several = len(shape.bursts) - 1
-    if not shape.recording.coding and 2 * inside < several:
+    inside, several = cut_inside(shape), len(pauses(shape))
+    coded = bool(shape.recording.coding)
+    # Pieces have a size of their sender's, and where an event ends nobody knows.
+    if not coded and (shape.kind == "pieces" or 2 * inside < several or not several):
         return None
     came = counted(len(shape.shown), shape.noun)
     return Verdict(
@@ -77,7 +81,7 @@ def blocks(shape: Shape) -> Verdict | None:
         f"Held in blocks of {buffer_size(block)}: {came} came in "
         f"{counted(len(shape.bursts), 'arrival')}.",
         (
-            f"{inside} of {several} arrivals end in the middle of an event: a "
+            f"{inside} of {several} pauses are in the middle of an event: a "
             "buffer size decides, not the event",
             f"bytes in each arrival: {listed([b.size for b in shape.bursts])}",
         ),
@@ -95,7 +99,9 @@ def first_bytes(shape: Shape) -> Verdict | None:
     """Only the beginning is held: a buffer that opens once it was full."""
     count = first_late(shape)
     # What is there at once is what the back end had to tell, and no hold.
-    if count is None or (not shape.timed and shape.bursts[0].at < WAIT):
+    if count is None:
+        return None
+    if not shape.timed and (shape.bursts[0].at < WAIT or too_early(shape)):
         return None
     together = len(shape.bursts[0].units)
     return Verdict(
@@ -119,6 +125,8 @@ def regular(shape: Shape) -> Verdict | None:
         several = sum(len(burst.units) > 1 for burst in late)
         if per_burst < 1.5 or 2 * several < len(late) or interval < PROMPT:
             return None
+        if own_groups(shape):
+            return groups(shape)
     return Verdict(
         Kind.RHYTHM,
         f"Held in a fixed rhythm: every {seconds(interval)} about {per_burst:.0f} "
@@ -136,13 +144,41 @@ def bursts(shape: Shape) -> Verdict | None:
     merged = sum(count for count in counts if count > 1)
     if len(late) < 2 or 2 * merged < sum(counts) or sum(counts) < 2 * len(late):
         return None
-    gap = max(shape.gaps)
-    if median(shape.gaps) < PROMPT and not shape.timed:
-        return None
+    if not shape.timed:
+        several = sum(count > 1 for count in counts)
+        if median(shape.gaps) < PROMPT or 2 * several < len(late):
+            return None
+        if own_groups(shape):
+            return groups(shape)
+    return in_bursts(shape)
+
+
+def in_bursts(shape: Shape) -> Verdict:
+    """Held, several at a time."""
     return Verdict(
         Kind.BURSTS,
         f"Held: {counted(len(shape.shown), shape.noun)} came in "
-        f"{counted(len(shape.bursts), 'burst')}, up to {seconds(gap)} apart.",
+        f"{counted(len(shape.bursts), 'burst')}, up to {seconds(max(shape.gaps))} "
+        "apart.",
         (f"{shape.merged} events arrived together with another one",),
         hold=span_of(shape),
+    )
+
+
+def groups(shape: Shape) -> Verdict:
+    """Several at a time, as they were sent."""
+    count = median(len(burst.units) for burst in shape.bursts)
+    came = counted(len(shape.bursts[0].units), shape.noun)
+    return Verdict(
+        Kind.GROUPS,
+        f"The back end sends in groups: about {count:.0f} {shape.noun}s every "
+        f"{seconds(median(shape.gaps))}.",
+        (
+            f"the first group, of {came}, came after {seconds(shape.bursts[0].at)}: "
+            "sooner than a hop could have collected it"
+            if own_groups(shape) == "early"
+            else "each group has the same types of event, in the same order",
+            "a hop that holds each group as a whole would not show; --through, or "
+            "--via down to the back end, gives a certain answer",
+        ),
     )

@@ -38,6 +38,8 @@ def compare_hops(cases: Sequence[Case]) -> tuple[Verdict, list[Case], int | None
             measured[index] = replace(measured[index], verdict=verdict)
     if not found:
         return no_holder(measured), measured, None
+    if list(found) == [len(cases) - 1] and alike_everywhere(measured):
+        return own_groups(measured), measured, None
     holder = max(found, key=lambda index: (weight(found[index]), index))
     others = tuple(
         f"{cases[index].recording.url}: {first_sentence(verdict)}"
@@ -109,19 +111,49 @@ def how_compared(cases: Sequence[Case]) -> list[str]:
 def no_holder(cases: Sequence[Case]) -> Verdict:
     """A chain in which no hop holds, or some could not be measured."""
     evidence = tuple(how_compared(cases))
-    unanswered = [case for case in cases if not case.verdict.told]
+    unanswered = [c for c in cases if not (c.verdict.told or c.verdict.free)]
     if unanswered:
         first = unanswered[0].verdict
         where = unanswered[0].recording.url
         return replace(
             first, line=f"{where}: {first.line}", evidence=(*first.evidence, *evidence)
         )
+    grouped = cases[-1].verdict.kind is Kind.GROUPS
+    own = "; the back end itself sends in groups" if grouped else ""
     return Verdict(
         Kind.STREAMS,
-        f"It streams through all {len(cases)} hops.",
+        f"It streams through all {len(cases)} hops{own}.",
         evidence,
         sure=all(case.verdict.sure for case in cases),
         hold=max((case.added or 0.0 for case in cases), default=None),
+    )
+
+
+def alike_everywhere(cases: Sequence[Case]) -> bool:
+    """Do the same groups come at the last hop, and no later at the others?"""
+    *others, last = cases
+    likely = last.verdict.kind in (Kind.RHYTHM, Kind.BURSTS) and not last.verdict.sure
+    compared = [case.compared for case in others]
+    return likely and all(
+        each is not None and each.free and each.by is not By.FIRST for each in compared
+    )
+
+
+def own_groups(cases: Sequence[Case]) -> Verdict:
+    """What the last one sends comes through as it is."""
+    *others, last = cases
+    where = last.recording.url
+    through = "the hop" if len(others) == 1 else f"all {len(others)} hops"
+    return Verdict(
+        Kind.GROUPS,
+        f"It streams through {through} in front of {where}, which itself sends in "
+        "groups.",
+        (
+            f"{where}: {first_sentence(last.verdict)}",
+            "if that is the back end, these groups are its own; if it is a hop, add "
+            "what is behind it with --via",
+            *how_compared(cases),
+        ),
     )
 
 

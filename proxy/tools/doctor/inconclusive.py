@@ -13,6 +13,7 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 ENOUGH = 4  # events; fewer have no shape
 WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
 LASTING = 1.0  # seconds; what is over sooner is a download
+BRIEF = 0.5  # seconds; in so short a stream a pause of the machine looks like a hold
 SIGN_IN = (
     "authenticate as the page does: -H 'Authorization: …', or paste the "
     "request with Copy as cURL"
@@ -221,7 +222,8 @@ def too_quick(shape: Shape) -> Verdict | None:
                 "document looks the same; --through gives a certain answer",
             ),
         )
-    if not shape.at_once or (shape.first_byte or 0.0) >= WAIT:
+    quick = shape.at_once or last < BRIEF
+    if not quick or (shape.first_byte or 0.0) >= WAIT:
         return None
     evidence = ["a stream this short looks the same with and without buffering; use "
                 "a longer one"]  # fmt: skip

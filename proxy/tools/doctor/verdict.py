@@ -30,6 +30,11 @@ class Verdict:
         return self.kind in HOLDS
 
     @property
+    def free(self) -> bool:
+        """Was each event, or each group of them, passed on when it was sent?"""
+        return self.kind in (Kind.STREAMS, Kind.GROUPS)
+
+    @property
     def told(self) -> bool:
         """Could it be told at all?"""
         return self.held or self.kind is Kind.STREAMS

@@ -186,7 +186,7 @@ def test_text_without_events_is_held_beside_a_variant_that_streams() -> None:
 
 def test_two_answers_in_slightly_other_bursts_differ_in_nothing() -> None:
     """The one only just is in bursts, the other only just is not."""
-    gaps = [0.0, *([0.08] * 19)]
+    gaps = [0.16, *([0.08] * 19)]
     at = [sum(gaps[: n + 1]) for n in range(20)]
     bursty = recorded(*((t, event(n) * 2) for n, t in enumerate(at) if n != 7))
     smooth = recorded(*((t, event(n) * (1 + n % 3 % 2)) for n, t in enumerate(at)))

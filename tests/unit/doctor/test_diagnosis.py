@@ -118,11 +118,11 @@ def blocks(size: int) -> ProbeRecording:
         pytest.param(blocks(8192), Kind.BLOCKS, "blocks of 8 KiB", id="8 KiB"),
         pytest.param(blocks(16384), Kind.BLOCKS, "blocks of 16 KiB", id="16 KiB"),
         pytest.param(
-            recorded(*((0.2 * n, event(n) * 5) for n in range(8))),
+            recorded(*((0.2 + 0.2 * n, event(n) * 5) for n in range(8))),
             Kind.RHYTHM, "every 0.20 s about 5", id="rhythm",
         ),
         pytest.param(
-            recorded(*((at, event(1) * 4) for at in (0.1, 0.9, 1.1, 2.9, 3.0, 4.4))),
+            recorded(*((at, event(1) * 4) for at in (0.8, 0.9, 1.1, 2.9, 3.0, 4.4))),
             Kind.BURSTS, "24 events came in 6 bursts", id="bursts",
         ),
         pytest.param(
@@ -369,3 +369,78 @@ def test_events_of_any_size_are_judged(cut: bool) -> None:
     units = units_of(recording)
     assert [each.label for each in units] == [f"number {n}" for n in range(6)]
     assert diagnose(recording).kind is Kind.STREAMS
+
+
+# -- kinds --------------------------------------------------------------------------
+
+
+def test_what_comes_a_moment_before_the_next_is_sent_waits_for_it() -> None:
+    """By the clock of another machine, or by a rounded mark."""
+    times = [0.0, 0.5, 1.1, 1.4, 2.2, 2.6, 3.3]
+    late = [*(at - 0.004 for at in times[1:]), times[-1]]
+    marks = (sent(n + 1, 7, at) for n, at in enumerate(times))
+    verdict = diagnose(recorded(*zip(late, marks, strict=True)))
+    assert verdict.kind is Kind.DELAYED
+    assert "each event waits for the next one" in verdict.line
+
+
+@pytest.mark.parametrize("count", [8, 40])
+def test_only_the_first_event_is_held_until_the_second(count: int) -> None:
+    """However few one of so many is."""
+    marks = [sent(n + 1, count, n * 0.5) for n in range(count)]
+    first = (0.5, marks[0] + marks[1])
+    rest = ((n * 0.5, marks[n]) for n in range(2, count))
+    verdict = diagnose(recorded(first, *rest))
+    assert verdict.kind is Kind.FIRST_LATE
+    assert verdict.line == (
+        "Held at the beginning: only the first event, until the second one was sent, "
+        "0.50 s late."
+    )
+    assert verdict.sure
+
+
+def test_an_event_that_is_late_once_is_not_the_first_alone() -> None:
+    marks = [sent(n + 1, 40, n * 0.5) for n in range(40)]
+    times = [n * 0.5 for n in range(40)]
+    times[0] = 0.2  # a moment, but not until the second
+    assert diagnose(recorded(*zip(times, marks, strict=True))).kind is Kind.STREAMS
+
+
+@pytest.mark.parametrize(
+    ("quiet", "ended", "line", "said"),
+    [
+        pytest.param(0.5, 15.0, "cut 15.0 s after the request", "Envoy", id="Envoy"),
+        pytest.param(7.5, 15.0, "cut 15.0 s after the request", "Envoy",
+                     id="Envoy in a silence"),
+        pytest.param(3.5, 5.0, "cut 5.0 s after the request", "", id="a round limit"),
+        pytest.param(15.0, 19.5, "cut after 15.0 s of silence", "", id="15 s of it"),
+        pytest.param(60.0, 63.2, "cut after 60.0 s of silence", "nginx", id="nginx"),
+        pytest.param(0.5, 7.3, "aborted", "", id="aborted"),
+    ],
+)  # fmt: skip
+def test_a_limit_on_the_whole_response_is_no_silence(
+    quiet: float, ended: float, line: str, said: str
+) -> None:
+    arrivals = [(n * 0.5, event(n)) for n in range(int((ended - quiet) / 0.5))]
+    arrivals.append((ended - quiet, event(99)))
+    verdict = diagnose(recorded(*arrivals, ended=ended, ending="cut"))
+    assert verdict.kind is Kind.CUT
+    assert line in verdict.line
+    assert said in " ".join(verdict.evidence)
+    assert ("Envoy" in " ".join(verdict.evidence)) == (said == "Envoy")
+
+
+def test_reads_of_one_large_event_are_no_blocks() -> None:
+    """What a read holds is the kernel's size; a hold is a pause inside an event."""
+    reads, whole = [], event(1, 4 * 65536)
+    for number in range(6):
+        for part in range(0, len(whole), 65536):
+            at = number * 0.9 + part / 65536 * 0.03
+            reads.append((at, whole[part : part + 65536]))
+    assert diagnose(recorded(*reads)).kind is Kind.STREAMS
+
+
+def test_pieces_have_their_senders_size() -> None:
+    fields = of_type("application/octet-stream")
+    pieces = [(0.2 + n * 0.5, bytes([200, n]) * 2048) for n in range(8)]
+    assert diagnose(recorded(*pieces, fields=fields)).kind is Kind.STREAMS
