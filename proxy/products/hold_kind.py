@@ -17,6 +17,7 @@ class Kind(Enum):
     HEAD_LATE = "head late"
     FIRST_LATE = "first bytes late"
     CUT = "cut"
+    NO_UPGRADE = "no upgrade"  # of a WebSocket
     # a hold cannot have made this, but may be there besides
     GROUPS = "in groups"
     # could not be told
@@ -34,4 +35,5 @@ HELD = (Kind.AT_THE_END, Kind.BLOCKS, Kind.RHYTHM, Kind.BURSTS, Kind.FIRST_LATE,
 HEAD = (Kind.HEAD_LATE,)
 CUT = (Kind.CUT,)
 ANY = (*HELD, *HEAD)
-HOLDS = (*ANY, *CUT)
+UPGRADE = (Kind.NO_UPGRADE,)
+HOLDS = (*ANY, *CUT, *UPGRADE)

@@ -6,7 +6,7 @@ from proxy.products.application_servers import APPLICATION_SERVERS
 from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
 from proxy.products.frameworks import FRAMEWORKS
-from proxy.products.hold_kind import ANY, CUT, HOLDS, Kind
+from proxy.products.hold_kind import ANY, CUT, HOLDS, UPGRADE, Kind
 from proxy.products.product import BACK_END, Cure, Product
 from proxy.products.proxies import PROXIES
 
@@ -25,6 +25,22 @@ COMMENTS = Cure(
     ": ping  (a comment line and an empty line, every 15 s)",
     "most hops have an idle timeout, which a comment resets, and clients ignore "
     "comments; a limit on the whole response it does not move",
+)
+
+PINGS = Cure(
+    CUT,
+    "the back end",
+    "a ping frame every 15 s",
+    "most hops have an idle timeout, which a ping resets, and browsers answer it by "
+    "themselves",
+)
+
+PASS_ON = Cure(
+    UPGRADE,
+    "each hop before the back end",
+    "Connection: upgrade\nUpgrade: websocket",
+    "these fields are for one connection only: many proxies pass them on only if they "
+    "are told to, often by a switch for WebSockets (`ws: true`)",
 )
 
 
@@ -66,6 +82,8 @@ def cures_for(products: tuple[str, ...], kind: Kind, *, coded: bool) -> list[Cur
     cures = list(found.values())
     if kind is Kind.CUT:
         return [*cures, COMMENTS]
+    if kind in UPGRADE:
+        return cures or [PASS_ON]
     if any(cure.measured for cure in cures) or kind not in HOLDS:
         return cures
     if cures and all(product.ignores_fields for product in known):

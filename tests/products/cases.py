@@ -74,6 +74,7 @@ class Case:
     recognised: str = ""
     coded: bool = False
     cure: int = 0
+    scheme: str = "http"
 
     def lines(self, cure: str | None) -> str:
         """The lines of the configuration, with the fault or with the cure."""
@@ -95,6 +96,7 @@ CASES = (
     Case("nginx-gzip", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True),
     Case("nginx-cut", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
          fault="proxy_read_timeout 2s;"),
+    Case("nginx-upgrade", "nginx", STEADY, Kind.NO_UPGRADE, scheme="ws"),
     Case("caddy-length", "caddy", "length&size=3000&count=10", Kind.BLOCKS,
          place="---{}"),
     Case("caddy-encode", "caddy", LATE, Kind.HEAD_LATE, fault="encode gzip",

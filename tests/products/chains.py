@@ -255,6 +255,7 @@ class Chain:
 
 TEXTS, IDS, POSITION, FIRST, BYTES = "texts", "ids", "position", "first", "bytes"
 GROUPS = (Kind.BURSTS, Kind.RHYTHM)
+OWN = (Kind.STREAMS, Kind.GROUPS)  # of the sender, not held
 CHAINS = (
     Chain("steady", ("passes", "passes"), None, (Kind.STREAMS,), TEXTS),
     Chain("steady", ("collects", "passes"), 1, (Kind.AT_THE_END,), TEXTS),
@@ -293,7 +294,7 @@ CHAINS = (
     Chain("steady", ("compresses", "passes"), None, (Kind.STREAMS,), TEXTS),
     Chain("steady", ("passes", "compresses"), None, (Kind.STREAMS,), TEXTS),
     Chain("steady", ("passes", "compresses and holds"), 2, (Kind.AT_THE_END,), TEXTS),
-    Chain("in bursts", ("passes", "passes"), None, GROUPS, TEXTS),
+    Chain("in bursts", ("passes", "passes"), None, OWN, TEXTS),
     Chain("in bursts", ("passes", "collects"), 2, (Kind.AT_THE_END,), TEXTS),
     Chain("words", ("passes", "passes"), None, (Kind.STREAMS,), BYTES),
     Chain("words", ("passes", "collects"), 2, (Kind.AT_THE_END,), BYTES),
@@ -317,7 +318,8 @@ def answering(hop: Hop, source: Source) -> web.Application:
         response.content_type = "text/event-stream"
         if request.path == "/words":
             response.content_type = "application/x-words"
-        response.enable_chunked_encoding()
+        if request.version >= (1, 1):
+            response.enable_chunked_encoding()
 
         async def write(data: bytes) -> None:
             if not response.prepared:

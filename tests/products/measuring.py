@@ -51,6 +51,7 @@ async def measured(
             url = f"http://127.0.0.1:{here}/api/events"
             await fetch(complete(Ask(f"{url}?stream=steady&count=1")), LIMITS)
             body = b"{}" if case.method == "POST" else b""
+            url = url.replace("http", case.scheme, 1)
             ask = Ask(f"{url}?stream={case.stream}", method=case.method, body=body)
             return await fetch(complete(ask), LIMITS)
     finally:

@@ -67,7 +67,8 @@ class Shape:
         """What one of them is called."""
         if not self.events and self.units:
             return "comment"
-        nouns = {"pieces": "piece", "lines": "line", "lines of JSON": "line"}
+        nouns = {"pieces": "piece", "lines": "line", "lines of JSON": "line",
+                 "messages": "message"}  # fmt: skip
         return nouns.get(self.kind, "event")
 
     @property

@@ -54,6 +54,7 @@ DIFFERENCES = {
     "accept": "only with Accept: {value}",
     "method": "only for {value}",
     "version": "only over {value}",
+    "sec-websocket-extensions": "only when the client accepts compression",
 }
 
 
@@ -63,7 +64,7 @@ def difference(one: ProbeRecording, other: ProbeRecording) -> str:
         return "version"
     if one.method != other.method:
         return "method"
-    for name in ("accept-encoding", "accept"):
+    for name in ("accept-encoding", "accept", "sec-websocket-extensions"):
         if one.asked(name) != other.asked(name):
             return name
     return ""

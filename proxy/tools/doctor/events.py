@@ -51,7 +51,7 @@ def units_of(recording: ProbeRecording) -> tuple[Unit, ...]:
     kind = format_of(recording)
     if kind == "event stream":
         return tuple(events(recording))
-    if kind in ("lines of JSON", "lines"):
+    if kind in ("lines of JSON", "lines", "messages"):
         return tuple(lines(recording))
     return tuple(
         Unit(each.at, index, each.size, shown(each.data.decode("utf-8", "replace")))
@@ -60,7 +60,9 @@ def units_of(recording: ProbeRecording) -> tuple[Unit, ...]:
 
 
 def format_of(recording: ProbeRecording) -> str:
-    """event stream, lines of JSON, lines, or pieces."""
+    """event stream, lines of JSON, lines, messages, or pieces."""
+    if recording.websocket and recording.status == 101:
+        return "messages"
     if is_coded(recording):
         return "pieces"
     if recording.type == "text/event-stream":

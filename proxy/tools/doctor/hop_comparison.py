@@ -50,6 +50,8 @@ def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
         return None
     if max(here.status, behind.status) >= 300:
         return None
+    if (here.status == 101) is not (behind.status == 101):  # a WebSocket
+        return None
     one, other = shape_of(here), shape_of(behind)
     pairing = pair_events(one, other)
     allowed = HELD + 2 * ((here.connected or 0.0) + (behind.connected or 0.0))

@@ -16,6 +16,8 @@ from proxy.tools.doctor.hop_comparison import Comparison, compare
 from proxy.tools.doctor.pairing import By
 from proxy.tools.doctor.verdict import Kind, Verdict
 
+REFUSALS = (401, 403, 407, 429)  # of this client, not of an Upgrade
+
 # -- hops -------------------------------------------------------------------------
 
 
@@ -86,6 +88,8 @@ def held_here(case: Case, cases: Sequence[Case], index: int) -> Verdict | None:
     behind, compared = cases[index + 1], case.compared
     if nothing_here(case, behind):
         return kept_here(case, behind)
+    if lost_upgrade(case, behind):
+        return upgrade_lost_at(case, behind)
     if compared is None or (compared.by is By.FIRST and not compared.cut):
         only_here = case.verdict.held and not behind.verdict.held
         return delay_starts(case, behind) if only_here else None
@@ -96,6 +100,25 @@ def held_here(case: Case, cases: Sequence[Case], index: int) -> Verdict | None:
     if compared.head_held:
         return head_at(case, compared)
     return None
+
+
+def lost_upgrade(case: Case, behind: Case) -> bool:
+    """Was a WebSocket opened one hop further back, and none here?"""
+    one = case.recording
+    here = one.websocket and one.answered and 200 <= one.status < 500
+    return here and behind.recording.status == 101 and one.status not in REFUSALS
+
+
+def upgrade_lost_at(case: Case, behind: Case) -> Verdict:
+    """The handshake is a plain request from here on."""
+    status = case.recording.status
+    return Verdict(
+        Kind.NO_UPGRADE,
+        f"The upgrade is lost at {case.recording.url}: it answers the handshake of the "
+        f"WebSocket with {status}, the hop behind it with 101.",
+        (*case.verdict.evidence[:-1], said_behind(behind)),
+        sure=True,
+    )
 
 
 def how_compared(cases: Sequence[Case]) -> list[str]:

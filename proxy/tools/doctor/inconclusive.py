@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import Shape
+from proxy.tools.doctor.how_to_ask import how_to_ask
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -14,10 +15,6 @@ ENOUGH = 4  # events; fewer have no shape
 WAIT = 0.3  # seconds; who gets all at once that soon cannot tell
 LASTING = 1.0  # seconds; what is over sooner is a download
 BRIEF = 0.5  # seconds; in so short a stream a pause of the machine looks like a hold
-SIGN_IN = (
-    "authenticate as the page does: -H 'Authorization: …', or paste the "
-    "request with Copy as cURL"
-)
 FORM = (
     "send the same headers as the page, such as -H 'Accept: …', or paste the "
     "request with Copy as cURL"
@@ -25,18 +22,13 @@ FORM = (
 NO_BACK_END = "this hop answered itself: it could not reach the server behind it"
 # What to do about a status, where something can be said.
 HINTS = {
-    101: "it is a WebSocket, or another tunnel; the doctor judges responses that have "
-    "a body",
+    101: "it switched to another protocol without being asked to",
     204: "an EventSource stops reconnecting when it receives it",
-    401: SIGN_IN,
-    403: SIGN_IN,
     404: "is this the path that the hop in front expects?",
-    405: "use --data '…' to send a POST; -X sets another method",
+    405: "-X sets another method",
     406: FORM,
-    407: SIGN_IN,
     415: FORM,
     422: FORM,
-    426: "this may be a WebSocket; the doctor does not measure those",
     429: "it limits the request rate; wait, or use --compare none",
     502: NO_BACK_END,
     503: NO_BACK_END,
@@ -67,6 +59,8 @@ def unanswered(recording: ProbeRecording) -> Verdict | None:
         line = line if line.endswith("?") else f"{line}."
         return Verdict(Kind.NO_ANSWER, line, sure=True)
     status = recording.status
+    if recording.websocket:
+        return not_upgraded(recording)
     if 300 <= status < 400 and status != 304:
         return redirected(recording)
     if status >= 400 or status in (101, 204, 205, 304):
@@ -79,6 +73,47 @@ def unanswered(recording: ProbeRecording) -> Verdict | None:
             (recording.fault,),
         )
     return None
+
+
+def not_upgraded(recording: ProbeRecording) -> Verdict | None:
+    """A handshake that was not answered with 101.
+
+    Where the fields Connection and Upgrade are lost, the back end sees a plain GET.
+    """
+    status = recording.status
+    if status == 101 and recording.fault.startswith("Sec-WebSocket-Accept"):
+        line = f"Could not measure: {recording.fault}; browsers close it."
+        return Verdict(Kind.NO_STREAM, line, sure=True)
+    if status == 101:
+        return None
+    if 300 <= status < 400:
+        return redirected(recording)
+    if status in (400, 426) or (status < 300 and recording.type not in DOCUMENTS):
+        return Verdict(
+            Kind.NO_UPGRADE,
+            f"No upgrade: the answer to the handshake of the WebSocket is {status}, "
+            "not 101.",
+            (
+                *what_it_says(recording),
+                *ours(recording),
+                "a hop that does not pass Connection and Upgrade on makes a plain GET "
+                "of it; or there is no WebSocket at this path",
+            ),
+        )
+    return refused(recording)
+
+
+def ours(recording: ProbeRecording) -> list[str]:
+    """Unbuffered itself opens WebSockets only where its route says so."""
+    if "unbuffered" not in (recording.get("via") or ""):
+        return []
+    return ["Unbuffered is in the way: it needs `ws = true` in the route"]
+
+
+def what_it_says(recording: ProbeRecording) -> list[str]:
+    """The beginning of an answer that is short, or no stream."""
+    said = " ".join(recording.content[:200].decode("utf-8", "replace").split())
+    return [f"it says: {said}"] if said and recording.status != 101 else []
 
 
 def no_head(recording: ProbeRecording) -> Verdict:
@@ -99,6 +134,7 @@ def redirected(recording: ProbeRecording) -> Verdict:
     location = recording.get("location")
     where = f"it redirects to {location}" if location else "with no Location"
     told = "Use that URL if it is the right one."
+    asked = tuple(how_to_ask(recording))
     if any(hop.location == location for hop in recording.redirects[:-1]):
         told = "It redirects in a circle."
     elif recording.method not in ("GET", "HEAD") and location:
@@ -106,7 +142,8 @@ def redirected(recording: ProbeRecording) -> Verdict:
     return Verdict(
         Kind.NO_STREAM,
         f"Could not measure: status {recording.status}, {where}."
-        + (f" {told}" if location else ""),
+        + (f" {told}" if location and not asked else ""),
+        asked,
         sure=True,
     )
 
@@ -114,16 +151,23 @@ def redirected(recording: ProbeRecording) -> Verdict:
 def refused(recording: ProbeRecording) -> Verdict:
     """A status that no stream has."""
     status = recording.status
-    said = " ".join(recording.content[:200].decode("utf-8", "replace").split())
-    evidence = [f"it says: {said}"] if said and status != 101 else []
+    evidence = what_it_says(recording)
     allowed = recording.get("allow")
     if status == 405 and allowed:
         evidence.append(f"it allows {allowed}")
-    if status in HINTS:
+    asked = how_to_ask(recording)
+    evidence += asked
+    if recording.websocket and status in (404, 405, 501):
+        evidence.append(
+            "there is no WebSocket at this path, or a hop does not pass Connection and "
+            "Upgrade on: --via shows which"
+        )
+    elif status in HINTS and not asked:
         evidence.append(HINTS[status])
     elif status >= 500:
         evidence.append("the server failed; see its own log for the reason")
-    line = f"Could not measure: the response has status {status}, it is not a stream."
+    what = "WebSocket" if recording.websocket else "stream"
+    line = f"Could not measure: the response has status {status}, it is not a {what}."
     return Verdict(Kind.NO_STREAM, line, tuple(evidence), sure=True)
 
 
@@ -200,7 +244,7 @@ def document(shape: Shape) -> Verdict | None:
     return Verdict(
         Kind.NO_STREAM,
         f"Could not measure: the response is {what} ({recording.type}), not a stream.",
-        (hint,),
+        tuple(how_to_ask(recording)) or (hint,),
     )
 
 

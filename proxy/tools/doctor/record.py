@@ -96,6 +96,11 @@ class ProbeRecording:
         return "" if coding in ("identity", "none") else coding
 
     @property
+    def websocket(self) -> bool:
+        """Was a WebSocket asked for?"""
+        return self.url.startswith(("ws://", "wss://"))
+
+    @property
     def answered(self) -> bool:
         return self.head is not None
 

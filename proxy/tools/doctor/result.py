@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.products.product import Cure
-from proxy.products.product_table import cures_for
+from proxy.products.product_table import PINGS, cures_for
 from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import Case, case_of, compare_variants
@@ -18,7 +18,7 @@ from proxy.tools.doctor.hops import (
 )
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.record import ProbeRecording
-from proxy.tools.doctor.verdict import Verdict
+from proxy.tools.doctor.verdict import Kind, Verdict
 
 Mode = Literal["one", "hops", "through"]
 STREAMS, HELD, NOT_MEASURED = 0, 1, 2
@@ -104,4 +104,15 @@ def with_cures(
         names = tuple(sign.product for sign in signs)
         coded = bool(holder.recording.coding)
         cures = cures_for(names, verdict.kind, coded=coded)
+        if holder.recording.websocket:
+            cures = for_websockets(cures, verdict)
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
+
+
+def for_websockets(cures: list[Cure], verdict: Verdict) -> list[Cure]:
+    """Those that are for a WebSocket too: what is said of responses is not."""
+    if verdict.kind is Kind.NO_UPGRADE:
+        return cures
+    if verdict.kind is not Kind.CUT:
+        return []
+    return [*(cure for cure in cures if cure.product), PINGS]

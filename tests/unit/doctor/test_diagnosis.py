@@ -289,7 +289,7 @@ def test_what_streams_though_it_looks_odd(recording: ProbeRecording, line: str) 
         ),
         pytest.param(
             recorded(status=405, fields=(("Allow", "POST"),)),
-            Kind.NO_STREAM, "status 405", "--data", id="405",
+            Kind.NO_STREAM, "status 405", "--json", id="405",
         ),
         pytest.param(
             recorded(status=401), Kind.NO_STREAM, "status 401", "-H 'Authorization",

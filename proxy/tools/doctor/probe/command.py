@@ -40,7 +40,9 @@ EXAMPLES = """examples:
   unbuffered doctor --via http://localhost:8080/sse/events \\
       --via http://localhost:8002/events             (browser side first)
   unbuffered doctor --through http://localhost:8080/sse/events --port 8002
-exit status: 0 it streams, 1 it is held or cut, 2 it could not be measured"""
+  unbuffered doctor ws://localhost:8080/live --data '{"subscribe": "a"}'
+exit status: 0 it streams, 1 it is held, cut or not upgraded, 2 it could not be
+measured"""
 
 
 def add_doctor(commands: Any, run: Run) -> None:
@@ -64,7 +66,8 @@ def add_doctor(commands: Any, run: Run) -> None:
     add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'",
         help="a request header field; can be repeated")
     add("-d", "--data", action="append", default=[], metavar="TEXT",
-        help="a request body; makes it a POST. @FILE reads a file")
+        help="a request body; makes it a POST. @FILE reads a file. With ws:// or "
+             "wss://: a message to send; can be repeated")
     add("-k", "--insecure", action="store_true", help="accept any certificate")
     add("--via", action="append", default=[], metavar="URL",
         help="measure the same stream at each hop, browser side first")

@@ -18,9 +18,10 @@ TLS_RECORDS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 async def connect(ask: Ask, protocol: asyncio.Protocol) -> None:
     """A connection for this request alone, its small writes sent at once."""
-    scheme, host, port = ask.place
-    tls = scheme == "https"
-    context = tls_context(insecure=ask.insecure, http2=ask.http2) if tls else None
+    _, host, port = ask.place
+    context = None
+    if ask.tls:
+        context = tls_context(insecure=ask.insecure, http2=ask.http2)
     await asyncio.get_running_loop().create_connection(
         lambda: protocol,
         host,
@@ -49,7 +50,7 @@ def where(ask: Ask) -> str:
 
 def unreachable(ask: Ask, fault: OSError | TimeoutError, seconds: float) -> str:
     """Why no connection stands, for the person who gave the URL."""
-    scheme, host, _ = ask.place
+    _, host, _ = ask.place
     there = where(ask)
     if isinstance(fault, ssl.SSLCertVerificationError):
         return f"{there}: {fault.verify_message}; --insecure accepts any certificate"
@@ -58,12 +59,12 @@ def unreachable(ask: Ask, fault: OSError | TimeoutError, seconds: float) -> str:
     if isinstance(fault, socket.gaierror):
         return f"{host}: no such host"
     if isinstance(fault, TimeoutError):
-        if scheme == "https":
+        if ask.tls:
             return f"{there}: no TLS within {seconds:g} s; should it be http://?"
         return f"{there}: no connection within {seconds:g} s"
     if isinstance(fault, ConnectionRefusedError) or "Connect call failed" in str(fault):
         return f"nothing listens at {there}"
-    if isinstance(fault, ConnectionError) and scheme == "https":
+    if isinstance(fault, ConnectionError) and ask.tls:
         return f"{there}: no TLS, the connection was closed; should it be http://?"
     return f"{there}: {reason(fault)}"
 
@@ -94,7 +95,7 @@ def no_answer(ask: Ask, began: bytes, *, reset: bool) -> str:
     if began.startswith(TLS_RECORDS):
         return f"{there}: it answers in TLS; should it be https://?"
     if not began:
-        hint = "; should it be https://?" if ask.place[0] == "http" else ""
+        hint = "; should it be https://?" if not ask.tls else ""
         return f"{there} accepted the connection and {how} it without a response{hint}"
     if began.startswith(b"HTTP/"):
         return f"{there}: the connection was {how} in the middle of the response head"

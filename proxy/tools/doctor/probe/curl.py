@@ -187,6 +187,9 @@ class Command:
         """The request."""
         if not self.url:
             raise AskError("curl: no URL in the command")
+        if self.url.startswith(("ws://", "wss://")):
+            return Ask(self.url, "GET", tuple(self.fields), insecure=self.insecure,
+                       messages=tuple(self.data))  # fmt: skip
         body = (b"" if self.kind == "application/json" else b"&").join(self.data)
         if self.get and body:
             joint = "&" if "?" in self.url else "?"

@@ -22,7 +22,9 @@ from proxy.stream.content_decoder import DECODERS, ContentDecoder, DecodingError
 from proxy.timeline import Clock, monotonic
 from proxy.tools.doctor.probe.connect import connect, no_answer, unreachable
 from proxy.tools.doctor.probe.http2_exchange import BrokenFrames, Http2Exchange
-from proxy.tools.doctor.probe.request import Ask, AskError, check_url
+from proxy.tools.doctor.probe.request import Ask, AskError, check_url, value_of
+from proxy.tools.doctor.probe.websocket_body import WebSocketBody, message
+from proxy.tools.doctor.probe.websocket_reader import accepted
 from proxy.tools.doctor.record import Arrival, Ending, ProbeRecording, Redirect
 
 MAX_HEAD = 256 * 1024  # bytes; ours is to look, not to refuse
@@ -54,7 +56,7 @@ class FetchedResponse(asyncio.Protocol):
         self.pending = bytearray()  # of heads that are not complete
         self.head: ResponseHead | None = None
         self.head_at: float | None = None
-        self.body: Body | None = None
+        self.body: Body | WebSocketBody | None = None
         self.decoder: ContentDecoder | None = None
         self.interims: list[int] = []
         self.arrivals: list[Arrival] = []
@@ -113,7 +115,14 @@ class FetchedResponse(asyncio.Protocol):
             self.interims.append(head.status)
         data = bytes(self.pending)
         self.pending.clear()
-        self.body = response_body(head, self.ask.method.encode())
+        if head.status == 101 and self.ask.websocket:
+            self.body = WebSocketBody(self.send)
+            key = value_of(self.ask, "sec-websocket-key")
+            if head.get(b"sec-websocket-accept") != accepted(key.encode()):
+                self.fault = "Sec-WebSocket-Accept does not belong to the key"
+            self.send(b"".join(map(message, self.ask.messages)))
+        else:
+            self.body = response_body(head, self.ask.method.encode())
         self.answered(head, now)
         if self.body.complete:
             self.end("complete")
@@ -130,7 +139,7 @@ class FetchedResponse(asyncio.Protocol):
         elif codings:
             self.fault = f"content coding {', '.join(codings)} is not supported"
 
-    def read_body(self, body: Body, data: bytes, now: float) -> None:
+    def read_body(self, body: Body | WebSocketBody, data: bytes, now: float) -> None:
         if self.over.done() or not data:
             return
         content = body.feed(data)
@@ -145,6 +154,8 @@ class FetchedResponse(asyncio.Protocol):
         """One read has brought content."""
         self.size += len(content)
         self.arrivals.append(Arrival(now, len(content), self.decoded(content)))
+        if self.ask.websocket and self.head and self.head.status != 101:
+            self.end("stopped")  # the beginning of what it says instead is enough
         if self.size > MAX_CONTENT:
             self.end("stopped", f"stopped after {MAX_CONTENT} bytes")
 

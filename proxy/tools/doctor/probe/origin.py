@@ -17,6 +17,12 @@ from proxy.http1.chunked import LAST_CHUNK, chunk
 from proxy.http1.framing import request_body
 from proxy.http1.head import RequestHead, parse_request_head
 from proxy.timeline import Clock, monotonic
+from proxy.tools.doctor.probe.origin_websocket import (
+    answer_frames,
+    is_websocket,
+    play_messages,
+    switching,
+)
 from proxy.tools.doctor.test_streams import (
     CODINGS,
     PROGRAMS,
@@ -105,6 +111,9 @@ class OriginServer:
             found = b"200 OK" if path == "/" else b"404 Not Found"
             await say(writer, found, overview(), keep=keep)
             return keep
+        if is_websocket(head):
+            await self.play_websocket(program, head, asked, reader, writer)
+            return False
         return await self.play(program, head, asked, reader, writer) and keep
 
     async def play(
@@ -138,6 +147,33 @@ class OriginServer:
         await writer.drain()
         self.say(head, f"{program.count} events in {self.clock() - asked:.1f} s")
         return True
+
+    async def play_websocket(
+        self,
+        program: Program,
+        head: RequestHead,
+        asked: float,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """The same as messages."""
+        writer.write(switching(head))
+        answering = asyncio.ensure_future(answer_frames(reader, writer))
+
+        async def wait(due: float) -> bool:
+            return await self.wait(asked + due, reader, writer)
+
+        try:
+            sent = await play_messages(
+                program, lambda: self.clock() - asked, wait, writer
+            )
+            after = f"after {self.clock() - asked:.1f} s"
+            if sent < program.count:
+                self.say(head, f"client left before message {sent + 1} ({after})")
+            else:
+                self.say(head, f"{sent} messages {after}")
+        finally:
+            answering.cancel()
 
     async def wait(
         self, due: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

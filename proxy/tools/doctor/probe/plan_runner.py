@@ -26,6 +26,7 @@ from proxy.tools.doctor.probe.request import (
     complete,
     variants,
 )
+from proxy.tools.doctor.probe.websocket_body import SCHEMES
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import Result, judge_hops, judge_one, judge_through
 from proxy.tools.doctor.test_streams import PROGRAMS, Program
@@ -37,6 +38,7 @@ PAGES = (  # what only a dev server answers, and what is in it
     ("/webpack-dev-server", b"Assets Report", "webpack-dev-server"),
 )
 MANY = 4  # requests; more are not named one by one
+MESSAGES = ("steady", "fast", "slow", "large", "late", "silent")  # by WebSocket
 TICK = 0.2  # seconds between two words of progress
 PROBE = Limits(3.0, 2.0)
 Tell = Callable[[str], None]
@@ -83,7 +85,7 @@ class PlanRunner:
             if suspecting is not None:
                 suspecting.cancel()
             beside.cancel()
-        alone = beside.broke(recordings[0])
+        alone = beside.broke(recordings[0], found)
         if alone:
             base = Measurement(base.ask)
             recordings = await self.as_browsers_ask(base, plan, repeats=False)
@@ -102,7 +104,7 @@ class PlanRunner:
     ) -> list[ProbeRecording]:
         """The request; by HTTP/1.1 beside it, where the server chose HTTP/2."""
         beside: list[asyncio.Future[ProbeRecording]] = []
-        if base.ask.place[0] == "https":
+        if base.ask.tls and base.ask.http2:
             tls_context(
                 insecure=base.ask.insecure, http2=False
             )  # not while the first one is measured
@@ -125,7 +127,7 @@ class PlanRunner:
         if not (recording.answered or recording.ending == "no head"):
             return False
         if plan.compare == "auto":
-            page = result.verdict.kind is Kind.NO_STREAM
+            page = result.verdict.kind in (Kind.NO_STREAM, Kind.NO_UPGRADE)
             return result.status != 0 and not page and plan.ask.method in SAFE
         return plan.compare == "all"
 
@@ -184,7 +186,7 @@ class PlanRunner:
             recordings = await asyncio.gather(
                 *(self.measure(ask, limit) for ask in asks)
             )
-            played = any(each.status == 200 for each in recordings)
+            played = any(each.status in (101, 200) for each in recordings)
             straight = await beside if played else ProbeRecording(direct.url)
         finally:
             beside.cancel()
@@ -288,7 +290,7 @@ def where(result: Result) -> str:
 def origin_of(url: str) -> str:
     """Scheme, host and port of a URL."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{SCHEMES.get(parts.scheme, parts.scheme)}://{parts.netloc}"
 
 
 def url_at(host: str, port: int) -> str:
@@ -298,6 +300,8 @@ def url_at(host: str, port: int) -> str:
 
 def through_asks(ask: Ask, silence: float) -> list[Ask]:
     """The streams that are asked for through a chain."""
+    if ask.websocket:  # the others have other types and framings
+        return [program_ask(ask, PROGRAMS[name], silence) for name in MESSAGES]
     found = []
     for program in PROGRAMS.values():
         found.append(program_ask(ask, program, silence))
@@ -322,6 +326,8 @@ def program_ask(ask: Ask, program: Program, silence: float) -> Ask:
     if ask.method == "POST":
         accept = "*/*"
     asked = complete(replace(ask, url=url, label=program.name))
+    if ask.websocket:
+        return asked
     return asked if ask.has("accept") else asked.with_field("Accept", accept)
 
 

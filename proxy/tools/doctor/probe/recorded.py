@@ -25,7 +25,9 @@ from proxy.record.har_reader import OF_HAR
 from proxy.record.har_writer import url_of
 from proxy.stream.content_decoder import DECODERS, ContentDecoder, DecodingError
 from proxy.tools.doctor.events import JSON_LINES
+from proxy.tools.doctor.how_to_ask import websocket_url
 from proxy.tools.doctor.probe.request import AskError
+from proxy.tools.doctor.probe.websocket_body import WebSocketBody
 from proxy.tools.doctor.record import Arrival, Ending, ProbeRecording
 
 SUFFIXES = (".jsonl", ".har")
@@ -128,12 +130,15 @@ def line(each: CaptureEntry) -> str:
 def recording_of(record: ExchangeRecord, place: str) -> ProbeRecording:
     """A record as a recording."""
     head, end = record.head, record.end
+    url = url_of(record)
+    if is_websocket(head):
+        url = websocket_url(url)
     last = record.items[-1].at if record.items else 0
     arrivals, fault = arrivals_of(record)
     ending, why = ending_of(record)
     missing = [NEEDED[each] for each in record.unknown if each in NEEDED]
     return ProbeRecording(
-        url=url_of(record),
+        url=url,
         method=record.request.method,
         request=tuple(record.request.fields),
         label="as recorded",
@@ -179,6 +184,13 @@ def account(record: ExchangeRecord, place: str) -> tuple[str, ...]:
     )
 
 
+def is_websocket(head: RecordedHead | None) -> bool:
+    """Was it opened?"""
+    if head is None or head.status != 101:
+        return False
+    return (value_of(head.fields, "upgrade") or "").lower() == "websocket"
+
+
 def ending_of(record: ExchangeRecord) -> tuple[Ending, str]:
     """How it ended, and why."""
     end = record.end
@@ -207,8 +219,11 @@ def arrivals_of(record: ExchangeRecord) -> tuple[tuple[Arrival, ...], str]:
     elif codings:
         fault = f"content coding {', '.join(codings)} is not supported"
     arrivals = []
+    messages = WebSocketBody(lambda _: None) if is_websocket(head) else None
     for piece in record.response_pieces:
         data = piece.data
+        if messages is not None:
+            data = messages.feed(data)
         if decoder is not None:
             try:
                 data = b"".join(decoder.decode(data))

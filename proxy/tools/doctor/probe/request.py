@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
 from proxy import __version__
+from proxy.tools.doctor.probe.websocket_body import handshake_fields
 
 # What browsers send; a hop that compresses does it for them and not for curl.
 BROWSER_CODINGS = "gzip, deflate, br, zstd"
 EVENT_STREAM = "text/event-stream"
 ANYTHING = "*/*"
+EXTENSIONS = "Sec-WebSocket-Extensions"
 SAFE = ("GET", "HEAD", "OPTIONS")
 UNENCODED = "/?#[]@!$&'()*+,;=:%-._~"
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -25,7 +27,10 @@ class AskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. `insecure`: take any certificate; `http2`: where it is offered."""
+    """One request. `insecure`: take any certificate; `http2`: where it is offered.
+
+    With ws:// or wss:// it asks for a WebSocket, by HTTP/1.1.
+    """
 
     url: str
     method: str = "GET"
@@ -34,6 +39,7 @@ class Ask:
     insecure: bool = False
     label: str = ""
     http2: bool = True
+    messages: tuple[bytes, ...] = ()  # that are sent by WebSocket
 
     def __post_init__(self) -> None:
         """Nothing of it may be another head than the one that was asked for.
@@ -58,6 +64,14 @@ class Ask:
             (key, old) for key, old in self.fields if key.lower() != name.lower()
         )
         return replace(self, fields=(*kept, (name, value)))
+
+    @property
+    def websocket(self) -> bool:
+        return self.url.startswith(("ws://", "wss://"))
+
+    @property
+    def tls(self) -> bool:
+        return self.url.startswith(("https://", "wss://"))
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -125,7 +139,9 @@ def check_url(url: str) -> str:
     except (ValueError, UnicodeError) as fault:
         raise AskError(f"{url}: {fault}") from None
     if not known:
-        raise AskError(f"{url}: write http://host:port/path or https://…")
+        raise AskError(
+            f"{url}: write http://host:port/path, https://…, ws://… or wss://…"
+        )
     if any(char <= " " or char == "\x7f" for char in url):
         raise AskError(f"{url!r}: a URL cannot contain spaces or control characters")
     return url
@@ -134,11 +150,14 @@ def check_url(url: str) -> str:
 def complete(ask: Ask) -> Ask:
     """Add what a browser would send and the person did not say."""
     page = ask.method == "GET" and not ask.body
-    for name, value in (
+    fields = [
         ("Accept", EVENT_STREAM if page else ANYTHING),
         ("Accept-Encoding", BROWSER_CODINGS),
-        ("User-Agent", f"unbuffered-doctor/{__version__}"),
-    ):
+    ]
+    if ask.websocket:
+        ask = replace(ask, http2=False)
+        fields = handshake_fields(ask.place[0], ask.authority)
+    for name, value in [*fields, ("User-Agent", f"unbuffered-doctor/{__version__}")]:
         if not ask.has(name.lower()):
             ask = ask.with_field(name, value)
     return ask
@@ -155,6 +174,10 @@ def variants(ask: Ask, *, all_methods: bool) -> list[Ask]:
     GET and POST are exchanged only where that was asked for: a POST may cost
     money, or do something twice.
     """
+    if ask.websocket:
+        kept = tuple(each for each in ask.fields if each[0] != EXTENSIONS)
+        plain = replace(ask, fields=kept, label="without compression")
+        return [plain] if len(kept) < len(ask.fields) else []
     found = []
     if value_of(ask, "accept-encoding") != "identity":
         plain = ask.with_field("Accept-Encoding", "identity")

@@ -97,6 +97,8 @@ def unsure(result: Result) -> str:
             "Likely, but not certain: the back end itself may have ended it. "
             "Measure it there too: --via URL --via BACK_END_URL."
         )
+    if result.verdict.kind is Kind.NO_UPGRADE:
+        return "Likely, but not certain: --via URL --via BACK_END_URL shows where."
     return (
         "Likely, but not certain: a back end that sends in this way looks the same. "
         "--via URL --via BACK_END_URL shows where the delay starts; --through URL "
@@ -111,7 +113,8 @@ def draw(page: Page, result: Result) -> None:
         for case in result.cases
         if case.recording.answered and not case.recording.missing
     ]
-    page_or_error = result.verdict.kind is Kind.NO_STREAM and result.mode != "hops"
+    nothing = (Kind.NO_STREAM, Kind.NO_UPGRADE)
+    page_or_error = result.verdict.kind in nothing and result.mode != "hops"
     if not rows or page_or_error:
         return
     page.add()
