@@ -368,6 +368,7 @@ class Exchange:
             request_id=self.request_id,
             detailed=detailed,
             hint=rule.hint(error, self.head.target, detailed=detailed),
+            record=rule.shows_record(client.address, self.head),
         )
         if not client.request_complete:
             client.end_after_response()

@@ -26,11 +26,13 @@ NOT_OPEN = (
 class ErrorDetail:
     """The rule of one configuration."""
 
-    __slots__ = ("admin", "own_names", "rule", "trusted")
+    __slots__ = ("admin", "inspector", "own_names", "rule", "token", "trusted")
 
     def __init__(self, config: Config) -> None:
         self.rule: str = config.server.error_detail
         self.admin = bool(config.server.admin)
+        self.inspector: str = str(config.inspector.enabled)
+        self.token = bool(config.inspector.token)
         self.own_names = names_of(config)
         self.trusted = TrustedProxies(config.server.trusted_proxies)
 
@@ -41,6 +43,17 @@ class ErrorDetail:
         if self.is_behind_trusted(address, head):
             return self.names_loopback(address, head)
         return is_local(address, head, self.own_names)
+
+    def shows_record(self, address: bytes, head: RequestHead) -> bool:
+        """Is a client led to its request in the inspector? Only who may look there.
+
+        A token is asked for there, of who is told the details here.
+        """
+        if self.inspector == "False" or self.admin or self.rule == "none":
+            return False
+        if self.token:
+            return self.is_for(address, head)
+        return self.inspector == "True" or is_local(address, head, self.own_names)
 
     def hint(self, error: ProxyError, target: bytes, *, detailed: bool) -> str:
         """What to do, for who could be told more; "" if there is nothing of it."""

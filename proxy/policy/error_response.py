@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from html import escape
 from http import HTTPStatus
 from typing import TypeGuard
 
@@ -22,6 +21,7 @@ from proxy.policy.header_fields import ALLOW, PSEUDONYM
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
 from proxy.stream.families import named
 from proxy.stream.family import Told, event
+from proxy.web.error_page import POLICY, ErrorPage, render
 
 ADVICE = {
     "connection_refused": "Start the upstream, or correct the target of the route.",
@@ -44,6 +44,19 @@ ADVICE = {
     ),
     "destination_not_found": "Add a route for this path, or correct the URL.",
 }
+HTML = b"text/html; charset=utf-8"
+# The request has not reached an upstream: sent again, it may.
+PASSING = frozenset(
+    {
+        "connection_limit_reached",
+        "connection_refused",
+        "connection_timeout",
+        "destination_ip_unroutable",
+        "destination_unavailable",
+        "dns_error",
+        "proxy_internal_response",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ class Failure:
     routes: tuple[str, ...] = ()
     request_id: bytes = b""
     detailed: bool = True  # or only what everybody may know
+    record: bool = False  # may the client look at the request in the inspector?
     hint: str = ""  # in place of the advice
 
     @property
@@ -114,8 +128,8 @@ def wants_page(head: RequestHead | None) -> bool:
 
 def failure_body(failure: Failure, head: RequestHead | None) -> tuple[bytes, bytes]:
     """Content type and body."""
-    if wants_page(head):
-        return b"text/html; charset=utf-8", page(failure).encode()
+    if head is not None and wants_page(head):
+        return HTML, page(failure, head)
     body = json.dumps({"error": failure.to_dict()}, ensure_ascii=False, indent=2)
     return b"application/json", body.encode() + b"\n"
 
@@ -133,6 +147,8 @@ def plan_failure(
         (b"Content-Length", b"%d" % len(body)),
         (b"Date", date),
     ]
+    if content_type == HTML:
+        fields.append((b"Content-Security-Policy", POLICY))
     fields.extend(failure.error.fields)
     if status == 405 and not any(name == b"Allow" for name, _ in fields):
         fields.append((b"Allow", ALLOW))
@@ -262,26 +278,31 @@ def finite(number: str) -> float:
     return value
 
 
-def page(failure: Failure) -> str:
-    """A small page without any outside resource."""
-    title = f"{failure.error.status} {phrase(failure.error.status)}"
-    rows = "".join(
-        f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown(value))}</dd>"
-        for name, value in failure.to_dict().items()
+def page(failure: Failure, head: RequestHead) -> bytes:
+    """What a person sees who navigates."""
+    error, message = failure.error, failure.message
+    told = failure.to_dict().items()
+    rows = {
+        name.replace("_", " "): shown(value)
+        for name, value in told
         if name not in ("status", "message", "advice")
+    }
+    found = ErrorPage(
+        status=f"{error.status} {phrase(error.status)}",
+        summary=sentence(error.general) or message,
+        exact=message if error.general not in ("", message) else "",
+        advice=failure.advice,
+        rows=rows,
+        record=failure.request_id.decode("ascii") if failure.record else "",
+        sent=head.method not in (b"GET", b"HEAD"),
+        waits=error.type in PASSING,
     )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>"
-        ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;"
-        "max-width:40rem;margin:15vh auto;padding:0 1.5rem}h1{font-size:1.4rem}"
-        "dl{display:grid;grid-template-columns:auto 1fr;gap:.3rem 1.2rem;"
-        "font:14px ui-monospace,monospace}dt{opacity:.6}dd{margin:0;"
-        "overflow-wrap:anywhere}footer{opacity:.6;font-size:14px}</style>"
-        f"<h1>{title}</h1><p>{escape(failure.message)}</p><p>{escape(failure.advice)}</p>"
-        f"<dl>{rows}</dl><footer>Unbuffered</footer></html>\n"
-    )
+    return render(found, head.get(b"accept-language"))
+
+
+def sentence(words: str) -> str:
+    """A message as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 def shown(value: object) -> str:

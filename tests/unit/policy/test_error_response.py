@@ -158,7 +158,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        assert not {"src", "href"} & {name for name, _ in attrs}
+        given = dict(attrs)
+        assert "src" not in given
+        assert given.get("href", "") in ("", "data:,")
 
     def handle_data(self, data: str) -> None:
         self.text += data + "\n"
