@@ -196,7 +196,9 @@ export class Waterfall {
     const span = longest[1] - longest[0];
     if (span >= this.#stall || right - left < 60 || !this.tip.hidden) return;
     context.textAlign = "center";
-    write(context, this.ink.soft, phrase("longest gap {0}", duration(span)), middle(left, right), UP - 14);
+    const label = phrase("longest gap {0}", duration(span));
+    const half = context.measureText(label).width / 2;
+    write(context, this.ink.soft, label, Math.max(middle(left, right), LEFT + half), UP - 14);
     line(context, this.ink.soft, 1, left + 3, UP - 8.5, right - 3, UP - 8.5);
   }
 
