@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.support.feed import FeedServer, browser, complaints_of, row, start_feed
+from tests.support.feed import (
+    FeedServer,
+    browser,
+    complaints_of,
+    piece,
+    row,
+    start_feed,
+)
 from tests.support.inspector_states import ADVICE, ERROR, prepared
 
 pytest.importorskip(
@@ -173,6 +180,10 @@ async def test_a_failure_opens_on_what_was_sent_and_what_to_do(
     await expect(page.get_by_test_id("waterfall")).to_be_hidden()
     await page.keyboard.press("3")
     await expect(page.get_by_test_id("piece-shown")).to_have_text("1 piece")
+    await page.locator("#piece-0").click()
+    await expect(page.get_by_test_id("piece-detail")).to_contain_text(
+        "from the proxy itself to the client"
+    )
     await page.keyboard.press("6")
     await expect(reason).to_be_visible()
 
@@ -186,6 +197,20 @@ async def test_a_stream_that_was_cut_off_says_what_its_client_got(
     await expect(sent).to_contain_text('data: {"n": 1}')
     await expect(sent).to_contain_text("After 2 pieces the connection to the client")
     await expect(page.get_by_test_id("waterfall")).to_be_visible()
+
+
+async def test_an_event_of_the_proxy_that_tells_of_a_failure_is_marked(
+    page: Page, feed: FeedServer
+) -> None:
+    last = piece(3, b'event: error\ndata: {"reason": "it broke"}\n\n', 31.2)
+    feed.pieces["1-5"].append(last | {"own": True})
+    await page.goto(f"{feed.url}#1-5")
+    sent = page.get_by_test_id("sent-body")
+    await expect(sent).to_contain_text("the proxy itself sent the last event")
+    await page.get_by_test_id("tab-events").click()
+    sides = page.get_by_test_id("event-list").get_by_test_id("side")
+    await expect(sides.nth(1)).to_have_class(re.compile("good"))
+    await expect(sides.nth(2)).to_have_class(re.compile("bad"))
 
 
 async def test_an_error_of_the_upstream_is_its_own(

@@ -362,6 +362,7 @@ async def test_gaps_and_ticks_of_the_waterfall(page: Page) -> None:
                 { side: "response", arrived: 1, sent: 3 },
                 { side: "request", arrived: 2, sent: 2.5 },
                 { side: "response", arrived: 2, sent: null },
+                { side: "response", own: true, arrived: 9, sent: 9 },
             ]),
             m.longestGap([1, 1.5, 6, 6.1]),
             m.ticks(0, 10, 1000).at,

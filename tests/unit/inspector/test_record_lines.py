@@ -108,7 +108,8 @@ def saved(tmp_path: Path) -> Saved:
 
 
 def test_a_stream_is_saved_without_what_the_proxy_added(saved: Saved) -> None:
-    record = saved(ASKED, TEXT, BEAT, PART)
+    own = piece("response", 2.5, "ZXJyb3I=", 5) | {"own": True}
+    record = saved(ASKED, TEXT, BEAT, PART, own)
     assert record.began == "2025-11-29T12:00:00.250000Z"
     assert (record.route, record.target) == ("/chat", "http://localhost:8002")
     assert record.request.version == "2.0"
