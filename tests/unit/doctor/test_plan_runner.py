@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
+from proxy.timeline import monotonic
 from proxy.tools.doctor.probe.beside import Measurement
+from proxy.tools.doctor.probe.fetch import FetchedResponse
 from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan, under_way
 from proxy.tools.doctor.probe.request import Ask
-from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.record import Arrival, ProbeRecording
 from proxy.tools.doctor.result import Result
 from tests.unit.doctor.recordings import event, recorded
 
@@ -78,19 +80,21 @@ async def test_a_little_at_another_hop_each_time_is_asked_for_three_times() -> N
 # -- what is said meanwhile -------------------------------------------------------
 
 
-def since(began: float, label: str = "") -> Measurement:
-    one = Measurement(Ask("http://a/", label=label))
-    one.began = began
-    return one
+def measured(label: str = "") -> Measurement:
+    return Measurement(Ask("http://a/", label=label))
 
 
-def test_the_progress_names_what_is_waited_for() -> None:
-    both = [since(10.0), since(11.0, "without compression")]
-    assert under_way(both, 13.25) == (
-        "3.2 s, as a browser asks: nothing yet, without compression: nothing yet"
+async def test_the_progress_says_what_came_and_of_what_nothing() -> None:
+    free = measured("without compression")
+    free.response = FetchedResponse(free.ask, None, monotonic)
+    free.response.arrivals = [Arrival(0.1, 1, b"x")] * 3
+    both = [measured(), free, measured("with Accept: */*")]
+    assert under_way(both, 3.25) == (
+        "3.2 s, 3 reads without compression, nothing yet as a browser asks, with "
+        "Accept: */*"
     )
 
 
 def test_the_progress_of_many_is_a_number() -> None:
-    many = [since(10.0, str(number)) for number in range(14)]
-    assert under_way(many, 12.0) == "2.0 s, 14 streams: 0 reads"
+    many = [measured(str(number)) for number in range(14)]
+    assert under_way(many, 2.0) == "2.0 s, 14 streams: 0 reads"

@@ -63,6 +63,7 @@ class PlanRunner:
         self.progress = progress
         self.stop = stop
         self.open: list[Measurement] = []
+        self.began = monotonic()
 
     # -- one URL
 
@@ -234,7 +235,7 @@ class PlanRunner:
         while True:
             await asyncio.sleep(TICK)
             if self.open:
-                self.progress(under_way(self.open, monotonic()))
+                self.progress(under_way(self.open, monotonic() - self.began))
 
     async def probed(
         self, recording: ProbeRecording, plan: ProbePlan
@@ -261,17 +262,19 @@ def told_alone(one: Measurement) -> bool:
     return one.due() and enough(one.recording)
 
 
-def under_way(open_ones: Sequence[Measurement], now: float) -> str:
-    """What is being measured, on one line."""
-    waited = now - min(each.began for each in open_ones)
+def under_way(open_ones: Sequence[Measurement], waited: float) -> str:
+    """What is being measured, on one line: how much came, and of what nothing."""
     if len(open_ones) > MANY:
         reads = sum(each.reads for each in open_ones)
         return f"{waited:.1f} s, {len(open_ones)} streams: {counted(reads, 'read')}"
     parts = [
-        f"{each.ask.label or BASE}: "
-        + (counted(each.reads, "read") if each.reads else "nothing yet")
+        f"{counted(each.reads, 'read')} {each.ask.label or BASE}"
         for each in open_ones
+        if each.reads
     ]
+    quiet = [each.ask.label or BASE for each in open_ones if not each.reads]
+    if quiet:
+        parts.append(f"nothing yet {', '.join(quiet)}")
     return f"{waited:.1f} s, {', '.join(parts)}"
 
 
