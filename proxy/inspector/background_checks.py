@@ -40,7 +40,8 @@ class Probe:
             self.bursts.piece(arrived, events_in(data, self.kind))
 
     def sent(self, side: str, now: float) -> None:
-        """Of no interest."""
+        if side == "response":
+            self.bursts.client_read(now)
 
     def heartbeat(self, now: float, data: bytes) -> None:
         """Of no interest."""
@@ -147,8 +148,8 @@ class BackgroundChecks:
         for route, exchange in tuple(self.probed.items()):
             bursts = bursts_of(exchange)
             verdict = bursts.verdict() if bursts is not None else None
-            if verdict is not None:
-                findings.bursts(exchange, verdict)
+            if verdict is not None and bursts is not None:
+                findings.bursts(exchange, verdict, behind_us=bursts.is_behind_us)
             over = exchange.phase is Phase.OVER
             if over or bursts is None or bursts.decided:
                 del self.probed[route]

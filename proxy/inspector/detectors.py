@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.browser_connections import MOST_BROWSERS, Browser, browser, crowded
+from proxy.inspector.upstream_cure import likely_cure
 from proxy.observe.findings import Finding
 from proxy.observe.list_row import text
 from proxy.stream.families import named
@@ -72,17 +73,21 @@ class Findings:
             exchange,
         )
 
-    def bursts(self, exchange: Exchange, verdict: str) -> None:
-        """A stream was seen to come in bursts."""
-        self.add(
-            Finding(
-                "bursts",
-                (exchange.timeline.route or "", exchange.timeline.call.upstream or ""),
-                f"{shown_route(exchange)}: the upstream itself sends in bursts: "
-                f"{verdict}",
-            ),
-            exchange,
-        )
+    def bursts(
+        self, exchange: Exchange, verdict: str, *, behind_us: bool = False
+    ) -> None:
+        """A stream was seen to come in bursts, or to be read in bursts."""
+        timeline = exchange.timeline
+        if behind_us:
+            client = text(timeline.client)
+            key = (client, timeline.route or "")
+            said = f"{shown_route(exchange)} is held behind us: client {client} reads "
+            self.add(Finding("held behind us", key, f"{said}{verdict}"), exchange)
+            return
+        key = (timeline.route or "", timeline.call.upstream or "")
+        cure = likely_cure(exchange.response_head)
+        said = f"{shown_route(exchange)}: the upstream itself sends in bursts: "
+        self.add(Finding("bursts", key, f"{said}{verdict}{cure}"), exchange)
 
     def add(self, finding: Finding, exchange: Exchange) -> None:
         known = self.found.setdefault((finding.kind, *finding.key), finding)

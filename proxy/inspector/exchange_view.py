@@ -54,9 +54,10 @@ def present_row(
     phase = Phase.OVER if exchange is None else exchange.phase
     told = history.row(timeline, phase, worker, now, wall_clock() - now)
     recording = history.budget.recordings.get(timeline)
-    bursts = recording and recording.bursts and recording.bursts.verdict()
+    seen = recording and recording.bursts
+    bursts = seen and not seen.is_behind_us and seen.verdict()
     whole = recording is not None and recording.whole
-    return {**told, "bursts": bursts, "whole": whole}
+    return {**told, "bursts": bursts or None, "whole": whole}
 
 
 class PieceFeed:

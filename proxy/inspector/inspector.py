@@ -299,9 +299,11 @@ class Inspector:
         for exchange in counted(self.history.exchanges):
             findings.look((exchange,))
             bursts = bursts_of(exchange)
-            verdict = bursts.verdict() if bursts is not None else None
+            if bursts is None:
+                continue
+            verdict = bursts.verdict()
             if verdict is not None:
-                findings.bursts(exchange, verdict)
+                findings.bursts(exchange, verdict, behind_us=bursts.is_behind_us)
         self.browsers = findings.counted(self.called)
         return [
             *unhealthy_targets(self.server.compiled.by_prefix.values()),

@@ -1,5 +1,7 @@
 """Does a stream arrive in bursts? Then somebody before us holds it. Pure.
 
+Or behind us: while the client does not read, nothing is read for it either, and what
+the upstream has sent meanwhile comes at once.
 What is held comes out at once: several events within a moment, then silence,
 then several events again. A model that pauses and goes on to write does not
 look like this: its events come one by one.
@@ -25,6 +27,7 @@ class BurstDetector:
         "last",
         "size",
         "start",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -36,6 +39,7 @@ class BurstDetector:
         self.bursts = 0  # before the present one
         self.events = 0
         self.holds = True  # nothing has spoken against it yet
+        self.waits = 0  # silences in which the client did not read
 
     def piece(self, now: float, events: int) -> None:
         """A piece has come with so many events."""
@@ -52,6 +56,16 @@ class BurstDetector:
         self.last = now
         self.size += events
         self.events += events
+
+    def client_read(self, now: float) -> None:
+        """The client has read on, for which the stream has waited."""
+        if self.last is not None and now - self.last >= APART_SECONDS:
+            self.waits += 1
+
+    @property
+    def is_behind_us(self) -> bool:
+        """Was the client what the stream waited for, and not the upstream?"""
+        return self.waits > 0 and self.waits >= self.bursts
 
     @property
     def decided(self) -> bool:

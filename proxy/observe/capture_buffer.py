@@ -107,6 +107,8 @@ class CaptureBuffer:
 
     def sent(self, side: str, now: float) -> None:
         """The peer has read on: what waited is out."""
+        if side == "response" and self.bursts is not None:
+            self.bursts.client_read(now)
         if self.unsent:
             for piece in self.unsent:
                 if piece.side == side:

@@ -15,7 +15,9 @@ from proxy.timeline import Timeline
 
 log = logging.getLogger("unbuffered")
 
-Kind: TypeAlias = Literal["bursts", "connections", "stall", "slow client", "truncated"]
+Kind: TypeAlias = Literal[
+    "bursts", "connections", "held behind us", "slow client", "stall", "truncated"
+]
 QUIET_SECONDS = 60.0  # between two lines of the log that say the same
 MOST_REMEMBERED = 1000
 EVENTS = ("truncated",)  # each is one of its own, not a state that goes on

@@ -198,6 +198,7 @@ export const chinese = {
 
   // -- warnings
   "Held by the upstream": "被上游扣住",
+  "Held by the client": "被客户端扣住",
   "Connection limit": "连接数上限",
   Stall: "停顿",
   "Slow client": "客户端读取慢",

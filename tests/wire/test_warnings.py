@@ -94,6 +94,83 @@ async def test_bursts_of_the_upstream_are_told_in_the_log_and_in_the_banner(
         assert len(warning["ids"]) == 1
 
 
+NGINX = (b"Server", b"nginx/1.22.1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said_of_it"),
+    [
+        pytest.param(
+            [NGINX],
+            "; it looks like nginx (server: nginx/1.22.1): `proxy_buffering off;` in "
+            "nginx.conf, in the location of the stream was measured to free it",
+            id="a product of the table",
+        ),
+        pytest.param([(b"Server", b"Own/1")], "", id="another"),
+        pytest.param([], "", id="no name"),
+    ],
+)
+async def test_an_upstream_that_holds_is_told_with_what_frees_it(
+    fields: list[tuple[bytes, bytes]],
+    said_of_it: str,
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client = await running.client()
+    await client.send(GET_X)
+    server = await upstream.request()
+    lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+    await server.send(EVENT_STREAM[:-2] + lines + b"\r\n")
+    await client.read_head()
+    look(running)
+    for _ in range(2):
+        events = b"data: x\n\n" * 7
+        await server.send(chunk(events))
+        await client.read_payload(len(events))
+        clock.advance(5)
+    look(running)
+    (line,) = said(heard)
+    assert line.endswith(f"14 events in 2 bursts 5.0 s apart{said_of_it}")
+
+
+async def test_bursts_that_the_client_makes_are_held_behind_us(
+    proxy: StartProxy,
+    upstream: Upstream,
+    clock: ManualClock,
+    heard: pytest.LogCaptureFixture,
+) -> None:
+    """It does not read for a while, so that nothing is read from the upstream."""
+    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    client = await running.client(receive_bytes=4096)
+    await client.send(GET_X)
+    server = await upstream.request()
+    await server.send(EVENT_STREAM)
+    await client.read_head()
+    look(running)
+    exchange = await running.exchange()
+    piece = chunk(b"data: %b\n\n" % bytes(1000) * 60)
+
+    def held() -> bool:
+        if not server.waiting:
+            server.writer.write(piece)
+        return exchange.timeline.held_since is not None
+
+    for _ in range(3):
+        await became(held)
+        clock.advance(5)
+        while exchange.client.blocked:
+            await client.reader.read(64 * 1024)
+    await became(held)
+    look(running)
+    (line,) = said(heard)
+    assert line.startswith(
+        f"route / ({upstream.url}) is held behind us: client 127.0.0.1 reads "
+    )
+
+
 async def test_a_stream_that_flows_is_not_accused(
     proxy: StartProxy,
     origin: StreamOrigin,

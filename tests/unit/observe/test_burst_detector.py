@@ -10,6 +10,28 @@ HELD = "14 events in 2 bursts 5.0 s apart"
 
 
 @pytest.mark.parametrize(
+    ("read", "behind"),
+    [
+        pytest.param([4.9, 9.9], True, id="in each silence"),
+        pytest.param([4.9], False, id="in one of two"),
+        pytest.param([0.5, 5.5], False, id="soon"),
+        pytest.param([], False, id="never"),
+    ],
+)
+def test_a_silence_in_which_the_client_did_not_read_is_its_own(
+    read: list[float], behind: bool
+) -> None:
+    detector = BurstDetector()
+    for start in (0.0, 5.0, 10.0):
+        detector.piece(start, 7)
+        for now in read:
+            if start < now < start + 5:
+                detector.client_read(now)
+    assert detector.verdict() == "21 events in 3 bursts 5.0 s apart"
+    assert detector.is_behind_us is behind
+
+
+@pytest.mark.parametrize(
     ("arrivals", "verdict"),
     [
         pytest.param([(0, 7), (5, 7)], HELD, id="two blocks"),

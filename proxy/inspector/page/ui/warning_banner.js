@@ -5,6 +5,7 @@ import { counted, phrase } from "../web/language.js";
 
 const NAMES = {
   bursts: "Held by the upstream",
+  "held behind us": "Held by the client",
   connections: "Connection limit",
   stall: "Stall",
   "slow client": "Slow client",
