@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import ANY, CUT, HELD
-from proxy.products.product import Cure, FieldSign, row
+from dataclasses import replace
+
+from proxy.products.frameworks import DJANGO_GZIP, DJANGO_WSGI, FLASK_COMPRESS
+from proxy.products.hold_kind import CUT, HELD
+from proxy.products.product import (
+    Cure,
+    FieldSign,
+    row,
+)
 
 DAY = "2026-11-29"  # of the measurements
+
+MIDDLEWARE = Cure(
+    HELD,
+    "the application, to find out whether a middleware buffers",
+    "app.user_middleware = [\n"
+    "    each for each in app.user_middleware\n"
+    "    if not issubclass(each.cls, BaseHTTPMiddleware)\n"
+    "]",
+    "the server and StreamingResponse stream; a middleware that joins "
+    "`body_iterator` buffers the whole body. A blocking call in an async generator "
+    "blocks everything",
+    coded=False,
+)
 
 APPLICATION_SERVERS = (
     row(
@@ -13,33 +33,24 @@ APPLICATION_SERVERS = (
         "uvicorn",
         (FieldSign("server", "uvicorn"),),
         Cure(
-            ANY,
-            "the shell",
-            'pip install --upgrade "starlette>=1.5"',
+            HELD,
+            "requirements.txt or pyproject.toml",
+            "starlette>=1.5",
             "since 1.5 GZipMiddleware flushes after each piece; versions before 0.46 "
             "also compress event streams",
             coded=True,
-            source="the free state of Starlette 1.10; an older one was not tried",
-        ),
-        Cure(
-            ANY,
-            "the application, to find out whether a middleware buffers",
-            "app.user_middleware = [\n"
-            "    each for each in app.user_middleware\n"
-            "    if not issubclass(each.cls, BaseHTTPMiddleware)\n"
-            "]",
-            "uvicorn and StreamingResponse stream; a middleware that joins "
-            "`body_iterator` buffers the whole body. A blocking call in an async "
-            "generator blocks everything",
-            coded=False,
-            freed="uvicorn 0.54, Starlette 1.10",
+            freed="Starlette 1.10 in place of 0.45",
             on=DAY,
         ),
+        replace(MIDDLEWARE, freed="uvicorn 0.54 with Starlette 1.10", on=DAY),
     ),
     row(
         "gunicorn",
         "gunicorn",
         (FieldSign("server", "gunicorn"),),
+        replace(FLASK_COMPRESS, freed="gunicorn 27 with Flask-Compress 1.25", on=DAY),
+        replace(DJANGO_GZIP, freed="gunicorn 27 with Django 5.2", on=DAY),
+        replace(DJANGO_WSGI, freed="gunicorn 27 with Django 5.2", on=DAY),
         Cure(
             HELD,
             "the command",
@@ -58,4 +69,59 @@ APPLICATION_SERVERS = (
             on=DAY,
         ),
     ),
+    row(
+        "granian",
+        "Granian",
+        (FieldSign("server", "granian"),),
+        replace(MIDDLEWARE, freed="Granian 2.8 with Starlette 1.10", on=DAY),
+        passes="Granian 2.8",
+    ),
+    row(
+        "waitress",
+        "waitress",
+        (FieldSign("server", "waitress"),),
+        Cure(
+            HELD,
+            "the command",
+            "waitress-serve --send-bytes=1 app:app",
+            "before version 3 it collects 18,000 bytes; since then 1 is the default",
+            coded=False,
+            freed="waitress 3.0 with the older default",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+    row(
+        "tornado",
+        "Tornado",
+        (FieldSign("server", "tornadoserver"),),
+        Cure(
+            HELD,
+            "the handler, after each write",
+            "await self.flush()",
+            "write() collects until the handler returns; a flush sends, also through "
+            "`compress_response`",
+            freed="Tornado 6.6",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+    row(
+        "aiohttp",
+        "aiohttp",
+        (FieldSign("server", "aiohttp"),),
+        Cure(
+            HELD,
+            "the handler, before prepare()",
+            'if response.content_type != "text/event-stream":\n'
+            "    response.enable_compression()",
+            "enable_compression() outputs nothing until its block is full or the body "
+            "ends",
+            coded=True,
+            freed="aiohttp 3.14",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+    row("sanic", "Sanic", (FieldSign("server", "sanic"),), passes="Sanic 25.12"),
 )

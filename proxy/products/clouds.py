@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from proxy.products.hold_kind import ANY, CUT, Kind
-from proxy.products.product import Cure, FieldSign, row
+from proxy.products.product import (
+    Cure,
+    FieldSign,
+    row,
+)
 
 DAY = "2026-11-29"  # of the measurements
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from proxy.products.hold_kind import CUT, HEAD, HELD
-from proxy.products.product import BACK_END, FLUSH_HEAD, Cure, FieldSign, row
+from proxy.products.product import (
+    BACK_END,
+    FLUSH_HEAD,
+    NO_TRANSFORM,
+    Cure,
+    FieldSign,
+    row,
+)
 
 DAY = "2026-11-29"  # of the measurements
 
@@ -18,13 +25,14 @@ DEV_SERVERS = (
             "devServer: {\n  compress: false,\n},",
             "it compresses proxied responses by default, and its compressor outputs "
             "nothing until the end",
+            coded=True,
             freed="webpack-dev-server 6.1",
             on=DAY,
         ),
         Cure(
             HELD,
             BACK_END,
-            "Cache-Control: no-cache, no-transform",
+            NO_TRANSFORM,
             "its compressor leaves a response with `no-transform` as it is",
             coded=True,
             freed="webpack-dev-server 6.1",
@@ -144,7 +152,7 @@ DEV_SERVERS = (
             "  setImmediate(() => response.flushHeaders());\n"
             "});",
             FLUSH_HEAD,
-            freed="http-proxy-3 2.0",
+            freed="http-proxy-3 2.0, http-proxy 1.18",
             on=DAY,
         ),
     ),

@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import ANY, HEAD, HELD
-from proxy.products.product import BACK_END, FLUSH_HEAD, Cure, FieldSign, row
+from dataclasses import replace
+
+from proxy.products.hold_kind import HEAD, HELD, Kind
+from proxy.products.product import (
+    BACK_END,
+    FLUSH_HEAD,
+    NO_TRANSFORM,
+    Cure,
+    FieldSign,
+    row,
+)
 
 DAY = "2026-11-29"  # of the measurements
+
+# Under WSGI only the server shows, so its rows have them as well.
+FLASK_COMPRESS = Cure(
+    HELD,
+    "the application, if it is Flask with Flask-Compress",
+    'app.config["COMPRESS_STREAMS"] = False',
+    "Flask-Compress compresses streams without flushing",
+    coded=True,
+)
+DJANGO_GZIP = Cure(
+    HELD,
+    "the view, if it is Django with GZipMiddleware",
+    "def events(request):\n"
+    "    response = StreamingHttpResponse(\n"
+    '        generate(), content_type="text/event-stream"\n'
+    "    )\n"
+    '    response["Content-Encoding"] = "identity"\n'
+    "    return response",
+    "GZipMiddleware outputs nothing until the end of a stream, and leaves a response "
+    "that has a Content-Encoding as it is",
+    coded=True,
+)
+DJANGO_WSGI = Cure(
+    HELD,
+    "the view, if it is Django with an async generator",
+    "def events(request):\n"
+    "    return StreamingHttpResponse(\n"
+    "        generate(),  # a generator, not an async one\n"
+    '        content_type="text/event-stream",\n'
+    "    )",
+    "under WSGI an async generator is read to its end first; or run the application "
+    "under ASGI",
+    coded=False,
+)
 
 FRAMEWORKS = (
     row(
         "django",
         "Django",
         (FieldSign("server", "wsgiserver"),),
+        replace(DJANGO_GZIP, freed="Django 5.2 under gunicorn 27", on=DAY),
         Cure(
-            ANY,
+            HELD,
             "the view",
             "async def events(request):\n"
             "    return StreamingHttpResponse(\n"
@@ -42,13 +86,14 @@ FRAMEWORKS = (
             "    compression.filter(req, res),\n"
             "}));",
             "compression() buffers a whole block; or call res.flush() after each event",
+            coded=True,
             freed="compression 1.8",
             on=DAY,
         ),
         Cure(
             HELD,
             BACK_END,
-            "Cache-Control: no-cache, no-transform",
+            NO_TRANSFORM,
             "compression() leaves a response with `no-transform` as it is",
             coded=True,
             freed="compression 1.8",
@@ -60,5 +105,148 @@ FRAMEWORKS = (
             "res.flushHeaders();",
             FLUSH_HEAD,
         ),
+    ),
+    row(
+        "flask",
+        "Flask",
+        (FieldSign("server", "werkzeug"),),
+        replace(FLASK_COMPRESS, freed="Flask-Compress 1.25 under gunicorn 27", on=DAY),
+        ignores_fields=True,
+    ),
+    row(
+        "koa-compress",
+        "koa-compress",
+        (),
+        Cure(
+            HELD,
+            "the file that adds the middleware",
+            "app.use(compress({\n"
+            "  filter: (type) => !/event-stream|ndjson/.test(type),\n"
+            "}));",
+            "its compressor outputs nothing until the end",
+            coded=True,
+            freed="koa-compress 5.2",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            BACK_END,
+            NO_TRANSFORM,
+            "compress() leaves a response with `no-transform` as it is",
+            coded=True,
+            freed="koa-compress 5.2",
+            on=DAY,
+        ),
+    ),
+    row(
+        "hono",
+        "Hono with compress",
+        (),
+        Cure(
+            HELD,
+            "the file that adds the middleware",
+            "app.use(compress({\n"
+            "  contentTypeFilter: /^(text\\/(html|css)|application\\/javascript)/,\n"
+            "}));",
+            "its compressor outputs nothing until the end; it leaves text/event-stream "
+            "alone, but no other text and no JSON",
+            coded=True,
+            freed="Hono 4.13",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            BACK_END,
+            NO_TRANSFORM,
+            "compress() leaves a response with `no-transform` as it is",
+            coded=True,
+            freed="Hono 4.13",
+            on=DAY,
+        ),
+    ),
+    row(
+        "fastify-compress",
+        "Fastify with @fastify/compress",
+        (),
+        Cure(
+            HELD,
+            "the file that registers it",
+            "await app.register(compress, { global: false });",
+            "its compressor outputs nothing until the end; it leaves text/event-stream "
+            "alone, but no other text and no JSON. Routes that are to be compressed "
+            "then say so: `{ compress: {} }`",
+            coded=True,
+            freed="@fastify/compress 9.2",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+    row(
+        "rack",
+        "Rack (Puma, Rails)",
+        (FieldSign("x-runtime"), FieldSign("server", "puma")),
+        Cure(
+            (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
+            "the application, in place of a body",
+            '  fields["Transfer-Encoding"] = "chunked"\n'
+            '  fields["rack.hijack"] = lambda { |io|\n'
+            "    io.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_CORK, 0)\n"
+            "    stream.each { |event|\n"
+            '      io.write("#{event.bytesize.to_s(16)}\\r\\n#{event}\\r\\n")\n'
+            "    }\n"
+            '    io.write("0\\r\\n\\r\\n")\n'
+            "    io.close\n"
+            "  }\n"
+            "  [200, fields, []]",
+            "Puma corks its TCP socket while it writes a body: the kernel keeps what "
+            "is smaller than a packet for 200 ms. A socket of the file system behind a "
+            "proxy is not corked",
+            freed="Puma 5.6",
+            on=DAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END, Kind.BLOCKS),
+            "config.ru, or config.middleware of Rails",
+            "use Rack::Deflater",
+            "with `sync: false` it outputs nothing until its block is full",
+            coded=True,
+            freed="Rack 2.2",
+            on=DAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END, Kind.BLOCKS),
+            BACK_END,
+            NO_TRANSFORM,
+            "Rack::Deflater leaves a response with `no-transform` as it is",
+            coded=True,
+            freed="Rack 2.2",
+            on=DAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END,),
+            "the response of the application",
+            "Last-Modified: Sun, 29 Nov 2026 00:00:00 GMT",
+            "Rack::ETag joins a whole body to hash it, unless the response has an ETag "
+            "or a Last-Modified",
+            coded=False,
+            freed="Rack 2.2",
+            on=DAY,
+        ),
+    ),
+    row(
+        "php",
+        "PHP",
+        (FieldSign("x-powered-by", "php"),),
+        Cure(
+            HELD,
+            "the PHP program, before its first output",
+            "ini_set('zlib.output_compression', '0');\n"
+            "while (ob_get_level()) ob_end_clean();",
+            "`output_buffering` and `zlib.output_compression` keep what flush() is to "
+            "send",
+            freed="PHP 8.2",
+            on=DAY,
+        ),
+        ignores_fields=True,
     ),
 )

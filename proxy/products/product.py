@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from proxy.products.hold_kind import Kind
 
 BACK_END = "the response of the back end"
+NO_TRANSFORM = "Cache-Control: no-cache, no-transform"
 FLUSH_HEAD = (
     "Node sends a response head only with the first body byte; this sends it "
     "immediately"
@@ -25,11 +26,13 @@ class FieldSign:
     case.
 
     `coded`: only where the response is compressed (True) or is not (False).
+    `beside`: only beside another such field.
     """
 
     field: str
     value: str = ""
     coded: bool | None = None
+    beside: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Product:
 
     `ignores_fields`: measured with `no-transform` and `X-Accel-Buffering: no` from
     the back end, and held all the same.
+    `passes`: versions that passed every event on when it was sent, as they come.
     `passes_server`: a Server field beside its Via is that of the hop behind it.
     """
 
@@ -83,6 +87,7 @@ class Product:
     signs: tuple[FieldSign, ...]
     cures: tuple[Cure, ...]
     ignores_fields: bool = False
+    passes: str = ""
     passes_server: bool = False
 
 
@@ -92,8 +97,9 @@ def row(
     signs: tuple[FieldSign, ...],
     *cures: Cure,
     ignores_fields: bool = False,
+    passes: str = "",
     passes_server: bool = False,
 ) -> Product:
     """A row of the table; its cures know whose they are."""
     own = tuple(replace(cure, product=key) for cure in cures)
-    return Product(key, name, signs, own, ignores_fields, passes_server)
+    return Product(key, name, signs, own, ignores_fields, passes, passes_server)

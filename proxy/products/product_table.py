@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxy.products.application_servers import APPLICATION_SERVERS
 from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
+from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
 from proxy.products.hold_kind import ANY, CUT, HOLDS, UPGRADE, Kind
 from proxy.products.product import BACK_END, Cure, Product
@@ -13,7 +14,14 @@ from proxy.products.proxies import PROXIES
 # What stands in front comes first: of two that show, its lines are printed first.
 PRODUCTS: dict[str, Product] = {
     each.key: each
-    for each in (*CLOUDS, *PROXIES, *DEV_SERVERS, *APPLICATION_SERVERS, *FRAMEWORKS)
+    for each in (
+        *CLOUDS,
+        *FASTCGI,
+        *PROXIES,
+        *DEV_SERVERS,
+        *APPLICATION_SERVERS,
+        *FRAMEWORKS,
+    )
 }
 NAMES = {key: product.name for key, product in PRODUCTS.items()}
 CURES = tuple(cure for product in PRODUCTS.values() for cure in product.cures)
@@ -52,7 +60,9 @@ def freed_by_fields() -> list[str]:
 
 def ignore_fields() -> list[str]:
     """The names of those that held all the same."""
-    return [each.name for each in PRODUCTS.values() if each.ignores_fields]
+    freed = freed_by_fields()
+    ignoring = [each.name for each in PRODUCTS.values() if each.ignores_fields]
+    return [name for name in ignoring if name not in freed]
 
 
 def from_the_back_end() -> Cure:
@@ -73,12 +83,16 @@ def cures_for(products: tuple[str, ...], kind: Kind, *, coded: bool) -> list[Cur
 
     Measured ones first; of two with the same lines, the first.
     """
-    found: dict[str, Cure] = {}
     known = [PRODUCTS[key] for key in products if key in PRODUCTS]
-    for product in known:
-        fitting = [cure for cure in product.cures if cure.fits(kind, coded=coded)]
-        for cure in sorted(fitting, key=lambda cure: not cure.measured):
-            found.setdefault(cure.lines, cure)
+    fitting = [
+        cure
+        for product in known
+        for cure in product.cures
+        if cure.fits(kind, coded=coded)
+    ]
+    found: dict[str, Cure] = {}
+    for cure in sorted(fitting, key=lambda cure: not cure.measured):
+        found.setdefault(cure.lines, cure)
     cures = list(found.values())
     if kind is Kind.CUT:
         return [*cures, COMMENTS]

@@ -3,11 +3,90 @@
 from __future__ import annotations
 
 from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, UPGRADE, Kind
-from proxy.products.product import BACK_END, Cure, FieldSign, row
+from proxy.products.product import BACK_END, NO_TRANSFORM, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
 
 PROXIES = (
+    row(
+        "lighttpd",
+        "lighttpd",
+        (FieldSign("server", "lighttpd"),),
+        Cure(
+            HELD,
+            "lighttpd.conf",
+            "server.stream-response-body = 1",
+            "it collects a whole response by default before it sends the first byte",
+            freed="lighttpd 1.4",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+    row(
+        "varnish",
+        "Varnish",
+        (FieldSign("via", "varnish"), FieldSign("x-varnish")),
+        Cure(
+            HELD,
+            "the VCL, after the sub that sets do_stream or do_gzip",
+            "sub vcl_backend_response {\n"
+            '  if (beresp.http.Content-Type ~ "event-stream|ndjson") {\n'
+            "    set beresp.do_stream = true;\n"
+            "    set beresp.do_gzip = false;\n"
+            "  }\n"
+            "}",
+            "as it comes it streams; `do_stream = false` fetches a whole response "
+            "first, and `do_gzip` outputs nothing until the end",
+            freed="Varnish 7.1",
+            on=DAY,
+        ),
+        ignores_fields=True,
+        passes_server=True,
+    ),
+    row(
+        "squid",
+        "Squid",
+        (FieldSign("via", "squid"), FieldSign("server", "squid")),
+        passes="Squid 5.7",
+        passes_server=True,
+    ),
+    row(
+        "h2o",
+        "h2o",
+        (FieldSign("server", "h2o"),),
+        Cure(
+            HELD,
+            "h2o.conf",
+            "compress: [gzip]",
+            "with brotli, which `compress: ON` prefers, each event waits for the next "
+            "one; gzip is flushed",
+            coded=True,
+            freed="h2o 2.2",
+            on=DAY,
+        ),
+        passes="h2o 2.2",
+    ),
+    row(
+        "mitmproxy",
+        "mitmproxy",
+        (FieldSign("server", "mitmproxy"), FieldSign("via", "mitmproxy")),
+        Cure(
+            HELD,
+            "the command",
+            "mitmdump --set stream_large_bodies=1",
+            "it shows whole messages and so collects them; a body that is larger than "
+            "this many bytes, or of unknown length, is streamed",
+            freed="mitmproxy 8.1",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+    row(
+        "traffic-server",
+        "Apache Traffic Server",
+        (FieldSign("via", "apachetrafficserver"), FieldSign("server", "ats/")),
+        passes_server=True,
+    ),
     row(
         "ingress-nginx",
         "ingress-nginx",
@@ -94,10 +173,10 @@ PROXIES = (
         Cure(
             HELD,
             "httpd.conf",
-            'SetEnvIf Request_URI "^/api" no-gzip no-brotli\n'
-            'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
-            "mod_proxy_http streams, even through mod_deflate; FastCGI and AJP buffer "
-            "without flushpackets",
+            'ProxyPass "/api" "ajp://127.0.0.1:8009" flushpackets=on',
+            "mod_proxy_http streams, even through mod_deflate; AJP buffers without "
+            "flushpackets",
+            source="its documentation, mod_proxy",
         ),
         Cure(
             CUT,
@@ -140,10 +219,21 @@ PROXIES = (
         "HAProxy",
         (),
         Cure(
-            HELD,
+            (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
             "haproxy.cfg, in defaults or in the backend",
             "option http-no-delay",
             "without it, the kernel waits up to 200 ms for more data before it sends",
+            coded=False,
+            freed="HAProxy 2.6",
+            on=DAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END, Kind.BLOCKS, Kind.FIRST_LATE),
+            "haproxy.cfg, in the backend",
+            "http-response wait-for-body time 30s "
+            "unless { res.hdr(content-type) -m beg text/event-stream }",
+            "`http-response wait-for-body` holds a response until it is whole, or its "
+            "time is over",
             coded=False,
             freed="HAProxy 2.6",
             on=DAY,
@@ -161,6 +251,16 @@ PROXIES = (
             on=DAY,
         ),
         Cure(
+            HELD,
+            BACK_END,
+            NO_TRANSFORM,
+            "its compressor leaves a response with `no-transform` as it is; `option "
+            "http-no-delay` is needed all the same",
+            coded=True,
+            freed="HAProxy 2.6",
+            on=DAY,
+        ),
+        Cure(
             CUT,
             "haproxy.cfg, in defaults",
             "timeout server 1h\ntimeout client 1h",
@@ -169,6 +269,7 @@ PROXIES = (
             freed="HAProxy 2.6",
             on=DAY,
         ),
+        ignores_fields=True,
     ),
     row(
         "envoy",
@@ -199,6 +300,14 @@ PROXIES = (
         "traefik",
         "Traefik",
         (),
+        Cure(
+            (Kind.AT_THE_END,),
+            "labels of the service",
+            "# remove the middleware that buffers whole responses:\n"
+            "# traefik.http.middlewares.NAME.buffering.maxResponseBodyBytes",
+            "its `buffering` reads a whole response before it sends the first byte",
+            source="its documentation, buffering",
+        ),
         Cure(
             HELD,
             "labels of the service",

@@ -50,6 +50,9 @@ def named_products(fields: Fields) -> tuple[Sign, ...]:
             value = values.get(sign.field)
             if value is None or sign.value not in value.lower():
                 continue
+            field, other = sign.beside
+            if other not in values.get(field, "").lower():
+                continue
             if sign.coded in (None, coded):
                 seen = f"{sign.field}: {value[:SHOWN]}"
                 found.setdefault(product.key, Sign(product.key, seen))

@@ -7,6 +7,7 @@ yielded when it is due and says when that was.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
@@ -26,6 +27,12 @@ def ask(query: str) -> Program:
 
 def media_type() -> str:
     return TYPES[ASKED.get().type]
+
+
+def more_fields() -> list[tuple[str, str]]:
+    """What a response has besides its type."""
+    lines = os.environ.get("FIELDS", "").splitlines()
+    return [(name, value) for name, value in (each.split(": ", 1) for each in lines)]
 
 
 def blocking() -> Iterator[bytes]:

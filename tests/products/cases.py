@@ -14,6 +14,8 @@ STEADY = "steady&count=10"
 QUICK = "steady&count=12&every=0.12"
 FAST = "fast&count=120"
 LATE = "late&count=8&every=0.1&quiet=1.5"
+SHORT = "steady&count=5&every=0.2"
+TEXT = "steady&count=5&every=0.2&type=text"
 SILENT = "silent&silent=4"
 SECURITY = """
 SecRuleEngine On
@@ -52,6 +54,18 @@ COMPRESSOR = f"""
       typed_config:
         "@type": {ENVOY}.compression.gzip.compressor.v3.Gzip
 """
+
+
+FETCHED = "sub vcl_backend_response {\n  set beresp.do_stream = false;\n}"
+GZIPPED = "sub vcl_backend_response {\n  set beresp.do_gzip = true;\n}"
+VIEW = """
+def events(request):
+    return StreamingHttpResponse(generate(), content_type="text/event-stream")
+"""
+AWAITING = VIEW.replace("generate", "awaiting")
+PHP_ZLIB = "---php_flag[zlib.output_compression] = on"
+PHP_OUTPUT = "---php_admin_value[output_buffering] = 4096"
+UNSYNCED = "use Rack::Deflater, sync: false"
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,9 @@ CASES = (
     Case("haproxy-gzip", "haproxy", STEADY, Kind.DELAYED, coded=True,
          fault="option http-no-delay\ncompression algo gzip\n"
          "compression type text/event-stream"),
+    Case("haproxy-gzip-field", "haproxy", STEADY, Kind.DELAYED, coded=True, cure=1,
+         base="option http-no-delay",
+         fault="compression algo gzip\ncompression type text/event-stream"),
     Case("haproxy-cut", "haproxy", SILENT, Kind.CUT, base="option http-no-delay",
          fault="timeout server 2s"),
     Case("apache-cut", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2"),
@@ -133,6 +150,66 @@ CASES = (
          coded=True, cure=1),
     Case("webpack-dev-server-head", "webpack-dev-server", LATE, Kind.HEAD_LATE,
          fault="devServer: { compress: false }"),
+    Case("http-proxy-head", "http-proxy", LATE, Kind.HEAD_LATE,
+         recognised="http-proxy-3"),
+    Case("lighttpd", "lighttpd", SHORT, Kind.AT_THE_END),
+    Case("varnish-fetched", "varnish", SHORT, Kind.AT_THE_END, base=FETCHED),
+    Case("varnish-gzip", "varnish", SHORT, Kind.AT_THE_END, base=GZIPPED, coded=True),
+    Case("h2o-brotli", "h2o", "steady&count=8&every=0.2&type=text", Kind.DELAYED,
+         fault="compress: ON", coded=True),
+    Case("mitmproxy", "mitmproxy", SHORT, Kind.AT_THE_END, fault="mitmdump"),
+    Case("haproxy-body", "haproxy", SHORT, Kind.AT_THE_END,
+         fault="http-response wait-for-body time 30s",
+         place="option http-no-delay\n---{}"),
+    Case("nginx-php", "nginx-php", SHORT, Kind.AT_THE_END),
+    Case("nginx-php-gzip", "nginx-php", SHORT, Kind.AT_THE_END, base=GZIP, coded=True),
+    Case("nginx-php-field", "nginx-php", SHORT, Kind.AT_THE_END, place="---{}",
+         cure=1),
+    Case("nginx-uwsgi", "nginx-uwsgi", SHORT, Kind.AT_THE_END),
+    Case("php-zlib", "nginx-php", SHORT, Kind.AT_THE_END, coded=True,
+         place=f"fastcgi_buffering off;---{{}}{PHP_ZLIB}", recognised="php"),
+    Case("php-output", "nginx-php", SHORT, Kind.AT_THE_END,
+         place=f"fastcgi_buffering off;---{{}}{PHP_OUTPUT}", recognised="php"),
+    Case("apache-php", "apache-php", SHORT, Kind.AT_THE_END,
+         fault='ProxyPass "/api" "fcgi://127.0.0.1:9000"'),
+    Case("waitress", "waitress", SHORT, Kind.AT_THE_END,
+         fault="waitress-serve --send-bytes=18000 app:app"),
+    Case("gunicorn-flask-compress", "gunicorn-flask", SHORT, Kind.AT_THE_END,
+         coded=True, recognised="gunicorn"),
+    Case("flask-compress", "gunicorn-flask", SHORT, Kind.AT_THE_END, coded=True,
+         recognised="flask"),
+    Case("gunicorn-django-gzip", "gunicorn-django", SHORT, Kind.AT_THE_END,
+         fault=VIEW, place="{}---gzip", coded=True, recognised="gunicorn", cure=1),
+    Case("django-gzip", "gunicorn-django", SHORT, Kind.AT_THE_END,
+         fault=VIEW, place="{}---gzip", coded=True, recognised="django"),
+    Case("gunicorn-django-async", "gunicorn-django", SHORT, Kind.AT_THE_END,
+         fault=AWAITING, recognised="gunicorn"),
+    Case("starlette-old-gzip", "starlette-old", SHORT, Kind.AT_THE_END, coded=True,
+         recognised="uvicorn"),
+    Case("granian-middleware", "granian", SHORT, Kind.AT_THE_END, base=WHOLE),
+    Case("aiohttp-compression", "aiohttp", SHORT, Kind.AT_THE_END, coded=True,
+         fault="response.enable_compression()"),
+    Case("tornado", "tornado", SHORT, Kind.AT_THE_END),
+    Case("tornado-gzip", "tornado", QUICK, Kind.AT_THE_END, place="{}---gzip",
+         coded=True),
+    Case("koa-compress", "koa-compress", SHORT, Kind.AT_THE_END, coded=True,
+         fault="app.use(compress());"),
+    Case("koa-compress-field", "koa-compress", SHORT, Kind.AT_THE_END, coded=True,
+         fault="app.use(compress());", cure=1),
+    Case("hono-compress", "hono", TEXT, Kind.AT_THE_END, coded=True,
+         fault="app.use(compress());"),
+    Case("hono-compress-field", "hono", TEXT, Kind.AT_THE_END, coded=True,
+         fault="app.use(compress());", cure=1),
+    Case("fastify-compress", "fastify-compress", TEXT, Kind.AT_THE_END, coded=True,
+         fault="await app.register(compress);"),
+    Case("puma-cork", "puma", "steady&count=6", Kind.DELAYED, place="---{}",
+         recognised="rack"),
+    Case("rack-deflater", "nginx-puma", SHORT, Kind.AT_THE_END, coded=True,
+         fault=UNSYNCED, recognised="rack"),
+    Case("rack-deflater-field", "nginx-puma", SHORT, Kind.AT_THE_END, coded=True,
+         fault=UNSYNCED, recognised="rack", cure=1),
+    Case("rack-etag", "nginx-puma", SHORT, Kind.AT_THE_END, base="use Rack::ETag",
+         recognised="rack"),
 )  # fmt: skip
 
 # What people suspect, and what passes every event on when it was sent.
@@ -150,4 +227,10 @@ FREE = (
     Case("envoy-compressor", "envoy", QUICK, Kind.STREAMS, base=COMPRESSOR,
          place="---{}", coded=True),
     Case("vite-steady", "vite", QUICK, Kind.STREAMS),
+    Case("h2o-gzip", "h2o", TEXT, Kind.STREAMS, base="compress: [gzip]", coded=True),
+    Case("h2o", "h2o", SHORT, Kind.STREAMS),
+    Case("squid", "squid", SHORT, Kind.STREAMS),
+    Case("varnish-steady", "varnish", SHORT, Kind.STREAMS),
+    Case("sanic", "sanic", SHORT, Kind.STREAMS),
+    Case("granian", "granian", SHORT, Kind.STREAMS),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxy.products.product import BACK_END, Cure
-from proxy.products.product_table import FIELDS, PRODUCTS
+from proxy.products.product_table import FIELDS, PRODUCTS, cures_for
 from proxy.tools.doctor.probe.fetch import Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
@@ -13,6 +13,8 @@ from proxy.tools.doctor.record import ProbeRecording
 from tests.products.cases import Case
 from tests.products.running import started
 
+# Where a cure is a field, not a line of the product.
+RESPONSES = (BACK_END, "the response of the application")
 LIMITS = Limits(whole=25.0)
 
 
@@ -35,19 +37,25 @@ def fields_of(case: Case, cure: Cure | None) -> tuple[str, ...]:
     """
     if cure is None:
         known = PRODUCTS.get(case.cured_by)
-        return tuple(FIELDS.splitlines()) if known and known.ignores_fields else ()
-    return tuple(cure.lines.splitlines()) if cure.where == BACK_END else ()
+        ignored = known is not None and known.ignores_fields
+        found = cures_for((case.cured_by,), case.kind, coded=case.coded)
+        by_field = any(each.where in RESPONSES and each.measured for each in found)
+        return tuple(FIELDS.splitlines()) if ignored and not by_field else ()
+    return tuple(cure.lines.splitlines()) if cure.where in RESPONSES else ()
 
 
 async def measured(
     case: Case, folder: Path, cure: Cure | None = None
 ) -> ProbeRecording:
     """The stream of a case, through the product with its fault, or with a cure."""
-    origin = OriginServer(fields=fields_of(case, cure))
-    here_lines = None if cure is None or cure.where == BACK_END else cure.lines
+    fields = fields_of(case, cure)
+    origin = OriginServer(fields=fields)
+    here_lines = None if cure is None or cure.where in RESPONSES else cure.lines
     port = await origin.start("127.0.0.1", 0)
     try:
-        async with started(case.product, port, case.lines(here_lines), folder) as here:
+        async with started(
+            case.product, port, case.lines(here_lines), folder, fields
+        ) as here:
             url = f"http://127.0.0.1:{here}/api/events"
             await fetch(complete(Ask(f"{url}?stream=steady&count=1")), LIMITS)
             body = b"{}" if case.method == "POST" else b""

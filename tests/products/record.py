@@ -17,28 +17,45 @@ from pathlib import Path
 from proxy.tools.doctor.record import dump
 from tests.products.cases import CASES, FREE, Case
 from tests.products.measuring import measured
-from tests.products.running import PEERS, PRODUCTS, program
+from tests.products.product_command import FOLDERS, program
+from tests.products.python_commands import OLD
+from tests.products.running import PRODUCTS
 
 TRACES = Path(__file__).parents[1] / "traces"
+# What is a package of Python, though it has a program, too.
+PACKAGES = ("gunicorn", "granian", "uvicorn", "sanic", "waitress")
+FLAGS = {"caddy": "version", "varnishd": "-V"} | dict.fromkeys(
+    ("envoy", "puma", "mitmdump", "uwsgi_python3"), "--version"
+)
 PORT = re.compile(r"127\.0\.0\.1:\d+")
 
 
 def version(case: Case) -> str:
     """Which version was recorded."""
-    needs = PRODUCTS[case.product].needs
+    return " with ".join(map(version_of, PRODUCTS[case.product].needs.split("+")))
+
+
+def version_of(needs: str) -> str:
+    """Of one program or package."""
+    needs = needs.removeprefix("python:")
     if needs.startswith("node:"):
-        folder = PEERS / "node_modules" / needs.removeprefix("node:")
-        found = re.search(
-            r'"version": "([^"]+)"', (folder / "package.json").read_text()
+        name = needs.removeprefix("node:")
+        module = next(
+            each for each in FOLDERS if (each / "node_modules" / name).is_dir()
         )
-        return f"{folder.name} {found[1] if found else '?'}"
-    if needs.startswith("python:"):
-        names = needs.removeprefix("python:").split("+")
-        return ", ".join(f"{name} {metadata.version(name)}" for name in names)
+        text = (module / "node_modules" / name / "package.json").read_text()
+        number = re.search(r'"version": *"([^"]+)"', text)
+        return f"{name} {number[1] if number else '?'}"
+    if needs.startswith(str(OLD)):
+        [found] = OLD.glob(f"{Path(needs).name}-*.dist-info")
+        return found.stem.replace("-", " ", 1)
     if needs.startswith("/"):
-        needs = "apache2"
-    flag = "version" if needs == "caddy" else "--version" if needs == "envoy" else "-v"
-    shown = subprocess.run([program(needs) or needs, flag], capture_output=True)
+        needs = "apache2" if "apache" in needs else Path(needs).name
+    path = program(needs)
+    if path is None or needs in PACKAGES:
+        return f"{needs} {metadata.version(needs)}"
+    flag = FLAGS.get(needs, "-v")
+    shown = subprocess.run([path, flag], capture_output=True)
     return f"{needs} {(shown.stdout + shown.stderr).decode().splitlines()[0]}".strip()
 
 

@@ -30,6 +30,7 @@ from proxy.config.schema import schema
 from proxy.stream.families import FAMILIES, PLAIN_BYTES, PLAIN_EVENTS, PLAIN_LINES
 from proxy.stream.family import ProtocolFamily, Told
 from tests.clients.table import CLIENTS, Client
+from tests.support.cure_table import cure_tables
 from tests.support.record_schema import record_schema_file
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -194,6 +195,12 @@ def with_families(text: str) -> str:
     return MARKED.sub(lambda found: found[1] + made[found[2]] + found[3], text)
 
 
+def with_cures(text: str) -> str:
+    """The page with its tables as they have to be."""
+    made = cure_tables()
+    return MARKED.sub(lambda found: found[1] + made[found[2]] + found[3], text)
+
+
 # -- the command line -------------------------------------------------------------
 
 
@@ -271,6 +278,7 @@ GENERATED: dict[str, Callable[[str], str]] = {
     "cli.md": cli_page,
     "config.schema.json": schema_file,
     "configuration.md": with_tables,
+    "doctor_cures.md": with_cures,
     "explain.md": with_outputs,
     "families.md": with_families,
     "record.schema.json": record_schema_file,

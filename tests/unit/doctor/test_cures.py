@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.products.product import Cure
-from proxy.products.product_table import CURES, NAMES, cures_for
+from proxy.products.product_table import CURES, NAMES, PRODUCTS, cures_for
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import HOLDS, Kind, Verdict
 from tests.unit.doctor.recordings import recorded, trace
@@ -33,6 +33,19 @@ HELD = Verdict(Kind.AT_THE_END, "held")
                      "express", id="express"),
         pytest.param({"server": "uvicorn"}, "uvicorn", id="uvicorn"),
         pytest.param({"Server": "gunicorn"}, "gunicorn", id="gunicorn"),
+        pytest.param({"Server": "lighttpd/1.4.69"}, "lighttpd", id="lighttpd"),
+        pytest.param({"Via": "1.1 varnish (Varnish/7.1)"}, "varnish", id="varnish"),
+        pytest.param({"Via": "1.1 localhost (squid/5.7)"}, "squid", id="squid"),
+        pytest.param({"Server": "h2o/2.2.5"}, "h2o", id="h2o"),
+        pytest.param({"Server": "ATS/9.2.5"}, "traffic-server", id="ats"),
+        pytest.param({"Server": "mitmproxy 8.1"}, "mitmproxy", id="mitmproxy"),
+        pytest.param({"Server": "waitress"}, "waitress", id="waitress"),
+        pytest.param({"Server": "granian"}, "granian", id="granian"),
+        pytest.param({"Server": "TornadoServer/6.6"}, "tornado", id="tornado"),
+        pytest.param({"Server": "Python/3.11 aiohttp/3.14"}, "aiohttp", id="aiohttp"),
+        pytest.param({"Server": "Werkzeug/3.1 Python/3.11"}, "flask", id="werkzeug"),
+        pytest.param({"X-Runtime": "0.01"}, "rack", id="rails"),
+        pytest.param({"X-Powered-By": "PHP/8.2"}, "php", id="php"),
         pytest.param({"Server": "WSGIServer/0.2 CPython/3.12"}, "django", id="django"),
     ],
 )  # fmt: skip
@@ -54,15 +67,42 @@ def test_who_sends_no_field_is_guessed_by_the_fingerprint() -> None:
     assert (sign.product, sign.guess) == ("haproxy", True)
 
 
-@pytest.mark.parametrize("product", sorted(set(NAMES) - {"unbuffered"}))
-def test_every_product_has_a_cure_with_lines_and_a_reason(product: str) -> None:
+NO_LINES = {"unbuffered", "traffic-server"}
+
+
+@pytest.mark.parametrize("product", sorted(set(NAMES) - NO_LINES))
+def test_every_product_has_a_cure_or_streams_as_it_comes(product: str) -> None:
     found = [cure for cure in CURES if cure.product == product]
-    assert found
+    assert found or PRODUCTS[product].passes
     for cure in found:
         assert cure.lines.strip()
         assert cure.where
         assert cure.reason
         assert not cure.reason.endswith(".")
+
+
+def test_fields_are_a_cure_only_for_those_that_they_free() -> None:
+    """For the others they are no line at all, for a stranger a may."""
+    assert [each.lines for each in cures_for(("nginx",), Kind.BLOCKS, coded=False)] == [
+        "proxy_buffering off;",
+        "X-Accel-Buffering: no",
+    ]
+    for product in ("lighttpd", "varnish", "mitmproxy"):
+        found = cures_for((product,), Kind.AT_THE_END, coded=False)
+        assert [each.measured for each in found] == [True]
+        assert "no-transform" not in found[0].lines
+    [stranger] = cures_for((), Kind.AT_THE_END, coded=False)
+    assert not stranger.measured
+    freed, _, ignoring = stranger.reason.partition(", but not ")
+    assert all(each in freed for each in ("nginx", "HAProxy", "Rack (Puma, Rails)"))
+    assert all(each in ignoring for each in ("lighttpd", "Varnish", "Tornado"))
+
+
+def test_what_was_measured_is_printed_before_what_may_help() -> None:
+    found = cures_for(("next", "nginx"), Kind.CUT, coded=False)
+    assert [each.product for each in found] == ["nginx", "next", ""]
+    found = cures_for(("gunicorn",), Kind.AT_THE_END, coded=False)
+    assert [each.measured for each in found] == [True, False]
 
 
 @pytest.mark.parametrize("kind", HOLDS)

@@ -45,3 +45,10 @@ def test_repeated_fields_are_read_together() -> None:
 
 def test_a_response_without_names_has_no_sign() -> None:
     assert found(("Content-Type", "text/event-stream"), ("Server", "")) == []
+
+
+def test_php_beside_a_server_means_its_fastcgi() -> None:
+    fields = [("X-Powered-By", "PHP/8.2"), ("Server", "nginx/1.22")]
+    assert [each for each, _, _ in found(*fields)] == ["nginx-php", "nginx", "php"]
+    fields[1] = ("Server", "Apache/2.4")
+    assert [each for each, _, _ in found(*fields)] == ["apache-php", "apache", "php"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from proxy.products.product import Cure
-from proxy.products.product_table import NAMES
+from proxy.products.product_table import NAMES, PRODUCTS
 from proxy.products.recognition import Sign
 from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import shape_of
@@ -175,6 +175,11 @@ def evidence(page: Page, result: Result) -> None:
     if known:
         page.wrap(f"it looks like {known}", "  - ", "    ")
     for sign in result.signs:
+        passes = PRODUCTS[sign.product].passes if sign.product else ""
+        if passes and result.verdict.held:
+            said = f"{sign.name} itself streams as it comes (measured: {passes})"
+            page.wrap(f"{said}; --via shows whether the hold is behind it",
+                      "  - ", "    ")  # fmt: skip
         if not sign.product:
             said = f"a hop calls itself {sign.name} ({sign.seen.partition(':')[0]})"
             page.wrap(f"{said}; its configuration is not in the table", "  - ", "    ")
@@ -262,7 +267,7 @@ def write_cure(page: Page, cure: Cure, *, first: bool) -> None:
     if cure.measured:
         how = "In" if first else "Or in"
     else:
-        how = "This may help, in" if first else "Or, as a may, in"
+        how = "This may help, in" if first else "This may help too, in"
     page.add()
     page.wrap(f"{how} {cure.where}{who}:", "  ")
     page.add()

@@ -1,0 +1,63 @@
+"""What a server asks by FastCGI or uwsgi; each has settings of its own."""
+
+from __future__ import annotations
+
+from proxy.products.hold_kind import HELD
+from proxy.products.product import Cure, FieldSign, row
+
+DAY = "2026-11-29"  # of the measurements
+
+FASTCGI = (
+    row(
+        "nginx-php",
+        "PHP behind nginx",
+        (FieldSign("x-powered-by", "php", beside=("server", "nginx")),),
+        Cure(
+            HELD,
+            "nginx.conf, in the location of PHP",
+            "fastcgi_buffering off;",
+            "it buffers what comes by FastCGI as it does what it proxies, and PHP's "
+            "flush() does not reach through",
+            freed="nginx 1.22 with PHP 8.2",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            "the PHP program, before its first output",
+            "header('X-Accel-Buffering: no');",
+            "it switches the buffering of nginx off, FastCGI included",
+            coded=False,
+            freed="nginx 1.22 with PHP 8.2",
+            on=DAY,
+        ),
+    ),
+    row(
+        "nginx-uwsgi",
+        "uWSGI behind nginx",
+        (),
+        Cure(
+            HELD,
+            "nginx.conf, in the location of the application",
+            "uwsgi_buffering off;",
+            "it buffers what comes by uwsgi_pass as it does what it proxies",
+            freed="nginx 1.22 with uWSGI 2.0",
+            on=DAY,
+        ),
+    ),
+    row(
+        "apache-php",
+        "PHP behind Apache httpd",
+        (FieldSign("x-powered-by", "php", beside=("server", "apache")),),
+        Cure(
+            HELD,
+            "httpd.conf",
+            'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
+            "mod_proxy_fcgi collects what PHP flushes, unless it is told to pass every "
+            "packet on",
+            coded=False,
+            freed="Apache 2.4 with PHP 8.2",
+            on=DAY,
+        ),
+        ignores_fields=True,
+    ),
+)

@@ -1,0 +1,49 @@
+"""How the programs on Node are started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.products.product_command import HERE, Command, Product
+
+
+def express(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    before, _, each = lines.partition("---")
+    return ["node", str(HERE / "express.mjs"), str(port), str(origin), before, each]
+
+
+def http_proxy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    before, _, options = lines.partition("---")
+    script = str(HERE / "http-proxy.mjs")
+    return ["node", script, str(port), str(origin), options, before]
+
+
+def devserver(kind: str) -> Command:
+    def command(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+        script = str(HERE / "devserver.mjs")
+        return ["node", script, kind, str(port), str(origin), lines, str(folder)]
+
+    return command
+
+
+def relay(kind: str) -> Command:
+    def command(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+        return ["node", str(HERE / "relay.mjs"), kind, str(port), str(origin), lines]
+
+    return command
+
+
+NODE = (
+    Product("koa-compress", "node:koa-compress", relay("koa")),
+    Product("hono", "node:@hono/node-server", relay("hono")),
+    Product("fastify-compress", "node:@fastify/compress", relay("fastify")),
+    Product("http-proxy", "node:http-proxy", relay("http-proxy")),
+    Product("express", "node:compression", express),
+    Product("http-proxy-3", "node:http-proxy-3", http_proxy),
+    Product("vite", "node:vite", devserver("vite")),
+    Product(
+        "webpack-dev-server",
+        "node:webpack-dev-server",
+        devserver("webpack-dev-server"),
+    ),
+)
