@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest_asyncio
 
 from proxy.observe.findings import Kind
 from proxy.observe.list_row import PHASES
+from proxy.policy.error_detail import ELSEWHERE, NOT_OPEN
 from proxy.policy.error_response import ADVICE
 from proxy.timeline import Ending
 from proxy.web.files import SHARED
@@ -67,6 +69,14 @@ async def test_what_the_proxy_calls_by_a_name_has_its_chinese(
     assert names - chinese.keys() == set()
 
 
+async def test_advice_is_that_of_the_error_page(chinese: dict[str, str]) -> None:
+    page = json.loads((SHARED / "error_page_chinese.json").read_text("utf-8"))
+    shared = {text: told for text, told in page.items() if text in chinese}
+    shared.pop("type")  # a label; theirs stands beside others
+    assert shared.keys() >= {*ADVICE.values(), NOT_OPEN, ELSEWHERE}
+    assert shared == {text: chinese[text] for text in shared}
+
+
 async def test_each_kind_of_warning_has_a_heading(chinese: dict[str, str]) -> None:
     banner = (PAGE / "ui" / "warning_banner.js").read_text("utf-8")
     for kind in get_args(Kind):
@@ -78,7 +88,13 @@ async def test_each_kind_of_warning_has_a_heading(chinese: dict[str, str]) -> No
 async def test_no_chinese_text_is_left_over(chinese: dict[str, str]) -> None:
     said = "\n".join(
         [path.read_text("utf-8").replace("\\", "") for path in sources()]
-        + [*ADVICE.values(), *(each.value for each in Ending), *PHASES.values()]
+        + [
+            *ADVICE.values(),
+            ELSEWHERE,
+            NOT_OPEN,
+            *(each.value for each in Ending),
+            *PHASES.values(),
+        ]
         + PROXY_SAYS
     )
     said = re.sub(r"</?code>", "`", said)
