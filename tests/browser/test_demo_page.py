@@ -136,6 +136,7 @@ async def test_a_stream_has_a_link_to_the_inspector_from_when_it_begins(
     async with page.context.expect_page() as opened:
         await link.click()
     inspector = await opened.value
+    await expect(inspector.get_by_test_id("stream")).to_contain_text("/sse/events")
     await expect(inspector).to_have_url(re.compile("/_unbuffered/#"))
     await expect(column).to_have_attribute("data-state", "open")
 

@@ -202,10 +202,11 @@ async def test_page_leads_to_its_request_in_the_inspector(
     browser_page: Page, url: str
 ) -> None:
     page = browser_page
-    await page.add_init_script(BY_HAND)
-    response = await page.goto(f"{url}/app/list")
-    assert response is not None
+    await page.goto(f"{url}/app/list")
     await page.get_by_text("This request in the inspector").click()
+    record = page.get_by_test_id("stream")
+    await expect(record).to_contain_text("/app/list")
+    await expect(record).to_contain_text("Start the upstream")
     await expect(page).to_have_url(re.compile("/_unbuffered/#"))
 
 
