@@ -195,7 +195,7 @@ PROXIES = (
             FieldSign("server", "caddy"),
         ),
         Cure(
-            HELD,
+            (Kind.BLOCKS,),
             "Caddyfile, in the reverse_proxy block",
             "flush_interval -1",
             "event streams and bodies of unknown length are flushed automatically; a "

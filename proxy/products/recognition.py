@@ -54,8 +54,10 @@ def named_products(fields: Fields) -> tuple[Sign, ...]:
             if other not in values.get(field, "").lower():
                 continue
             if sign.coded in (None, coded):
-                seen = f"{sign.field}: {value[:SHOWN]}"
-                found.setdefault(product.key, Sign(product.key, seen))
+                name, first = member(value, sign.value)
+                behind = sign.field == "server" and not first
+                seen = f"{sign.field}: {name[:SHOWN]}"
+                found.setdefault(product.key, Sign(product.key, seen, behind=behind))
                 said.add(sign.field)
                 passed |= sign.field == "via" and product.passes_server
     rest = (
@@ -64,10 +66,24 @@ def named_products(fields: Fields) -> tuple[Sign, ...]:
         if field not in said and values.get(field, "").strip()
     )
     signs = [
-        replace(sign, behind=passed and sign.seen.startswith("server: "))
+        replace(
+            sign,
+            behind=sign.behind or (passed and sign.seen.startswith("server: ")),
+        )
         for sign in (*found.values(), *rest)
     ]
     return tuple(sorted(signs, key=lambda sign: (not sign.product, sign.behind)))
+
+
+def member(value: str, part: str) -> tuple[str, bool]:
+    """The member of a list that says it, and whether it is the first one.
+
+    Caddy adds a Server of its own before that of the hop behind, up to some version.
+    """
+    first, *others = value.split(", ")
+    if part in first.lower():
+        return first, True
+    return next((each for each in others if part in each.lower()), value), False
 
 
 def joined(fields: Fields) -> dict[str, str]:

@@ -31,6 +31,14 @@ def test_a_server_beside_a_via_that_passes_it_on_is_the_one_behind() -> None:
     ]
 
 
+def test_of_two_servers_the_second_one_is_behind() -> None:
+    """Caddy 2.6 adds its own before the one that it passes on."""
+    fields = (("Server", "Caddy"), ("Server", "lighttpd/1.4.69"))
+    assert found(*fields) == [("caddy", "Caddy", False), ("lighttpd", "lighttpd", True)]
+    seen = [each.seen for each in named_products(fields)]
+    assert seen == ["server: Caddy", "server: lighttpd/1.4.69"]
+
+
 @pytest.mark.parametrize("coding", ["", "identity", "Identity"])
 def test_a_sign_of_compressed_responses_needs_one(coding: str) -> None:
     fields = [("X-Powered-By", "Express"), ("Content-Encoding", coding)]
