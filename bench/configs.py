@@ -43,6 +43,7 @@ class Setting:
     workers: int = 1
     coded: bool = False  # the origin compresses
     route: str = ""  # of Unbuffered: lines of the route beside its target
+    record: str = ""  # of Unbuffered: what the inspector records
     control: int = 0  # where events are published to those that take them so
     store: int = 0  # the port of a Redis; 0: none
     certificate: Certificate | None = None  # of TLS; None: there is none
@@ -105,6 +106,8 @@ port = {setting.port}
 target = "http://127.0.0.1:{setting.origin}"
 {setting.route}
 """
+    if setting.record:
+        text += f'[inspector]\nrecord = "{setting.record}"\n'
     if setting.store:
         text += f'[store]\nurl = "redis://127.0.0.1:{setting.store}/0"\n'
     path = setting.write("config.toml", text)

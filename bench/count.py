@@ -4,6 +4,7 @@
 
     python -m bench.count
     python -m bench.count --requests 50
+    python -m bench.count --inspector 'record = "off"'
 
 Unlike processor time it is the same on every machine and in every run, so that it
 shows what one change costs. It counts the instructions of `proxy/` that the interpreter
@@ -75,8 +76,13 @@ class Counter:
         return self.count / times
 
 
-async def measure(requests: int, text: str) -> dict[str, float]:
-    """What a small request takes, a connection with one, and a piece of a stream."""
+async def measure(
+    requests: int, text: str = "", inspector: str = ""
+) -> dict[str, float]:
+    """What a small request takes, a connection with one, and a piece of a stream.
+
+    `text` and `inspector`: keys of these two tables.
+    """
     arrived: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
     arrived = asyncio.Queue()
 
@@ -90,7 +96,9 @@ async def measure(requests: int, text: str) -> dict[str, float]:
     target = f'[routes."/"]\ntarget = "http://127.0.0.1:{port}"\n'
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
-        path.write_text(f"[server]\nport = 0\n{text}\n{target}")
+        path.write_text(
+            f"[server]\nport = 0\n{text}\n[inspector]\n{inspector}\n{target}"
+        )
         server = Server(load(path, {}))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -150,8 +158,14 @@ def main() -> int:
     parser.add_argument(
         "--server", default="", help='keys of [server], such as "a = 1"'
     )
+    parser.add_argument(
+        "--inspector",
+        default="",
+        help="""keys of [inspector], such as 'record = "off"'""",
+    )
     options = parser.parse_args()
-    told = asyncio.run(measure(max(1, options.requests), options.server))
+    count = max(1, options.requests)
+    told = asyncio.run(measure(count, options.server, options.inspector))
     for name, count in told.items():
         print(f"{name:10} {count:8.1f} bytecodes")
     return 0

@@ -26,6 +26,7 @@ class Load:
     coding: str = ""  # of the events, in mode `coded`
     workers: int = 1  # two: on two cores, which the load program shares
     watched: bool = False  # with the inspector's feed open
+    record: str = ""  # what the inspector records; empty: what it does by default
     direct: bool = False  # also without a proxy, for comparison
     sessions: int = 0  # HTTP/2 over TLS, on so many connections; 0: HTTP/1.1
     tls: str = ""  # HTTP/1.1 over TLS: "tls", or "resumed" by an earlier session
@@ -46,6 +47,7 @@ class Load:
             words.append(f"× {self.rate:g}")
         words.append("two workers" if self.workers > 1 else "")
         words.append("watched" if self.watched else "")
+        words.append(f'record = "{self.record}"' if self.record else "")
         words.append(self.route if self.mode != "fanout" else "")
         words.append("stored" if self.stored else "")
         words.append("elsewhere" if self.follows else "")

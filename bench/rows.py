@@ -141,8 +141,22 @@ def worker_rows(seconds: float) -> list[Row]:
 
 def other_rows(seconds: float) -> list[Row]:
     watched = Load("streams", 100, 50, seconds, watched=True, only=("unbuffered",))
+    alone = Load("streams", 100, 50, seconds, record="off", only=BOTH)
+    recorded = Load("streams", 100, 50, seconds, record="streams", only=BOTH)
     leaving = Load("leaving", 100, once=True)
+    name = "processor time per piece"
     return [
+        Row(
+            *("piece-unrecorded", f"{name}, nothing is recorded", "µs", alone),
+            *(per_piece, "inspector"),
+        ),
+        Row(
+            *("piece-recorded", f"{name}, an inspector that nobody looks at", "µs"),
+            *(recorded, per_piece, "inspector"),
+            target=1.2,
+            base="piece-unrecorded",
+            own=True,
+        ),
         Row(
             *("piece-watched", "processor time per piece, inspector open", "µs"),
             *(watched, per_piece, "inspector"),

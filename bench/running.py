@@ -163,6 +163,7 @@ def measure(program: Path, peer: Peer | None, load: Load) -> Outcome:
             *(port, origin, Path(name), descriptors(), load.workers),
             coded=bool(load.coding),
             route=load.route,
+            record=load.record,
             control=free_port(),
             store=free_port() if load.stored else 0,
             certificate=certificate_of(program) if load.secure else None,

@@ -19,6 +19,7 @@ from proxy.config.units import Bytes, Seconds
 
 LogFormat: TypeAlias = Literal["text", "json"]
 Enabled: TypeAlias = bool | Literal["loopback"]
+Recorded: TypeAlias = Literal["streams", "on-look", "off"]
 ErrorDetail: TypeAlias = Literal["loopback", "all", "none"]
 WorkerCount: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
 
@@ -324,12 +325,36 @@ class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "the environment. auto: made at each start and printed. Empty: no token."
         ),
     ] = ""
+    record: Annotated[
+        Recorded,
+        Meta(
+            description="What is kept in memory, so that an inspector that is opened "
+            "later shows it. streams: event streams, NDJSON and WebSockets as they "
+            "passed, and failures with the response of the proxy itself. on-look: what "
+            "passes while somebody looks. off: nothing; the inspector shows the list "
+            "alone."
+        ),
+    ] = "streams"
+    record_bytes: Annotated[
+        int,
+        Meta(
+            ge=65536,
+            description="How many bytes of it each process keeps. The oldest pieces "
+            "are dropped first; one exchange has an eighth of it at most.",
+        ),
+    ] = 16_777_216
+
+    @property
+    def recording(self) -> Recorded:
+        """What is kept: nothing, where nobody may look."""
+        return "off" if self.enabled is False else self.record
 
     def __repr__(self) -> str:
         """Without the token: a representation may end up in a log."""
         return (
             f"InspectorOptions(enabled={self.enabled!r}, bodies={self.bodies!r}, "
-            f"token={masked(self.token)!r})"
+            f"token={masked(self.token)!r}, record={self.record!r}, "
+            f"record_bytes={self.record_bytes!r})"
         )
 
 

@@ -37,6 +37,7 @@ from proxy.timeline import (
     COMPLETE,
     OVER,
     ROUTING,
+    CallTimeline,
     Ending,
     Timeline,
     ending_of,
@@ -104,6 +105,15 @@ class ExchangeOwner(Protocol):
 
     def stream_truncated(self, exchange: Exchange) -> None:
         """A stream of a known family was well framed, and is not complete."""
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        """A response is a stream, of which nothing has come yet: it may be recorded."""
+
+    def stream_joined(self, exchange: Exchange, account: CallTimeline) -> None:
+        """The response of an exchange is a kept stream, whose call has this account."""
+
+    def exchange_failed(self, exchange: Exchange, written: bytes) -> None:
+        """What went wrong was told to the client; `written`: by what, in the body."""
 
     def answer_ended(self, exchange: Exchange) -> None:
         """The upstream of a kept stream has ended, which was a model's answer."""
@@ -191,7 +201,7 @@ class Exchange:
         self.kept: Keeper | None = None  # if it may be taken up again, or shared
         self.request_pipeline: Pipeline | None = None
         self.response_pipeline: Pipeline | None = None
-        self.capture: Capture | None = None  # while somebody looks
+        self.capture: Capture | None = None  # while it is recorded
         self.place: ClientPlace | None = None  # if streams of clients are counted
 
     @property
@@ -255,6 +265,7 @@ class Exchange:
     ) -> ResponseStream:
         """The response is a stream that its client can read."""
         self.stream = stream = ResponseStream(self, head, kind, framing)
+        self.owner.stream_begun(self)
         return stream
 
     def heartbeat(self, beat: bytes, now: float) -> None:
@@ -345,19 +356,20 @@ class Exchange:
             elif head_sent:
                 client.break_off()
             else:
-                self.answer(error)
+                last = self.answer(error)
         except Exception as fault:
             report("sending an error response", fault)
             self.abort_client()
+        self.owner.exchange_failed(self, last)
         self.notify()
         if clean or not head_sent:
             client.finish()
 
-    def answer(self, error: ProxyError) -> None:
-        """Answer for the upstream with what went wrong."""
+    def answer(self, error: ProxyError) -> bytes:
+        """Answer for the upstream with what went wrong; what the body was."""
         route, client = self.route, self.client
         if client.closed:
-            return
+            return b""
         detailed, rule = self.sees_detail, self.compiled.error_detail
         failure = Failure(
             error=error,
@@ -372,7 +384,9 @@ class Exchange:
         )
         if not client.request_complete:
             client.end_after_response()
-        self.send_own(*plan_failure(failure, self.head, client.terms, http_date()))
+        plan, body = plan_failure(failure, self.head, client.terms, http_date())
+        self.send_own(plan, body)
+        return body
 
     @property
     def sees_detail(self) -> bool:
@@ -505,19 +519,22 @@ class Exchange:
         self.notify()
         client.finish()
 
-    # -- somebody looks
+    # -- it is recorded
 
-    def start_capture(self, record: Record) -> Capture:
+    def start_capture(self, record: Record) -> None:
         """Note in `record` what passes from now on, in both directions."""
-        self.capture = capture = Capture(record, self.compiled.clock)
+        self.begin_capture(Capture(record, self.compiled.clock))
+
+    def begin_capture(self, capture: Capture) -> None:
+        """The same by a capture of another kind."""
+        self.capture = capture
         if self.request_pipeline is not None:
             capture.attach(self.request_pipeline, "request")
         if self.response_pipeline is not None:
             capture.attach(self.response_pipeline, "response")
-        return capture
 
     def stop_capture(self) -> None:
-        """Go on as if nobody had looked."""
+        """Go on as if nothing had been recorded."""
         if self.capture is not None:
             self.capture.remove()
             self.capture = None

@@ -345,6 +345,7 @@ class Forward:
         tunnel = Tunnel(client, connection, self.relayed, exchange.timeline, clock)
         exchange.carry_request(tunnel.to_upstream)
         exchange.carry_response(tunnel.to_client)
+        exchange.owner.stream_begun(exchange)
         taps, receiver = connection.taps, tunnel.to_upstream
         connection.become_tunnel(tunnel.to_client)
         client.become_tunnel(receiver if taps is None else taps.request_to(receiver))

@@ -95,6 +95,7 @@ class KeptRelay(ChunkRelay):
         if counted:
             self.log_sink.look(self.log)
         if witnessed:
+            self.sent_at = now + hold
             self.tell_witnesses(data[begin:-2])
         return True
 

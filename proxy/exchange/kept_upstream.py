@@ -18,6 +18,7 @@ from proxy.exchange.separation import UpstreamExchange, UpstreamForward, separat
 from proxy.exchange.upstream_resumption import UpstreamResumption
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
+from proxy.timeline import CallTimeline
 
 
 class FromUpstream(Keeper, Protocol):
@@ -93,6 +94,15 @@ class KeptUpstream:
 
     def stream_truncated(self, exchange: Exchange) -> None:
         self.owner.stream_truncated(exchange)
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        self.owner.stream_begun(exchange)
+
+    def stream_joined(self, exchange: Exchange, account: CallTimeline) -> None:
+        """Its client is the log."""
+
+    def exchange_failed(self, exchange: Exchange, written: bytes) -> None:
+        """Each client tells of its own end."""
 
     def answer_ended(self, exchange: Exchange) -> None:
         self.owner.answer_ended(exchange)

@@ -192,6 +192,7 @@ class Subscriber(Pipeline):
         exchange.respond(plan)
         client.feeder = self
         exchange.carry_response(self)
+        exchange.owner.stream_joined(exchange, kept.account)
         exchange.stream = SubscribedStream(self)
         if plan.framing is STREAM or not self.position:
             self.say_first()

@@ -88,7 +88,7 @@ class BackgroundChecks:
             self.timer.cancel()
             self.timer = None
         for exchange in self.probed.values():
-            exchange.stop_capture()
+            stop_probe(exchange)
         self.probed.clear()
 
     def begin(self) -> None:
@@ -134,13 +134,14 @@ class BackgroundChecks:
             if (
                 route is not None
                 and exchange.phase is Phase.RELAYING
-                and exchange.capture is None
+                and not is_probed(exchange)
                 and exchange.timeline.stream
                 and route not in self.probed
                 and findings.now >= self.again.get(route, 0)
                 and kind(exchange.timeline) in KINDS
             ):
-                exchange.start_capture(Probe(kind(exchange.timeline)))
+                if exchange.capture is None:
+                    exchange.start_capture(Probe(kind(exchange.timeline)))
                 self.probed[route] = exchange
 
     def conclude(self, findings: Findings) -> list[Finding]:
@@ -155,10 +156,21 @@ class BackgroundChecks:
                 del self.probed[route]
                 if bursts is not None and bursts.decided:
                     self.again[route] = findings.now + PROBE_AGAIN_SECONDS
-                capture = exchange.capture
-                if capture is not None and isinstance(capture.record, Probe):
-                    exchange.stop_capture()
+                stop_probe(exchange)
         return [*findings.all(), *findings.crowded()]
+
+
+def is_probed(exchange: Exchange) -> bool:
+    """Is there a capture that tells nothing of its bursts, or already a probe?"""
+    capture = exchange.capture
+    return capture is not None and not isinstance(capture.record, CaptureBuffer)
+
+
+def stop_probe(exchange: Exchange) -> None:
+    """What is recorded of it for others goes on."""
+    capture = exchange.capture
+    if capture is not None and isinstance(capture.record, Probe):
+        exchange.stop_capture()
 
 
 def bursts_of(exchange: Exchange) -> BurstDetector | None:

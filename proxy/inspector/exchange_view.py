@@ -18,13 +18,14 @@ from proxy.inspector.kept_view import shown_stream, signature, stream_of
 from proxy.inspector.own_response import EVENT_STREAM, OwnResponse, event
 from proxy.inspector.shown_heads import shown_heads
 from proxy.kept.registry import KeptStreams
-from proxy.observe.capture_buffer import PER_EXCHANGE, Piece
+from proxy.observe.capture_buffer import CaptureBuffer, Piece
 from proxy.observe.list_row import Row
 from proxy.observe.list_row import signature as row_signature
 from proxy.timeline import Phase, Timeline, wall_clock
 
 BATCH_SECONDS = 0.1  # at least, between two batches of pieces
 BATCH_BYTES = 256 * 1024  # of pieces in one batch
+MOST_UNREAD = 128 * 1024  # of pieces that wait for the next one
 COMMENT_SECONDS = 15.0
 
 
@@ -36,8 +37,8 @@ def view(
     exchange: Exchange | None,
 ) -> Row:
     """All that is known of an exchange but its pieces."""
-    told: Row = {**present_row(history, worker, timeline, exchange)}
-    recording = history.budget.recordings.get(timeline)
+    recording = history.recording(timeline)
+    told: Row = {**present_row(history, worker, timeline, exchange, recording)}
     told |= shown_heads(timeline, exchange, recording and recording.heads)
     kept = stream_of(registry, timeline)
     if kept is not None:
@@ -48,12 +49,15 @@ def view(
 
 
 def present_row(
-    history: ExchangeHistory, worker: int, timeline: Timeline, exchange: Exchange | None
+    history: ExchangeHistory,
+    worker: int,
+    timeline: Timeline,
+    exchange: Exchange | None,
+    recording: CaptureBuffer | None,
 ) -> Row:
     now = history.ticker.clock()
     phase = Phase.OVER if exchange is None else exchange.phase
     told = history.row(timeline, phase, worker, now, wall_clock() - now)
-    recording = history.budget.recordings.get(timeline)
     seen = recording and recording.bursts
     bursts = seen and not seen.is_behind_us and seen.verdict()
     whole = recording is not None and recording.whole
@@ -86,15 +90,16 @@ class PieceFeed:
         if exchange is not None:
             self.recording = history.capture(exchange)
         else:
-            self.recording = history.budget.record(timeline)
-            self.recording.ended = True
+            self.recording = history.look_back(timeline)
         self.count = 0  # pieces that were told, or were gone before that
         self.passed = 0  # their bytes
         self.unread = 0  # weight of those that were not told
         self.heard_of = self.recording.count  # pieces, the last time one passed
         self.dropped = [0, 0]
         self.told: tuple[object, ...] = ()
-        self.late: list[Piece] = []  # told before they were out
+        self.numbers: dict[str, int] = {}  # of the pieces of each side
+        # Told before they were out: number, how many were before it, the piece.
+        self.late: list[tuple[int, int, Piece]] = []
         self.flushed = float("-inf")
         self.heard = self.clock()
         self.soon = False
@@ -107,15 +112,14 @@ class PieceFeed:
         if answer.over:
             return
         self.history.subscribe()
-        self.recording.listeners.append(self.stirred)
+        self.recording.listen(self.stirred)
         self.history.ticker.add(self)
         self.flush()
 
     def stop(self) -> None:
         """The client is gone, or the exchange has been told in full."""
         self.history.ticker.discard(self)
-        if self.stirred in self.recording.listeners:
-            self.recording.listeners.remove(self.stirred)
+        self.recording.hear_no_more(self.stirred)
         if self.answer.streams:
             self.history.unsubscribe()
 
@@ -126,9 +130,9 @@ class PieceFeed:
         """
         if self.recording.count > self.heard_of:
             self.heard_of = self.recording.count
-            self.unread += self.recording.pieces[-1].weight
+            self.unread += self.recording.last_size
         early = self.clock() - self.flushed < BATCH_SECONDS
-        if self.soon or (early and self.unread < PER_EXCHANGE // 2):
+        if self.soon or (early and self.unread < MOST_UNREAD):
             return
         self.soon = True
         asyncio.get_running_loop().call_soon(self.flush_soon)
@@ -195,7 +199,9 @@ class PieceFeed:
         return self.exchange.phase
 
     def row(self) -> Row:
-        return present_row(self.history, self.worker, self.timeline, self.exchange)
+        return present_row(
+            self.history, self.worker, self.timeline, self.exchange, self.recording
+        )
 
     def skip_gone(self) -> None:
         """Tell of pieces that are recorded no more, and were not told."""
@@ -205,6 +211,7 @@ class PieceFeed:
             self.dropped[0] += missed
             self.dropped[1] += recording.dropped_bytes - self.passed
             self.count = recording.first
+            self.numbers = dict(recording.gone or {})
             self.passed = recording.dropped_bytes
             pieces, size = self.dropped
             self.send(b"dropped", {"pieces": pieces, "bytes": size})
@@ -215,11 +222,12 @@ class PieceFeed:
         batch = []
         size = 0
         for piece in self.recording.since(self.count):
-            batch.append(self.shown(piece))
-            self.count += 1
+            n = self.numbers[piece.side] = self.numbers.get(piece.side, 0) + 1
+            batch.append(self.shown(n, piece))
             self.passed += piece.size
             if piece.sent is None:
-                self.late.append(piece)
+                self.late.append((n, self.count, piece))
+            self.count += 1
             size += piece.size
             if size >= BATCH_BYTES:
                 break
@@ -227,21 +235,29 @@ class PieceFeed:
 
     def send_late(self) -> None:
         """Tell when pieces went out that had to wait for a slow peer."""
-        out = [piece for piece in self.late if piece.sent is not None]
+        out, left = [], []
+        for n, before, piece in self.late:
+            sent = self.recording.is_sent(before)
+            if sent is not None:
+                out.append(self.shown(n, piece._replace(sent=sent), data=False))
+            elif before >= self.recording.first:
+                left.append((n, before, piece))
+        self.late = left
         if out:
-            self.late = [piece for piece in self.late if piece.sent is None]
-            self.send(b"pieces", [self.shown(piece, data=False) for piece in out])
+            self.send(b"pieces", out)
 
-    def shown(self, piece: Piece, *, data: bool = True) -> dict[str, object]:
+    def shown(self, n: int, piece: Piece, *, data: bool = True) -> dict[str, object]:
         started = self.timeline.started
         told: dict[str, object] = {
-            "n": piece.n,
+            "n": n,
             "side": piece.side,
             "arrived": round(piece.arrived - started, 6),
             "sent": None if piece.sent is None else round(piece.sent - started, 6),
             "bytes": piece.size,
         }
-        if data and self.bodies:
+        if piece.own:
+            told["own"] = True
+        if data and self.bodies and self.recording.budget.contents:
             told["base64"] = b64encode(piece.data).decode("ascii")
         return told
 

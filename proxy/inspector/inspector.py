@@ -122,8 +122,7 @@ class Inspector:
         self.watched = self.withheld.watched  # in the targets that are looked at
         self.metrics_endpoint.configure(config.metrics.enabled is not False)
         self.end_feeds()
-        if self.settings.enabled is False:
-            self.history.let_go()
+        self.history.configure(self.settings)
 
     def end_feeds(self) -> None:
         """End the feeds that would not be given now, or not with what they show."""

@@ -50,7 +50,7 @@ def shown_stream(
     `ended`: exchanges that have ended and had a part of one, if that is known.
     """
     if ended is None:
-        ended = by_visit(history.recent)
+        ended = by_visit(history.newest_first())
     started = stream.upstream.first.timeline.started
     upstream, log = stream.upstream.exchange, stream.log if stream.has_log else None
     over = None if upstream is None else upstream.timeline.ended
@@ -191,7 +191,7 @@ class KeptFeed:
             shown[stream] = is_now = signature(stream)
             if is_now != self.known.get(stream):
                 if ended is None:
-                    ended = by_visit(self.history.recent)
+                    ended = by_visit(self.history.newest_first())
                 worker, history = self.worker, self.history
                 told.append(shown_stream(stream, history, worker, now, epoch, ended))
         gone = [shown_id(each.id) for each in self.known if each not in shown]

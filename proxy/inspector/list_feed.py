@@ -181,7 +181,7 @@ class ListFeed:
     def ended_rows(self, now: float, epoch: float) -> list[Row]:
         """Those that ended since the last look, the oldest first."""
         fresh = []
-        for timeline in reversed(self.history.recent):
+        for timeline in self.history.newest_first():
             if timeline in self.over:
                 break
             fresh.append(timeline)
@@ -195,8 +195,9 @@ class ListFeed:
     def gone(self) -> list[str]:
         """Those of which nothing is told any more, for want of room."""
         gone: set[Timeline] = set()
-        if len(self.over) > len(self.history.recent):
-            gone = self.over.difference(self.history.recent)
+        history = self.history
+        if len(self.over) > len(history.recent) + len(history.recorded):
+            gone = self.over.difference(history.newest_first())
         if len(self.known) - len(self.over) > len(self.seen):  # ended, and forgotten
             gone = gone.union(self.known.keys() - self.over - self.seen)
         self.over -= gone

@@ -9,6 +9,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.http1.grammar import Fields
 from proxy.http1.head import HTTP2, RequestHead, ResponseHead
 from proxy.http2.response_fields import as_sent
+from proxy.observe.capture_buffer import FIELD, HEADS
 from proxy.observe.list_row import text
 from proxy.observe.redaction import masked_fields, masked_line
 from proxy.policy.request_plan import RequestPlan
@@ -69,6 +70,19 @@ def came(head: object) -> list[list[str]] | None:
 def size_of(heads: object) -> int:
     """About how many bytes heads hold."""
     return sum(map(size_of_one, heads)) if isinstance(heads, tuple) else 0
+
+
+def weight_of(heads: object) -> int:
+    """About how much memory they take."""
+    count = sum(map(count_of, heads)) if isinstance(heads, tuple) else 0
+    return size_of(heads) + HEADS + FIELD * count
+
+
+def count_of(head: object) -> int:
+    """How many fields one has."""
+    if isinstance(head, RequestHead | ResponseHead | RequestPlan | ResponsePlan):
+        return len(head.fields)
+    return 0
 
 
 def size_of_one(head: object) -> int:

@@ -20,7 +20,7 @@ from proxy.policy.forwarded import public_address
 from proxy.policy.response_rewrite import split_port
 from proxy.policy.routing import destination
 from proxy.server.admission import Admission
-from proxy.timeline import http_date
+from proxy.timeline import CallTimeline, http_date
 from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.client_stream import ClientStream
 
@@ -74,6 +74,15 @@ class RedirectingServer(Protocol):
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """An exchange is over, and its client served."""
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        """A response is a stream, of which nothing has come yet."""
+
+    def stream_joined(self, exchange: Exchange, account: CallTimeline) -> None:
+        """The response of an exchange is a kept stream."""
+
+    def exchange_failed(self, exchange: Exchange, written: bytes) -> None:
+        """What went wrong was told to the client."""
 
     def stream_truncated(self, exchange: Exchange) -> None:
         """A stream of a known family was well framed, and is not complete."""

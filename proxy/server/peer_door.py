@@ -24,6 +24,7 @@ from proxy.policy.handed_message import FIELD_BYTES, read_request
 from proxy.server.admission import Admission
 from proxy.server.peer_link import NAMES
 from proxy.server.peers import Peers
+from proxy.timeline import CallTimeline
 from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.peer_connection import PeerConnection
 from proxy.transport.ticker import Ticker
@@ -70,6 +71,9 @@ class DoorServer(Protocol):
 
     def stream_truncated(self, exchange: Exchange) -> None:
         """A stream of a known family was well framed, and is not complete."""
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        """A response is a stream, of which nothing has come yet."""
 
     def answer_ended(self, exchange: Exchange) -> None:
         """The upstream of a kept stream has ended, which was a model's answer."""
@@ -167,6 +171,16 @@ class PeerDoor:
     def stream_truncated(self, exchange: Exchange) -> None:
         """As `ExchangeOwner`."""
         self.server.stream_truncated(exchange)
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        """As `ExchangeOwner`."""
+        self.server.stream_begun(exchange)
+
+    def stream_joined(self, exchange: Exchange, account: CallTimeline) -> None:
+        """The worker that has its client records it."""
+
+    def exchange_failed(self, exchange: Exchange, written: bytes) -> None:
+        """The worker that has its client records it."""
 
     def answer_ended(self, exchange: Exchange) -> None:
         """As `ExchangeOwner`."""

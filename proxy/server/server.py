@@ -54,7 +54,14 @@ from proxy.server.peer_door import PeerDoor
 from proxy.server.peers import Peers
 from proxy.server.shared_store_choice import choose_shared_store
 from proxy.server.stream_address import STREAMS, StreamAddress
-from proxy.timeline import Clock, Timeline, ending_of, http_date, monotonic
+from proxy.timeline import (
+    CallTimeline,
+    Clock,
+    Timeline,
+    ending_of,
+    http_date,
+    monotonic,
+)
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.protocol_choice import ProtocolChoice, SniffedConnection
@@ -428,6 +435,7 @@ class Server:
         client.send_piece(body)
         timeline.bytes_sent = len(body)
         timeline.end(self.ticker.clock(), ending_of(error), error)
+        self.record_failure(timeline, body)
         self.notify(timeline)
         client.finish()
 
@@ -444,6 +452,31 @@ class Server:
             self.inspector.checks.truncated(exchange.timeline)
         except Exception as error:
             report("a warning of a truncated stream", error)
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        """A response is a stream, of which nothing has come yet: it may be recorded."""
+        try:
+            self.inspector.history.stream_begun(exchange)
+        except Exception as error:
+            report("recording a stream", error)
+
+    def stream_joined(self, exchange: Exchange, account: CallTimeline) -> None:
+        """The response of an exchange is a kept stream."""
+        try:
+            self.inspector.history.stream_joined(exchange, account)
+        except Exception as error:
+            report("recording a stream", error)
+
+    def exchange_failed(self, exchange: Exchange, written: bytes) -> None:
+        """What went wrong was told to the client: that is recorded, too."""
+        self.record_failure(exchange.timeline, written)
+
+    def record_failure(self, timeline: Timeline, written: bytes) -> None:
+        """The client of a request that failed was sent this."""
+        try:
+            self.inspector.history.failed(timeline, written)
+        except Exception as error:
+            report("recording a failure", error)
 
     def answer_ended(self, exchange: Exchange) -> None:
         """The upstream of a kept stream has ended, which was a model's answer."""

@@ -2,7 +2,7 @@
 
 Each passes on first and notes then, so that a capture delays nothing. A record that
 raises is left alone from then on; the exchange does not notice. Nothing of this
-exists on an exchange that nobody looks at.
+exists on an exchange that is not recorded.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class CaptureSlot(Slot):
 
     __slots__ = ("capture", "pipeline", "side")
     rank: ClassVar[int] = CAPTURE
+    witness: ClassVar[bool] = True
 
     def __init__(self, capture: Capture, pipeline: Pipeline, side: Side) -> None:
         super().__init__()
@@ -75,6 +76,17 @@ class CaptureSlot(Slot):
             capture.record.piece(self.side, arrived, sent, piece)
         except Exception as error:
             capture.failed(error)
+
+    def passed(self, piece: bytes) -> None:
+        """A piece has passed by; when it was sent is what the pipeline says."""
+        try:
+            pipeline = self.pipeline
+            now, came = pipeline.sent_at, pipeline.arrival()
+            arrived = now if came is None else came
+            sent = None if pipeline.sink.blocked else now
+            self.capture.record.piece(self.side, arrived, sent, piece)
+        except Exception as error:
+            self.capture.failed(error)
 
     def drained(self) -> None:
         capture = self.capture
@@ -96,9 +108,12 @@ class Capture:
 
     def attach(self, pipeline: Pipeline, side: Side) -> None:
         """Note what passes through a direction from now on."""
-        slot = CaptureSlot(self, pipeline, side)
+        self.put(CaptureSlot(self, pipeline, side))
+
+    def put(self, slot: CaptureSlot) -> None:
+        """Put a slot into its pipeline."""
         self.slots.append(slot)
-        pipeline.insert(slot)
+        slot.pipeline.insert(slot)
 
     def remove(self) -> None:
         """Leave the exchange as it was without a capture."""

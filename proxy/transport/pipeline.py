@@ -55,8 +55,8 @@ class Slot:
 class Pipeline:
     """One direction. `first` gets each piece: a slot, or the sink itself.
 
-    `sent_at`: when a slot that looks at the clock has passed the last piece on; what
-    it does afterwards holds no piece up.
+    `sent_at`: when the last piece was passed on, where a slot looks at the clock, or a
+    witness is there; what they do afterwards holds no piece up.
     """
 
     __slots__ = ("first", "sent_at", "sink", "source")

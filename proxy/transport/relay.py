@@ -233,14 +233,34 @@ class ChunkRelay(ResponseRelay):
 
     def passes_witnesses(self, data: bytes, piece: bytes) -> bool:
         """The same where witnesses are all that stands before the client."""
-        if not self.has_witnesses_only():
+        each = (
+            self.first
+        )  # as `has_witnesses_only` and `tell_witnesses`, without a call
+        while isinstance(each, Slot):
+            if not each.witness:
+                return False
+            each = each.next
+        if each is not self.client:
             return False
-        now = self.clock()
-        self.call.piece_read(now)
-        self.timeline.bytes_sent += len(piece)
+        timeline, call, clock = self.timeline, self.call, self.clock
+        now = clock()
+        last = call.last_piece
+        if last is None:
+            call.first_byte = now
+        elif now - last > call.longest_gap:
+            call.longest_gap = now - last
+        call.last_piece = call.silent_since = now
+        call.pieces += 1
+        timeline.bytes_sent += len(piece)
         self.client.transport.write(data)
-        self.timeline.piece_written(now, self.clock())
-        self.tell_witnesses(piece)
+        self.sent_at = sent = clock()
+        if sent - now > timeline.longest_hold:
+            timeline.longest_hold = sent - now
+        each = self.first
+        while isinstance(each, Slot):
+            following = each.next  # it may take itself out
+            each.passed(piece)
+            each = following
         return True
 
     def has_witnesses_only(self) -> bool:

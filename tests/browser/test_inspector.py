@@ -118,11 +118,13 @@ async def test_heartbeats_are_marked_as_those_of_the_proxy(
     await expect(page.get_by_test_id("verdict")).to_contain_text("One piece")
 
 
+@pytest.mark.parametrize("record", ["streams", "on-look"])
 async def test_stream_from_before_breaks_and_is_named(
-    proxy: StartProxy, page_upstream: PageUpstream, page: Page
+    proxy: StartProxy, page_upstream: PageUpstream, page: Page, record: str
 ) -> None:
-    """The stream was there before the inspector was: that is said too."""
-    started = await proxy({"/": {"target": page_upstream.url}})
+    """What passed before the inspector was opened is shown, or said to be missing."""
+    routes = {"/": {"target": page_upstream.url}}
+    started = await proxy(routes, inspector={"record": record})
     client = await started.client()
     await client.send(get("/events"))
     stream = await page_upstream.requested("/events")
@@ -131,11 +133,16 @@ async def test_stream_from_before_breaks_and_is_named(
     await client.read_chunk()
     await looked_at(page, started, open=1)
     await cell(page, "target").click()
-    missing = page.get_by_test_id("piece-missing")
-    await expect(missing).to_have_text("1 piece passed before recording started.")
-    stream.send_event("seen")
-    await expect(page.get_by_test_id("event-shown")).to_have_text("1 event")
-    await expect(page.get_by_test_id("event-list")).to_contain_text("seen")
+    events = page.get_by_test_id("event-list")
+    if record == "streams":
+        await expect(events).to_contain_text("unseen")
+    else:
+        missing = page.get_by_test_id("piece-missing")
+        await expect(missing).to_have_text("1 piece passed before recording started.")
+    stream.send_event("another")
+    await expect(events).to_contain_text("another")
+    shown = "2 events" if record == "streams" else "1 event"
+    await expect(page.get_by_test_id("event-shown")).to_have_text(shown)
     stream.break_off()
     await expect(page.get_by_test_id("state")).to_contain_text("upstream broke")
     await expect(page.get_by_test_id("verdict")).to_contain_text("upstream")

@@ -11,8 +11,8 @@ import pytest
 
 from proxy.exchange.exchange import Exchange
 from proxy.inspector.exchange_history import LINGER_SECONDS
+from proxy.inspector.exchange_view import MOST_UNREAD
 from proxy.inspector.static_files import PAGE
-from proxy.observe.capture_buffer import PER_EXCHANGE
 from proxy.transport.capture import CaptureSlot
 from proxy.transport.pipeline import Slot
 from proxy.web.files import SHARED
@@ -32,6 +32,8 @@ from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
 pytestmark = pytest.mark.any_loop
+BYTES = 8 * MOST_UNREAD
+ON_LOOK = {"record": "on-look"}
 
 
 async def stream(
@@ -345,7 +347,7 @@ async def test_what_waited_for_a_slow_client_is_let_go_of_once_it_is_out(
         await server.send(chunk(b"last"))
         while not (await client.reader.read(64 * 1024)).endswith(b"last\r\n"):
             pass
-        assert recording.unsent == []
+        assert recording.unsent is None
 
 
 def stuffed(server: Peer, exchange: Exchange) -> bool:
@@ -385,11 +387,11 @@ async def test_a_fast_stream_is_told_before_its_pieces_have_no_room_any_more(
         ident = await first_id(running)
         async with looking(running, f"exchanges/{ident}/feed") as feed:
             await feed.next("row")
-            told = asyncio.ensure_future(bytes_told(feed, 4 * PER_EXCHANGE))
+            told = asyncio.ensure_future(bytes_told(feed, BYTES))
             for _ in range(16):  # much faster than the feed's own rhythm
-                await server.send(chunk(bytes(PER_EXCHANGE // 4)))
-                await client.read_payload(PER_EXCHANGE // 4)
-            assert await told == {"pieces": 4 * PER_EXCHANGE}
+                await server.send(chunk(bytes(BYTES // 16)))
+                await client.read_payload(BYTES // 16)
+            assert await told == {"pieces": BYTES}
 
 
 async def bytes_told(feed: Feed, size: int) -> dict[str, int]:
@@ -407,7 +409,7 @@ async def bytes_told(feed: Feed, size: int) -> dict[str, int]:
 async def test_it_is_told_whether_the_first_pieces_were_seen(
     proxy: StartProxy, upstream: Upstream
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}})
+    running = await proxy({"/": {"target": upstream.url}}, inspector=ON_LOOK)
     await stream(running, upstream)
     async with looking(running) as feed:
         await stream(running, upstream, ask=GET_X.replace(b"/x", b"/y"))
@@ -426,7 +428,8 @@ async def test_it_is_told_whether_the_first_pieces_were_seen(
 async def test_nothing_is_captured_while_nobody_looks(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    routes = {"/": {"target": upstream.url}}
+    running = await proxy(routes, clock=clock, inspector=ON_LOOK)
     client, server = await stream(running, upstream)
     exchange = await running.exchange()
     async with looking(running) as feed:

@@ -254,13 +254,18 @@ def is_answered(path: str, status: int) -> Check:
     return holds
 
 
-async def shows_no_bodies(world: World) -> None:
-    client = await world.proxy.client()
-    await client.send(
-        b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n"
-        b"Connection: keep-alive\r\n\r\n"
-    )
-    await client.read_until(b'"bodies":false')
+def tells(state: bytes) -> Check:
+    """The feed of the list says so of the proxy."""
+
+    async def act(world: World) -> None:
+        client = await world.proxy.client()
+        await client.send(
+            b"GET /_unbuffered/feed HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: keep-alive\r\n\r\n"
+        )
+        await client.read_until(state)
+
+    return act
 
 
 async def sends_spans(world: World) -> None:
@@ -426,7 +431,17 @@ CASES = [
     Case(
         "inspector.bodies",
         lambda world: {"inspector": {"bodies": False}},
-        shows_no_bodies,
+        tells(b'"bodies":false'),
+    ),
+    Case(
+        "inspector.record",
+        lambda world: {"inspector": {"record": "off"}},
+        tells(b'"record":"off"'),
+    ),
+    Case(
+        "inspector.record_bytes",
+        lambda world: {"inspector": {"record_bytes": 65536}},
+        tells(b'"record_bytes":65536'),
     ),
     Case(
         "inspector.token",

@@ -165,7 +165,8 @@ async def test_a_stream_that_has_ended_is_not_remembered(
 async def test_without_the_key_nothing_looks_for_the_ends_of_events(
     proxy: StartProxy, upstream: Upstream, clock: ManualClock
 ) -> None:
-    running = await proxy({"/": {"target": upstream.url}}, clock=clock)
+    routes = {"/": {"target": upstream.url}}
+    running = await proxy(routes, clock=clock, inspector={"record": "off"})
     await reading(running, upstream)
     exchange = await running.exchange()
     assert exchange.response_pipeline is not None

@@ -71,7 +71,8 @@ async def streamed(
 
 @pytest.fixture
 async def running(proxy: StartProxy, upstream: Upstream) -> RunningProxy:
-    return await proxy({"/": once(upstream)})
+    """Nothing is recorded: what looks at a stream is its family alone."""
+    return await proxy({"/": once(upstream)}, inspector={"record": "off"})
 
 
 @pytest.mark.parametrize(

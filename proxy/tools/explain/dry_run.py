@@ -30,7 +30,7 @@ from proxy.policy.request_plan import RequestPlan
 from proxy.server.admin_door import NOT_OPEN
 from proxy.server.https_redirect import location, served_by_http
 from proxy.server.stream_address import STREAMS
-from proxy.timeline import monotonic
+from proxy.timeline import CallTimeline, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.ticker import Ticker
@@ -188,6 +188,15 @@ class DryRun:
 
     def stream_truncated(self, exchange: Exchange) -> None:
         """Nothing is streamed here."""
+
+    def stream_begun(self, exchange: Exchange) -> None:
+        """Nothing is recorded here."""
+
+    def stream_joined(self, exchange: Exchange, account: CallTimeline) -> None:
+        """Nothing is recorded here."""
+
+    def exchange_failed(self, exchange: Exchange, written: bytes) -> None:
+        """Nothing is recorded here."""
 
     def answer_ended(self, exchange: Exchange) -> None:
         """There is nothing to count."""

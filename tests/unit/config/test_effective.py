@@ -74,6 +74,8 @@ REPORT = """\
   enabled                              "loopback"                    default
   bodies                               true                          default
   token                                ****                          config.toml, ${TOKEN}
+  record                               "streams"                     default
+  record_bytes                         16777216                      default
 
 [metrics]
   enabled                              "loopback"                    default

@@ -120,7 +120,8 @@ def test_a_listener_that_raises_hears_no_more_and_the_others_do(
         raise RuntimeError
 
     recording = CaptureBudget().record(Timeline(0.0, b"a"))
-    recording.listeners += [bad, lambda: heard.append("good")]
+    recording.listen(bad)
+    recording.listen(lambda: heard.append("good"))
     for _ in range(2):
         recording.piece("response", 0.0, 0.0, b"x")
     assert heard == ["bad", "good", "good"]

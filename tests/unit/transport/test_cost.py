@@ -15,9 +15,12 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
+import pytest
 from hpack import Encoder
+from msgspec.structs import replace
 
 import proxy
+from proxy.config.model import Config, Recorded
 from proxy.http1.grammar import LOWER_NAMES, NAMES
 from proxy.http2.frames import (
     DATA,
@@ -44,6 +47,9 @@ HTTP2_STREAM_BYTES = 3900  # on a connection of many; 3,759 in Python 3.11
 # Of our own functions, in Python 3.11 for one small request 130, over HTTP/2 176, and
 # for one event of a stream over HTTP/2 8.
 CALLS, HTTP2_CALLS, HTTP2_EVENT_CALLS = 131, 177, 9
+# The same of a stream that is recorded ([inspector] record): with its first event 560
+# bytes more; for an event 4 calls more, over HTTP/2, too.
+RECORD_BYTES, EVENT_CALLS, RECORD_CALLS, HTTP2_RECORD_CALLS = 820, 2, 4, 4
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nUser-Agent: x/1\r\nX-A: 1\r\n\r\n"
 OK = (
@@ -58,7 +64,12 @@ STREAM = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
     b"Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n\r\n"
 )
+PLAIN = STREAM.replace(b"event-stream", b"plain")
 EVENT = b"9\r\ndata: x\n\n\r\n"
+
+
+RECORD: tuple[Recorded, ...] = ("off", "on-look", "streams")
+RECORDED = pytest.mark.parametrize("record", RECORD)
 
 
 def bytes_of_own() -> int:
@@ -74,7 +85,14 @@ def copied(data: bytes) -> bytes:
     return bytes(bytearray(data))
 
 
-def open_stream(served: MemoryProxy) -> tuple[MemoryTransport, MemoryTransport]:
+def recording(record: Recorded) -> Config:
+    """A configuration that says what the inspector records."""
+    return replace(CONFIG, inspector=replace(CONFIG.inspector, record=record))
+
+
+def open_stream(
+    served: MemoryProxy, head: bytes = STREAM
+) -> tuple[MemoryTransport, MemoryTransport]:
     """One more client with a stream of its own."""
     (pool,) = cast("list[Upstream]", list(served.server.compiled.upstreams))
     client = MemoryTransport(served.server.accept())
@@ -82,17 +100,18 @@ def open_stream(served: MemoryProxy) -> tuple[MemoryTransport, MemoryTransport]:
     server = MemoryTransport(upstream)
     pool.keep(upstream)
     client.receive(copied(EVENTS))
-    for data in (STREAM, EVENT):
+    for data in (head, EVENT):
         server.receive(copied(data))
     assert client.written.endswith(EVENT)
     client.written = server.written = b""
     return client, server
 
 
-async def test_an_open_stream_keeps_no_more_than_it_needs() -> None:
+@RECORDED
+async def test_an_open_stream_keeps_no_more_than_it_needs(record: Recorded) -> None:
     for known in (NAMES, LOWER_NAMES):
         known.clear()  # other tests may have filled them
-    served = MemoryProxy()
+    served = MemoryProxy(recording(record))
     streams = [open_stream(served) for _ in range(10)]  # what is kept once, is
     tracemalloc.start()
     try:
@@ -102,7 +121,7 @@ async def test_an_open_stream_keeps_no_more_than_it_needs() -> None:
     finally:
         tracemalloc.stop()
     assert served.server.under_way == len(streams)
-    assert taken / STREAMS < STREAM_BYTES
+    assert taken / STREAMS < STREAM_BYTES + RECORD_BYTES * (record == "streams")
     served.stop()
 
 
@@ -124,8 +143,12 @@ def calls_in(work: Callable[[], None]) -> int:
     return calls
 
 
-async def test_a_small_request_takes_no_more_steps_than_it_needs() -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a stream"])
+async def test_a_small_request_takes_no_more_steps_than_it_needs(beside: bool) -> None:
+    """Nor because others are recorded."""
     served = MemoryProxy()
+    if beside:
+        open_stream(served)
 
     def exchange() -> None:
         served.client.receive(GET)
@@ -139,6 +162,39 @@ async def test_a_small_request_takes_no_more_steps_than_it_needs() -> None:
         exchange()
     assert calls_in(exchange) < CALLS
     served.stop()
+
+
+@RECORDED
+async def test_an_event_takes_no_more_steps_than_it_needs(record: Recorded) -> None:
+    served = MemoryProxy(recording(record))
+    client, server = open_stream(served)
+
+    def event() -> None:
+        client.written = b""
+        server.receive(copied(EVENT))
+        assert client.written == EVENT
+
+    assert calls_in(event) == EVENT_CALLS + RECORD_CALLS * (record == "streams")
+    served.stop()
+
+
+async def test_a_piece_of_what_is_no_stream_is_not_recorded() -> None:
+    """Its way is the same whatever is recorded: not one call more."""
+    counted = []
+    for record in RECORD:
+        served = MemoryProxy(recording(record))
+        client, server = open_stream(served, PLAIN)
+
+        def piece(
+            client: MemoryTransport = client, server: MemoryTransport = server
+        ) -> None:
+            client.written = b""
+            server.receive(copied(EVENT))
+            assert client.written == EVENT
+
+        counted.append(calls_in(piece))
+        served.stop()
+    assert counted == [EVENT_CALLS] * len(RECORD)
 
 
 # -- HTTP/2
@@ -169,8 +225,11 @@ def asked(encoder: Encoder, number: int) -> bytes:
     return frame(HEADERS, END_HEADERS | END_STREAM, number, block)
 
 
-async def test_an_open_stream_of_http2_keeps_no_more_than_it_needs() -> None:
-    served = MemoryProxy()
+@RECORDED
+async def test_an_open_stream_of_http2_keeps_no_more_than_it_needs(
+    record: Recorded,
+) -> None:
+    served = MemoryProxy(recording(record))
     (pool,) = cast("list[Upstream]", list(served.server.compiled.upstreams))
     client, encoder, numbers = shared(served), Encoder(), itertools.count(1, 2)
 
@@ -194,7 +253,7 @@ async def test_an_open_stream_of_http2_keeps_no_more_than_it_needs() -> None:
     finally:
         tracemalloc.stop()
     assert served.server.under_way == len(streams)
-    assert taken / STREAMS < HTTP2_STREAM_BYTES
+    assert taken / STREAMS < HTTP2_STREAM_BYTES + RECORD_BYTES * (record == "streams")
     served.stop()
 
 
@@ -216,8 +275,11 @@ async def test_a_small_request_of_http2_takes_no_more_steps_than_it_needs() -> N
     served.stop()
 
 
-async def test_an_event_over_http2_takes_no_more_steps_than_it_needs() -> None:
-    served = MemoryProxy()
+@RECORDED
+async def test_an_event_over_http2_takes_no_more_steps_than_it_needs(
+    record: Recorded,
+) -> None:
+    served = MemoryProxy(recording(record))
     client = shared(served)
     client.receive(asked(Encoder(), 1))
     (server,) = served.open_upstreams
@@ -229,5 +291,6 @@ async def test_an_event_over_http2_takes_no_more_steps_than_it_needs() -> None:
         assert client.written == frame(DATA, 0, 1, b"data: x\n\n")
 
     event()
-    assert calls_in(event) < HTTP2_EVENT_CALLS
+    most = HTTP2_EVENT_CALLS + HTTP2_RECORD_CALLS * (record == "streams")
+    assert calls_in(event) < most
     served.stop()

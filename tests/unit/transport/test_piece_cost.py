@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.kept_options import Resume, Share
-from proxy.config.model import Config
+from proxy.config.model import Config, InspectorOptions, Recorded
 from proxy.config.route import Route
 from proxy.config.target import parse_target
 from tests.support.memory import MemoryProxy
@@ -32,9 +32,12 @@ LINES = STREAM.replace(b"text/event-stream", b"application/x-ndjson")
 OPENAI = (
     b'{"object": "chat.completion.chunk", "choices": [{"delta": {"content": "x"}}]}'
 )
+# What a piece takes beside that, if it is recorded.
+RECORDED, KEPT_RECORDED = (180, 4), (300, 9)
 NAMED = b"event: tick\ndata: 12345"  # of two lines
 
 
+@pytest.mark.parametrize("record", ["off", "streams"])
 @pytest.mark.parametrize(
     ("route", "head", "event", "most_steps", "most_calls"),
     [
@@ -52,9 +55,19 @@ NAMED = b"event: tick\ndata: 12345"  # of two lines
     ],
 )
 async def test_a_piece_takes_few_steps(
-    route: Route, head: bytes, event: bytes, most_steps: int, most_calls: int
+    route: Route,
+    head: bytes,
+    event: bytes,
+    most_steps: int,
+    most_calls: int,
+    record: Recorded,
 ) -> None:
-    served = MemoryProxy(Config(routes={"/": route}))
+    """And if it is recorded, some more."""
+    if record == "streams":
+        more_steps, more_calls = RECORDED if route is PLAIN else KEPT_RECORDED
+        most_steps, most_calls = most_steps + more_steps, most_calls + more_calls
+    inspector = InspectorOptions(record=record)
+    served = MemoryProxy(Config(routes={"/": route}, inspector=inspector))
     client = served.client
     client.receive(EVENTS)
     (upstream,) = served.open_upstreams
