@@ -32,6 +32,7 @@ class Comparison:
     allowed: float
     cut: str = ""
     sure: bool = True
+    same_answer: bool = True  # or another one, with a pace of its own
     notes: tuple[str, ...] = ()
 
     @property
@@ -75,6 +76,7 @@ def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
         allowed,
         cut_here(one, other, pairing),
         sure,
+        pairing.by.same or as_long(one, other, transit, allowed),
         tuple(notes),
     )
 
@@ -182,6 +184,13 @@ def same_pace(
     if both_complete(here, there):
         return end <= allowed
     return min(late[-third:]) <= allowed / 2
+
+
+def as_long(here: Shape, there: Shape, transit: float, allowed: float) -> bool:
+    """Had both as many events, and the same end?"""
+    end = here.recording.ended - there.recording.ended - transit
+    same_end = both_complete(here, there) and abs(end) <= allowed
+    return same_end and len(here.shown) == len(there.shown)
 
 
 def are_held(holds: Sequence[float], allowed: float) -> bool:

@@ -69,6 +69,11 @@ def beside(case: Case, cases: Sequence[Case], index: int) -> Case:
         arrivals = behind.recording.arrivals
         return replace(case, added=case.recording.ended - arrivals[0].at)
     compared = compare(case.recording, behind.recording)
+    shaped = case.verdict.held and case.verdict.kind is not behind.verdict.kind
+    if compared is not None and not (compared.same_answer or shaped):
+        # Of two answers with paces of their own only a shape that the other one has
+        # not is a hold.
+        compared = replace(compared, held=False, events=None)
     added = None if compared is None else compared.events
     return replace(case, added=added, compared=compared)
 

@@ -13,6 +13,8 @@ from proxy.tools.doctor.pairing import By, pair_events
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import Result, judge_hops
 from proxy.tools.doctor.verdict import Kind
+from tests.support.free_streams import RHYTHMS, Network, free_stream, received
+from tests.support.held_streams import to_the_end
 from tests.unit.doctor.recordings import event, recorded, sent
 
 GZIP = (("Content-Type", "text/event-stream"), ("Content-Encoding", "br"))
@@ -249,6 +251,33 @@ def test_what_the_last_hop_sends_in_groups_hides_no_hold_before_it() -> None:
     assert result.holder.recording.url == "http://hop/"
 
 
+def groups(sizes: Sequence[int], every: float, name: str) -> ProbeRecording:
+    """Groups of these sizes at one distance."""
+    found, number = [], 0
+    for turn, size in enumerate(sizes):
+        texts = map(own(name), range(number, number + size))
+        found.append((turn * every, b"".join(texts)))
+        number += size
+    return recorded(*found)
+
+
+def test_another_answer_with_larger_groups_is_not_held() -> None:
+    """All there is, and then ticks: of which there was more for one request."""
+    much = groups([40, *[3] * 8], 0.5, "a")
+    little = groups([8, *[3] * 8], 0.5, "b")
+    assert not chain(much, little).verdict.held
+    assert not chain(little, much).verdict.held
+
+
+def test_the_first_events_of_another_answer_of_the_same_pace_are_found() -> None:
+    """A buffer that is filled once, too early for its shape to show it."""
+    first = b"".join(map(own("a"), range(5)))
+    rest = ((0.1 * n, own("a")(n)) for n in range(5, 30))
+    result = chain(recorded((0.4, first), *rest), at(every(0.1, 30), own("b")))
+    assert result.holder.recording.url == "http://hop/"
+    assert result.status == 1
+
+
 # -- the head ---------------------------------------------------------------------
 
 
@@ -350,3 +379,35 @@ def test_events_that_are_lost_on_the_way_are_counted() -> None:
     result = chain(here, at(every(0.2)))
     assert any("2 in the middle did not come" in each
                for each in result.verdict.evidence)  # fmt: skip
+
+
+# -- senders of every rhythm --------------------------------------------------------
+
+UNFIT = ("ends at once", "huge")  # over too soon, or by one read at a time
+
+
+@pytest.mark.parametrize("rhythm", range(len(RHYTHMS)))
+def test_two_answers_of_a_sender_are_not_held(rhythm: int) -> None:
+    """Other texts, another pace and another number of events, by another way."""
+    for seed in range(rhythm, 10 * len(RHYTHMS), len(RHYTHMS)):
+        one, other = free_stream(seed), free_stream(seed + 1000 * len(RHYTHMS))
+        if one.rhythm in UNFIT or one.type != other.type:
+            continue
+        far = Network(0.3, jitter=0.01, pauses=0.05, seed=seed)
+        near = Network(0.005, seed=seed + 1)
+        for here, behind in ((far, near), (near, far)):
+            result = chain(received(one, here), received(other, behind))
+            holds = result.verdict.held and result.holder.recording.url == "http://hop/"
+            assert not holds, (seed, result.verdict)
+
+
+@pytest.mark.parametrize("rhythm", range(len(RHYTHMS)))
+def test_what_a_hop_collects_of_any_sender_is_found(rhythm: int) -> None:
+    for seed in range(rhythm, 10 * len(RHYTHMS), len(RHYTHMS)):
+        stream = free_stream(seed)
+        if stream.rhythm in (*UNFIT, "one and silence"):
+            continue
+        held = replace(stream, writes=tuple(to_the_end(stream.writes)))
+        result = chain(received(held, Network(seed=seed)), received(stream, Network()))
+        assert result.verdict.kind is Kind.AT_THE_END, (seed, result.verdict)
+        assert result.holder.recording.url == "http://hop/"

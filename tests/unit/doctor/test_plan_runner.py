@@ -65,6 +65,20 @@ async def test_a_little_that_comes_again_at_the_same_hop_is_held() -> None:
     assert runner.asked == 2
 
 
+async def test_all_at_once_and_a_little_late_is_asked_for_again() -> None:
+    at_once = [
+        replace(each, arrivals=(Arrival(0.3, 90, each.content),), ended=0.3)
+        if number == 0
+        else replace(
+            each, arrivals=tuple(replace(one, at=one.at / 10) for one in each.arrivals)
+        )
+        for number, each in enumerate(late_by(0, 0, 0))
+    ]
+    runner = Given(at_once, late_by(0, 0, 0))
+    assert (await judged(runner)).status == 0
+    assert runner.asked == 2
+
+
 async def test_a_little_that_does_not_come_again_is_a_busy_machine() -> None:
     runner = Given(late_by(0.3, 0.3, 0), late_by(0, 0, 0))
     assert (await judged(runner)).status == 0

@@ -281,7 +281,7 @@ def under_way(open_ones: Sequence[Measurement], waited: float) -> str:
 def doubtful(result: Result) -> bool:
     """Does it rest on a few late moments beside the next hop?"""
     verdict = result.verdict
-    little = verdict.kind in (Kind.DELAYED, Kind.HEAD_LATE)
+    little = verdict.kind in (Kind.DELAYED, Kind.HEAD_LATE, Kind.AT_THE_END)
     return little and result.holder.compared is not None and (verdict.hold or 0) < 1.0
 
 
