@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from proxy.config.listen_address import parse_listen_address
 from proxy.config.listen_reader import Listening, listening_name
 from proxy.config.model import ServerOptions
 from proxy.config.reader import Reader
@@ -50,6 +51,25 @@ def check_loops(
                 )
                 reader.fault(table_name(prefix), key, message)
                 break
+    check_admin_target(reader, server.get("admin", default.admin), routes)
+
+
+def check_admin_target(
+    reader: Reader, written: str, routes: Mapping[str, Options]
+) -> None:
+    """A route to the admin listener would get 404: it has no routes."""
+    admin = parse_listen_address(written) if written else None
+    if admin is None or admin.path or not admin.port:
+        return
+    for prefix, options in routes.items():
+        entry = options.values.get("target")
+        for target in entry.value if entry else ():
+            if target.port == admin.port and is_own(target, admin.host):
+                message = (
+                    f"{target} is the admin listener of the proxy itself ([server] "
+                    "admin), which has no routes: write the address of the upstream"
+                )
+                reader.fault(table_name(prefix), "target", message)
 
 
 def is_own(target: Target, host: str) -> bool:
