@@ -106,8 +106,8 @@ port = {setting.port}
 target = "http://127.0.0.1:{setting.origin}"
 {setting.route}
 """
-    if setting.record:
-        text += f'[inspector]\nrecord = "{setting.record}"\n'
+    # What `auto` is where others than this machine can connect.
+    text += f'[inspector]\nrecord = "{setting.record or "on-look"}"\n'
     if setting.store:
         text += f'[store]\nurl = "redis://127.0.0.1:{setting.store}/0"\n'
     path = setting.write("config.toml", text)

@@ -4,7 +4,7 @@
 
     python -m bench.count
     python -m bench.count --requests 50
-    python -m bench.count --inspector 'record = "off"'
+    python -m bench.count --inspector 'record = "streams"'
 
 Unlike processor time it is the same on every machine and in every run, so that it
 shows what one change costs. It counts the instructions of `proxy/` that the interpreter
@@ -160,8 +160,8 @@ def main() -> int:
     )
     parser.add_argument(
         "--inspector",
-        default="",
-        help="""keys of [inspector], such as 'record = "off"'""",
+        default='record = "on-look"',
+        help="""keys of [inspector], such as 'record = "streams"'""",
     )
     options = parser.parse_args()
     count = max(1, options.requests)

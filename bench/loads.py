@@ -26,7 +26,7 @@ class Load:
     coding: str = ""  # of the events, in mode `coded`
     workers: int = 1  # two: on two cores, which the load program shares
     watched: bool = False  # with the inspector's feed open
-    record: str = ""  # what the inspector records; empty: what it does by default
+    record: str = ""  # what the inspector records; empty: what somebody looks at
     direct: bool = False  # also without a proxy, for comparison
     sessions: int = 0  # HTTP/2 over TLS, on so many connections; 0: HTTP/1.1
     tls: str = ""  # HTTP/1.1 over TLS: "tls", or "resumed" by an earlier session

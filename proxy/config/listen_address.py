@@ -92,6 +92,14 @@ def parse_listen_address(text: str) -> ListenAddress:
     return ListenAddress(parse_host(host, text), int(port))
 
 
+def is_loopback(host: str) -> bool:
+    """Can only programs on this machine connect there?"""
+    try:
+        return ip_address(name_of(host)).is_loopback
+    except ValueError:
+        return False
+
+
 def parse_host(host: str, text: str) -> str:
     """The host of an address, without brackets.
 

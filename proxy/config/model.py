@@ -14,12 +14,13 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from proxy.config.kept_options import StoreOptions
+from proxy.config.listen_address import is_loopback
 from proxy.config.route import Route
 from proxy.config.units import Bytes, Seconds
 
 LogFormat: TypeAlias = Literal["text", "json"]
 Enabled: TypeAlias = bool | Literal["loopback"]
-Recorded: TypeAlias = Literal["streams", "on-look", "off"]
+Recording: TypeAlias = Literal["streams", "on-look", "off"]
 ErrorDetail: TypeAlias = Literal["loopback", "all", "none"]
 WorkerCount: TypeAlias = Annotated[int, Meta(ge=1, le=256)] | Literal["auto"]
 
@@ -326,15 +327,16 @@ class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     record: Annotated[
-        Recorded,
+        Literal["auto"] | Recording,
         Meta(
             description="What is kept in memory, so that an inspector that is opened "
             "later shows it. streams: event streams, NDJSON and WebSockets as they "
             "passed, and failures with the response of the proxy itself. on-look: what "
             "passes while somebody looks. off: nothing; the inspector shows the list "
-            "alone."
+            "alone. auto: streams where all listeners are on loopback addresses and "
+            "there are no trusted_proxies, as on a developer's machine; else on-look."
         ),
-    ] = "streams"
+    ] = "auto"
     record_bytes: Annotated[
         int,
         Meta(
@@ -343,11 +345,6 @@ class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "are dropped first; one exchange has an eighth of it at most.",
         ),
     ] = 16_777_216
-
-    @property
-    def recording(self) -> Recorded:
-        """What is kept: nothing, where nobody may look."""
-        return "off" if self.enabled is False else self.record
 
     def __repr__(self) -> str:
         """Without the token: a representation may end up in a log."""
@@ -414,3 +411,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     routes: dict[str, Route] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def recording(self) -> Recording:
+        """What the inspector keeps: nothing, where nobody may look."""
+        if self.inspector.enabled is False:
+            return "off"
+        if self.inspector.record != "auto":
+            return self.inspector.record
+        hosts = (self.server.host, *(each.host for each in self.listen if each.host))
+        served = self.server.trusted_proxies or not all(map(is_loopback, hosts))
+        return "on-look" if served else "streams"

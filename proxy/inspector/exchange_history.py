@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import TypeAlias
 
-from proxy.config.model import InspectorOptions
+from proxy.config.model import Config
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.kept_capture import KeptCapture
 from proxy.exchange.log_sink import LogSink
@@ -74,9 +74,10 @@ class ExchangeHistory:
         self.until = 0.0
         self.error_detail: ErrorDetail | None = None  # the rule of the configuration
 
-    def configure(self, settings: InspectorOptions) -> None:
+    def configure(self, config: Config) -> None:
         """Be as a configuration says, from now on."""
-        before, self.record = self.record, settings.recording
+        settings = config.inspector
+        before, self.record = self.record, config.recording
         contents, self.budget.contents = self.budget.contents, settings.bodies
         self.budget.resize(settings.record_bytes)
         if self.record == "off" or (contents and not settings.bodies):

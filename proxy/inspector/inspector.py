@@ -122,7 +122,7 @@ class Inspector:
         self.watched = self.withheld.watched  # in the targets that are looked at
         self.metrics_endpoint.configure(config.metrics.enabled is not False)
         self.end_feeds()
-        self.history.configure(self.settings)
+        self.history.configure(config)
 
     def end_feeds(self) -> None:
         """End the feeds that would not be given now, or not with what they show."""

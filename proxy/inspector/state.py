@@ -16,7 +16,7 @@ def state(config: Config, started: float, workers: int) -> dict[str, object]:
         "started": round(started, 3),
         "workers": workers,
         "bodies": config.inspector.bodies,
-        "record": config.inspector.recording,
+        "record": config.recording,
         "record_bytes": config.inspector.record_bytes,
         "loop": loop_name(),
         "routes": [

@@ -74,7 +74,7 @@ REPORT = """\
   enabled                              "loopback"                    default
   bodies                               true                          default
   token                                ****                          config.toml, ${TOKEN}
-  record                               "streams"                     default
+  record                               "auto"                        default
   record_bytes                         16777216                      default
 
 [metrics]

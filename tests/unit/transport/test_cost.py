@@ -20,7 +20,7 @@ from hpack import Encoder
 from msgspec.structs import replace
 
 import proxy
-from proxy.config.model import Config, Recorded
+from proxy.config.model import Config, Recording
 from proxy.http1.grammar import LOWER_NAMES, NAMES
 from proxy.http2.frames import (
     DATA,
@@ -68,7 +68,7 @@ PLAIN = STREAM.replace(b"event-stream", b"plain")
 EVENT = b"9\r\ndata: x\n\n\r\n"
 
 
-RECORD: tuple[Recorded, ...] = ("off", "on-look", "streams")
+RECORD: tuple[Recording, ...] = ("off", "on-look", "streams")
 RECORDED = pytest.mark.parametrize("record", RECORD)
 
 
@@ -85,7 +85,7 @@ def copied(data: bytes) -> bytes:
     return bytes(bytearray(data))
 
 
-def recording(record: Recorded) -> Config:
+def recording(record: Recording) -> Config:
     """A configuration that says what the inspector records."""
     return replace(CONFIG, inspector=replace(CONFIG.inspector, record=record))
 
@@ -108,7 +108,7 @@ def open_stream(
 
 
 @RECORDED
-async def test_an_open_stream_keeps_no_more_than_it_needs(record: Recorded) -> None:
+async def test_an_open_stream_keeps_no_more_than_it_needs(record: Recording) -> None:
     for known in (NAMES, LOWER_NAMES):
         known.clear()  # other tests may have filled them
     served = MemoryProxy(recording(record))
@@ -165,7 +165,7 @@ async def test_a_small_request_takes_no_more_steps_than_it_needs(beside: bool) -
 
 
 @RECORDED
-async def test_an_event_takes_no_more_steps_than_it_needs(record: Recorded) -> None:
+async def test_an_event_takes_no_more_steps_than_it_needs(record: Recording) -> None:
     served = MemoryProxy(recording(record))
     client, server = open_stream(served)
 
@@ -227,7 +227,7 @@ def asked(encoder: Encoder, number: int) -> bytes:
 
 @RECORDED
 async def test_an_open_stream_of_http2_keeps_no_more_than_it_needs(
-    record: Recorded,
+    record: Recording,
 ) -> None:
     served = MemoryProxy(recording(record))
     (pool,) = cast("list[Upstream]", list(served.server.compiled.upstreams))
@@ -277,7 +277,7 @@ async def test_a_small_request_of_http2_takes_no_more_steps_than_it_needs() -> N
 
 @RECORDED
 async def test_an_event_over_http2_takes_no_more_steps_than_it_needs(
-    record: Recorded,
+    record: Recording,
 ) -> None:
     served = MemoryProxy(recording(record))
     client = shared(served)

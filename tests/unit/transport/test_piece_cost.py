@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.kept_options import Resume, Share
-from proxy.config.model import Config, InspectorOptions, Recorded
+from proxy.config.model import Config, InspectorOptions, Recording
 from proxy.config.route import Route
 from proxy.config.target import parse_target
 from tests.support.memory import MemoryProxy
@@ -60,7 +60,7 @@ async def test_a_piece_takes_few_steps(
     event: bytes,
     most_steps: int,
     most_calls: int,
-    record: Recorded,
+    record: Recording,
 ) -> None:
     """And if it is recorded, some more."""
     if record == "streams":
