@@ -16,6 +16,7 @@ class Kind(Enum):
     DELAYED = "every event late"
     HEAD_LATE = "head late"
     FIRST_LATE = "first bytes late"
+    OLD_VERSION = "asked by HTTP/1.0"
     CUT = "cut"
     NO_UPGRADE = "no upgrade"  # of a WebSocket
     # a hold cannot have made this, but may be there besides
@@ -36,4 +37,5 @@ HEAD = (Kind.HEAD_LATE,)
 CUT = (Kind.CUT,)
 ANY = (*HELD, *HEAD)
 UPGRADE = (Kind.NO_UPGRADE,)
-HOLDS = (*ANY, *CUT, *UPGRADE)
+OLD = (Kind.OLD_VERSION,)
+HOLDS = (*ANY, *OLD, *CUT, *UPGRADE)

@@ -7,7 +7,7 @@ from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
 from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
-from proxy.products.hold_kind import ANY, CUT, HOLDS, UPGRADE, Kind
+from proxy.products.hold_kind import ANY, CUT, HOLDS, OLD, UPGRADE, Kind
 from proxy.products.product import BACK_END, Cure, Product
 from proxy.products.proxies import PROXIES
 
@@ -94,6 +94,9 @@ def cures_for(products: tuple[str, ...], kind: Kind, *, coded: bool) -> list[Cur
     for cure in sorted(fitting, key=lambda cure: not cure.measured):
         found.setdefault(cure.lines, cure)
     cures = list(found.values())
+    if kind in OLD:  # nobody else asks like that
+        nginx = PRODUCTS["nginx"].cures
+        return cures or [cure for cure in nginx if cure.fits(kind, coded=coded)]
     if kind is Kind.CUT:
         return [*cures, COMMENTS]
     if kind in UPGRADE:

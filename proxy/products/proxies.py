@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, UPGRADE, Kind
+from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, UPGRADE, Kind
 from proxy.products.product import BACK_END, NO_TRANSFORM, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
@@ -129,6 +129,13 @@ PROXIES = (
             "it switches buffering off, but only in the first nginx of the chain",
             freed="nginx 1.22",
             on=DAY,
+        ),
+        Cure(
+            OLD,
+            "nginx.conf, in the location of the stream",
+            "proxy_http_version 1.1;\nproxy_buffering off;",
+            "it asks by HTTP/1.0 by default, and the hop behind it holds that",
+            source="its documentation, proxy_http_version",
         ),
         Cure(
             HEAD,

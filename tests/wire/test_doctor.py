@@ -17,7 +17,9 @@ from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.probe.command import examine, plan_of
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
+from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan
 from proxy.tools.doctor.probe.request import Ask, AskError, complete
+from proxy.tools.doctor.verdict import Kind
 from tests.conftest import StartProxy
 from tests.support.ports import BlackHole, ClosedPort
 from tests.support.raw import Peer, Upstream, chunk, connect
@@ -367,3 +369,60 @@ async def test_a_report_that_cannot_be_written(
         assert await doctor(f"http://{closed.address}/") == 2
     said = "unbuffered: cannot write the report: no space left on device\n"
     assert capsys.readouterr().err == said
+
+
+async def by_version(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Streams by HTTP/1.1; by HTTP/1.0 it collects, and says how long it is."""
+    asked = await reader.readuntil(b"\r\n\r\n")
+    older = asked.partition(b"\r\n")[0].endswith(b"HTTP/1.0")
+    events = [b"data: row %d\n\n" % number for number in range(6)]
+    if not older:
+        writer.write(CHUNKED)
+    for each in events:
+        await asyncio.sleep(0.3)
+        if not older:
+            writer.write(chunk(each))
+    whole = b"".join(events)
+    writer.write(
+        HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(whole), whole)
+        if older
+        else chunk(b"")
+    )
+    writer.close()
+
+
+@pytest.mark.parametrize("minor", [b"0", b"1"])
+async def test_a_hop_that_asks_by_an_older_version_is_told(minor: bytes) -> None:
+    """As nginx asks by default. Whether it is held is a matter of time."""
+    server = await asyncio.start_server(by_version, "127.0.0.1", 0)
+    back = server.sockets[0].getsockname()[1]
+
+    async def forward(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        there, out = await asyncio.open_connection("127.0.0.1", back)
+        out.write(head.replace(b"HTTP/1.1\r\n", b"HTTP/1.%b\r\n" % minor, 1))
+        while data := await there.read(65536):
+            writer.write(data)
+        writer.close()
+        out.close()
+
+    hop = await asyncio.start_server(forward, "127.0.0.1", 0)
+    front = hop.sockets[0].getsockname()[1]
+    urls = tuple(f"http://127.0.0.1:{port}/" for port in (front, back))
+    async with server, hop:
+        runner = PlanRunner(lambda text: None, asyncio.Event())
+        result = await runner.hops(ProbePlan(Ask(urls[0]), urls, product="nginx"))
+    if minor == b"1":
+        assert result.verdict.kind is Kind.STREAMS
+        return
+    assert result.verdict.kind is Kind.OLD_VERSION
+    assert result.status == 1
+    assert f"{urls[1]} holds what is asked by HTTP/1.0." in result.verdict.line
+    assert result.holder.recording.url == urls[0]
+    assert [cure.lines for cure in result.cures] == [
+        "proxy_http_version 1.1;\nproxy_buffering off;"
+    ]

@@ -16,6 +16,7 @@ from proxy.tools.doctor.hops import (
     from_the_origin,
     not_reached,
 )
+from proxy.tools.doctor.old_version import by_old_version
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
@@ -55,14 +56,23 @@ def judge_one(recordings: list[ProbeRecording], product: str = "") -> Result:
     return with_cures("one", verdict, (base, *others), base, None, product)
 
 
-def judge_hops(recordings: list[ProbeRecording], product: str = "") -> Result:
-    """The same request at each hop, from the browser's side to the back end's."""
+def judge_hops(
+    recordings: list[ProbeRecording],
+    product: str = "",
+    older: ProbeRecording | None = None,
+) -> Result:
+    """The same request at each hop, from the browser's side to the back end's.
+
+    `older`: the hop behind the one that holds, asked by HTTP/1.0.
+    """
     cases = [case_of(each) for each in recordings]
     verdict, measured, index = compare_hops(cases)
     holder = measured[index or 0]
     behind = None
     if index is not None and index + 1 < len(recordings):
         behind = recordings[index + 1]
+        if older is not None:
+            verdict = by_old_version(verdict, cases[index + 1], case_of(older))
     return with_cures("hops", verdict, tuple(measured), holder, behind, product)
 
 

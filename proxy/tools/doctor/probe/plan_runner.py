@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from proxy.quantities import counted
 from proxy.timeline import monotonic
 from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
+from proxy.tools.doctor.old_version import may_be_the_version
 from proxy.tools.doctor.probe.beside import MARGIN, Beside, Measurement, Watch
 from proxy.tools.doctor.probe.connect import tls_context
 from proxy.tools.doctor.probe.early_end import chain_is_told, enough
@@ -154,8 +155,24 @@ class PlanRunner:
         if result.verdict.held:
             index = result.cases.index(result.holder)
             recordings[index] = await self.probed(recordings[index], plan)
-            result = judge_hops(recordings, plan.product)
+            older = await self.by_old_version(asks, result, index, plan)
+            result = judge_hops(recordings, plan.product, older)
         return result
+
+    async def by_old_version(
+        self, asks: list[Ask], result: Result, index: int, plan: ProbePlan
+    ) -> ProbeRecording | None:
+        """The hop behind the one that holds, asked by HTTP/1.0, if that can be why."""
+        if index + 1 == len(asks) or self.stop.is_set():
+            return None
+        if plan.ask.method not in SAFE or asks[index + 1].websocket:
+            return None
+        behind = result.cases[index + 1]
+        if not may_be_the_version(result.verdict, behind):
+            return None
+        ask = replace(asks[index + 1], minor=0, http2=False, label="by HTTP/1.0")
+        limit = min(behind.recording.ended + MARGIN, plan.max_time)
+        return await self.measure(ask, limit)
 
     async def at_each(self, asks: list[Ask], plan: ProbePlan) -> list[ProbeRecording]:
         """A recording of each hop."""

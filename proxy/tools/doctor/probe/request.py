@@ -39,6 +39,7 @@ class Ask:
     insecure: bool = False
     label: str = ""
     http2: bool = True
+    minor: int = 1  # of HTTP/1
     messages: tuple[bytes, ...] = ()  # that are sent by WebSocket
 
     def __post_init__(self) -> None:
@@ -110,7 +111,10 @@ class Ask:
 
     def head(self) -> bytes:
         """The request head as HTTP/1.1 sends it."""
-        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {self.authority}"]
+        lines = [
+            f"{self.method} {self.target} HTTP/1.{self.minor}",
+            f"Host: {self.authority}",
+        ]
         lines += [f"{key}: {value}" for key, value in self.sent_fields()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
 
