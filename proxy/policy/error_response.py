@@ -37,7 +37,9 @@ ADVICE = {
     "tls_protocol_error": "Check the scheme and port of the target.",
     "tls_certificate_error": "Check the certificate of the target and its https URL.",
     "proxy_loop_detected": (
-        "Add a route for this path, or remove it from the proxy settings of the target."
+        "Add a route for the prefix of this path. Its target must not be a server that "
+        "sends requests back here, such as a dev server whose proxy settings have this "
+        "path."
     ),
     "http_request_denied": (
         "Close a stream that is no longer needed, or raise the limit named above."

@@ -99,7 +99,7 @@ export const chineseStream = {
   "Try again shortly; start the upstream, or raise connect_retry_seconds.": "请稍后重试；或者启动上游服务，或调大 connect_retry_seconds。",
   "Check the scheme and port of the target.": "请检查 target 的协议和端口。",
   "Check the certificate of the target and its https URL.": "请检查 target 的证书和它的 https 地址。",
-  "Add a route for this path, or remove it from the proxy settings of the target.": "请为这个路径添加路由，或者从 target 的代理配置中去掉它。",
+  "Add a route for the prefix of this path. Its target must not be a server that sends requests back here, such as a dev server whose proxy settings have this path.": "请为这个路径的前缀单独添加路由。它的 target 不能是会把请求送回这里的服务，例如在代理配置中含有这个路径的开发服务器。",
   "Close a stream that is no longer needed, or raise the limit named above.": "请关闭不再需要的流，或者调大上面提到的限制。",
   "Add a route for this path, or correct the URL.": "请为这个路径添加路由，或者改正地址。",
   "With [server] admin these paths are at the admin listener alone.":

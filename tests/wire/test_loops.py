@@ -56,7 +56,8 @@ async def test_a_target_that_leads_back_here_is_told_of(proxy: StartProxy) -> No
                 f"passed through {MOST_PASSES} times (Via)"
             )
             assert told["route"] == "/"
-            assert "Add a route for this path" in told["advice"]
+            assert "Add a route for the prefix of this path" in told["advice"]
+            assert "not be a server that sends requests back here" in told["advice"]
             innermost = await running.ended()
             assert innermost.ending is Ending.REFUSED
             for _ in range(MOST_PASSES):  # the others were answered as it was
