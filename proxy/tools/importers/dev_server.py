@@ -23,11 +23,11 @@ from proxy.tools.importers.targets import CREDENTIALS, UNSET, local_port
 from proxy.tools.importers.values import mark, number, shown, source, table
 
 TEXT_PREFIX = (
-    "the dev server matches a context as a text prefix: '/api' also matched /apis "
-    "and /api-docs. Here /api matches only /api, /api/… and /api?…"
+    "the dev server matches a context as a text prefix: '{0}' also matched {0}s "
+    "and {0}-docs. Here {0} matches only {0}, {0}/… and {0}?…"
 )
 ANYWHERE = (
-    "Vue CLI looks for a context anywhere in the path: '/api' also matched /v1/api. "
+    "Vue CLI looks for a context anywhere in the path: '{0}' also matched /v1{0}. "
     "Here a prefix matches only the beginning of the path"
 )
 
@@ -95,9 +95,21 @@ def read_proxy(
             earlier = whole[:number_]
             add(reading, dialect, context, options, origin, place, earlier=earlier)
         keep_choice(reading.drafts[before:], contexts)
-    if reading.drafts:
-        reading.notice(ANYWHERE if dialect.anywhere else TEXT_PREFIX)
+    notice_wider(reading, dialect)
     settle_order(reading.drafts)
+
+
+def notice_wider(reading: ImportedFile, dialect: Dialect) -> None:
+    """Tell that contexts took more than a prefix does, by an example of the file."""
+    named = [draft for draft in reading.drafts if draft.prefix != "/"]
+    loose = [draft for draft in named if not draft.context.startswith("^")]
+    if dialect.anywhere and loose:
+        reading.notice(ANYWHERE.format(loose[0].prefix))
+        return
+    for draft in named:
+        if draft.reach == "text":
+            reading.notice(TEXT_PREFIX.format(draft.prefix))
+            return
 
 
 def entries(proxy: object, path: str) -> Iterator[tuple[str, list[object], object]]:

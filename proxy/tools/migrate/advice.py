@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from proxy.config.model import ServerOptions
 from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile
+from proxy.tools.importers.targets import local_port
 from proxy.tools.importers.values import table
+from proxy.tools.migrate.config_writer import free_port
 
 SOCKET_WORDS = re.compile(
     r"(^|[/_-])(ws|wss|websockets?|sockets?|socket\.io|sockjs(-node)?|signalr|hubs?|"
@@ -17,6 +20,7 @@ VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Za-z_]\w*)")
 LOADED = re.compile(r"\benv(?:\.|\[['\"])([A-Z_][A-Z0-9_]*)\b")  # of Vite's loadEnv
 # A name as code has it: env.NAME, env['NAME'], const { NAME } = env.
 NAMED = re.compile(r"[.{,]\s*+([A-Za-z_]\w*+)|['\"]([A-Za-z_]\w*+)['\"]")
+OWN_PORT = ServerOptions().port
 NOT_OURS = {"NODE_ENV", "PORT", "HOST"}
 COMPRESSES = {"webpack", "vue", "next"}
 SOCKET_PATHS = {"webpack": "/ws", "vue": "/ws", "setup": "/ws", "package": "/ws"}
@@ -76,6 +80,29 @@ def socket_path(kind: str, found: Mapping[str, object]) -> str:
     return path or SOCKET_PATHS[kind]
 
 
+def notice_own_address(reading: ImportedFile) -> None:
+    """Entries that point where Unbuffered listens by default: perhaps at Unbuffered.
+
+    Not of nginx, which has a back end on this port as a rule.
+    """
+    if reading.kind == "nginx":
+        return
+    here = [each for each in reading.active if local_port(target_of(each)) == OWN_PORT]
+    if here:
+        prefixes = ", ".join(dict.fromkeys(each.prefix for each in here))
+        target = target_of(here[0])
+        reading.notice(
+            f"{prefixes}: the proxy already points at {target}, the default address of "
+            "Unbuffered. If that is Unbuffered, do not use this file: it puts a second "
+            "proxy before it. If it is a back end, go on: Unbuffered gets port "
+            f"{free_port(reading.ports)} here"
+        )
+
+
+def target_of(draft: Draft) -> str:
+    return str(draft.keys.get("target"))
+
+
 def notice_sockets(reading: ImportedFile) -> None:
     """Entries that look as if a WebSocket went through them, without `ws`."""
     for draft in reading.active:
@@ -87,7 +114,7 @@ def notice_sockets(reading: ImportedFile) -> None:
 
 
 def looks_like_sockets(draft: Draft) -> bool:
-    target = str(draft.keys.get("target"))
+    target = target_of(draft)
     address = target.partition("://")[2]
     path = address[address.find("/") :] if "/" in address else ""
     return (

@@ -26,13 +26,13 @@ def steps(reading: ImportedFile, port: int) -> list[str]:
     if reading.kind == "next":
         first = f"In {reading.file}, point the rewrites at Unbuffered:"
     lines = [first, *(f"    {line}" for line in snippet(reading, address))]
+    if reading.kind == "vue" and ours(reading) and ws_option(reading.active):
+        lines.append("Add ws: false to an entry that no WebSocket goes through.")
     if any("compress: false" in notice for notice in reading.notices):
         lines.append("compress: false can be removed.")
     if has_room(reading):
         page = f"http://localhost:{port}"
-        lines.append(
-            f"Or open {page} instead; this is what the route / at the end is for."
-        )
+        lines.append(f"Or uncomment the route / at the end, and open {page} instead.")
     return lines
 
 
@@ -60,11 +60,13 @@ def snippet(reading: ImportedFile, address: str) -> Iterator[str]:
 def table_of(
     reading: ImportedFile, address: str, more: str = "", *, ws: bool = True
 ) -> Iterator[str]:
-    """A table by context; Vue CLI lets WebSockets through by itself."""
+    """A table by context; Vue CLI lets WebSockets through unless `ws` is false."""
     yield "proxy: {"
     for context in ours(reading):
         drafts = [each for each in reading.active if each.context == context]
-        option = ws_option(drafts) if ws else ""
+        option = ws_option(drafts)
+        if not ws:
+            option = "" if option else ", ws: false"
         key = json.dumps(context, ensure_ascii=False)
         entry = f"{key}: {{ target: '{address}'{more}{option} }},"
         yield f"  {entry}{staying(drafts)}"

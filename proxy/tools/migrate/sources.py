@@ -17,6 +17,7 @@ from proxy.tools.migrate.advice import (
     notice_compression,
     notice_hot_reload,
     notice_modules,
+    notice_own_address,
     notice_sockets,
     notice_variables,
 )
@@ -65,6 +66,7 @@ def read_file(path: Path, kind: str, name: str) -> ImportedFile:
             notice_modules(reading)
         notice_variables(reading, origin)
     reading.ports.add(reading.dev_port)
+    notice_own_address(reading)
     notice_hot_reload(reading, found)
     notice_sockets(reading)
     return reading
