@@ -21,12 +21,21 @@ NOT_OPEN = (
     "This path is not open to this client: [inspector] token and [metrics] token open "
     "it to other machines, and [server] admin gives it a listener of its own."
 )
+# In place of what only programs on this machine are told. A person behind a dev server
+# looks at three servers: which one speaks, and where does it say more?
+LOG = "The log of this proxy (Unbuffered) has the reason under this request id."
+LOG_AND_INSPECTOR = (
+    "The log of this proxy (Unbuffered), and its inspector, have the reason under this "
+    "request id."
+)
 
 
 class ErrorDetail:
     """The rule of one configuration."""
 
-    __slots__ = ("admin", "inspector", "own_names", "rule", "token", "trusted")
+    __slots__ = (
+        *("admin", "elsewhere", "inspector", "own_names", "rule", "token", "trusted"),
+    )
 
     def __init__(self, config: Config) -> None:
         self.rule: str = config.server.error_detail
@@ -35,6 +44,7 @@ class ErrorDetail:
         self.token = bool(config.inspector.token)
         self.own_names = names_of(config)
         self.trusted = TrustedProxies(config.server.trusted_proxies)
+        self.elsewhere: str = elsewhere(config)
 
     def is_for(self, address: bytes, head: RequestHead | None) -> bool:
         """Is a client told the details? `head`: None, where there was no request."""
@@ -56,13 +66,18 @@ class ErrorDetail:
         return self.inspector == "True" or is_local(address, head, self.own_names)
 
     def hint(self, error: ProxyError, target: bytes, *, detailed: bool) -> str:
-        """What to do, for who could be told more; "" if there is nothing of it."""
+        """What to do, for who could be told more; "" if there is nothing of it.
+
+        Who is not told the reason is told where it is.
+        """
         if self.rule == "none":
             return ""
         own = isinstance(error, NoRoute) and target.startswith(OWN_PATHS)
         if own and not self.admin:
             return NOT_OPEN
-        return ELSEWHERE if own and detailed else ""
+        if not detailed:
+            return self.elsewhere if error.general else ""
+        return ELSEWHERE if own else ""
 
     def is_behind_trusted(self, address: bytes, head: RequestHead) -> bool:
         """Does a proxy that is trusted say who its client is?"""
@@ -80,3 +95,10 @@ class ErrorDetail:
         if not all(map(plain_address, members)):
             return False
         return is_loopback(client_address(head, address, True, self.trusted.includes))
+
+
+def elsewhere(config: Config) -> str:
+    """Where the reason is that a client is not told; "" without an id to find it by."""
+    if not config.server.request_id:
+        return ""
+    return LOG_AND_INSPECTOR if config.inspector.enabled else LOG

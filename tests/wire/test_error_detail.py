@@ -9,6 +9,7 @@ import pytest
 
 from proxy import errors
 from proxy.errors import ClientError, InternalError, ProxyError
+from proxy.policy.error_detail import LOG, LOG_AND_INSPECTOR
 from proxy.policy.error_response import Failure, failure_body
 from tests.conftest import StartProxy
 from tests.support.looking import answer
@@ -70,6 +71,9 @@ def is_detailed(body: str, *secrets: str) -> bool:
         pytest.param(TRUSTED, f"{BEHIND}127.0.0.1\r\n", True, id="trusted, local"),
         pytest.param(TRUSTED, f"{BEHIND}::1\r\n", True, id="trusted, local by IPv6"),
         pytest.param(
+            TRUSTED, f"{BEHIND}::ffff:127.0.0.1\r\n", True, id="as Node.js writes it"
+        ),
+        pytest.param(
             TRUSTED, f"{BEHIND}127.0.0.1, 203.0.113.9\r\n", False, id="behind it"
         ),
         pytest.param(
@@ -126,9 +130,50 @@ async def test_a_stranger_gets_status_type_and_a_sentence(
     )
     status, body = await asked(running, "Host: proxy.example.com\r\n")
     told = json.loads(body)["error"]
-    told.pop("request_id", None)
-    assert told == {"status": 502, "type": "connection_refused", "message": GENERAL}
+    assert told.pop("request_id")
+    assert told == {
+        "status": 502,
+        "type": "connection_refused",
+        "message": GENERAL,
+        "advice": LOG_AND_INSPECTOR,
+    }
     assert status == 502
+
+
+@pytest.mark.parametrize("form", ["", PAGE], ids=["JSON", "page"])
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        pytest.param({}, LOG_AND_INSPECTOR, id="both"),
+        pytest.param({"inspector": {"enabled": False}}, LOG, id="no inspector"),
+        pytest.param(  # its list has the reason all the same
+            {"inspector": {"record": "off"}}, LOG_AND_INSPECTOR, id="nothing recorded"
+        ),
+        pytest.param({"server": {"request_id": False}}, "", id="no id"),
+        pytest.param({"server": {"error_detail": "none"}}, "", id="for no one"),
+    ],
+)
+async def test_who_is_not_told_the_reason_is_told_where_it_is(
+    proxy: StartProxy,
+    dead: ClosedPort,
+    tables: dict[str, dict[str, object]],
+    said: str,
+    form: str,
+) -> None:
+    """As behind Vue CLI, whose X-Forwarded-For makes a stranger of the developer."""
+    server = {"error_detail": "loopback", **tables.get("server", {})}
+    running = await proxy(
+        {PREFIX: {"target": dead.url}}, **{**tables, "server": server}
+    )
+    _, body = await asked(running, f"{BEHIND}127.0.0.1\r\n{form}")
+    assert GENERAL[1:] in body
+    assert [each for each in (LOG, LOG_AND_INSPECTOR) if each in body] == [said] * (
+        said != ""
+    )
+    assert "Unbuffered</title>" in body or not form
+    _, body = await asked(running, LOCAL + form)
+    assert LOG not in body
+    assert LOG_AND_INSPECTOR not in body
 
 
 async def test_nginx_as_it_asks_by_default_is_no_program_of_this_machine(
@@ -276,6 +321,6 @@ async def test_with_an_admin_listener_strangers_hear_nothing_of_it(
     )
     target = f"/_unbuffered/{path}"
     _, body = await asked(running, "Host: 10.0.0.1\r\n", target)
-    assert "advice" not in json.loads(body)["error"]
+    assert json.loads(body)["error"]["advice"] == LOG_AND_INSPECTOR  # as anywhere
     _, body = await asked(running, LOCAL, target)
     assert "admin listener" in json.loads(body)["error"]["advice"]

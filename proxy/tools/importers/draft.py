@@ -20,7 +20,8 @@ class Draft:
     `reach` says what the entry took: all that begins with the text of its
     prefix, whole segments, or the one path. `context` is how it was written, and
     `choice` the list that it stood in, if others in it are exclusions (`!/api/x`).
-    `staying` are the options that have to stay beside the new target.
+    `staying` are the options that have to stay beside the new target; an entry that
+    `forwards` sent X-Forwarded-For.
     """
 
     prefix: str
@@ -34,6 +35,7 @@ class Draft:
     choice: tuple[str, ...] = ()
     staying: list[str] = field(default_factory=list)
     reach: Literal["text", "segment", "exact"] = "text"
+    forwards: bool = False
 
     def takes(self, prefix: str) -> bool:
         """Did it take, where it came from, every path below `prefix`?"""

@@ -262,6 +262,7 @@ class Translation:
         )
 
     def xfwd(self, value: object) -> None:
+        self.draft.forwards = True
         self.draft.notes.append("xfwd: X-Forwarded-* fields are always sent")
 
 

@@ -45,6 +45,10 @@ NEXT_IS_TRUSTED = (
     'trusted_proxies = ["127.0.0.1", "::1"] # Next.js: keeps redirects on the '
     "page's origin"
 )
+DEV_SERVER_IS_TRUSTED = """\
+# With the dev server in front of Unbuffered, uncomment this: its X-Forwarded-For makes
+# you a stranger, and errors give details to programs on this machine alone.
+# trusted_proxies = ["127.0.0.1", "::1"]"""
 DEV_SERVER = """\
 # To open Unbuffered in the browser, in front of the dev server, uncomment this:
 # [routes."/"]
@@ -73,6 +77,8 @@ def write(reading: ImportedFile, title: str) -> str:
     ]
     if reading.kind == "next":
         blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
+    elif forwards(reading):
+        blocks[-1] += f"\n{DEV_SERVER_IS_TRUSTED}"
     if reading.kind in NEEDED:
         blocks.append(needed(reading.kind))
     if reading.lost:
@@ -82,6 +88,11 @@ def write(reading: ImportedFile, title: str) -> str:
     if has_room(reading):
         blocks.append(DEV_SERVER.format(port=reading.dev_port))
     return "\n\n".join(blocks) + "\n"
+
+
+def forwards(reading: ImportedFile) -> bool:
+    """Does the dev server say who its client is, in some entry?"""
+    return any(draft.forwards for draft in reading.drafts)
 
 
 def needed(kind: str) -> str:

@@ -21,7 +21,13 @@ from proxy.errors import (
     UpstreamTLSFailed,
     UpstreamUnavailable,
 )
-from proxy.policy.error_detail import ELSEWHERE, NOT_OPEN, ErrorDetail
+from proxy.policy.error_detail import (
+    ELSEWHERE,
+    LOG,
+    LOG_AND_INSPECTOR,
+    NOT_OPEN,
+    ErrorDetail,
+)
 from proxy.policy.error_response import ADVICE, Failure, plan_failure, sentence
 from proxy.policy.response_plan import TERMS
 from proxy.web.error_page import (
@@ -107,6 +113,7 @@ def test_every_text_of_the_page_is_there_in_chinese() -> None:
     labels = set(re.findall(r"<dt>(.*?)</dt>", shown(NoRoute("x"))[0]))
     assert {"route", "request id", "routes"} <= labels
     texts = {AGAIN, RECORD, SENT, WAITS, NOT_OPEN, ELSEWHERE, *ADVICE.values()}
+    texts |= {LOG, LOG_AND_INSPECTOR}
     assert set(CHINESE) == summaries | labels | texts
 
 
