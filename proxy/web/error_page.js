@@ -3,8 +3,9 @@
 // shows whether somebody answers. Never in a tab that nobody looks at.
 {
   const [{ type }] = performance.getEntriesByType("navigation");
-  const first = type === "reload" ? 5000 : 1000; // ms
-  const most = 30000;
+  const most = 30000; // ms
+  const key = `unbuffered error page ${location.pathname}${location.search}`;
+  const first = firstWait();
   let wait = first;
   let timer = setTimeout(look, wait);
   let asking = false;
@@ -13,12 +14,35 @@
     if (asking || document.hidden) return;
     asking = true;
     if (await isBack()) {
+      keepWait(Math.min(Math.max(wait * 1.5, 5000), most));
       location.reload();
       return;
     }
     asking = false;
     wait = Math.min(wait * 1.5, most);
     timer = setTimeout(look, wait);
+  }
+
+  // A server in front may answer OPTIONS itself, as Vite does: then the page finds itself
+  // again, and must wait longer than before.
+  function firstWait() {
+    let kept = 0;
+    try {
+      kept = Number(sessionStorage.getItem(key));
+      sessionStorage.removeItem(key);
+    } catch {
+      // the browser keeps nothing
+    }
+    if (type !== "reload") return 1000;
+    return Math.max(kept, 5000);
+  }
+
+  function keepWait(wait) {
+    try {
+      sessionStorage.setItem(key, wait);
+    } catch {
+      // as above
+    }
   }
 
   async function isBack() {

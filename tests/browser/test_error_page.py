@@ -136,6 +136,34 @@ async def test_page_asks_more_and_more_seldom(browser_page: Page, url: str) -> N
     assert await waits(page) == [5000]  # it may have loaded itself again
 
 
+async def test_page_that_finds_itself_again_waits_longer_each_time(
+    browser_page: Page, url: str
+) -> None:
+    """As behind Vite, which answers OPTIONS itself (CORS): nobody is back."""
+
+    async def answer(route: Route) -> None:
+        if route.request.method == "OPTIONS":
+            await route.fulfill(status=204)
+        else:
+            await route.continue_()
+
+    page = browser_page
+    await page.add_init_script(BY_HAND)
+    await page.route("**/*", answer)
+    await page.goto(f"{url}/app/list?x=1")
+    found = [*await waits(page)]
+    for _ in range(7):
+        async with page.expect_navigation():
+            await page.evaluate(WAIT_IS_OVER)
+        await expect(page.locator("h1")).to_have_text("502 Bad Gateway")
+        found += await waits(page)
+    assert found == [1000, 5000, 7500, 11_250, 16_875, 25_312.5, 30_000, 30_000]
+    await page.reload()  # by hand
+    assert await waits(page) == [5000]
+    await page.goto(f"{url}/app/other")
+    assert await waits(page) == [1000]
+
+
 async def test_page_asks_nothing_in_the_background(
     browser_page: Page, url: str
 ) -> None:

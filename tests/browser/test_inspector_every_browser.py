@@ -65,3 +65,4 @@ async def test_a_failure_opens_by_the_id_of_its_request(
     await tab.until(element("advice"))
     await tab.mentions("advice", error["advice"])
     await tab.mentions("sent-head", "HTTP/1.1 502 Bad Gateway")
+    await tab.mentions("sent-body", f'"request_id": "{id}"')
