@@ -31,6 +31,7 @@ HEARTBEAT = (
     "upstream_keepalive_seconds for idle connections"
 )
 LISTEN = "write host and port under [server]"
+TLS_VERSIONS = "remove it: TLS 1.2 and newer is spoken, with the ciphers of OpenSSL"
 
 # webpack-dev-server, http-proxy-middleware, http-proxy and Vite
 DEV_SERVER_KEYS = {
@@ -134,9 +135,6 @@ PROXY_KEYS: dict[str, str] = {
     "tls_insecure_skip_verify": UNCHECKED,
     "proxy_ssl_trusted_certificate": "write ca_file",
     "root_cas": "write ca_file",
-    "ssl_certificate": "write tls_certificate under [server]",
-    "ssl_certificate_key": "write tls_key under [server]",
-    "set_real_ip_from": 'write trusted_proxies = ["10.0.0.0/8"] under [server]',
     "client_max_body_size": "write max_body_bytes (a number of bytes)",
     "large_client_header_buffers": "write max_head_bytes under [server]",
     "limit_conn": "write max_streams_per_client (it counts streams, not requests)",
@@ -145,12 +143,20 @@ PROXY_KEYS: dict[str, str] = {
                      "keep_alive", "keep_alive_seconds", "keep_alive_interval",
                      "keepalive_interval", "keepalive_seconds"), HEARTBEAT),
     "worker_connections": "write max_connections under [server]",
-    "access_log": "write access = true or access = false under [log]",
+    "max_conns": (
+        "write max_streams_per_client in the route, or max_connections under [server]"
+    ),
+    "hsts": (
+        "write headers.response.set = { Strict-Transport-Security = "
+        '"max-age=31536000" } in [defaults] or a route'
+    ),
+    **dict.fromkeys(("ssl_protocols", "ssl_ciphers", "tls_protocols", "tls_ciphers",
+                     "ssl_prefer_server_ciphers", "tls_min_version", "min_version",
+                     "min_tls_version", "ssl_version", "ciphers", "cipher_suites"),
+                    TLS_VERSIONS),
     "listen": LISTEN,
     "address": LISTEN,
     "entry_points": LISTEN,
-    "server_name": "remove it: routes match the path only, not the host",
-    "hosts": "remove it: routes match the path only, not the host",
 }  # fmt: skip
 # What no other proxy's key does here, and where it is done instead.
 NOT_HERE = "not done here: "

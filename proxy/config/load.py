@@ -16,9 +16,10 @@ from msgspec import Struct
 from proxy.config.admin_checks import check_admin
 from proxy.config.certificate import read_certificate
 from proxy.config.fault_reader import check_allowed
-from proxy.config.fault_text import key_name, unknown
+from proxy.config.fault_text import key_name, snake_case, unknown
 from proxy.config.file_format import encoding_fault
 from proxy.config.kept_checks import check_kept
+from proxy.config.key_advice import key_advice, table_advice
 from proxy.config.listen_reader import LISTEN, Listening, listening_name, read_listen
 from proxy.config.model import Config, ListenOptions
 from proxy.config.own_address import check_loops
@@ -138,12 +139,18 @@ def build(
 
 def check_table(reader: Reader, name: str, content: object) -> None:
     """Say where a table or a key belongs that the top level does not know."""
+    plain = snake_case(name)
     if not isinstance(content, dict):
-        reader.fault("", key_name(name), unknown(name, TABLES, KEYS_ELSEWHERE))
+        better = key_advice("", plain, content)
+        better = f"unknown key: {better}" if better else ""
+        message = better or unknown(name, TABLES, KEYS_ELSEWHERE)
+        reader.fault("", key_name(name), message)
     elif name.startswith("/"):
         reader.fault(key_name(name), "", f"write [{table_name(name)}]")
     else:
-        message = unknown(name, TABLES, {}, kind="table")
+        better = table_advice(plain, content)
+        better = f"unknown table: {better}" if better else ""
+        message = better or unknown(name, TABLES, {}, kind="table")
         reader.fault(key_name(name), "", message)
 
 

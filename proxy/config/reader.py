@@ -19,8 +19,16 @@ from msgspec.structs import FieldInfo
 
 from proxy.config.cidr import parse_network
 from proxy.config.environment import expand
-from proxy.config.fault_text import described, expected, key_name, quoted, unknown
+from proxy.config.fault_text import (
+    described,
+    expected,
+    key_name,
+    quoted,
+    snake_case,
+    unknown,
+)
 from proxy.config.foreign_keys import in_bytes, in_seconds
+from proxy.config.key_advice import better_value, key_advice, networks_in
 from proxy.config.line_index import LineIndex
 from proxy.config.listen_address import parse_listen_address
 from proxy.config.lookalikes import in_ascii
@@ -173,9 +181,7 @@ class Reader:
     ) -> Entries:
         """The entry of a key that must be one of `known`; empty after a fault."""
         if key not in known:
-            foreign = table not in UNLIKE_OTHERS
-            message = unknown(key, known, KEYS_ELSEWHERE, raw=raw, foreign=foreign)
-            self.fault(table, key_name(key), message)
+            self.fault(table, key_name(key), unknown_key(table, key, raw, known))
             return {}
         if key == "trusted_proxies":
             return self.strings(table, key, raw, parse_network)
@@ -201,7 +207,9 @@ class Reader:
     ) -> Entries:
         """The entry of a key that holds a list of strings, each of them checked."""
         if not isinstance(raw, list):
-            self.fault(table, key, f"expected a list of strings, got {described(raw)}")
+            found = f"expected a list of strings, got {described(raw)}"
+            better = networks_in(raw) if key == "trusted_proxies" else ""
+            self.fault(table, key, found + (f": write {better}" if better else ""))
             return {}
         entries = []
         for position, content in enumerate(raw, start=1):
@@ -226,11 +234,23 @@ class Reader:
         return entries
 
 
+def unknown_key(table: str, key: str, raw: object, known: Mapping[str, Any]) -> str:
+    """What to write instead of a key that its table does not have."""
+    name = snake_case(in_ascii(key))
+    foreign = table not in UNLIKE_OTHERS
+    better = key_advice(table, name, raw) if foreign and name not in known else ""
+    if better:
+        return f"unknown key: {better}"
+    return unknown(key, known, KEYS_ELSEWHERE, raw=raw, foreign=foreign)
+
+
 def in_other_words(key: str, raw: object, kind: Any) -> str:
     """What to write instead of a value that stands for another one."""
     name = key.partition(",")[0]
     if name == "target" and isinstance(raw, int) and 0 < raw < 65536:
         return f': write "http://localhost:{raw}"'
+    if better := better_value(name, raw):
+        return f": {better}"
     if not isinstance(raw, str):
         return ""
     if written(raw, kind) is not None:
@@ -238,7 +258,7 @@ def in_other_words(key: str, raw: object, kind: Any) -> str:
     plain = in_ascii(raw).strip().strip("\"'")
     seconds = in_seconds(plain, 1) if name.endswith(("_seconds", ".seconds")) else None
     size = in_bytes(plain) if name.endswith("_bytes") else None
-    for better in (
+    for other in (
         plain,
         plain.lower(),
         plain.lstrip(":"),
@@ -246,7 +266,7 @@ def in_other_words(key: str, raw: object, kind: Any) -> str:
         None if seconds is None else f"{seconds:.15g}",
         None if size is None else str(size),
     ):
-        found = None if better is None else written(better, kind)
+        found = None if other is None else written(other, kind)
         if found is not None:
             return f": write {found}"
     return ""

@@ -29,6 +29,7 @@ ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(?::\d+)?(?:/.*)?")
 PORT = re.compile(r":(\d+)")
 TLS_PORTS = ("443", "8443")
 BLANK = " \t\r\n\f\v"
+SEVERAL = re.compile(r"\w+://[^\s,;@]+(?:[\s,;]+\w+://[^\s,;@]+)+[\s,;]*")
 NGINX_SOCKET = re.compile(r"\w+://unix:/")
 HOST_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
@@ -101,6 +102,10 @@ def parsed(text: str) -> Target:
         ValueError: as above, without a suggestion.
     """
     shown = repr(CREDENTIALS.sub("****@", text))
+    several = SEVERAL.fullmatch(text)
+    if several is not None:
+        each = ", ".join(f'"{one}"' for one in re.split(r"[\s,;]+", text) if one)
+        raise ValueError(f"{shown} is more than one address: write target = [{each}]")
     if CONTROL.search(text) or (" " in text and not text.startswith(UNIX)):
         raise ValueError(f"{shown} contains a space or a control character")
     if text.startswith(UNIX):

@@ -24,6 +24,8 @@ from proxy.errors import ConfigError
 
 VARIABLE = "UNBUFFERED_TOKEN"
 DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_CONFIG = "config.toml"  # as for serve
+DEFAULT_ADDRESS = f"that of ./{DEFAULT_CONFIG} if it is there, or else {DEFAULT_URL}"
 NEEDS_TOKEN = (
     f"set the environment variable {VARIABLE}, or use --token, or --config with the "
     "file that has it"
@@ -64,17 +66,20 @@ def find_proxy(
     token: str | None,
     environ: Mapping[str, str],
     beside: Path | None = None,
+    *,
+    guess: bool = True,
 ) -> RunningProxy:
     """The proxy that the command line means.
 
     `beside`: a file that says it where the command line says nothing, if it is there.
+    `guess`: where that file cannot be read, the default address will do.
 
     Raises:
         ConfigError: with every fault of the file, or what else it does not say.
     """
     shown = token or environ.get(VARIABLE, "")
     if url is None and config is None and beside is not None and beside.is_file():
-        return of_file_beside(beside, shown, environ)
+        return of_file_beside(beside, shown, environ, guess=guess)
     if config is not None:
         found = load(config, environ)
         configured = found.inspector.token
@@ -83,22 +88,29 @@ def find_proxy(
     return at_address(url or DEFAULT_URL, shown)
 
 
-def of_file_beside(path: Path, shown: str, environ: Mapping[str, str]) -> RunningProxy:
+def of_file_beside(
+    path: Path, shown: str, environ: Mapping[str, str], *, guess: bool
+) -> RunningProxy:
     """The proxy of a file that nobody has named, so that it may have faults.
 
     The variables of the proxy are often not set where somebody only looks at it: its
     listener is read then, if at least that is right.
+
+    Raises:
+        ConfigError: it is not, and `guess` is false.
     """
     reader = Reader(str(path), environ)
     try:
         found = load(path, environ)
-    except ConfigError:
+    except ConfigError as fault:
         try:
             server = read_document(path).get("server", {})
             entries = reader.plain("server", server, ServerOptions)
         except ConfigError:
-            return RunningProxy(DEFAULT_URL, shown)
-        if reader.faults:
+            entries = None
+        if entries is None or reader.faults:
+            if not guess:
+                raise fault from None
             return RunningProxy(DEFAULT_URL, shown)
         values = {key: entry.value for key, entry in entries.items()}
         found = Config(server=ServerOptions(**values))

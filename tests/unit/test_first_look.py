@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,26 @@ def test_a_wrong_argument_is_told_with_what_was_meant(
         main(arguments)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["port = {port}", 'admin = "127.0.0.1:{port}"'])
+def test_drain_asks_the_proxy_of_the_file_beside_it(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:  # nobody listens there, and nobody else will
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        written = f"[server]\n{key.format(port=port)}\n{ROUTE}"
+        Path("config.toml").write_text(written, "utf-8")
+        assert main(["drain"]) == 1
+    assert f"nothing listens at http://127.0.0.1:{port}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[server]\nport = 'x'\n" + ROUTE, "server:\n"])
+def test_drain_ends_nobody_where_the_file_beside_it_is_wrong(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What answers at the default address may be another proxy."""
+    Path("config.toml").write_text(text, "utf-8")
+    assert main(["drain"]) == 2
+    assert capsys.readouterr().err.startswith("unbuffered: config.toml: line ")

@@ -11,12 +11,18 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from proxy.quantities import counted
 from proxy.standard_streams import let_go
 from proxy.tools.drain.drain_request import DrainFailed, StillDraining, lines
-from proxy.tools.running_proxy import DEFAULT_URL, add_arguments, find_proxy
+from proxy.tools.running_proxy import (
+    DEFAULT_ADDRESS,
+    DEFAULT_CONFIG,
+    add_arguments,
+    find_proxy,
+)
 
 OK, FAILED, CUT, UNDER_WAY = 0, 1, 3, 4
 EXAMPLES = """\
@@ -27,7 +33,7 @@ examples:
   unbuffered drain --no-wait
 
 exit status: 0 drained (or begun, with --no-wait), 1 no proxy answers, or it
-does not allow access, 2 the file that --config names has faults, 3 drained, but
+does not allow access, 2 the configuration file has faults, 3 drained, but
 open exchanges were cut, 4 not drained within --timeout; the drain continues
 """
 
@@ -47,7 +53,9 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "--url", metavar="URL", help=f"address of the proxy (default {DEFAULT_URL})"
+        "--url",
+        metavar="URL",
+        help=f"address of the proxy (default: {DEFAULT_ADDRESS})",
     )
     add_arguments(command)
     command.add_argument(
@@ -76,7 +84,16 @@ def seconds(text: str) -> float:
 
 def run(options: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Begin it, and wait."""
-    proxy = find_proxy(options.url, options.config, options.token, os.environ)
+    # A file that cannot be read says nothing of who is meant, and what answers at the
+    # default address would end.
+    proxy = find_proxy(
+        options.url,
+        options.config,
+        options.token,
+        os.environ,
+        beside=Path(DEFAULT_CONFIG),
+        guess=False,
+    )
     shown, cut, exchanges = "", 0, 0
     try:
         for told in lines(proxy, wait=options.wait, timeout=options.timeout):

@@ -12,12 +12,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.tools.running_proxy import DEFAULT_URL, add_arguments, find_proxy
+from proxy.tools.running_proxy import (
+    DEFAULT_ADDRESS,
+    DEFAULT_CONFIG,
+    add_arguments,
+    find_proxy,
+)
 from proxy.tools.top.feed import FeedRefused
 from proxy.tools.top.terminal import top
 
 OK, FAILED = 0, 1
-DEFAULT_CONFIG = "config.toml"  # as for serve
 EXAMPLES = """\
 examples:
   unbuffered top
@@ -50,7 +54,7 @@ def add_commands(
         nargs="?",
         metavar="URL",
         help="address of the proxy, or the link with a token that it printed (default: "
-        f"that of ./{DEFAULT_CONFIG} if it is there, or else {DEFAULT_URL})",
+        f"{DEFAULT_ADDRESS})",
     )
     add_arguments(command)
     command.add_argument("--once", action="store_true", help="print once and exit")

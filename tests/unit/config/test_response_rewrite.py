@@ -134,7 +134,7 @@ def test_addresses_and_networks_are_read(read: Load) -> None:
     ("value", "faults"),
     [
         ('"10.0.0.1"', ['trusted_proxies: expected a list of strings, got the string '
-                        '"10.0.0.1"']),
+                        '"10.0.0.1": write ["10.0.0.1"]']),
         ("[5]", ["trusted_proxies, item 1: expected a string, got the integer 5"]),
         ('["::1", "lb.example"]', ["trusted_proxies, item 2: expected an IP address "
                                    'or a network such as "10.0.0.0/8", got '
