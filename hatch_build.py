@@ -8,6 +8,7 @@ the compiled module before the source.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -54,7 +55,11 @@ def compile_modules(paths: list[str], folder: Path) -> Path:
 
     target = str(folder / "c")
     extensions = mypycify(
-        [*OPTIONS, *paths], target_dir=target, group_name=NAME, debug_level="0"
+        [*OPTIONS, *paths],
+        target_dir=target,
+        group_name=NAME,
+        debug_level="0",
+        opt_level=os.environ.get("MYPYC_OPT_LEVEL", "3"),
     )
     command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(folder / "lib"), str(folder / "o")

@@ -51,6 +51,7 @@ MAX_TRAILERS = 16 * 1024  # bytes, the empty line included
 
 LINE_TOO_LONG = "chunk-size line exceeds the limit"
 TRAILERS_TOO_LONG = "trailers exceed the limit"
+NO_TRAILERS: Fields = []  # of all bodies that have none; nobody adds to them
 
 SIZE, DATA, DATA_END, TRAILERS = range(4)
 
@@ -83,7 +84,7 @@ class ChunkedBody:
         self.pending = b""  # an incomplete line or trailer section
         self.seen = 0  # bytes of an incomplete trailer section that were looked at
         self.extensions = 0
-        self.trailers: Fields = []
+        self.trailers = NO_TRAILERS
         self.complete = False
         self.error: str | None = None
         self.excess = b""

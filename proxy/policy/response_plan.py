@@ -155,6 +155,12 @@ class ResponsePlanner:
         self.complete = False  # with the head, all of the body
         self.date: bytes | None = None
 
+    def follow(self, other: ResponsePlanner) -> None:
+        """Remember what another one does."""
+        self.plan, self.head, self.route = other.plan, other.head, other.route
+        self.terms, self.date, self.delivery = other.terms, other.date, other.delivery
+        self.complete = other.complete
+
     def decide(self, head: ResponseHead, body: Body, route: RouteRules) -> Delivery:
         """The delivery of a final response, whose body is framed as `body`."""
         delivery = self.delivery

@@ -21,6 +21,7 @@ from proxy.errors import UpstreamDisconnected, UpstreamError, concerning
 from proxy.internal_errors import report
 from proxy.policy.health_rule import HealthRule, health_rule
 from proxy.policy.load_balancing import longer_rest
+from proxy.policy.response_plan import ResponsePlanner
 from proxy.transport.connector import Connector
 from proxy.transport.health_verdict import HealthVerdict
 from proxy.transport.resolver import Resolver
@@ -121,6 +122,8 @@ class Upstream:
         # Of its health checks, if it has any; `health` is of what requests have found.
         self.verdict = None if rule is None else HealthVerdict(str(target), rule)
         self.open = 0  # exchanges that have chosen this target
+        # What a connection has read last, and the limit that its head has passed.
+        self.remembered: tuple[ResponsePlanner, int] | None = None
         self.idle: deque[UpstreamConnection] = deque()  # longest idle first
 
     @property
@@ -153,7 +156,7 @@ class Upstream:
             UpstreamError: not resolved, refused, unreachable, or TLS failed.
             DescriptorsExhausted: this process has none left.
         """
-        connection = await self.connector.connect(lambda: UpstreamConnection(self))
+        connection = await self.connector.connect(self.connection)
         if connection.closed or connection.transport.is_closing():
             raise UpstreamDisconnected(
                 "the upstream closed the connection before a request was sent"
@@ -164,6 +167,17 @@ class Upstream:
             connection.abort()
             raise
         return connection
+
+    def connection(self) -> UpstreamConnection:
+        """A new one, which expects the head that was heard last."""
+        made = UpstreamConnection(self)
+        if self.remembered is not None:
+            made.expect(*self.remembered)
+        return made
+
+    def heard(self, connection: UpstreamConnection) -> None:
+        """A connection has read a head that is not the same as its last one."""
+        self.remembered = (connection.planner, connection.max_head_bytes)
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Keep a connection for its next request."""

@@ -83,6 +83,13 @@ class Pool(Protocol):
         """A connection is gone."""
 
 
+class UpstreamPool(Pool, Protocol):
+    """To whom a connection is."""
+
+    def heard(self, connection: UpstreamConnection) -> None:
+        """It has read a head that is not the same as its last one."""
+
+
 class UpstreamConnection(OutlastingSource):
     """One connection to an upstream."""
 
@@ -108,7 +115,7 @@ class UpstreamConnection(OutlastingSource):
         "whole",
     )
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: UpstreamPool) -> None:
         super().__init__()
         self.pool = pool
         self.planner = ResponsePlanner()
@@ -132,6 +139,16 @@ class UpstreamConnection(OutlastingSource):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         keep_alive_probes(self.transport)
+
+    def expect(self, planner: ResponsePlanner, max_head_bytes: int) -> None:
+        """Expect the head that another connection has heard, under that limit.
+
+        An upstream answers many requests with the same head: streams that are open
+        together then have one in common.
+        """
+        self.planner.follow(planner)
+        self.last_head = planner.head
+        self.max_head_bytes = max_head_bytes
 
     # -- the request, out
 
@@ -220,6 +237,7 @@ class UpstreamConnection(OutlastingSource):
                 return None
             head = parse_response_head(bytes(data[: stop + 4]))
             self.last_head = head if stop <= REMEMBERED_BYTES else None
+            self.pool.heard(self)
         self.seen = 0
         self.ahead = bytes(data[stop + 4 :])
         if head.status < 200:

@@ -17,7 +17,6 @@ from proxy.server.server import Server
 from proxy.timeline import Clock, Timeline, monotonic
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.connection import Connection
-from proxy.transport.upstream_connection import UpstreamConnection
 
 CONFIG = Config(
     routes={"/": Route(prefix="/", targets=(parse_target("http://127.0.0.1:1"),))}
@@ -112,7 +111,7 @@ class MemoryProxy:
         self.upstreams: list[MemoryTransport] = []
         for upstream in self.server.compiled.upstreams:
             for _ in range(CONNECTIONS):
-                connection = UpstreamConnection(upstream)
+                connection = upstream.connection()
                 self.upstreams.append(MemoryTransport(connection))
                 upstream.keep(connection)
         self.upstreams.reverse()  # the one used last is taken first

@@ -69,6 +69,13 @@ steps = st.lists(
 )
 
 
+def reconnect(proxy: MemoryProxy) -> None:
+    """Have the upstream's connections be new ones."""
+    for each in proxy.upstreams:
+        each.connection.connection_lost(None)
+    proxy.connect()
+
+
 def exchange(proxy: MemoryProxy, step: Step) -> tuple[bytes, bytes]:
     """What one request and its response look like on their way out."""
     request, head, now = step
@@ -105,6 +112,42 @@ async def test_a_head_is_written_as_if_it_were_the_first(sequence: list[Step]) -
         assert exchange(kept, step) == exchange(fresh, step), before
         fresh.stop()
     kept.stop()
+
+
+@given(steps)
+@example([plain(LINES[3]), plain(LINES[0])])
+async def test_so_is_one_on_a_connection_that_expects_it(sequence: list[Step]) -> None:
+    """What another connection to the upstream has read is never taken for its own."""
+    kept = MemoryProxy(CONFIG)
+    for before, step in itertools.pairwise([None, *sequence]):
+        assert step is not None
+        fresh = MemoryProxy(CONFIG)
+        assert exchange(kept, step) == exchange(fresh, step), before
+        fresh.stop()
+        reconnect(kept)
+    kept.stop()
+
+
+async def test_a_new_connection_has_the_head_of_another_in_common() -> None:
+    """Else the test above would show nothing. Unless it is for another limit."""
+    proxy = MemoryProxy(CONFIG)
+    step = (LINES[0] + b"\r\n" + FIELDS[0] + b"\r\n", HEADS[1], 1000.0)
+
+    def heads() -> list[object]:
+        told = exchange(proxy, step)
+        assert told[1].startswith(b"HTTP/1.1 200")
+        found = [timeline.heads for timeline in proxy.timelines]
+        return [each[2] for each in found if isinstance(each, tuple)]
+
+    heads()
+    reconnect(proxy)
+    first, second = heads()
+    assert first is second
+    reconnect(proxy)
+    small = LINES[0].replace(b"/", b"/small", 1)
+    refused = (small + b"\r\n" + FIELDS[0] + b"\r\n", HEADS[1], 1000.0)
+    assert exchange(proxy, refused)[1].startswith(b"HTTP/1.1 502")
+    proxy.stop()
 
 
 async def test_the_second_request_is_not_read_anew() -> None:
