@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 from aiohttp import web
 
 from proxy import __version__
-from proxy.web.files import find_file
+from proxy.web.files import TYPES, find_file
 from upstream_demo.buffering_hop import HoldingHop, open_session
+from upstream_demo.document import POLICY, can_render, render_page
 from upstream_demo.error_response import answer_refusals
 from upstream_demo.streams import TALLY, create_tally, local_address, report_status
 
 PAGE = Path(__file__).resolve().parent / "page"
 DOCS = PAGE.parents[1] / "docs"  # of a clone; an installation has none
-DOCUMENT = re.compile(r"(?:[A-Za-z]+(?:-[A-Za-z]+)*/)?[a-z0-9]+(?:-[a-z0-9]+)*\.md")
+DOCUMENT = re.compile(
+    r"(?:[A-Za-z]+(?:-[A-Za-z]+)*/)?[a-z0-9]+(?:[._-][a-z0-9]+)*\.(md|png|svg|json)"
+)
 
 
 async def show_file(request: web.Request) -> web.StreamResponse:
@@ -30,17 +34,22 @@ async def show_file(request: web.Request) -> web.StreamResponse:
 
 
 async def show_document(request: web.Request) -> web.StreamResponse:
-    """`GET /docs/{name}`: a page of the documentation, as it is written."""
+    """`GET /docs/{name}`: a page of the documentation, or a file that it leads to.
+
+    Without what renders it, a page is shown as it is written.
+    """
     name = request.match_info["name"]
     path = DOCS / name
     if DOCUMENT.fullmatch(name) is None or not path.is_file():
         raise web.HTTPNotFound
-    return web.FileResponse(
-        path,
-        headers={
-            "Content-Type": "text/plain; charset=utf-8",
-            "Cache-Control": "no-cache",
-        },
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    if path.suffix != ".md" or not can_render():
+        content_type = TYPES.get(path.suffix, "text/plain; charset=utf-8")
+        return web.FileResponse(path, headers={**headers, "Content-Type": content_type})
+    # Beside the loop: streams of the demo run on it.
+    page = await asyncio.to_thread(lambda: render_page(name, path.read_text("utf-8")))
+    return web.Response(
+        text=page, content_type="text/html", charset="utf-8", headers=headers
     )
 
 

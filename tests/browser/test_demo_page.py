@@ -236,3 +236,23 @@ async def test_a_websocket_that_breaks_is_not_shown_as_closed(demo: Demo) -> Non
     await expect(outcome).to_have_text("Connected.")
     upstream.cut(socket)
     await expect(outcome).to_have_text("Connection lost: code 1006.")
+
+
+# -- one's own use ------------------------------------------------------------
+
+
+async def test_commands_for_ones_own_use_are_for_the_port_of_the_page(
+    demo: Demo,
+) -> None:
+    page, port = demo.page, demo.url.rpartition(":")[2]
+    lead = page.locator('[data-text="own.lead"]')
+    await expect(lead).to_contain_text(
+        f"End this demo with Ctrl-C first: it has port {port}"
+    )
+    await expect(page.get_by_test_id("own-route")).to_have_text(
+        f"unbuffered serve --route /sse=http://localhost:8002 --port {port}"
+    )
+    await expect(page.get_by_test_id("own-file")).to_contain_text(f"port = {port}")
+    await page.get_by_test_id("language-zh").click()
+    await expect(lead).to_contain_text(f"{port} 端口")
+    await expect(page.locator("#own")).not_to_contain_text("8080")

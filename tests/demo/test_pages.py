@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import aiohttp
 import pytest
@@ -11,6 +14,7 @@ from proxy import __version__
 from proxy.web.files import SHARED, TYPES
 from tests.demo.conftest import Connect, Serve
 from upstream_demo import pages
+from upstream_demo.document import POLICY, render_page
 from upstream_demo.pages import PAGE, create_pages_app
 
 NOWHERE = "http://127.0.0.1:9"
@@ -105,10 +109,67 @@ async def test_settings_name_the_port_and_the_version(
         }
 
 
-@pytest.mark.parametrize("name", ["quickstart.md", "zh-CN/quickstart.md"])
-async def test_documentation_of_a_clone_is_shown_as_text(
-    port: int, session: aiohttp.ClientSession, name: str
+async def test_every_page_of_the_documentation_is_shown_with_links_that_work(
+    port: int, session: aiohttp.ClientSession
 ) -> None:
+    pytest.importorskip("markdown_it", reason="the extra demo is not installed")
+    pages_ = {
+        path.relative_to(pages.DOCS).as_posix(): "" for path in pages.DOCS.rglob("*.md")
+    }
+    for name in pages_:
+        async with session.get(f"http://127.0.0.1:{port}/docs/{name}") as response:
+            assert response.status == 200, name
+            assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert response.headers["Content-Security-Policy"] == POLICY
+            pages_[name] = await response.text()
+    for name, page in pages_.items():
+        for link in re.findall(r'(?:href|src)="([^"]*)"', page.partition("<main")[2]):
+            place, _, anchor = link.partition("#")
+            if "://" in place:
+                continue
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), place))
+            if place.endswith(".md") or not place:
+                there = pages_[target if place else name]
+                found = unquote(anchor)
+                assert not found or f'id="{found}"' in there, (name, link)
+            else:
+                url = f"http://127.0.0.1:{port}/docs/{target}"
+                async with session.get(url) as response:
+                    assert response.status == 200, (name, link)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param(
+            "<script>x</script>", "&lt;script&gt;x&lt;/script&gt;", id="block"
+        ),
+        pytest.param(
+            "a <img src=x onerror=y>", "a &lt;img src=x onerror=y&gt;", id="in"
+        ),
+        pytest.param("[a](javascript:x)", "[a](javascript:x)", id="link"),
+        pytest.param("press <kbd>a</kbd>", "press <kbd>a</kbd>", id="keys"),
+        pytest.param("`<kbd>`", "<code>&lt;kbd&gt;</code>", id="code"),
+    ],
+)
+def test_html_in_a_document_is_text(text: str, shown: str) -> None:
+    pytest.importorskip("markdown_it", reason="the extra demo is not installed")
+    page = render_page("x.md", f"# <b>T</b>\n\n{text}\n")
+    assert f"<p>{shown}</p>" in page
+    assert "<script" not in page
+    assert "<img" not in page
+    assert '<a href="javascript' not in page
+    assert "<title>&lt;b&gt;T&lt;/b&gt;</title>" in page
+
+
+@pytest.mark.parametrize("name", ["quickstart.md", "zh-CN/quickstart.md"])
+async def test_without_what_renders_it_documentation_is_shown_as_text(
+    port: int,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr(pages, "can_render", lambda: False)
     async with session.get(f"http://127.0.0.1:{port}/docs/{name}") as response:
         assert response.status == 200
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"

@@ -127,13 +127,15 @@ export const chinese = {
 
   "own.link": "用在自己的项目里",
   "own.heading": "用在自己的项目里",
-  "own.lead":
-    "先用 Ctrl-C 结束演示，或者在 `serve` 后面加上 `--port 8081`。页面和后端都不用改。",
+  "own.lead": (port = "8080") =>
+    `先用 Ctrl-C 结束演示：它占用 ${port} 端口，它的服务也可能占用你的后端的端口。` +
+    "页面和后端都不用改。",
   "own.route": "不写配置文件，直接试",
-  "own.route.lead": "填上你的后端地址，浏览器改为读取 `http://localhost:8080/sse/…`。",
+  "own.route.lead": (port = "8080") =>
+    `填上你的后端地址，浏览器改为读取 \`http://localhost:${port}/sse/…\`。`,
   "own.file": "写进 config.toml",
-  "own.file.lead":
-    "其余请求都转给开发服务器，浏览器改为打开 8080 端口。" +
+  "own.file.lead": (port = "8080") =>
+    `其余请求都转给开发服务器，浏览器改为打开 ${port} 端口。` +
     "`unbuffered import vite.config.ts` 可以直接转换现有的代理配置。",
   "own.doctor": "还是慢？找出是哪一跳在缓冲",
   "own.doctor.lead":

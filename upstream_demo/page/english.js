@@ -138,16 +138,17 @@ export const english = {
 
   "own.link": "Use it on your own",
   "own.heading": "Use it on your own",
-  "own.lead":
-    "End this demo with Ctrl-C first, or add `--port 8081` to `serve`. Neither the " +
-    "page nor the back end has to change.",
+  // `port`: that of this page, which is free when the demo has ended.
+  "own.lead": (port = "8080") =>
+    `End this demo with Ctrl-C first: it has port ${port}, and its services may have the ` +
+    "port of your back end. Neither the page nor the back end has to change.",
   "own.route": "Try it without a file",
-  "own.route.lead":
+  "own.route.lead": (port = "8080") =>
     "With the address of your back end. The browser then reads " +
-    "`http://localhost:8080/sse/…`.",
+    `\`http://localhost:${port}/sse/…\`.`,
   "own.file": "Keep it in config.toml",
-  "own.file.lead":
-    "Everything else goes to your dev server: open port 8080 instead of its port. " +
+  "own.file.lead": (port = "8080") =>
+    `Everything else goes to your dev server: open port ${port} instead of its port. ` +
     "`unbuffered import vite.config.ts` converts the proxy block that you have.",
   "own.doctor": "Still late? Find the hop that holds",
   "own.doctor.lead":

@@ -6,6 +6,7 @@ import { setUpDocumentation } from "./documentation.js";
 import { setUpEcho } from "./echo.js";
 import { setUpFailures } from "./failures.js";
 import { offerInspector } from "./inspector_link.js";
+import { setUpOwnUse } from "./own_use.js";
 import { setUpSurvival } from "./kept.js";
 import { preferredLanguage, speak } from "./text.js";
 import { setUpVariants } from "./variants.js";
@@ -36,6 +37,7 @@ setUpSurvival();
 setUpVariants();
 setUpEcho();
 setUpFailures();
+setUpOwnUse();
 offerInspector("list");
 
 for (const button of document.querySelectorAll("[data-language]")) {
