@@ -286,6 +286,7 @@ class ExchangeHistory:
         if self.record == "streams" and exchange.owns_client:
             self.keeps = True
             self.streams.join(exchange.timeline, account)
+            self.streams.passes(exchange)
 
     def failed(self, timeline: Timeline, written: bytes) -> None:
         """An exchange has failed; what the proxy itself has sent because of that."""
@@ -322,6 +323,7 @@ class ExchangeHistory:
             exchange.stop_capture()  # a mere probe
         if exchange.capture is None and not exchange.is_over:
             exchange.start_capture(recording)
+            self.streams.passes(exchange)
         return recording
 
     def look_back(self, timeline: Timeline) -> CaptureBuffer:

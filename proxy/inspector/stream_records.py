@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.exchange.exchange import Exchange
 from proxy.observe.capture_buffer import CaptureBudget, CaptureBuffer, Kept, Piece
 from proxy.timeline import CallTimeline, Timeline
 from proxy.transport.capture import Capture, NoRecord
@@ -56,10 +57,11 @@ class Part:
     """What a client has of a stream. `begins`: its first byte there.
 
     `own`: bytes of its response that are not of the stream. `filled`: in what its
-    pieces are noted, once somebody has looked.
+    pieces are noted, once somebody has looked. `had`: the bytes that it had been sent
+    by then; None: pieces are noted there as they pass.
     """
 
-    __slots__ = ("began", "begins", "filled", "own", "stream")
+    __slots__ = ("began", "begins", "filled", "had", "own", "stream")
 
     def __init__(self, stream: StreamBuffer, begins: int, began: float) -> None:
         self.stream = stream
@@ -67,6 +69,7 @@ class Part:
         self.began = began
         self.own = 0
         self.filled: CaptureBuffer | None = None
+        self.had: int | None = 0
 
 
 class StreamRecords:
@@ -93,6 +96,15 @@ class StreamRecords:
         if stream is not None and visit is not None:
             self.parts[timeline] = Part(stream, visit.begins, visit.began)
 
+    def passes(self, exchange: Exchange) -> None:
+        """What a client has is noted as it passes from now on, if it is captured."""
+        timeline, capture = exchange.timeline, exchange.capture
+        part, recording = self.parts.get(timeline), self.budget.recordings.get(timeline)
+        if part is None or recording is None or capture is None:
+            return
+        if capture.record is recording:
+            part.filled, part.had = recording, None
+
     def forget(self, account: CallTimeline) -> None:
         """Let go of a stream."""
         stream = self.streams.pop(account)
@@ -118,13 +130,19 @@ class StreamRecords:
         """
         timeline = recording.timeline
         part = self.parts.get(timeline)
-        if part is None or part.filled is recording:
+        if part is None:
             return
-        part.filled = recording
+        again = part.filled is recording
+        if again and part.had in (None, timeline.bytes_sent):
+            return
+        part.filled, part.had = recording, timeline.bytes_sent
         stream, begins, began = part.stream, part.begins, part.began
         position, end = stream.position, begins + timeline.bytes_sent - part.own
         recording.whole = position <= begins and stream.end >= end
         last = recording.take_all()  # of the proxy itself
+        if again:
+            last = [piece for piece in last if Piece._make(piece).own]
+            recording.bursts_seen = None
         for piece in tuple(stream.since(0)):
             if piece.side != "response":  # a heartbeat, to those who were there
                 if piece.arrived >= began and position < end:

@@ -13,7 +13,7 @@ from tests.conftest import ManualClock, StartProxy
 from tests.support.heartbeats import let_pass
 from tests.support.kept import EVENT_HEAD, ask, read_chunks
 from tests.support.raw import Peer, Upstream, became, chunk
-from tests.support.recorded import Shown, shown
+from tests.support.recorded import Shown, detail, opened, shown
 from tests.support.running import RunningProxy
 from tests.support.siblings import siblings
 
@@ -49,12 +49,15 @@ async def pass_on(
 
 
 @pytest.mark.both_protocols
+@pytest.mark.parametrize("looks", [False, True], ids=["late", "all along"])
 async def test_each_client_of_a_shared_stream_is_shown_what_it_has_had(
-    proxy: StartProxy, upstream: Upstream, clock: ManualClock
+    proxy: StartProxy, upstream: Upstream, clock: ManualClock, looks: bool
 ) -> None:
     """One begins in the middle, and gets the two events before that at once."""
     route = {"target": upstream.url, "share": {"replay": 2}}
     running = await proxy({"/": route}, clock=clock)
+    if looks:
+        await (await opened(running, "feed")).read_head()
     first, server = await running.begin(upstream, ask(b"/?a"))
     await server.send(HEAD)
     await first.read_head()
@@ -81,7 +84,8 @@ async def test_each_client_of_a_shared_stream_is_shown_what_it_has_had(
     assert [data_of(each) for each in told] == [everything, everything[3 * SIZE :]]
     assert [each.detail["whole"] for each in told] == [True, True]
     assert [at for at, _ in told[0].times] == [1, 2, 3, 4, 5, 7, 8]
-    assert [at for at, _ in told[1].times] == [0, 0, 1, 2]  # of its own beginning
+    own = [0, 1, 2] if looks else [0, 0, 1, 2]  # times since its own beginning
+    assert [at for at, _ in told[1].times] == own
     assert [each.row["recorded"] for each in told] == [True, True]
 
 
@@ -110,6 +114,69 @@ async def test_a_client_that_runs_is_shown_from_its_beginning_and_goes_on(
         running.tick()
         exchange = await running.exchange()
         assert exchange.capture is None  # only the stream is recorded
+
+
+@pytest.mark.both_protocols
+@pytest.mark.parametrize("record", ["streams", "on-look"])
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+async def test_who_has_looked_all_along_is_shown_each_piece_once(
+    proxy: StartProxy, upstream: Upstream, record: str, cut: bool
+) -> None:
+    """A client that comes back has a part of its own, and so has its next one."""
+    route = {"target": upstream.url, "resume": RESUME}
+    running = await proxy({"/": route}, inspector={"record": record})
+    looker = await opened(running, "feed")
+    await looker.read_head()
+    client, server = await running.begin(upstream, ask(b"/x"))
+    await server.send(HEAD)
+    await client.read_head()
+    for number in range(1, 4):
+        await server.send(chunk(event(number)))
+        assert await read_chunks(client, SIZE) == event(number)
+    told = {"/x": range(1, 6)}
+    if cut:
+        told = {"/x": range(1, 4), "/y": range(2, 6)}
+        client.close()
+        await running.ended()
+        (stream,) = running.server.kept.streams.values()
+        address = f"/_unbuffered/streams/{stream.id.decode()}".encode()
+        client = await running.client()
+        await client.send(ask(address, Last_Event_ID="1"))
+        await client.read_head()
+        assert await read_chunks(client, 2 * SIZE) == event(2) + event(3)
+        (await running.exchange()).timeline.target = b"/y"
+    for number in range(4, 6):
+        await server.send(chunk(event(number)))
+        assert await read_chunks(client, SIZE) == event(number)
+    for target, numbers in told.items():  # the last one runs
+        everything = b"".join(map(event, numbers))
+        assert data_of(await shown(running, target)) == everything
+    await server.send(b"0\r\n\r\n")
+    assert await client.read_chunk() == b""
+    await running.ended()
+    for target, numbers in told.items():
+        assert data_of(await shown(running, target)) == b"".join(map(event, numbers))
+
+
+async def test_what_passes_between_two_looks_is_shown_by_the_second(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    """The first one asked for the exchange, and not for its feed."""
+    route = {"target": upstream.url, "resume": RESUME}
+    running = await proxy({"/": route})
+    client, server = await running.begin(upstream, ask(b"/x"))
+    await server.send(HEAD)
+    await client.read_head()
+    number = history(running).number((await running.exchange()).timeline)
+    for count in range(1, 4):
+        await server.send(chunk(event(count)))
+        assert await read_chunks(client, SIZE) == event(count)
+        told = await detail(running, f"exchanges/0-{number}")
+        assert told["bytes"] == count * SIZE
+    await server.send(b"0\r\n\r\n")
+    assert await client.read_chunk() == b""
+    await running.ended()
+    assert data_of(await shown(running, "/x")) == b"".join(map(event, range(1, 4)))
 
 
 async def test_the_ids_that_clients_get_are_shown_too(
