@@ -142,11 +142,14 @@ def test_every_extra_that_is_asked_for_is_one() -> None:
     assert asked == set(PROJECT["optional-dependencies"])
 
 
+DOES_WITHOUT = {"markdown-it-py"}  # the demo shows docs/ as text then
+
+
 def test_what_the_demo_looks_for_is_what_its_extra_installs() -> None:
     names = [
         each.partition(">")[0] for each in PROJECT["optional-dependencies"]["demo"]
     ]
-    assert tuple(names) == demo.PACKAGES
+    assert {*names} == {*demo.PACKAGES, *DOES_WITHOUT}
 
 
 def test_a_plain_installation_has_nothing_that_only_the_demo_uses() -> None:
