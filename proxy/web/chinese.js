@@ -115,6 +115,8 @@ export const chinese = {
   "Send a request to {0}; it appears here while it is running.": "向 {0} 发一个请求，它一开始就会出现在这里。",
   "Waiting for a request whose path begins with {0}; it opens here as soon as it comes.":
     "正在等待路径以 {0} 开头的请求；它一到就会在这里打开。",
+  "It has ended. The next request whose path begins with {0} opens here.":
+    "它已结束。下一个路径以 {0} 开头的请求会在这里打开。",
   "No exchange has the request id {0}: the proxy keeps only the most recent ones.":
     "没有请求 ID 为 {0} 的请求：代理只保留最近的请求。",
   Route: "路由",

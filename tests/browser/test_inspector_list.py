@@ -327,6 +327,41 @@ async def test_a_link_with_a_path_waits_for_a_request(
     await expect(page.locator("body")).to_be_visible()
 
 
+async def test_a_link_with_a_path_follows_to_the_next_request(
+    page: Page, feed: FeedServer
+) -> None:
+    over = {"phase": "over", "duration": 6.0, "ending": "complete"}
+    feed.change(row(40, target="/again", **over), row(41, target="/other"))
+    await page.goto(f"{feed.url}#path=/again")
+    title, notice = page.get_by_test_id("title"), page.get_by_test_id("search-notice")
+    await expect(notice).to_have_text(
+        "It has ended. The next request whose path begins with /again opens here."
+    )
+    await expect(page.get_by_test_id("feed")).to_have_attribute("data-state", "live")
+    feed.change(row(42, target="/other"), row(43, target="/again?2"))
+    await expect(title).to_have_text("GET /again?2")
+    await expect(notice).to_be_hidden()
+    assert page.url.endswith("#1-43")
+    feed.change(row(43, target="/again?2", **over))
+    feed.tell("end", {}, "1-43")
+    await expect(notice).to_be_visible()
+    await expect(page.get_by_test_id("feed")).to_have_attribute("data-state", "live")
+    feed.change(row(44, target="/again?3"))
+    await expect(title).to_have_text("GET /again?3")
+    await page.get_by_test_id("back").click()
+    feed.change(row(45, target="/again?4"))
+    await expect(page.locator("#row-1-45")).to_be_visible()
+    await expect(page.locator("#list")).to_be_visible()
+
+
+async def test_an_exchange_that_was_chosen_stays(page: Page, feed: FeedServer) -> None:
+    over = {"phase": "over", "duration": 6.0, "ending": "complete"}
+    feed.change(row(50, target="/chosen", **over))
+    await page.goto(f"{feed.url}#1-50")
+    await expect(page.get_by_test_id("feed")).to_have_attribute("data-state", "ended")
+    await expect(page.get_by_test_id("search-notice")).to_be_hidden()
+
+
 async def test_a_link_with_a_request_id_opens_its_exchange(
     page: Page, feed: FeedServer
 ) -> None:

@@ -40,7 +40,11 @@ const opener = new FileOpener((read) => {
   else location.hash = hash;
 });
 // In place of the link: Back leads to where that stood.
-const notice = new SearchNotice(exchanges, (id) => location.replace(`#${id}`));
+const notice = new SearchNotice(exchanges, (id, { path }) => {
+  followed = path === undefined ? null : { path, id, started: exchanges.entries.get(id).row.started };
+  location.replace(`#${id}`);
+});
+let followed = null; // what a link with a path has led to: its next request is shown as well
 let opened = null; // of a file; lost when the page is loaded anew
 let stream = null;
 let state = null;
@@ -60,6 +64,7 @@ const feed = new Feed(
       if (fresh) keptList.changed();
       exchanges.apply(given, fresh, performance.now() / 1000);
       fresh = false;
+      if (stream !== null) return followNext();
       list.changed();
       notice.changed();
       showFacts();
@@ -102,6 +107,7 @@ function showFacts() {
 function route() {
   const asked = wanted(location.hash);
   const shows = asked.id ?? asked.file;
+  if (shows !== followed?.id) followed = null;
   warnings.about(shows ?? "");
   document.getElementById("list").hidden = shows !== undefined;
   document.getElementById("stream").hidden = shows === undefined;
@@ -116,10 +122,27 @@ function route() {
     return;
   }
   feed.close();
-  stream = new StreamView(document.getElementById("stream"), source(asked), showFeed, () => {
+  stream = new StreamView(document.getElementById("stream"), source(asked), showStreamFeed, () => {
     location.hash = "";
   });
   showFacts();
+}
+
+function showStreamFeed(now, reason) {
+  showFeed(now, reason);
+  if (now !== "ended" || followed === null) return;
+  notice.follow(followed.path);
+  feed.open();
+}
+
+/** Show the next request of the path that is followed, once it is there. */
+function followNext() {
+  const id = followed && exchanges.find({ path: followed.path });
+  if (!id) return;
+  const { started } = exchanges.entries.get(id).row;
+  if (started <= followed.started) return;
+  followed = { ...followed, id, started };
+  location.replace(`#${id}`);
 }
 
 /** Where the view has its exchange from. */

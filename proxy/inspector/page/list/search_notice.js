@@ -7,8 +7,9 @@ import { phrase } from "../web/language.js";
 export class SearchNotice {
   #wish = null;
   #looked = false; // there was none
+  #followed = null; // a path
 
-  /** `found` is called with the id of the exchange. */
+  /** `found` is called with the id of the exchange, and with what was looked for. */
   constructor(exchanges, found) {
     this.exchanges = exchanges;
     this.found = found;
@@ -19,8 +20,15 @@ export class SearchNotice {
   look(wish) {
     this.#wish = wish;
     this.#looked = false;
+    this.#followed = null;
     this.show();
     if (wish?.request !== undefined) this.#ask(wish);
+  }
+
+  /** Say that the next request of `path` will be shown. */
+  follow(path) {
+    this.#followed = path;
+    this.show();
   }
 
   /** The list has changed. */
@@ -42,14 +50,20 @@ export class SearchNotice {
   }
 
   #end(id) {
+    const wish = this.#wish;
     this.#wish = null;
     this.show();
-    this.found(id);
+    this.found(id, wish);
   }
 
   show() {
-    this.element.hidden = this.#wish === null || !this.#looked;
+    const follows = this.#followed !== null;
+    this.element.hidden = !follows && (this.#wish === null || !this.#looked);
     if (this.element.hidden) return;
+    if (follows) {
+      const text = phrase("It has ended. The next request whose path begins with {0} opens here.", this.#followed);
+      return setText(this.element, text);
+    }
     const { request, path } = this.#wish;
     const text =
       request === undefined
