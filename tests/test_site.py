@@ -294,9 +294,16 @@ def places(page: Path) -> list[str]:
 
 
 def code(page: Path) -> list[str]:
-    """Its blocks of code, without their remarks, which are translated."""
+    """Its blocks of code, without their remarks, which are translated.
+
+    A drawing is its arrows, and what they lead to.
+    """
     return [
-        "\n".join(re.sub(r"\s*(#|//) .*", "", line) for line in content.splitlines())
+        " ".join(re.findall(r"▶|/[a-z]+|localhost:\d+|Unbuffered", content))
+        if "▶" in content
+        else "\n".join(
+            re.sub(r"\s*(#|//) .*", "", line) for line in content.splitlines()
+        )
         for _, _, content in blocks(page)
     ]
 

@@ -24,7 +24,7 @@ WHO_ENGLISH = re.compile(r"\s*+who\s++are\s++you\s*+\??\s*+", re.IGNORECASE)
 
 SELF_CHINESE = (
     "我是 Unbuffered 自带的演示模型。我没有联网，也不会思考，"
-    "但我的回答会一个词一个词地送到你面前：每个词一产生就发出，中间没有谁把它扣住。"
+    "但我的回答会一个词一个词地送到你面前：每个词一产生就发出，中间没有谁把它卡住。"
     "设置好 API 密钥，就可以换成真正的模型。"
 )
 SELF_ENGLISH = (
@@ -36,7 +36,7 @@ SELF_ENGLISH = (
 ENDINGS_CHINESE = (
     "我不知道答案，但你能看到每个词是什么时候到的，这正是我要演示的。",
     "真正的模型会回答得更好，到达的方式却完全一样：一个词接着一个词。",
-    "如果这些字是一下子全部出现的，那么路上一定有谁把它们扣住了。",
+    "如果这些字是一下子全部出现的，那么路上一定有谁把它们卡住了。",
 )
 ENDINGS_ENGLISH = (
     "I cannot tell you more than that, but you can see when each word arrives, "

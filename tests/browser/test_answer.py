@@ -74,7 +74,7 @@ async def test_the_stop_button_closes_the_request_of_the_upstream(demo: Demo) ->
     await expect(outcome).to_have_text(
         re.compile(
             r"Stopped\. The AI service noticed within \d+ ms: "
-            r"1 request left early, 0 still open\."
+            r"1 client left early in all, 0 requests still open\."
         )
     )
     await expect(page.get_by_test_id("stop")).to_be_disabled()

@@ -117,6 +117,14 @@ async def test_who_has_chosen_a_third_column_starts_it_himself(demo: Demo) -> No
     assert has_not_started(demo)
 
 
+async def test_a_third_column_starts_the_running_comparison_anew(demo: Demo) -> None:
+    page = demo.page
+    await page.get_by_test_id("start").click()
+    await demo.upstream.requested("/held/events")
+    await page.get_by_test_id("third").check()
+    await demo.upstream.requested("/held-before/events")
+
+
 # -- the inspector ------------------------------------------------------------
 
 

@@ -168,7 +168,7 @@ async def test_the_stop_button_closes_the_request_of_the_upstream(
     await shown.tab.shows("answer", "one")
     await shown.tab.click("stop")
     await stream.client_left()
-    await shown.tab.mentions("answer-outcome", "1 request left early")
+    await shown.tab.mentions("answer-outcome", "1 client left early")
 
 
 async def test_failures_are_shown_as_such(shown: Shown) -> None:

@@ -1,29 +1,29 @@
 // The page in Chinese. Functions take values that are already formatted.
 
 export const chinese = {
-  title: "Unbuffered：看清是谁扣住了流",
+  title: "Unbuffered：看清是谁把流卡住了",
   language: "语言",
   pages: "页面",
   inspector: "Inspector",
   watch: "在 Inspector 中观察",
-  claim: "六条消息，每秒一条。\n看看是谁扣住了它们。",
+  claim: "六条消息，每秒一条。\n看看是谁把它们卡住了。",
   lead:
-    "每一栏读的都是同一个事件服务：一栏经过会压缩、从不 flush 的中间节点，" +
+    "每一栏读的都是同一个事件服务：一栏经过会压缩、从不 flush 的中间代理（一跳），" +
     "就像开着 `compress: true` 的开发服务器；一栏经过 Unbuffered。",
   start: "开始",
   restart: "重新开始",
-  third: "第三栏：同一个中间节点，后面接上 Unbuffered",
+  third: "第三栏：同一个中间代理，后面接上 Unbuffered",
   timeline: "各条消息的到达时刻（自开始起）",
 
-  "held.title": "经过压缩节点",
-  "held.path": "浏览器 → 压缩节点 → 事件服务",
-  "held.lane": "压缩节点",
+  "held.title": "经过中间代理",
+  "held.path": "浏览器 → 中间代理 → 事件服务",
+  "held.lane": "中间代理",
   "unbuffered.title": "经过 Unbuffered",
   "unbuffered.path": "浏览器 → Unbuffered → 事件服务",
   "unbuffered.lane": "Unbuffered",
-  "behind.title": "同一节点，后接 Unbuffered",
-  "behind.path": "浏览器 → 压缩节点 → Unbuffered → 事件服务",
-  "behind.lane": "节点 + Unbuffered",
+  "behind.title": "同一个中间代理，后接 Unbuffered",
+  "behind.path": "浏览器 → 中间代理 → Unbuffered → 事件服务",
+  "behind.lane": "中间代理 + Unbuffered",
 
   "state.idle": "未开始",
   "state.connecting": "连接中",
@@ -63,7 +63,7 @@ export const chinese = {
   "answer.broken": (reason) => `中断：${reason}`,
   "answer.stopped": "已停止，正在询问 AI 服务是否察觉。",
   "answer.noticed": (time, left, open) =>
-    `已停止，AI 服务在 ${time} 毫秒内察觉：${left} 个请求提前离开，${open} 个仍在进行。`,
+    `已停止，AI 服务在 ${time} 毫秒内察觉：累计 ${left} 个客户端提前离开，${open} 个请求仍在进行。`,
   "answer.unnoticed": (time) => `已停止，但 ${time} 秒后 AI 服务仍未察觉。`,
 
   "kept.heading": "断不了的回答",

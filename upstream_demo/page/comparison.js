@@ -89,7 +89,10 @@ export function setUpComparison(settings) {
   const grid = find(".columns");
   const comparison = new Comparison(find("#column"), find(".arrival-chart"));
 
+  let hasBegun = false;
+
   const begin = async () => {
+    hasBegun = true;
     const { holding } = await settings;
     say(start, "restart");
     comparison.lay(grid, third.checked);
@@ -103,7 +106,8 @@ export function setUpComparison(settings) {
   });
   third.addEventListener("change", () => {
     leaveIt();
-    comparison.lay(grid, third.checked);
+    if (hasBegun) begin();
+    else comparison.lay(grid, third.checked);
   });
   document.addEventListener("languagechange", () => comparison.redraw());
 }

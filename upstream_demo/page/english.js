@@ -67,7 +67,7 @@ export const english = {
   "answer.stopped": "Stopped. Asking the AI service whether it noticed.",
   "answer.noticed": (time, left, open) =>
     `Stopped. The AI service noticed within ${time} ms: ` +
-    `${counted(left, "request")} left early, ${open} still open.`,
+    `${counted(left, "client")} left early in all, ${counted(open, "request")} still open.`,
   "answer.unnoticed": (time) =>
     `Stopped. The AI service had not noticed after ${time} s.`,
 
