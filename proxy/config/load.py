@@ -240,6 +240,14 @@ def check_health(reader: Reader, routes: Mapping[str, Options]) -> None:
                 reader.warn(table_name(prefix), key, message)
 
 
+def absence_advice(path: Path) -> str:
+    """What to do about a file that is missing; an editor may have called it .txt."""
+    found = path.with_name(f"{path.name}.txt")
+    if found.is_file():
+        return f"rename {found.name}, which is there, to {path.name}"
+    return "name a file with --config FILE, or use --route /prefix=http://host:port"
+
+
 def read_document(path: Path, reader: Reader | None = None) -> dict[str, object]:
     """The tables of a file as TOML gives them; `reader` knows its lines then.
 
@@ -250,10 +258,7 @@ def read_document(path: Path, reader: Reader | None = None) -> dict[str, object]
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        advice = (
-            "name a file with --config FILE, or use --route /prefix=http://host:port"
-        )
-        raise ConfigError([f"{path}: no such file: {advice}"]) from None
+        raise ConfigError([f"{path}: no such file: {absence_advice(path)}"]) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None

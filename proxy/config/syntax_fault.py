@@ -37,6 +37,11 @@ WORDS = {
     ),
 }
 TWICE = "twice"
+# The tables at the top, see `Config`.
+TABLE_NAMES = ("routes", "server", "listen", "log", "inspector", "metrics", "tracing",
+               "store")  # fmt: skip
+FOREIGN = re.compile(r"[\w-]*[^\W\x00-\x7f][\w-]*")
+MOST_NAMED = 40  # characters of such a name
 MOST_SEEN = 1000  # characters of a line that somebody has typed
 YAML_ITEM = re.compile(r"\s*-\s")
 BOOLEANS = {
@@ -101,6 +106,7 @@ def suggestions(
 ) -> Iterator[tuple[str, int] | None]:
     yield carriage_return(line)
     yield lookalike(line, column)
+    yield foreign_letters(line)
     yield route_header(line)
     yield yaml_list(lines, number)
     yield yaml_line(line)
@@ -163,6 +169,27 @@ def without_strings(line: str) -> str:
 
     bare = STRING.sub(blank, line)
     return bare.partition("#")[0]
+
+
+def foreign_letters(line: str) -> tuple[str, int] | None:
+    """A name in other letters, without quotes: no name of the configuration is one."""
+    header = line.lstrip().startswith("[")
+    if not header and "=" not in line:
+        return None
+    names = without_strings(line).partition("=")[0]
+    found = FOREIGN.search(names)
+    if found is None:
+        return None
+    known = (
+        f"a table is one of {', '.join(TABLE_NAMES)}"
+        if header
+        else "such as target in a route, and port under [server]"
+    )
+    return (
+        f"{found[0][:MOST_NAMED]}: names are written in Latin letters, or else in "
+        f"quotes: {known}",
+        found.start() + 1,
+    )
 
 
 def route_header(line: str) -> tuple[str, int] | None:

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 import pytest_asyncio
 
+from proxy.config.route import RouteOptions
 from proxy.observe.findings import Kind
 from proxy.observe.list_row import PHASES
 from proxy.policy.error_detail import ELSEWHERE, NOT_OPEN
 from proxy.policy.error_response import ADVICE
-from proxy.timeline import Ending
+from proxy.policy.timeouts import exceeded
+from proxy.timeline import Ending, Phase
+from proxy.transport.resolver import unresolved
 from proxy.web.files import SHARED
-from tests.support.feed import PAGE, modules_page, run
+from tests.support.feed import PAGE, PREFIX, modules_page, run
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -137,6 +140,57 @@ async def test_a_text_is_said_in_the_language_that_is_spoken(page: Page) -> None
         ["$& 中的 3", "一", "二2", "toString", "1 cat", "2,000 cats", "4 中的 3"],
         ["toString", "{0} cat", "{0} cats"],
     ]
+
+
+def told(phase: Phase) -> str:
+    """By a limit of 2 s that has run out."""
+    limits = RouteOptions(
+        connect_timeout_seconds=2,
+        first_byte_timeout_seconds=2,
+        idle_timeout_seconds=2,
+    )
+    error = exceeded(
+        limits, phase, elapsed=2, waited=2, silence=2, upstream_to_move=True
+    )
+    return str(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "meaning"),
+    [
+        ("nothing listens at 127.0.0.1:9", "127.0.0.1:9 上没有服务在监听"),
+        (
+            "nothing listens at unix:/a.sock: the socket does not exist",
+            "unix:/a.sock 这个 socket 不存在",
+        ),
+        ("no route for /a b; configured: /sse", "没有匹配 /a b 的路由"),
+        (
+            "the upstream closed early: 5 bytes of Content-Length are missing",
+            "上游提前关闭了连接\uff0c响应不完整",
+        ),
+        (told(Phase.CONNECTING), "2.0 秒内没有连上上游"),
+        (told(Phase.WAITING), "上游 2.0 秒内没有响应"),
+        (told(Phase.RELAYING), "上游 2.0 秒没有发来数据"),
+        (str(unresolved("nope.example", OSError("no"))), "无法解析主机名 nope.example"),
+        ("a text that nobody knows", "Connection refused"),  # its type
+    ],
+)
+async def test_a_common_message_has_its_meaning_beside_it(
+    page: Page, message: str, meaning: str
+) -> None:
+    read = await run(
+        page,
+        "ui/words.js",
+        """const { speak } = await import("PREFIX/page/web/language.js");
+        speak("zh");
+        const found = m.errorName("connection_refused", given);
+        speak("en");
+        return [found, m.errorName("connection_refused", given)];""".replace(
+            "PREFIX", PREFIX
+        ),
+        message,
+    )
+    assert read == [meaning, ""]
 
 
 # Texts with a number in them, and reasons of the form for the token.

@@ -80,6 +80,16 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_file_that_an_editor_has_called_txt_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.with_name("config.toml.txt").touch()
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert caught.value.faults == [
+        f"{path}: no such file: rename config.toml.txt, which is there, to config.toml"
+    ]
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, {})

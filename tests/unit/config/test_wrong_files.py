@@ -9,7 +9,9 @@ import pytest
 
 from proxy.cli.main import main
 from proxy.config.load import from_routes, load
+from proxy.config.model import Config
 from proxy.config.suggestions import near
+from proxy.config.syntax_fault import TABLE_NAMES
 from proxy.errors import ConfigError
 
 TABLE = Path(__file__).with_name("wrong_files.txt").read_text("utf-8")
@@ -181,3 +183,7 @@ def test_a_suggestion_shares_its_words_with_what_was_written(
     written: str, known: list[str], found: list[str]
 ) -> None:
     assert near(written, known) == found
+
+
+def test_the_tables_that_are_named_are_those_that_there_are() -> None:
+    assert {*TABLE_NAMES} == {*Config.__struct_fields__} - {"sources", "warnings"}

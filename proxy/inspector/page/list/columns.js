@@ -103,7 +103,7 @@ export const COLUMNS = [
 ];
 
 function ending({ row, isOpen }) {
-  if (row.error) return [errorName(row.error_type), row.error].filter(Boolean).join(phrase(": "));
+  if (row.error) return [errorName(row.error_type, row.error), row.error].filter(Boolean).join(phrase(": "));
   if (row.verdict === "truncated" || row.verdict === "error") return [phrase(row.verdict), row.family].join(phrase(", "));
   if (!isOpen) return [phrase(row.ending ?? "ended"), inShort(row.answer)].filter(Boolean).join(phrase(", "));
   if (row.holding) return phrase("waiting for the client");

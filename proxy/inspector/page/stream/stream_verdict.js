@@ -52,7 +52,7 @@ function recorded(row, stall) {
 
 /** Messages are in English, as in the log. */
 function failure({ error, error_type: type }) {
-  return [errorName(type), capital(error)].filter(Boolean).join(phrase(": "));
+  return [errorName(type, error), capital(error)].filter(Boolean).join(phrase(": "));
 }
 
 function pieces(row) {

@@ -1,5 +1,6 @@
 // Words for what the proxy calls by a name of its own: how an error is called.
 
+import { chineseMeaning } from "../web/chinese_errors.js";
 import { language, phrase } from "../web/language.js";
 
 /** The types of RFC 9209 §2.3 that the proxy gives, in a few words. */
@@ -33,6 +34,6 @@ export function errorTitle(type) {
 }
 
 /** What to put before a message, which is in English: "" where the page is, too. */
-export function errorName(type) {
-  return language() === "en" ? "" : errorTitle(type);
+export function errorName(type, message) {
+  return language() === "en" ? "" : chineseMeaning(message) || errorTitle(type);
 }
