@@ -170,6 +170,8 @@ export const chineseStream = {
   binary: "二进制",
   continuation: "续帧",
   close: "关闭",
+  ping: "Ping",
+  pong: "Pong",
   "not recorded": "未记录",
   line: "行",
   object: "对象",

@@ -185,7 +185,7 @@ class Frames {
   }
 
   async #event(frame) {
-    const base = { type: frame.type, id: "", size: frame.bytes, adds: [], note: null };
+    const base = { type: frame.type, isNamedHere: true, id: "", size: frame.bytes, adds: [], note: null };
     if (frame.type === "close") {
       const { code, reason } = closeOf(frame.payload);
       return { ...base, data: code === null ? "" : `${code} ${reason}`.trim() };
