@@ -77,7 +77,7 @@ def key_advice(table: str, name: str, raw: object) -> str:
         return networks_advice(raw)
     for names, key in ((CERTIFICATES, "tls_certificate"), (PRIVATE_KEYS, "tls_key")):
         if name in names:
-            value = f" = {quoted(raw)}" if is_text(raw) else ""
+            value = f" = {quoted(str(raw))}" if is_text(raw) else ""
             return f"write {key}{value} under [server]"
     if name in DRAIN:
         return drain_advice(raw)
@@ -86,10 +86,9 @@ def key_advice(table: str, name: str, raw: object) -> str:
         shown = "access = false" if off else "access = true"
         return f"write {shown} under [log]" + ("" if off else f"; {TO_OUTPUT}")
     if name == "log_format":
-        value = raw if raw in ("json", "text") else None
         return (
-            f"write format = {quoted(str(value))} under [log]"
-            if value
+            f"write format = {quoted(str(raw))} under [log]"
+            if raw in ("json", "text")
             else 'write format = "json" or format = "text" under [log]; the fields of '
             "a line are always the same"
         )

@@ -219,8 +219,8 @@ class Reader:
                 entries.append(entry)
         if len(entries) < len(raw):
             return {}
-        found = [entry.source for entry in entries] or [self.source(table)]
-        origins = dict.fromkeys(found)
+        sources = [entry.source for entry in entries] or [self.source(table)]
+        origins = dict.fromkeys(sources)
         texts = [entry.value for entry in entries]
         return {key: Entry(key, texts, "; ".join(origins))}
 
