@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from proxy.config.cidr import parse_network
 from proxy.config.fault_text import listed, quoted
@@ -232,7 +233,7 @@ def listen_place(text: str) -> str:
         return ""
 
 
-def is_text(raw: object) -> bool:
+def is_text(raw: object) -> TypeGuard[str]:
     return isinstance(raw, str) and "${" not in raw and raw.isprintable()
 
 

@@ -207,9 +207,9 @@ class Reader:
     ) -> Entries:
         """The entry of a key that holds a list of strings, each of them checked."""
         if not isinstance(raw, list):
-            found = f"expected a list of strings, got {described(raw)}"
+            fault = f"expected a list of strings, got {described(raw)}"
             better = networks_in(raw) if key == "trusted_proxies" else ""
-            self.fault(table, key, found + (f": write {better}" if better else ""))
+            self.fault(table, key, fault + (f": write {better}" if better else ""))
             return {}
         entries = []
         for position, content in enumerate(raw, start=1):
