@@ -490,8 +490,12 @@ def test_the_load_program_says_how_it_is_used(program: Path) -> None:
     assert done.stderr.startswith("usage: load MODE")
 
 
+# Seconds of a run in which each client gets something, whatever else the machine does.
+ENOUGH = 1.0
+
+
 def test_in_lock_step_every_event_that_was_written_is_read(program: Path) -> None:
-    said = measure(program, None, Load("lockstep", 4, 0, 0.05)).told
+    said = measure(program, None, Load("lockstep", 4, 0, ENOUGH)).told
     assert said["received"] == said["sent"] > 4
     assert said["errors"] == 0
 
@@ -499,7 +503,7 @@ def test_in_lock_step_every_event_that_was_written_is_read(program: Path) -> Non
 @pytest.mark.parametrize("coding", rows.CODINGS)
 def test_the_client_tells_coded_bytes_from_events(program: Path, coding: str) -> None:
     """Without a proxy nothing decodes them."""
-    run = measure(program, None, Load("coded", 2, 50, 0.1, coding=coding))
+    run = measure(program, None, Load("coded", 2, 50, ENOUGH, coding=coding))
     assert str(measures.decoded(run)).startswith("not decoded (")
     assert run.told["received"] == run.told["errors"] == 0
 
@@ -523,7 +527,7 @@ def ours() -> Peer:
 def test_clients_that_share_connections_get_every_event(
     tls_program: Path, ours: Peer
 ) -> None:
-    said = measure(tls_program, ours, Load("lockstep", 5, 0, 0.1, sessions=2)).told
+    said = measure(tls_program, ours, Load("lockstep", 5, 0, ENOUGH, sessions=2)).told
     assert said["received"] == said["sent"] >= 5
     assert said["upstreams"] == 5
     assert said["errors"] == said["skipped"] == said["doubled"] == 0
@@ -532,7 +536,7 @@ def test_clients_that_share_connections_get_every_event(
 def test_requests_on_shared_connections_are_asked_again_and_again(
     tls_program: Path, ours: Peer
 ) -> None:
-    said = measure(tls_program, ours, Load("requests", 4, 0, 0.2, sessions=2)).told
+    said = measure(tls_program, ours, Load("requests", 4, 0, ENOUGH, sessions=2)).told
     assert said["received"] > 4
     assert said["errors"] == 0
 
@@ -571,7 +575,7 @@ def test_a_peer_without_http2_has_no_numbers(tls_program: Path, ours: Peer) -> N
 def test_clients_over_tls_get_all_that_was_sent(
     tls_program: Path, ours: Peer, mode: str
 ) -> None:
-    said = measure(tls_program, ours, Load(mode, 5, 0, 0.1, tls="tls")).told
+    said = measure(tls_program, ours, Load(mode, 5, 0, ENOUGH, tls="tls")).told
     assert said["received"] >= 5
     assert mode == "requests" or said["received"] == said["sent"]
     assert said["errors"] == said["skipped"] == said["doubled"] == 0
@@ -588,7 +592,7 @@ def test_a_handshake_is_of_the_kind_that_was_asked_for(
     tls_program: Path, ours: Peer, tls: str
 ) -> None:
     """The first clients have no session to resume."""
-    run = measure(tls_program, ours, Load("connects", 2, 0, 0.3, tls=tls))
+    run = measure(tls_program, ours, Load("connects", 2, 0, ENOUGH, tls=tls))
     said = run.told
     assert said["ended"] == said["opened"] == said["received"] >= 2
     assert said["resumed"] == (said["opened"] - 2 if tls == "resumed" else 0)
@@ -605,7 +609,7 @@ def test_handshakes_that_are_not_resumed_have_no_number_as_such() -> None:
 def test_streams_are_opened_and_ended_within_the_run(
     program: Path, ours: Peer, rate: int
 ) -> None:
-    run = measure(program, ours, Load("lives", 5, rate, 0.2))
+    run = measure(program, ours, Load("lives", 5, rate, ENOUGH))
     said = run.told
     assert said["received"] == said["sent"]
     assert said["ended"] == (5 if rate else said["opened"]) > 0
@@ -624,7 +628,7 @@ def hub(fault: str = bench_hub.NO_FAULT, publisher: str = "") -> Peer:
     return Peer("hub", command, lambda: "1", publisher=publisher)
 
 
-FANNED = Load("fanout", 5, 100, 0.1)
+FANNED = Load("fanout", 5, 100, ENOUGH)
 
 
 @pytest.mark.parametrize("publisher", ["", "nchan", "grip"])
@@ -688,7 +692,7 @@ def test_calls_are_told_for_each_piece_without_those_of_the_clock() -> None:
 def test_a_request_is_read_and_written_on_both_sides(program: Path, ours: Peer) -> None:
     if shutil.which("strace") is None:
         pytest.skip("needs strace")
-    load = Load("requests", 1, 0, 0.3)
+    load = Load("requests", 1, 0, ENOUGH)
     found = syscalls.measure(program, ours, load, "received")
     assert 1.9 < found["read"] < 2.5
     assert found["write"] > 1.9
