@@ -44,6 +44,7 @@ from proxy.timeline import (
     http_date,
 )
 from proxy.transport.capture import Capture, Record
+from proxy.transport.client_host import entrance
 from proxy.transport.client_stream import ClientStream
 from proxy.transport.pipeline import Pipeline
 
@@ -380,7 +381,7 @@ class Exchange:
             request_id=self.request_id,
             detailed=detailed,
             hint=rule.hint(error, self.head.target, detailed=detailed),
-            record=rule.shows_record(client.address, self.head),
+            record=rule.record_page(client.address, self.head, entrance(client)),
         )
         if not client.request_complete:
             client.end_after_response()

@@ -11,11 +11,18 @@ from __future__ import annotations
 from proxy.config.model import Config
 from proxy.errors import NoRoute, ProxyError
 from proxy.http1.head import RequestHead
-from proxy.policy.local_client import is_local, is_loopback, names_of
+from proxy.policy.local_client import (
+    Entrance,
+    is_behind,
+    is_local,
+    is_loopback,
+    names_of,
+)
 from proxy.policy.request_value import client_address, forwarded_for, plain_address
 from proxy.policy.trusted_proxies import TrustedProxies
 
 OWN_PATHS = b"/_unbuffered/"
+PAGE = "/_unbuffered/"
 ELSEWHERE = "With [server] admin these paths are at the admin listener alone."
 NOT_OPEN = (
     "This path is not open to this client: [inspector] token and [metrics] token open "
@@ -50,9 +57,7 @@ class ErrorDetail:
         """Is a client told the details? `head`: None, where there was no request."""
         if self.rule != "loopback" or head is None:
             return self.rule == "all"
-        if self.is_behind_trusted(address, head):
-            return self.names_loopback(address, head)
-        return is_local(address, head, self.own_names)
+        return self.is_here(address, head)
 
     def shows_record(self, address: bytes, head: RequestHead) -> bool:
         """Is a client led to its request in the inspector? Only who may look there.
@@ -64,6 +69,28 @@ class ErrorDetail:
         if self.token:
             return self.is_for(address, head)
         return self.inspector == "True" or is_local(address, head, self.own_names)
+
+    def record_page(self, address: bytes, head: RequestHead, at: Entrance) -> str:
+        """The page that shows a client its request, as a reference; "": none does.
+
+        Behind another server a path leads to that one. So who is on this machine is
+        led to the very listener; of others it is not known what they can reach.
+        """
+        if not is_behind(address, head, at):
+            return PAGE if self.shows_record(address, head) else ""
+        if self.inspector == "False" or self.admin or self.rule == "none":
+            return ""
+        if not (at.port and is_loopback(address) and self.is_here(address, head)):
+            return ""
+        host = at.host.removeprefix("::ffff:")
+        host = f"[{host}]" if ":" in host else host
+        return f"{at.scheme.decode()}://{host}:{at.port}{PAGE}"
+
+    def is_here(self, address: bytes, head: RequestHead) -> bool:
+        """Is the client on this machine, as far as trusted proxies may say so?"""
+        if self.is_behind_trusted(address, head):
+            return self.names_loopback(address, head)
+        return is_local(address, head, self.own_names)
 
     def hint(self, error: ProxyError, target: bytes, *, detailed: bool) -> str:
         """What to do, for who could be told more; "" if there is nothing of it.

@@ -72,7 +72,7 @@ class Failure:
     routes: tuple[str, ...] = ()
     request_id: bytes = b""
     detailed: bool = True  # or only what everybody may know
-    record: bool = False  # may the client look at the request in the inspector?
+    record: str = ""  # the page where the client may look at the request
     hint: str = ""  # in place of the advice
 
     @property
@@ -295,7 +295,8 @@ def page(failure: Failure, head: RequestHead) -> bytes:
         exact=message if error.general not in ("", message) else "",
         advice=failure.advice,
         rows=rows,
-        record=failure.request_id.decode("ascii") if failure.record else "",
+        record=failure.record
+        and f"{failure.record}#request={failure.request_id.decode('ascii')}",
         sent=head.method not in (b"GET", b"HEAD"),
         waits=error.type in PASSING,
     )

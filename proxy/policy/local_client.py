@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 from proxy.config.admin_checks import admin_address
 from proxy.config.model import Config
@@ -27,6 +28,15 @@ OF_A_HOP = re.compile(
     rb"|.*(?:real|client|connecting|remote|cluster)-?(?:ip|addr|address)"
 )
 PORT = re.compile(rb"(?::\d{0,5})?")
+
+
+class Entrance(NamedTuple):
+    """Where a request has come in."""
+
+    scheme: bytes
+    host: str  # an address of this machine
+    port: int  # 0: not known, as of a Unix socket
+    server_name: str | None  # see `is_direct`
 
 
 def names_of(config: Config) -> frozenset[bytes]:
@@ -64,6 +74,26 @@ def is_direct(address: bytes, head: RequestHead, server_name: str | None) -> boo
         return False
     host = (head.get(b"host") or b"").decode("latin-1").lower()
     return server_name.lower().removesuffix(".") == without_port(host)
+
+
+def is_behind(address: bytes, head: RequestHead, at: Entrance) -> bool:
+    """May a server stand in front, at another address than ours?
+
+    A dev server leaves few traces: Vite passes Host, with its own port.
+    """
+    return (
+        any(map(OF_A_HOP.fullmatch, head.index))
+        or (at.port != 0 and port_of(head.get(b"host") or b"", at.scheme) != at.port)
+        or not is_direct(address, head, at.server_name)
+    )
+
+
+def port_of(host: bytes, scheme: bytes) -> int:
+    """The port in a Host."""
+    port = host.rpartition(b":")[2]
+    if port.isdigit() and len(port) <= 5 and b":" in host:
+        return int(port)
+    return 443 if scheme == b"https" else 80
 
 
 def without_port(host: str) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.http1.head import RequestHead
+from proxy.policy.local_client import Entrance
 from proxy.transport.client_stream import ClientStream, Served
 
 
@@ -94,3 +95,13 @@ def server_name(client: object) -> str | None:
         return None
     name = getattr(tls, "server_name", None)  # see proxy.server.handshake
     return name if isinstance(name, str) else ""
+
+
+def entrance(client: ClientStream) -> Entrance:
+    """Where a request has come in, as far as its connection knows."""
+    connection: ClientHost | None = getattr(client, "connection", None)
+    name = None
+    if connection is not None:
+        name = connection.transport.get_extra_info("sockname")
+    host, port = (name[0], name[1]) if isinstance(name, tuple) else ("", 0)
+    return Entrance(client.scheme, host, port, server_name(client))

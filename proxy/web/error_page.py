@@ -43,7 +43,7 @@ class ErrorPage:
     exact: str  # for whom it is known; "" if that is the summary
     advice: str
     rows: dict[str, str]  # names and values of what is known
-    record: str = ""  # the id of the request that its reader may look at
+    record: str = ""  # where its reader may look at the request
     sent: bool = False  # has the request brought something, such as a form?
     waits: bool = False  # may it succeed by itself, later?
 
@@ -69,8 +69,7 @@ def render(page: ErrorPage, accept_language: bytes | None) -> bytes:
         said.append(say.paragraph("soft", page.advice))
     actions = [] if page.sent else [f'<a class="again" href="">{say.text(AGAIN)}</a>']
     if page.record:
-        address = escape(f"/_unbuffered/#request={page.record}")
-        actions.append(f'<a href="{address}">{say.text(RECORD)}</a>')
+        actions.append(f'<a href="{escape(page.record)}">{say.text(RECORD)}</a>')
     waits = page.waits and not page.sent
     if page.sent:
         said.append(say.paragraph("soft", SENT))

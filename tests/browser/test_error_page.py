@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 
 from proxy.errors import (
     FirstByteTimeout,
@@ -238,6 +239,30 @@ async def test_page_leads_to_its_request_in_the_inspector(
     await expect(page).to_have_url(re.compile("/_unbuffered/#"))
 
 
+async def test_page_behind_another_server_leads_to_this_one(
+    browser_page: Page, url: str
+) -> None:
+    """As behind Vite, at whose address the path is the application's own."""
+
+    async def pass_on(request: web.Request) -> web.Response:
+        fields = {"Host": request.host, "Connection": "keep-alive"}
+        fields["Accept"] = "text/html"
+        async with ClientSession() as session:
+            response = await session.get(f"{url}{request.path}", headers=fields)
+            return web.Response(body=await response.read(), content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", pass_on)
+    page = browser_page
+    async with TestServer(app, port=0) as front:
+        await page.goto(str(front.make_url("/app/list")))
+        link = page.get_by_text("This request in the inspector")
+        await expect(link).to_have_attribute("href", re.compile(f"^{url}/_unbuffered/"))
+        await link.click()
+        record = page.get_by_test_id("stream")
+        await expect(record).to_contain_text("/app/list")
+
+
 # -- looks --------------------------------------------------------------------
 
 
@@ -286,7 +311,7 @@ async def test_no_page_has_a_finding(browser_page: Page) -> None:
                 routes=("/sse", "/server1", "/server2"),
                 request_id=b"5c1f0a92d7e4-1f3",
                 detailed=detailed,
-                record=detailed,
+                record="/_unbuffered/" if detailed else "",
             )
             url = f"http://127.0.0.1/{number}/{method}/{detailed}"
             await show(page, url, failure, method)

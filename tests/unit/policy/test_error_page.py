@@ -29,6 +29,7 @@ from proxy.policy.error_detail import (
     ErrorDetail,
 )
 from proxy.policy.error_response import ADVICE, Failure, plan_failure, sentence
+from proxy.policy.local_client import Entrance
 from proxy.policy.response_plan import TERMS
 from proxy.web.error_page import (
     AGAIN,
@@ -50,7 +51,7 @@ def shown(
     *lines: bytes,
     method: bytes = b"GET",
     detailed: bool = True,
-    record: bool = False,
+    record: str = "",
 ) -> tuple[str, dict[bytes, bytes]]:
     """The page, and the fields of its response."""
     failure = Failure(
@@ -181,7 +182,7 @@ def test_json_has_no_policy_of_a_page() -> None:
 
 def test_a_link_leads_to_the_record_of_the_request_if_its_reader_may_look() -> None:
     link = '<a href="/_unbuffered/#request=5c1f-1">'
-    assert link in shown(REFUSED, record=True)[0]
+    assert link in shown(REFUSED, record="/_unbuffered/")[0]
     assert "_unbuffered" not in shown(REFUSED)[0]
 
 
@@ -251,3 +252,108 @@ def test_who_is_led_to_the_record(
 ) -> None:
     rule = ErrorDetail(config)
     assert rule.shows_record(address, request(b"Host: " + host)) is shows
+
+
+HERE = Entrance(b"http", "127.0.0.1", 8080, None)
+PROXY = "http://127.0.0.1:8080/_unbuffered/"
+KEEP = b"Connection: keep-alive"
+CONFIGS = {
+    "default": Config(),
+    "trusts": Config(server=ServerOptions(trusted_proxies=["127.0.0.1", "::1"])),
+    "open": Config(inspector=InspectorOptions(enabled=True)),
+    "off": Config(inspector=InspectorOptions(enabled=False)),
+    "admin": Config(server=ServerOptions(admin="127.0.0.1:9090")),
+    "silent": Config(server=ServerOptions(error_detail="none")),
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "address", "lines", "at", "page"),
+    [
+        pytest.param(
+            *("default", LOCAL, [b"Host: localhost:8080", KEEP], HERE),
+            "/_unbuffered/",
+            id="no server in front",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: localhost", KEEP]),
+            *(HERE._replace(port=80), "/_unbuffered/"),
+            id="the port that needs no name",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: [::1]", KEEP]),
+            *(
+                HERE._replace(scheme=b"https", port=443, server_name=""),
+                "/_unbuffered/",
+            ),
+            id="that of TLS",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: localhost:8080", KEEP]),
+            *(HERE._replace(host="", port=0), "/_unbuffered/"),
+            id="a listener of which nothing is known",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: localhost:5173", KEEP], HERE, PROXY),
+            id="Vite, which passes Host",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: 127.0.0.1:8080", b"Connection: close"]),
+            *(HERE, PROXY),
+            id="Vite with changeOrigin",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: localhost:5173", KEEP]),
+            *(HERE._replace(host="::ffff:127.0.0.1"), PROXY),
+            id="a listener for IPv4 and IPv6",
+        ),
+        pytest.param(
+            *("default", b"::1", [b"Host: localhost:5173", KEEP]),
+            Entrance(b"https", "::1", 8443, "localhost"),
+            "https://[::1]:8443/_unbuffered/",
+            id="IPv6 and TLS",
+        ),
+        pytest.param(
+            *("default", LOCAL, [b"Host: a.example:5173", KEEP], HERE, ""),
+            id="Vite, by the name of another machine",
+        ),
+        pytest.param(
+            *("default", LOCAL),
+            [b"Host: localhost:8080", KEEP, b"X-Forwarded-For: 127.0.0.1"],
+            *(HERE, ""),
+            id="Vue CLI, not trusted",
+        ),
+        pytest.param(
+            *("trusts", LOCAL),
+            [b"Host: localhost:8080", KEEP, b"X-Forwarded-For: ::ffff:127.0.0.1"],
+            *(HERE, PROXY),
+            id="Vue CLI, trusted",
+        ),
+        pytest.param(
+            *("trusts", LOCAL),
+            [b"Host: localhost:8080", KEEP, b"X-Forwarded-For: 203.0.113.9"],
+            *(HERE, ""),
+            id="Vue CLI, trusted, for another machine",
+        ),
+        pytest.param(
+            *("open", OTHER, [b"Host: a.example:8080", KEEP], HERE, "/_unbuffered/"),
+            id="open to all",
+        ),
+        pytest.param(
+            *("open", OTHER, [b"Host: a.example", KEEP], HERE, ""),
+            id="open to all, behind a server of another port",
+        ),
+        *(
+            pytest.param(
+                *(config, LOCAL, [b"Host: localhost:5173", KEEP], HERE, ""),
+                id=f"{config}, behind Vite",
+            )
+            for config in ("off", "admin", "silent")
+        ),
+    ],
+)
+def test_the_link_leads_to_this_proxy_behind_another_server_too(
+    config: str, address: bytes, lines: list[bytes], at: Entrance, page: str
+) -> None:
+    rule = ErrorDetail(CONFIGS[config])
+    assert rule.record_page(address, request(*lines), at) == page
