@@ -39,6 +39,7 @@ def view(
     """All that is known of an exchange but its pieces."""
     recording = history.recording(timeline)
     told: Row = {**present_row(history, worker, timeline, exchange, recording)}
+    told["record"] = history.record
     told |= shown_heads(timeline, exchange, recording and recording.heads)
     kept = stream_of(registry, timeline)
     if kept is not None:

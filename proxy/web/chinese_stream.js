@@ -230,6 +230,7 @@ export const chineseStream = {
   "the first {0} recorded": "记录了前 {0}",
 
   // -- what is missing
+  "Nothing is recorded: [inspector] record is off.": "没有任何记录：[inspector] record 已关闭。",
   "{0} passed before recording started.": "开始记录之前经过了 {0}。",
   "The proxy has dropped {0} piece.": "代理丢弃了 {0} 段。",
   "The proxy has dropped {0} pieces.": "代理丢弃了 {0} 段。",

@@ -294,6 +294,18 @@ async def test_what_passed_before_anybody_looked_is_no_silence(
     await expect(gap).to_have_text("\N{EN DASH}")
 
 
+async def test_where_nothing_is_recorded_the_page_says_so(
+    page: Page, feed: FeedServer
+) -> None:
+    feed.rows = [row(1, pieces=12, bytes=480, whole=False, record="off")]
+    await page.goto(f"{feed.url}#1-1")
+    await page.get_by_test_id("tab-pieces").click()
+    missing = page.get_by_test_id("piece-missing")
+    await expect(missing).to_have_text(
+        "Nothing is recorded: [inspector] record is off."
+    )
+
+
 # -- the list
 
 

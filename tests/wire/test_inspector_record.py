@@ -318,6 +318,7 @@ async def test_off_keeps_nothing_whoever_looks(
     told = await shown(running, "/x")
     assert (told.pieces, told.row["pieces"]) == ([], 6)
     assert told.detail["request"]["received"] is None
+    assert told.detail["record"] == "off"  # so that the page can say it
     assert timeline.heads is None
     assert not history(running).budget.recordings
     assert history(running).budget.weight == 0

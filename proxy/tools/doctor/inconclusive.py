@@ -19,7 +19,7 @@ FORM = (
     "send the same headers as the page, such as -H 'Accept: …', or paste the "
     "request with Copy as cURL"
 )
-NO_BACK_END = "this hop answered itself: it could not reach the server behind it"
+NO_BACK_END = "{hop} answered itself: it could not reach the server behind it"
 # What to do about a status, where something can be said.
 HINTS = {
     101: "it switched to another protocol without being asked to",
@@ -32,8 +32,9 @@ HINTS = {
     429: "it limits the request rate; wait, or use --compare none",
     502: NO_BACK_END,
     503: NO_BACK_END,
-    504: "this hop timed out: the server behind it sent no response head in time",
+    504: "{hop} timed out: the server behind it sent no response head in time",
 }
+REASON = "the log of Unbuffered, and its inspector, have the reason of each failure"
 PAGE = (
     "dev servers and login pages answer with a page if no route matches: is the "
     "path correct, and does it need a cookie?"
@@ -163,12 +164,28 @@ def refused(recording: ProbeRecording) -> Verdict:
             "Upgrade on: --via shows which"
         )
     elif status in HINTS and not asked:
-        evidence.append(HINTS[status])
+        hop = author(recording)
+        evidence.append(HINTS[status].format(hop=hop or "this hop"))
+        if hop == "Unbuffered":
+            evidence.append(REASON)
     elif status >= 500:
         evidence.append("the server failed; see its own log for the reason")
     what = "WebSocket" if recording.websocket else "stream"
     line = f"Could not measure: the response has status {status}, it is not a {what}."
     return Verdict(Kind.NO_STREAM, line, tuple(evidence), sure=True)
+
+
+def author(recording: ProbeRecording) -> str:
+    """Which hop says that the response is its own (RFC 9209 §2.3.1); "" if none does.
+
+    It need not be the one that was asked: a dev server passes the field on.
+    """
+    for member in (recording.get("proxy-status") or "").split(","):
+        name, _, parameters = member.partition(";")
+        if parameters.lstrip().startswith("error="):
+            name = name.strip(' \t"')
+            return "Unbuffered" if name == "unbuffered" else name
+    return ""
 
 
 def without_times(recording: ProbeRecording) -> Verdict | None:

@@ -338,8 +338,8 @@ def test_what_streams_though_it_looks_odd(recording: ProbeRecording, line: str) 
             id="401",
         ),
         pytest.param(
-            recorded(status=502), Kind.NO_STREAM, "status 502", "could not reach",
-            id="502",
+            recorded(status=502), Kind.NO_STREAM, "status 502",
+            "this hop answered itself: it could not reach", id="502",
         ),
         pytest.param(
             recorded(status=302), Kind.NO_STREAM, "status 302, with no Location.", "",

@@ -11,7 +11,7 @@ from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
 from proxy.tools.doctor.result import judge_one
-from tests.unit.doctor.recordings import event, recorded, trace, unmarked
+from tests.unit.doctor.recordings import EVENTS, event, recorded, trace, unmarked
 
 
 def test_a_timeline_shows_arrivals_against_time() -> None:
@@ -52,6 +52,47 @@ def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
 def test_a_cure_says_how_far_it_can_be_relied_upon(product: str, said: str) -> None:
     text = report(judge_one([trace("nginx-at-the-end")], product), 110)
     assert said in " ".join(text.split())
+
+
+UNKNOWN = ("Server", "somebody")
+
+
+def test_a_hop_without_known_lines_is_named_where_the_stream_is_held() -> None:
+    free = recorded(*((n * 1.0, event(n)) for n in range(6)), fields=(*EVENTS, UNKNOWN))
+    held = recorded((6.0, b"".join(map(event, range(6)))), fields=(*EVENTS, UNKNOWN))
+    said = "a hop calls itself somebody (Server); no measured cure for it is known here"
+    assert said.lower() in " ".join(report(judge_one([held])).split()).lower()
+    assert "somebody" not in evidence_of(report(judge_one([free])))
+
+
+def evidence_of(text: str) -> str:
+    """The lines of a report but for those that show the fields."""
+    return "\n".join(line for line in text.splitlines() if "calls itself" in line)
+
+
+@pytest.mark.parametrize(
+    ("field", "hop"),
+    [
+        pytest.param("unbuffered; error=connection_refused", "Unbuffered", id="this"),
+        pytest.param('"a b"; error=dns_error', "a b", id="another"),
+        pytest.param("edge, unbuffered; error=x, last", "Unbuffered", id="of several"),
+        pytest.param("unbuffered; received-status=502", "this hop", id="passed on"),
+        pytest.param("", "this hop", id="none"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "what"), [(502, "answered itself"), (503, "answered itself"),
+                         (504, "timed out")],
+)  # fmt: skip
+def test_who_has_answered_itself_is_named(
+    field: str, hop: str, status: int, what: str
+) -> None:
+    """It may be behind the one that was asked, such as a dev server."""
+    fields = (("Proxy-Status", field),) if field else ()
+    refused = recorded(status=status, fields=fields)
+    text = " ".join(report(judge_one([refused])).split())
+    assert f"- {hop} {what}: " in text
+    assert ("the log of Unbuffered, and its inspector" in text) is (hop[:1] == "U")
 
 
 def test_no_colour_is_written_unless_asked_for() -> None:

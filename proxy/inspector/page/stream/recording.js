@@ -216,7 +216,8 @@ export class Recording {
     if (pieces.end && !this.#hasBodies) {
       parts.push(phrase("Bodies are not shown: [inspector] bodies is off, or this browser is not on the same machine as the proxy."));
     }
-    if (this.#before) parts.push(phrase("{0} passed before recording started.", this.#before));
+    if (this.#exchange?.record === "off") parts.push(phrase("Nothing is recorded: [inspector] record is off."));
+    else if (this.#before) parts.push(phrase("{0} passed before recording started.", this.#before));
     if (dropped.pieces) {
       parts.push(counted(dropped.pieces, "The proxy has dropped {0} piece.", "The proxy has dropped {0} pieces."));
     }

@@ -180,9 +180,9 @@ def evidence(page: Page, result: Result) -> None:
             said = f"{sign.name} itself streams as it comes (measured: {passes})"
             page.wrap(f"{said}; --via shows whether the hold is behind it",
                       "  - ", "    ")  # fmt: skip
-        if not sign.product:
+        if not sign.product and result.verdict.held:
             said = f"a hop calls itself {sign.name} ({sign.seen.partition(':')[0]})"
-            page.wrap(f"{said}; its configuration is not in the table", "  - ", "    ")
+            page.wrap(f"{said}; no measured cure for it is known here", "  - ", "    ")
 
 
 def sign_text(sign: Sign) -> str:
