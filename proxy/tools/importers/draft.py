@@ -112,6 +112,7 @@ class ImportedFile:
     on this machine; `dev_port` is the dev server's own, 0 where there is none, and
     `base` the path that its pages are below. `missing` are modules that it was read
     without, and `sources` names the .env file that gave a variable its value.
+    `server` are keys of [server], `without_it` lines for when the old proxy is gone.
     """
 
     kind: str
@@ -123,6 +124,8 @@ class ImportedFile:
     ports: set[int] = field(default_factory=set)
     dev_port: int = 0
     base: str = ""
+    server: dict[str, object] = field(default_factory=dict)
+    without_it: list[str] = field(default_factory=list)
     missing: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,8 +10,20 @@ from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile
 from proxy.tools.importers.nginx_access import Found, RestrictedLocation, settle
 from proxy.tools.importers.nginx_condition import mark_filters
 from proxy.tools.importers.nginx_include import Includes
+from proxy.tools.importers.nginx_listen import (
+    only_redirects,
+    read_listeners,
+    read_redirects,
+    read_trusted,
+)
 from proxy.tools.importers.nginx_location import Location
-from proxy.tools.importers.nginx_options import SOME, is_protection, refuses, told
+from proxy.tools.importers.nginx_options import (
+    SOME,
+    is_protection,
+    mark_limits,
+    refuses,
+    told,
+)
 from proxy.tools.importers.nginx_server import NginxServer, servers
 from proxy.tools.importers.nginx_syntax import Directive, parse, walk
 from proxy.tools.importers.nginx_template import mark_templates
@@ -20,10 +32,6 @@ from proxy.tools.importers.references import templates
 PREFIX_TEXT = (
     "nginx matches a location as a text prefix: 'location /api' also matched /apis. "
     "Here /api matches only /api, /api/… and /api?…"
-)
-TLS = (
-    "nginx used TLS here: write tls_certificate and tls_key under [server], or "
-    "start with --tls dev"
 )
 TEMPLATE = (
     "a template: envsubst filled in {names}. config.toml reads them from the "
@@ -42,6 +50,11 @@ FIRST_SITE = (
     "for their names. nginx answered 404 where a name had no location for a path; here "
     "the routes for all hosts take it"
 )
+EACH_NAMED = (
+    "several servers: each route is for the names of its server. nginx gave requests "
+    "for other hosts to its first server; here they get 404, unless you write a route "
+    'without a host, such as [routes."/"]'
+)
 
 
 def read_nginx(
@@ -59,6 +72,8 @@ def read_nginx(
     top = includes.expand(top) if folder else top
     mark_templates(top)
     mark_filters(top)
+    mark_limits(top)
+    read_trusted(reading, top)
     for include in includes.unread:
         reading.opened.append(UNREAD.format(place=include.place, include=include))
     upstreams = {
@@ -67,14 +82,17 @@ def read_nginx(
         if directive.name == "upstream" and directive.values
     }
     sites: list[Site] = []
-    for server in servers(top):
+    known = list(servers(top))
+    for server in known:
         reading.ports |= {port for _, port in server.listens}
         before = len(reading.drafts)
         read_server(reading, server, upstreams)
-        ours = [each for each in reading.drafts[before:] if not each.inactive]
-        if ours:
-            sites.append(Site(server, ours))
-    tell_apart(reading, sites)
+        if reading.drafts[before:]:
+            sites.append(Site(server, reading.drafts[before:]))
+    tell_apart(reading, sites, known)
+    served = [each.server for each in sites if each.is_active]
+    read_listeners(reading, served)
+    read_redirects(reading, known)
     one_site(reading)
     if reading.drafts:
         reading.notice(PREFIX_TEXT)
@@ -90,35 +108,54 @@ class Site:
     server: NginxServer
     drafts: list[Draft]
 
+    @property
+    def is_active(self) -> bool:
+        return any(not each.inactive for each in self.drafts)
 
-def tell_apart(reading: ImportedFile, sites: list[Site]) -> None:
-    """One server takes all hosts, as in nginx; the others are known by their names."""
-    first = next((each for each in sites if each.server.is_default), None)
-    first = first or next(iter(sites), None)
+
+def tell_apart(
+    reading: ImportedFile, sites: list[Site], known: list[NginxServer]
+) -> None:
+    """Several servers are known by their names; one that stands alone needs none.
+
+    What nginx itself takes for all hosts, `default_server` or a first server without
+    a name, is for all hosts here. A name alone, as most files of one site have, is not
+    written before each path: the routes work at localhost as well.
+    """
+    order = [each for each in sites if each.is_active] or sites
+    first = next((each for each in order if each.server.is_default), None)
+    first = first or next(iter(order), None)
+    names = {tuple(sorted(each.names)) for each in known if not only_redirects(each)}
     for site in sites:
         assert first is not None
         server = site.server
-        known = server.public == first.server.public
-        if known and server.tls:
-            reading.notice(TLS)
-        if known:
+        same = server.public == first.server.public
+        hosts = plain_hosts(server) if same else hosts_of(server, first.server)
+        general = len(names) < 2 or first.server.is_default
+        general = general or not plain_hosts(first.server)
+        if same and general:
             continue
-        hosts = hosts_of(server, first.server)
         for draft in site.drafts:
             if not hosts:
-                draft.inactive = ELSEWHERE.format(server=server)
-                continue
-            # The same for each of its names, one behind the other.
-            at, path = reading.drafts.index(draft) + 1, draft.prefix
-            draft.prefix = hosts[0] + path
-            reading.drafts[at:at] = [copy_for(draft, each + path) for each in hosts[1:]]
-            for name in server.names:
-                if usable_host(name) is None:
-                    draft.notes.append(f"not for server_name {name}: not a plain host")
-        if hosts:
-            reading.notice(FIRST_SITE.format(server=first.server))
-            if server.tls:
-                reading.notice(TLS)
+                draft.inactive = draft.inactive or ELSEWHERE.format(server=server)
+            else:
+                name_hosts(reading, draft, hosts, server)
+        if hosts and site.is_active:
+            told = FIRST_SITE.format(server=first.server) if general else EACH_NAMED
+            reading.notice(told)
+
+
+def name_hosts(
+    reading: ImportedFile, draft: Draft, hosts: list[str], server: NginxServer
+) -> None:
+    """The same route for each of its names, one behind the other."""
+    at = next(i for i, each in enumerate(reading.drafts) if each is draft) + 1
+    path = draft.prefix
+    draft.prefix = hosts[0] + path
+    reading.drafts[at:at] = [copy_for(draft, each + path) for each in hosts[1:]]
+    for name in server.names:
+        if usable_host(name) is None:
+            draft.notes.append(f"not for server_name {name}: not a plain host")
 
 
 def copy_for(draft: Draft, prefix: str) -> Draft:
@@ -133,8 +170,13 @@ def hosts_of(server: NginxServer, first: NginxServer) -> list[str]:
     """
     if server.public[1:] != first.public[1:] or {*server.names} & {*first.names}:
         return []
+    return plain_hosts(server)
+
+
+def plain_hosts(server: NginxServer) -> list[str]:
+    """The hosts of its names; `localhost` is none, but what a file has by default."""
     found = [host for name in server.names for host in usable_host(name) or ()]
-    return list(dict.fromkeys(found))
+    return [host for host in dict.fromkeys(found) if host != "localhost"]
 
 
 def usable_host(name: str) -> list[str] | None:

@@ -49,6 +49,11 @@ ENVSUBST = (
 PLACEHOLDER = re.compile(r"@[A-Z][A-Z0-9_]*@")  # of autoconf and of many a script
 WHOLE = re.compile(r"(\$\{[A-Z_][A-Z0-9_]*\})(/.*)?")  # an address from the environment
 UNKNOWN = "only envsubst knows which paths these are"
+BACKUP = (
+    "left out, since nginx used it only when all others failed; here all servers of a "
+    "target are used alike"
+)
+DOWN = "left out, since it is down"
 FILES = "try_files: Unbuffered does not serve files; all paths go to the target"
 HOST = (
     "nginx sent Host: {name}, the name of its upstream; here it is the host of "
@@ -264,10 +269,12 @@ class Location:
                 raise ValueError(f"upstream {name}: {directive.name}: chosen by code")
         for server in upstream.all("server"):
             address, *parameters = server.values
+            if "backup" in parameters or "down" in parameters:
+                why = DOWN if "down" in parameters else BACKUP
+                self.notes.append(f"server {address}: {why}")
+                continue
             if parameters:
                 self.notes.append(f"server {address}: without {' '.join(parameters)}")
-            if "backup" in parameters or "down" in parameters:
-                continue
             if not address.startswith("unix:"):
                 # Port 80 is the default there, whatever the scheme.
                 port = ":80" if scheme == "https" and not has_port(address) else ""

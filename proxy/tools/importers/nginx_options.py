@@ -9,7 +9,7 @@ from proxy.tools.importers.draft import Draft
 from proxy.tools.importers.nginx_fields import RequestFields, remove_field, set_field
 from proxy.tools.importers.nginx_lua import is_lua
 from proxy.tools.importers.nginx_server import inherit
-from proxy.tools.importers.nginx_syntax import Directive
+from proxy.tools.importers.nginx_syntax import Directive, walk
 from proxy.tools.importers.nginx_template import has_variable, names
 from proxy.tools.importers.patterns import escape
 from proxy.tools.importers.references import SECRET
@@ -24,7 +24,8 @@ NEEDLESS = {
     "proxy_max_temp_file_size", "proxy_temp_file_write_size", "proxy_no_cache",
     "proxy_cache_bypass", "proxy_ssl_verify", "tcp_nodelay", "tcp_nopush", "location",
     "set", "try_files", "root", "index", "proxy_pass_header", "resolver",
-    "more_set_input_headers", "more_clear_input_headers",
+    "more_set_input_headers", "more_clear_input_headers", "set_real_ip_from",
+    "real_ip_header", "real_ip_recursive",
 }  # fmt: skip
 CACHING = re.compile(r"proxy_cache")
 PROTECTION = re.compile(
@@ -45,6 +46,8 @@ SOME = (
     "these requests reach the target"
 )
 NO_FIELDS = "{where}: no header fields of the client reached this target; here they do"
+ADDRESS = "binary_remote_addr"
+CLIENT = (ADDRESS, "remote_addr")
 TIMES_IN = re.compile(r"(\d++)(ms|[smhdwMy]|)")
 SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -82,6 +85,23 @@ def refuses(directive: Directive) -> bool:
     if directive.name == "if":
         return any(refuses(each) for each in directive.block)
     return REFUSAL.fullmatch(str(directive)) is not None
+
+
+def mark_limits(top: list[Directive]) -> None:
+    """Note of each `limit_conn` whether it counts by client.
+
+    The zone of a site may be in a file that was not read: it is by client as a rule.
+    """
+    zones = {
+        zone.removeprefix("zone=").partition(":")[0]: each.values[0]
+        for each in walk(top)
+        if each.name == "limit_conn_zone"
+        for zone in each.values[1:]
+    }
+    for directive in walk(top):
+        if directive.name == "limit_conn" and len(directive.values) == 2:
+            key = zones.get(directive.values[0], ADDRESS)
+            directive.per_client = key.strip("${}") in CLIENT
 
 
 class NginxOptions:
@@ -157,6 +177,16 @@ class NginxOptions:
             size = int(found[1]) * BYTES[found[2].lower()]
             self.draft.keys["max_body_bytes"] = size
         return found is not None
+
+    def limit_conn(self, directive: Directive) -> bool:
+        if not directive.per_client or not directive.values[-1].isdecimal():
+            return False
+        key, limit = "max_streams_per_client", int(directive.values[-1])
+        known = self.draft.keys.get(key, limit)
+        assert isinstance(known, int)
+        self.draft.keys[key] = min(known, limit)
+        self.draft.remarks[key] = "nginx counted all requests, this counts streams"
+        return True
 
     def add_header(self, directive: Directive) -> bool:
         if len(directive.values) < 2 or has_variable(directive.values[1]):
@@ -245,6 +275,7 @@ def whole_path(pattern: str, replacement: str, path: str) -> str | None:
 READERS: dict[str, Callable[[NginxOptions, Directive], bool]] = {
     "client_max_body_size": NginxOptions.client_max_body_size,
     "add_header": NginxOptions.add_header,
+    "limit_conn": NginxOptions.limit_conn,
     "proxy_hide_header": NginxOptions.proxy_hide_header,
     "proxy_pass_request_headers": NginxOptions.proxy_pass_request_headers,
     "proxy_redirect": NginxOptions.proxy_redirect,

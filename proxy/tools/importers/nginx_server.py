@@ -11,7 +11,7 @@ from proxy.tools.importers.nginx_template import has_variable
 
 INHERITED = re.compile(
     r"proxy_|add_header$|client_max_body_size$|auth_|allow$|deny$|satisfy$|"
-    r"ssl_verify_client$|access_by_|(?:server_)?rewrite_by_|header_filter_by_|"
+    r"ssl_verify_client$|limit_conn$|access_by_|(?:server_)?rewrite_by_|header_filter_by_|"
     r"body_filter_by_|more_\w+_headers$|set$"
 )
 # Refuses or answers before any location of its server does.
@@ -61,6 +61,12 @@ class NginxServer:
     block: list[Directive]
     places: list[Place]
     line: str = ""
+    above: list[Directive] = field(default_factory=list)
+
+    def inherited(self, name: str) -> list[Directive]:
+        """The directives of that name: its own, or else those of `http`."""
+        own = [each for each in self.block if each.name == name]
+        return own or [each for each in self.above if each.name == name]
 
     @property
     def names(self) -> list[str]:
@@ -85,6 +91,16 @@ class NginxServer:
     @property
     def tls(self) -> bool:
         return any(d.name == "listen" and "ssl" in d.values for d in self.block)
+
+    @property
+    def plain_ports(self) -> list[int]:
+        """Where it listens without TLS."""
+        return [
+            int(match["port"]) if match else 80
+            for each in self.block
+            if each.name == "listen" and each.values and "ssl" not in each.values
+            for match in (LISTEN.fullmatch(each.values[0]),)
+        ]
 
     @property
     def is_default(self) -> bool:
@@ -133,7 +149,7 @@ def nested(
         elif directive.name == "server":
             inside = inherit(inherited, directive.block)
             found = list(places(directive.block, inside))
-            yield NginxServer(directive.block, found, directive.place)
+            yield NginxServer(directive.block, found, directive.place, directives)
 
 
 def places(

@@ -33,7 +33,8 @@ ESCAPED = re.compile(r"\\([\"'\\ ;{}])")
 class Directive:
     """One directive, where it stands, and what is in its block.
 
-    `filters`: an `if` that anybody can meet (see nginxcondition).
+    `filters`: an `if` that anybody can meet (see nginx_condition). `per_client`: a
+    `limit_conn` that counts by the address of the client.
     """
 
     words: list[str]
@@ -41,6 +42,7 @@ class Directive:
     block: list[Directive] = field(default_factory=list)
     file: str = ""
     filters: bool = False
+    per_client: bool = False
 
     @property
     def name(self) -> str:

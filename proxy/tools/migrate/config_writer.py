@@ -79,6 +79,10 @@ def write(reading: ImportedFile, title: str) -> str:
         blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
     elif forwards(reading):
         blocks[-1] += f"\n{DEV_SERVER_IS_TRUSTED}"
+    for key, value in reading.server.items():
+        blocks[-1] += f"\n{key} = {toml(value)}"
+    for line in reading.without_it:
+        blocks[-1] += f"\n# {one_line(line)}"
     if reading.kind in NEEDED:
         blocks.append(needed(reading.kind))
     if reading.lost:

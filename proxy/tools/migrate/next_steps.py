@@ -16,12 +16,15 @@ def steps(reading: ImportedFile, port: int) -> list[str]:
     # both in turn.
     address = f"http://127.0.0.1:{port}"
     if reading.kind == "nginx":
-        return [
+        lines = [
             "Point clients, or these nginx locations, at Unbuffered:",
             f"    proxy_pass {address};   # no path after the port",
             "    proxy_buffering off;",
             "    proxy_http_version 1.1;",
         ]
+        if not all(each.prefix.startswith("/") for each in reading.active):
+            lines.append("    proxy_set_header Host $host;   # it chooses the route")
+        return lines
     first = f"In {reading.file}, point the proxy of the dev server at Unbuffered:"
     if reading.kind == "next":
         first = f"In {reading.file}, point the rewrites at Unbuffered:"

@@ -88,7 +88,7 @@ def faults(prefix: str, keys: Mapping[str, object]) -> list[str]:
     """What the loader has against a route."""
     reader = Reader("", AnyVariable(keys.get("target")))
     try:
-        build(reader, {"server": {"port": 1}, "routes": {prefix: nested(keys)}}, {})
+        build(reader, {"server": {"port": 0}, "routes": {prefix: nested(keys)}}, {})
     except ConfigError as error:
         place = f': [routes."{prefix}"] '
         return [fault.removeprefix(place) for fault in error.faults]

@@ -185,7 +185,7 @@ def test_servers_of_other_names_are_not_mixed() -> None:
         f"server {{ listen 127.0.0.1:81; server_name a; location /d {{ {PASS} }} }}"
     )
     reading = read(f"http {{ {text} }}")
-    assert [draft.prefix for draft in reading.active] == ["/a", "/b", "b/c"]
+    assert [draft.prefix for draft in reading.active] == ["a/a", "a/b", "b/c"]
     assert any("used TLS" in notice for notice in reading.notices)
     assert any("several servers" in notice for notice in reading.notices)
     (elsewhere,) = [draft for draft in reading.drafts if draft.inactive]
@@ -197,17 +197,17 @@ def test_servers_of_other_names_are_not_mixed() -> None:
     [
         pytest.param(
             [("", "a.example"), ("", "B.example www.b.example")],
-            {"/0", "b.example/1", "www.b.example/1"},
+            {"a.example/0", "b.example/1", "www.b.example/1"},
             id="each name",
         ),
         pytest.param(
             [("", "a.example"), ("", ".b.example")],
-            {"/0", "b.example/1", "*.b.example/1"},
+            {"a.example/0", "b.example/1", "*.b.example/1"},
             id="a name and those below it",
         ),
         pytest.param(
             [("", "a.example"), ("", "*.b.example")],
-            {"/0", "*.b.example/1"},
+            {"a.example/0", "*.b.example/1"},
             id="names below",
         ),
         pytest.param(
@@ -216,21 +216,33 @@ def test_servers_of_other_names_are_not_mixed() -> None:
             id="the default server is for all hosts",
         ),
         pytest.param(
+            [("", "localhost"), ("", "b.example")],
+            {"/0", "b.example/1"},
+            id="the name of every machine",
+        ),
+        pytest.param([("", "a.example")], {"/0"}, id="one server alone"),
+        pytest.param(
             [("", "_"), ("", "b.example")], {"/0", "b.example/1"}, id="no name"
         ),
         pytest.param(
             [("", "a.example"), ("", "b.* ~^c b.example")],
-            {"/0", "b.example/1"},
+            {"a.example/0", "b.example/1"},
             id="patterns are left out",
         ),
-        pytest.param([("", "a.example"), ("", "~^b")], {"/0"}, id="patterns alone"),
-        pytest.param([("", "a.example"), ("", "_")], {"/0"}, id="no name to tell by"),
         pytest.param(
-            [("", "a.example"), ("", "a.example b.example")], {"/0"}, id="one in both"
+            [("", "a.example"), ("", "~^b")], {"a.example/0"}, id="patterns alone"
+        ),
+        pytest.param(
+            [("", "a.example"), ("", "_")], {"a.example/0"}, id="no name to tell by"
+        ),
+        pytest.param(
+            [("", "a.example"), ("", "a.example b.example")],
+            {"a.example/0"},
+            id="one in both",
         ),
         pytest.param(
             [("", "a.example"), ("81", "b.example")],
-            {"/0"},
+            {"a.example/0"},
             id="a port that others could not reach",
         ),
     ],
@@ -259,11 +271,144 @@ def test_routes_of_hosts_load_as_they_are_written(tmp_path: Path) -> None:
         settle(draft)
     (tmp_path / "config.toml").write_text(write(reading, "nginx"), encoding="utf-8")
     config = load(tmp_path / "config.toml", {})
-    assert [*config.routes] == ["/", "b.example/api"]
+    assert [*config.routes] == ["a.example/", "b.example/api"]
     assert config.routes["b.example/api"].path_rewrite == {"^/api/?": "/v2/"}
     assert any(
         "server_name ~x" in note for each in reading.drafts for note in each.notes
     )
+
+
+ALONE = f"server {{ listen 443; server_name a.test; location /a {{ {PASS} }} }}"
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ("return 444;", {"a.test/a"}),
+        ("root /srv;", {"a.test/a"}),
+        ("return 301 https://$host$request_uri;", {"/a"}),
+        ("location / { return 301 https://$host$request_uri; }", {"/a"}),
+    ],
+)
+def test_a_server_that_only_redirects_is_no_other_one(
+    other: str, found: set[str]
+) -> None:
+    assert routes(f"server {{ listen 80; server_name _; {other} }} {ALONE}") == found
+
+
+def test_a_location_that_is_no_route_has_its_host_too() -> None:
+    text = "".join(
+        f"server {{ server_name {name}; location / {{ {PASS} }} "
+        f"location /closed {{ auth_basic x; {PASS} }} location /open {{ {PASS} }} }}"
+        for name in ("a.test", "b.test")
+    )
+    drafts = read(text).drafts
+    assert [(each.prefix, bool(each.inactive)) for each in drafts] == [
+        ("a.test/", True), ("a.test/closed", True), ("a.test/open", False),
+        ("b.test/", True), ("b.test/closed", True), ("b.test/open", False),
+    ]  # fmt: skip
+
+
+def written(text: str) -> str:
+    reading = read(text)
+    for draft in reading.drafts:
+        settle(draft)
+    return write(reading, "nginx")
+
+
+def test_what_listens_is_written_for_when_nginx_is_gone(tmp_path: Path) -> None:
+    """As comments: nginx has the port, and its key is often for root alone."""
+    tls = "ssl_certificate /etc/{0}.pem; ssl_certificate_key /etc/{0}.key;"
+    text = (
+        "server { listen 80; server_name a.test; "
+        "location / { return 301 https://$host$request_uri; } }"
+        f"server {{ listen 443 ssl; server_name a.test; {tls.format('a')} "
+        f"location / {{ {PASS} }} }}"
+    )
+    (tmp_path / "config.toml").write_text(written(text), "utf-8")
+    assert [*load(tmp_path / "config.toml", {}).routes] == ["/"]
+    assert """\
+# tls_certificate = "/etc/a.pem"
+# tls_key = "/etc/a.key"
+# [[listen]]
+# port = 80
+# https_redirect = true # a.conf:1: return 301 https://$host$request_uri
+""" in written(text)
+    more = (
+        f"server {{ listen 443 ssl; server_name b.test; {tls.format('b')} "
+        f"location / {{ {PASS} }} }}"
+    )
+    assert not any("several certificates" in each for each in read(text).notices)
+    assert any("/etc/a.pem, /etc/b.pem" in each for each in read(text + more).notices)
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "return 301 https://www.a.test$request_uri;",
+        "return 301 https://$host/;",
+        "return 301 http://$host$request_uri;",
+        "return 404;",
+    ],
+)
+def test_a_redirect_to_another_place_is_no_https_redirect(directive: str) -> None:
+    text = (
+        f"server {{ listen 80; server_name a.test; {directive} }}"
+        "server { listen 443 ssl; server_name a.test; ssl_certificate /etc/a.pem; "
+        f"location / {{ {PASS} }} }}"
+    )
+    assert "tls_certificate" in written(text)
+    assert "https_redirect" not in written(text)
+
+
+def test_proxies_that_nginx_trusted_are_trusted(tmp_path: Path) -> None:
+    site = f"server {{ set_real_ip_from ::1; location /a {{ {PASS} }} }}"
+    header = "real_ip_header X-Forwarded-For; set_real_ip_from unix:;"
+    text = f"http {{ set_real_ip_from 10.0.0.0/8; {header} {site} }}"
+    (tmp_path / "config.toml").write_text(written(text), "utf-8")
+    server = load(tmp_path / "config.toml", {}).server
+    assert server.trusted_proxies == ["10.0.0.0/8", "::1"]
+    reading = read(text)
+    assert [each.partition(": ")[2] for each in reading.lost if "unix" in each]
+    assert not any("address of a client" in each for each in reading.notices)
+    reading = read(text.replace("X-Forwarded-For", "CF-Connecting-IP"))
+    assert any("from CF-Connecting-IP" in each for each in reading.notices)
+
+
+@pytest.mark.parametrize(
+    ("zone", "limit"),
+    [
+        ("limit_conn_zone $binary_remote_addr zone=z:10m;", 5),
+        ("limit_conn_zone $remote_addr zone=z:10m;", 5),
+        ("", 5),
+        ("limit_conn_zone $server_name zone=z:10m;", None),
+    ],
+)
+def test_connections_of_a_client_are_streams_of_a_client(
+    zone: str, limit: int | None
+) -> None:
+    site = f"server {{ limit_conn z 5; location /a {{ {PASS} }} }}"
+    (draft,) = read(f"http {{ {zone} {site} }}").active
+    assert draft.keys.get("max_streams_per_client") == limit
+    assert any("limit_conn z 5" in each for each in draft.lost) is (limit is None)
+
+
+def test_a_server_that_is_left_out_is_told_otherwise_than_a_flag() -> None:
+    text = (
+        "upstream u { server a weight=2; server b backup weight=3; server c down; }"
+        "server { location /a { proxy_pass http://u; } }"
+    )
+    (draft,) = read(text).active
+    notes = [each for each in draft.notes if each.startswith("server ")]
+    assert notes[0] == "server a: without weight=2"
+    assert "server b: left out, since nginx used it only when" in notes[1]
+    assert notes[2] == "server c: left out, since it is down"
+
+
+def test_no_port_of_a_target_is_taken_for_the_proxy() -> None:
+    (draft,) = read(f"server {{ location /a {{ {PASS} }} }}").active
+    settle(draft)
+    assert (draft.inactive, draft.lost) == ("", [])
 
 
 def test_a_level_with_a_field_inherits_no_fields() -> None:
