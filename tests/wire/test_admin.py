@@ -335,12 +335,14 @@ async def test_a_socket_that_a_process_has_left_is_in_nobodys_way(
         assert await status(Door(running), "health") == 200
 
 
-async def refused(folder: Path, upstream: Upstream, place: str) -> str:
+async def refused(folder: Path, place: str) -> str:
     """Why it cannot listen; nothing of it is left then."""
     before = {*os.listdir(folder)}
     with pytest.raises(ConfigError) as found:
         async with serving(
-            folder, {"/": {"target": upstream.url}}, {"server": {"admin": place}}
+            folder,
+            {"/": {"target": "http://127.0.0.1:9"}},
+            {"server": {"admin": place}},
         ):
             pass
     assert {*os.listdir(folder)} - before <= {"config.toml"}
@@ -350,36 +352,30 @@ async def refused(folder: Path, upstream: Upstream, place: str) -> str:
 
 
 async def test_a_busy_port_is_told(tmp_path: Path, upstream: Upstream) -> None:
-    fault = await refused(tmp_path, upstream, f"127.0.0.1:{upstream.port}")
+    fault = await refused(tmp_path, f"127.0.0.1:{upstream.port}")
     assert "using this port; " in fault  # it is this process
     assert fault.endswith("choose another port with [server] admin")
 
 
-async def test_a_busy_socket_is_told_and_left(
-    tmp_path: Path, upstream: Upstream
-) -> None:
+async def test_a_busy_socket_is_told_and_left(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         sock.listen()
-        fault = await refused(tmp_path, upstream, f"unix:{path}")
+        fault = await refused(tmp_path, f"unix:{path}")
         assert "another program is using this socket" in fault
         assert path.exists()
 
 
-async def test_a_file_that_is_no_socket_is_told_and_left(
-    tmp_path: Path, upstream: Upstream
-) -> None:
+async def test_a_file_that_is_no_socket_is_told_and_left(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     path.write_text("mine", "utf-8")
-    assert "not a socket" in await refused(tmp_path, upstream, f"unix:{path}")
+    assert "not a socket" in await refused(tmp_path, f"unix:{path}")
     assert path.read_text("utf-8") == "mine"
 
 
-async def test_a_folder_that_is_not_there_is_told(
-    tmp_path: Path, upstream: Upstream
-) -> None:
-    fault = await refused(tmp_path, upstream, f"unix:{tmp_path}/no/admin.sock")
+async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    fault = await refused(tmp_path, f"unix:{tmp_path}/no/admin.sock")
     assert "directory does not exist" in fault
 
 
@@ -391,7 +387,7 @@ async def test_a_folder_of_somebody_else_is_told(
 ) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir(mode=0o500)
-    fault = await refused(tmp_path, upstream, f"unix:{folder}/admin.sock")
+    fault = await refused(tmp_path, f"unix:{folder}/admin.sock")
     assert "may not create a file" in fault
 
 
@@ -436,7 +432,8 @@ async def test_where_it_cannot_listen_the_command_says_so(
     path = tmp_path / "config.toml"
     process = Process(path, None)  # type: ignore[arg-type]  # only to write the file
     place = f"127.0.0.1:{upstream.port}"
-    process.write({"/a": {"target": upstream.url}}, {}, admin=place, workers=workers)
+    route = {"target": "http://127.0.0.1:9"}
+    process.write({"/a": route}, {}, admin=place, workers=workers)
     started = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "proxy", "serve", "--config", str(path)),
         stderr=asyncio.subprocess.PIPE,
