@@ -363,10 +363,12 @@ async def fetched(
 
 @contextlib.asynccontextmanager
 async def listening(app: web.Application) -> AsyncIterator[int]:
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=0
+    )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         found: int = runner.addresses[0][1]
         yield found
