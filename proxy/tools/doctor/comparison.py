@@ -18,6 +18,7 @@ from proxy.tools.doctor.hop_comparison import Comparison
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
+SHOWN = 3  # arrivals of one request, while nothing came of another
 SAME = 0.8  # of the events have to say the same at two hops
 BASE = "as a browser asks"
 GROUPED = (Kind.BURSTS, Kind.RHYTHM, Kind.GROUPS)  # several at a time, and apart
@@ -89,7 +90,7 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     elif not verdict.held:
         if not (free and kept_all(base, free[0])):
             return compare_unheld(verdict, told)
-        verdict = nothing_but(base, free[0])
+        verdict = nothing_but(base, free[0], others)
     evidence = list(verdict.evidence)
     reasons = []
     for case in free:
@@ -164,7 +165,37 @@ def kept_all(base: Case, free: Case) -> bool:
     return base.recording.status == 200 and shape.at_once and late
 
 
-def nothing_but(base: Case, free: Case) -> Verdict:
+def silence_shows(base: Case, free: Case, others: Sequence[Case]) -> bool:
+    """Did one request stream while nothing came of this one, nor of any other?
+
+    Where all others stream, the back end may have been slow once.
+    """
+    if base.verdict.kind is not Kind.SILENT:
+        return False
+    meanwhile = [
+        burst
+        for burst in shape_of(free.recording).bursts
+        if burst.at < base.recording.ended
+    ]
+    rest = [case for case in others if case is not free]
+    alike = all(case.verdict.kind is Kind.SILENT or case.verdict.held for case in rest)
+    return len(meanwhile) >= SHOWN and alike
+
+
+def held_unseen(base: Case, others: Sequence[Case]) -> bool:
+    """Is a response held that is compressed, though not even its head is here?
+
+    Its fields do not say so; another request does, which accepts no compression.
+    """
+    return not base.recording.answered and any(
+        case.verdict.kind is Kind.STREAMS
+        and base.recording.asked("accept-encoding") != "identity"
+        and difference(base.recording, case.recording) == "accept-encoding"
+        for case in others
+    )
+
+
+def nothing_but(base: Case, free: Case, others: Sequence[Case]) -> Verdict:
     """Held to the end, seen only beside a request that is not."""
     recording = base.recording
     when = seconds(recording.ended)
@@ -173,7 +204,16 @@ def nothing_but(base: Case, free: Case) -> Verdict:
         line = f"Held: nothing arrived within {when}, while {free.label} {came}."
     else:
         line = f"Held to the end: everything arrived at once, after {when}."
-    return Verdict(Kind.AT_THE_END, line, base.verdict.evidence)
+    sure = silence_shows(base, free, others)
+    evidence = base.verdict.evidence
+    if sure:  # nobody has to ask whether the back end is silent
+        evidence = evidence[:-1]
+        evidence += tuple(
+            f"{case.label}: nothing arrived within {seconds(case.recording.ended)}"
+            for case in others
+            if case.verdict.kind is Kind.SILENT
+        )
+    return Verdict(Kind.AT_THE_END, line, evidence, sure=sure)
 
 
 def compare_unheld(verdict: Verdict, told: Sequence[Case]) -> Verdict:

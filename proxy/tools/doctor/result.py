@@ -9,7 +9,12 @@ from proxy.products.product import Cure
 from proxy.products.product_table import PINGS, cures_for
 from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
-from proxy.tools.doctor.comparison import Case, case_of, compare_variants
+from proxy.tools.doctor.comparison import (
+    Case,
+    case_of,
+    compare_variants,
+    held_unseen,
+)
 from proxy.tools.doctor.hops import (
     compare_hops,
     compare_programs,
@@ -113,6 +118,8 @@ def with_cures(
     if verdict.held:
         names = tuple(sign.product for sign in signs)
         coded = bool(holder.recording.coding)
+        if mode == "one":
+            coded = coded or held_unseen(holder, cases[1:])
         cures = cures_for(names, verdict.kind, coded=coded)
         if holder.recording.websocket:
             cures = for_websockets(cures, verdict)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.report.text import report
 from proxy.tools.doctor.result import judge_hops, judge_one, judge_through
 from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import event, recorded, sent, trace, unmarked
@@ -165,7 +167,42 @@ def test_nothing_beside_a_variant_that_streams_is_a_hold() -> None:
         "Held: nothing arrived within 8.0 s, while without compression 6 events "
         "came in 6 arrivals; only when the client accepts compression."
     )
-    assert not result.verdict.sure  # the back end may have had nothing to say
+    assert result.verdict.sure
+    assert "has not sent anything yet" not in " ".join(result.verdict.evidence)
+
+
+def test_nothing_where_all_others_stream_is_not_certain() -> None:
+    """The back end may have had nothing to say, once."""
+    others = [free(request=IDENTITY, label="without compression"),
+              free(request=BROWSER, label="with Accept: */*")]  # fmt: skip
+    verdict = judge_one([silent(), *others]).verdict
+    assert (verdict.held, verdict.sure) == (True, False)
+    assert "has not sent anything yet" in " ".join(verdict.evidence)
+
+
+def test_too_little_came_of_another_to_be_certain() -> None:
+    late = recorded(*((n * 4.0, event(n)) for n in range(6)))
+    other = replace(late, request=IDENTITY, label="without compression")
+    verdict = judge_one([silent(), other]).verdict
+    assert (verdict.held, verdict.sure) == (True, False)
+
+
+def test_nothing_of_what_streams_uncompressed_has_a_compressors_cure() -> None:
+    """No head is there to say that it is compressed."""
+    base = silent(product="webpack-dev-server")
+    plain = free(request=IDENTITY, label="without compression")
+    anything = (("Accept", "*/*"), ("Accept-Encoding", "gzip"))
+    asked_alike = free(request=anything, label="with Accept: */*")
+    assert "compress: false," in judge_one([base, plain]).cures[0].lines
+    lines = [each.lines for each in judge_one([base, asked_alike]).cures]
+    assert not any("compress: false," in each for each in lines)
+
+
+def test_nothing_is_drawn_beside_what_streams() -> None:
+    plain = free(request=IDENTITY, label="without compression")
+    text = report(judge_one([silent(), plain]))
+    assert re.search(r"as a browser asks +·+\n", text)
+    assert "as a browser asks  " not in report(judge_one([silent()]))
 
 
 def test_nothing_alone_is_no_verdict() -> None:

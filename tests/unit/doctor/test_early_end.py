@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.quantities import seconds
 from proxy.tools.doctor.probe.early_end import (
     chain_is_told,
     enough,
@@ -15,6 +16,7 @@ from proxy.tools.doctor.probe.early_end import (
     streams,
 )
 from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.result import judge_one
 from proxy.tools.doctor.verdict import Kind, Verdict
 from tests.unit.doctor.recordings import event, recorded
 
@@ -28,8 +30,8 @@ def flow(count: int, every: float = 0.25, each: int = 1) -> ProbeRecording:
     )  # fmt: skip
 
 
-def silent(seconds: float) -> ProbeRecording:
-    return ProbeRecording("http://a/", connected=0.001, ending="no head", ended=seconds)
+def silent(ended: float) -> ProbeRecording:
+    return ProbeRecording("http://a/", connected=0.001, ending="no head", ended=ended)
 
 
 @pytest.mark.parametrize(
@@ -58,17 +60,70 @@ def test_a_stream_that_flows_for_long_needs_no_more(
 )
 def test_a_free_variant_is_told_early(recording: ProbeRecording, known: bool) -> None:
     assert streams(recording) is known
-    assert kept_back(silent(7.0), recording) is known
-    assert chain_is_told([silent(7.0), recording]) is known
+    assert kept_back(silent(9.0), recording) is known
+    assert chain_is_told([silent(9.0), recording]) is known
 
 
 def test_nothing_for_a_short_while_is_waited_for() -> None:
-    assert not kept_back(silent(5.0), flow(30))
-    assert not chain_is_told([silent(5.0), flow(30)])
+    assert not kept_back(silent(7.5), flow(30))
+    assert not chain_is_told([silent(7.5), flow(30)])
 
 
 def test_of_a_request_of_which_something_came_more_is_waited_for() -> None:
     assert not kept_back(replace(flow(1), ended=9.0), flow(30))
+
+
+CODED = (("Content-Type", "text/event-stream"), ("Content-Encoding", "br"))
+BROWSER = (("Accept-Encoding", "gzip, deflate, br, zstd"),)
+IDENTITY = (("Accept-Encoding", "identity"),)
+SUSPECTED = 1.0  # seconds; then the variants are asked for
+
+
+def plain_until(now: float, times: list[float], late: float) -> ProbeRecording:
+    """The events without compression, as far as they came, by the base's clock."""
+    at = [time + late for time in times if SUSPECTED + time + late <= now]
+    over = len(at) == len(times)
+    recording = recorded(
+        *((time, event(number)) for number, time in enumerate(at)),
+        ended=at[-1] if over else now - SUSPECTED,
+        ending="complete" if over else "stopped",
+    )
+    return replace(recording, request=IDENTITY, label="without compression")
+
+
+@pytest.mark.parametrize("late", [-0.05, 0.0, 0.05, 0.3])
+@pytest.mark.parametrize(
+    ("count", "every"), [(6, 0.5), (5, 1.0), (7, 1.0), (12, 1.0), (24, 0.5)]
+)
+def test_a_stream_that_a_compressor_holds_to_its_end_is_certainly_held(
+    count: int, every: float, late: float
+) -> None:
+    """However long it is, and whichever comes first: its end, or the early one.
+
+    `late`: seconds of the requests beside it.
+    """
+    times = [n * every for n in range(1, count + 1)]
+    end, told = times[-1], 0.0
+    for now in (SUSPECTED + time + late for time in times):
+        if now < end and kept_back(silent(now), plain_until(now, times, late)):
+            told = now
+            break
+    assert bool(told) is (end > 8)
+    if told:
+        base, other = silent(told), silent(told - SUSPECTED)
+        said = f"Held: nothing arrived within {seconds(told)}, while without compressi"
+    else:
+        whole = b"".join(map(event, range(count)))
+        base = other = recorded((end, whole), fields=CODED, head=end)
+        said = f"Held to the end: all {count} events arrived at once, after {end:.1f}"
+    base = replace(base, request=BROWSER, product="webpack-dev-server")
+    other = replace(other, request=BROWSER, label="with Accept: */*")
+    plain = plain_until(told or SUSPECTED + end + late, times, late)
+    result = judge_one([base, plain, other])
+    assert result.verdict.line.startswith(said)
+    assert result.verdict.line.endswith("only when the client accepts compression.")
+    assert result.verdict.sure
+    assert "compress: false," in result.cures[0].lines
 
 
 def test_a_chain_that_streams_is_measured_to_its_end() -> None:

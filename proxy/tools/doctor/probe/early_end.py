@@ -16,7 +16,7 @@ ENOUGH_EVENTS = 40  # that came one by one: it streams, and goes on streaming
 ENOUGH_SECONDS = 8.0
 SHOWN_EVENTS = 6  # of a request beside one that is held: it is not
 SHOWN_SECONDS = 1.5
-SILENT_SECONDS = 6.0  # nothing, while another request streams: it is held
+SILENT_SECONDS = 8.0  # nothing, while another request streams: it is held
 AT_ITS_END = 0.05  # seconds; one began as the other ended
 WAITED = 0.5  # seconds; a shorter wait for a head is none
 

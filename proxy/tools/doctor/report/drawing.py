@@ -19,7 +19,9 @@ LEAST = 20  # columns of a track
 
 def scale(recordings: Sequence[ProbeRecording]) -> float:
     """How many seconds the timelines show."""
-    last = [each.ended for each in recordings if each.answered]
+    last = [
+        each.ended for each in recordings if each.answered or each.ending == "no head"
+    ]
     return max([*last, 0.001]) * 1.001
 
 

@@ -111,7 +111,7 @@ def draw(page: Page, result: Result) -> None:
     rows = [
         (name_of(case, result), case.recording)
         for case in result.cases
-        if case.recording.answered and not case.recording.missing
+        if is_drawn(case, result) and not case.recording.missing
     ]
     nothing = (Kind.NO_STREAM, Kind.NO_UPGRADE)
     page_or_error = result.verdict.kind in nothing and result.mode != "hops"
@@ -120,6 +120,12 @@ def draw(page: Page, result: Result) -> None:
     page.add()
     for line in timeline(rows, page.width, plain=page.plain):
         page.add(line)
+
+
+def is_drawn(case: Case, result: Result) -> bool:
+    """Has it a row? Where another request streams, nothing at all is one, too."""
+    silent = case.recording.ending == "no head" and result.verdict.held
+    return case.recording.answered or silent
 
 
 def name_of(case: Case, result: Result) -> str:
