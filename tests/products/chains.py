@@ -20,6 +20,7 @@ from aiohttp import ClientError, ClientSession, web
 
 from proxy.tools.doctor.verdict import Kind
 
+SEEDS = random.Random()  # of answers; begun anew by each chain
 Write = Callable[[bytes], Awaitable[None]]
 Pieces = AsyncIterator[bytes]
 
@@ -44,7 +45,7 @@ async def each_its_own() -> Pieces:
 
 async def model() -> Pieces:
     """Other texts, another pace and another number for each request; no `id:`."""
-    chooser = random.Random()
+    chooser = random.Random(SEEDS.random())
     own = uuid.uuid4()
     await asyncio.sleep(chooser.uniform(0.1, 0.9))
     for number in range(chooser.randrange(60, 90)):
@@ -172,10 +173,12 @@ async def late_by(source: Pieces, write: Write) -> None:
         queue.put_nowait(None)
 
     filling = asyncio.ensure_future(fill())
-    while (item := await queue.get()) is not None:
-        await asyncio.sleep(item[0] - loop.time())
-        await write(item[1])
-    await filling
+    try:
+        while (item := await queue.get()) is not None:
+            await asyncio.sleep(item[0] - loop.time())
+            await write(item[1])
+    finally:
+        filling.cancel()
 
 
 def squeezed(*, flushed: bool) -> Callable[[Pieces, Write], Awaitable[None]]:
@@ -379,24 +382,34 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def long_way(port: int, delay: float) -> AsyncIterator[int]:
     """A relay of bytes that takes half of a delay in each direction."""
+    loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
     async def one_way(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        loop = asyncio.get_running_loop()
-        while data := await reader.read(65536):
-            loop.call_later(delay / 2, writer.write, data)
-        loop.call_later(delay / 2, writer.close)
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                loop.call_later(delay / 2, writer.write, data)
+        await asyncio.sleep(delay / 2)
+        writer.close()
 
-    async def accept(
+    async def both_ways(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        there = await asyncio.open_connection("127.0.0.1", port)
-        for source, sink in ((reader, there[1]), (there[0], writer)):
-            task = asyncio.ensure_future(one_way(source, sink))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        writers = [writer]
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(back)
+            await asyncio.gather(one_way(reader, back), one_way(there, writer))
+        finally:
+            for each in writers:
+                each.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(both_ways(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
@@ -405,11 +418,14 @@ async def long_way(port: int, delay: float) -> AsyncIterator[int]:
         server.close()
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # for the transports to close
 
 
 @contextlib.asynccontextmanager
 async def running(chain: Chain) -> AsyncIterator[list[str]]:
     """A chain; its URLs, that of the browser's side first."""
+    SEEDS.seed(chain.name)
     path = re.sub(r"\W", "-", chain.back_end)
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(ClientSession(auto_decompress=False))

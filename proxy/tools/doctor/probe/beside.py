@@ -126,7 +126,7 @@ class Beside:
             if self.told or shows_the_difference(held, verdict, each.recording):
                 each.end()
         limit = min(held.ended + MARGIN, self.seconds)
-        waits = max(each.began for each in self.others) + limit - monotonic()
+        waits = max(each.began for each in self.others) + limit - self.base.clock()
         _, pending = await asyncio.wait(self.tasks, timeout=max(waits, 0))
         if pending:
             for each in self.others:

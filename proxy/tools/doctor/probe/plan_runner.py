@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from proxy.quantities import counted
-from proxy.timeline import monotonic
+from proxy.timeline import Clock, monotonic
 from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
 from proxy.tools.doctor.old_version import may_be_the_version
 from proxy.tools.doctor.probe.beside import MARGIN, Beside, Measurement, Watch
@@ -60,11 +60,14 @@ class ProbePlan:
 class PlanRunner:
     """Runs a plan. `progress` hears what is under way, `stop` ends it early."""
 
-    def __init__(self, progress: Tell, stop: asyncio.Event) -> None:
+    def __init__(
+        self, progress: Tell, stop: asyncio.Event, clock: Clock = monotonic
+    ) -> None:
         self.progress = progress
         self.stop = stop
+        self.clock = clock
         self.open: list[Measurement] = []
-        self.began = monotonic()
+        self.began = clock()
 
     # -- one URL
 
@@ -226,14 +229,15 @@ class PlanRunner:
         self, one: Measurement, seconds: float, watch: Watch
     ) -> asyncio.Future[ProbeRecording]:
         """One request beside others."""
-        one.began = monotonic()
+        one.began = self.clock()
         return asyncio.ensure_future(self.run(one, seconds, watch))
 
     async def run(
         self, one: Measurement, seconds: float, watch: Watch
     ) -> ProbeRecording:
         """One request. `watch` is called with each read; True: enough is seen."""
-        one.began = monotonic()
+        one.clock = self.clock
+        one.began = self.clock()
         self.open.append(one)
 
         def opened(response: FetchedResponse) -> None:
@@ -243,7 +247,9 @@ class PlanRunner:
             return watch(one)
 
         try:
-            return await fetch(one.ask, Limits(seconds), seen, self.stop, opened=opened)
+            return await fetch(
+                one.ask, Limits(seconds), seen, self.stop, self.clock, opened
+            )
         finally:
             self.open.remove(one)
 
@@ -252,7 +258,7 @@ class PlanRunner:
         while True:
             await asyncio.sleep(TICK)
             if self.open:
-                self.progress(under_way(self.open, monotonic() - self.began))
+                self.progress(under_way(self.open, self.clock() - self.began))
 
     async def probed(
         self, recording: ProbeRecording, plan: ProbePlan
