@@ -26,7 +26,7 @@ HOSTS = frozenset(
      "domains", "vhost", "virtual_host", "rule", "match_host", "host_regexp")
 )  # fmt: skip
 ANY_HOST = ("_", "*", "")
-RULE_HOST = re.compile(r"\bHost\(([^)]*)\)")
+RULE_HOST = re.compile(r"\bHost\(([^()]*)\)")
 RULE_PATH = re.compile(r"\bPath(?:Prefix)?\(\s*[`'\"]([^`'\"]*)[`'\"]")
 WORKERS = frozenset(
     ("worker_processes", "worker_count", "num_workers", "processes", "nbproc")

@@ -40,7 +40,7 @@ TWICE = "twice"
 # The tables at the top, see `Config`.
 TABLE_NAMES = ("routes", "server", "listen", "log", "inspector", "metrics", "tracing",
                "store")  # fmt: skip
-FOREIGN = re.compile(r"[\w-]*[^\W\x00-\x7f][\w-]*")
+NAME = re.compile(r"[\w-]+")
 MOST_NAMED = 40  # characters of such a name
 MOST_SEEN = 1000  # characters of a line that somebody has typed
 YAML_ITEM = re.compile(r"\s*-\s")
@@ -177,7 +177,8 @@ def foreign_letters(line: str) -> tuple[str, int] | None:
     if not header and "=" not in line:
         return None
     names = without_strings(line).partition("=")[0]
-    found = FOREIGN.search(names)
+    each = NAME.finditer(names)
+    found = next((name for name in each if not name[0].isascii()), None)
     if found is None:
         return None
     known = (

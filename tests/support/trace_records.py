@@ -28,6 +28,7 @@ from proxy.record.format import (
     UpstreamEnd,
 )
 from proxy.tools.doctor.record import Ending, ProbeRecording, load
+from tests.support.codings import zstd
 
 TRACES = Path(__file__).parents[1] / "traces"
 BODY = b"{}"  # of a POST, which a trace does not have
@@ -102,6 +103,14 @@ def coder(coding: str) -> Code:
     if coding == "gzip":
         made: Any = zlib.compressobj(wbits=31)
         return lambda data: bytes(made.compress(data) + made.flush(zlib.Z_SYNC_FLUSH))
+    if coding == "deflate":
+        deflated: Any = zlib.compressobj()
+        return lambda data: bytes(
+            deflated.compress(data) + deflated.flush(zlib.Z_SYNC_FLUSH)
+        )
+    if coding == "zstd":
+        packed = zstd.ZstdCompressor()
+        return lambda data: packed.compress(data, packed.FLUSH_BLOCK)
     if coding == "br":
         brotlied: Any = brotli.Compressor()
         return lambda data: bytes(brotlied.process(data) + brotlied.flush())

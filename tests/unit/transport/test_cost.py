@@ -185,7 +185,7 @@ async def test_an_event_takes_no_more_steps_than_it_needs(record: Recording) -> 
         server.receive(copied(EVENT))
         assert client.written == EVENT
 
-    assert calls_in(event) == EVENT_CALLS + RECORD_CALLS * (record == "streams")
+    assert calls_in(event) <= EVENT_CALLS + RECORD_CALLS * (record == "streams")
     served.stop()
 
 
@@ -205,7 +205,7 @@ async def test_a_piece_of_what_is_no_stream_is_not_recorded() -> None:
 
         counted.append(calls_in(piece))
         served.stop()
-    assert counted == [EVENT_CALLS] * len(RECORD)
+    assert max(counted) <= EVENT_CALLS
 
 
 # -- HTTP/2
