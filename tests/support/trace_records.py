@@ -70,12 +70,12 @@ def record_of(trace: ProbeRecording) -> ExchangeRecord:
         parts.scheme,
         fields,
     )
-    if trace.head is not None:
-        items.append(head_of(trace, micro(trace.head)))
     code = coder(trace.coding)
-    for arrival in trace.arrivals:
-        if coded := code(arrival.data):
-            items.append(RecordedPiece(micro(arrival.at), "upstream", coded))
+    coded = [(micro(each.at), code(each.data)) for each in trace.arrivals]
+    size = sum(len(data) for _, data in coded)
+    if trace.head is not None:
+        items.append(head_of(trace, micro(trace.head), size))
+    items += [RecordedPiece(at, "upstream", data) for at, data in coded if data]
     end, ending = ENDS[trace.ending]
     head = next((each for each in items if isinstance(each, RecordedHead)), None)
     by_length = end == "complete" and head is not None and head.framing == "length"
@@ -86,16 +86,24 @@ def record_of(trace: ProbeRecording) -> ExchangeRecord:
     )
 
 
-def head_of(trace: ProbeRecording, at: int) -> RecordedHead:
-    """The response head of a trace, which has no reason phrase."""
-    fields = [(name.encode("latin-1"), value.encode("latin-1"))
-              for name, value in trace.fields]  # fmt: skip
+def head_of(trace: ProbeRecording, at: int, size: int) -> RecordedHead:
+    """The response head of a trace, which has no reason phrase.
+
+    `size` is how many bytes the body has that is made of the trace.
+    """
+    told = [
+        (name, str(size) if trace.coding and is_length(name) else value)
+        for name, value in trace.fields
+    ]
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told]
     head = ResponseHead(trace.status, b"OK", 1, fields)
     method = trace.method.encode()
     framing = framing_of(head, response_body(head, method), method)
-    return RecordedHead(
-        at, trace.status, "OK", "1.1", list(trace.fields), cast("Framing", framing)
-    )
+    return RecordedHead(at, trace.status, "OK", "1.1", told, cast("Framing", framing))
+
+
+def is_length(name: str) -> bool:
+    return name.lower() == "content-length"
 
 
 def coder(coding: str) -> Code:

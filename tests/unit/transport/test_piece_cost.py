@@ -11,6 +11,7 @@ from proxy.config.kept_options import Resume, Share
 from proxy.config.model import Config, InspectorOptions, Recording
 from proxy.config.route import Route
 from proxy.config.target import parse_target
+from tests.conftest import ManualClock
 from tests.support.memory import MemoryProxy
 from tests.support.steps import calls, steps
 
@@ -61,13 +62,14 @@ async def test_a_piece_takes_few_steps(
     most_steps: int,
     most_calls: int,
     record: Recording,
+    clock: ManualClock,
 ) -> None:
-    """And if it is recorded, some more."""
+    """And if it is recorded, some more. No piece takes longer than one before it."""
     if record == "streams":
         more_steps, more_calls = RECORDED if route is PLAIN else KEPT_RECORDED
         most_steps, most_calls = most_steps + more_steps, most_calls + more_calls
     inspector = InspectorOptions(record=record)
-    served = MemoryProxy(Config(routes={"/": route}, inspector=inspector))
+    served = MemoryProxy(Config(routes={"/": route}, inspector=inspector), clock)
     client = served.client
     client.receive(EVENTS)
     (upstream,) = served.open_upstreams
