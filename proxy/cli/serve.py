@@ -14,6 +14,7 @@ from proxy.cli import help
 from proxy.cli.help import Commands, add_command
 from proxy.errors import ConfigError, in_words
 from proxy.process import console
+from proxy.process.early_signals import EarlySignals
 
 if TYPE_CHECKING:
     from proxy.config.model import Config
@@ -186,6 +187,13 @@ def recording(options: argparse.Namespace, config: Config) -> Recording | None:
 
 def run_serve(options: argparse.Namespace) -> int:
     """`unbuffered serve`"""
+    early = EarlySignals()
+    with early.listening(reloads=not options.route):
+        return serve(options, early)
+
+
+def serve(options: argparse.Namespace, early: EarlySignals) -> int:
+    """Run the proxy; the exit code."""
     from proxy.config.worker_count import number_of_workers
     from proxy.process import process
     from proxy.process.inspector_link import AutoToken
@@ -226,7 +234,7 @@ def run_serve(options: argparse.Namespace) -> int:
     if number_of_workers(config.server.workers) > 1:
         from proxy.process.workers.supervisor import supervise  # not for every system
 
-        return supervise(config, ready, again, watch, records, manager, given)
+        return supervise(config, ready, again, watch, records, manager, given, early)
     return console.run(
         process.serve(
             config,
@@ -236,5 +244,6 @@ def run_serve(options: argparse.Namespace) -> int:
             recording=records,
             manager=manager,
             given=given,
+            early=early,
         )
     )

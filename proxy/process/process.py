@@ -36,6 +36,7 @@ from proxy.process.console import (
     print_error,
     say,
 )
+from proxy.process.early_signals import EarlySignals
 from proxy.process.inspector_link import inspector_line
 from proxy.process.reload import Reloader, faults_of, listening
 from proxy.process.service_manager import ServiceManager, give_signs
@@ -114,15 +115,17 @@ async def serve(
     sockets: Sequence[socket] = (),
     manager: ServiceManager | None = None,
     given: GivenSockets = NONE_GIVEN,
+    early: EarlySignals | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; `ready` is called once it listens.
 
     `sockets` listen already where `config` says, and are closed at the end.
     `read` reads the configuration anew, at SIGHUP and when `watch` changes. `manager`:
-    who started the process, and has opened the `given` sockets.
+    who started the process, and has opened the `given` sockets. `early`: the signals
+    from before.
     """
     manager = manager or ServiceManager()
-    signals = Signals()
+    signals = Signals(early)
     raise_limit()
     prepare_for(config.routes.values())
     recorder = None if recording is None else recording.recorder()

@@ -7,16 +7,18 @@ SIGHUP asks for a reload, unless it tells that the terminal was closed.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+
+from proxy.process.early_signals import EarlySignals
 
 
 class Signals:
     """Signals as events of the running loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, early: EarlySignals | None = None) -> None:
+        self.early = early or EarlySignals()
         self.loop = asyncio.get_running_loop()
         self.stops: asyncio.Queue[int] = asyncio.Queue()
         self.begun = False  # has the end been asked for?
@@ -58,26 +60,29 @@ class Signals:
         return await self.stops.get()
 
     def on_hangup(self, callback: Callable[[], None]) -> None:
-        """Call back when a reload is asked for. Windows has no such signal."""
+        """Call back when a reload is asked for, also where that was before.
+
+        Windows has no such signal.
+        """
         number = getattr(signal, "SIGHUP", None)
         if number is None:
             return
-        lost_terminal = terminal_watch(number)
 
         def hung_up(number: int) -> None:
-            if lost_terminal():
+            if self.early.lost_terminal():
                 self.stopped(number)
             else:
                 callback()
 
         self.listen(number, hung_up)
+        if self.early.reload_asked:
+            callback()
 
 
 class SignalSocket:
     """Signals for a process without an event loop: bytes of a socket to wait for."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        self.lost_terminal = terminal_watch(signal.SIGHUP)
         self.reading, self.writing = socket.socketpair()
         self.reading.setblocking(False)
         self.writing.setblocking(False)
@@ -101,22 +106,3 @@ class SignalSocket:
         signal.set_wakeup_fd(-1)
         self.reading.close()
         self.writing.close()
-
-
-def terminal_watch(number: int) -> Callable[[], bool]:
-    """What tells, at a SIGHUP, whether it came of a terminal that was closed.
-
-    The kernel sends one then too, and the program in the terminal shall end.
-    `nohup` says that it shall not.
-    """
-    in_terminal = signal.getsignal(number) != signal.SIG_IGN and has_terminal()
-    return lambda: in_terminal and not has_terminal()
-
-
-def has_terminal() -> bool:
-    """Does this process belong to a terminal that is still open?"""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

@@ -25,6 +25,7 @@ from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError
 from proxy.exchange.client_counts import SharedRows
 from proxy.process.console import FAILED, print_error, say
+from proxy.process.early_signals import EarlySignals
 from proxy.process.process import banner
 from proxy.process.reload import faults_of, listening
 from proxy.process.service_manager import ServiceManager
@@ -73,16 +74,19 @@ def supervise(
     recording: Recording | None = None,
     manager: ServiceManager | None = None,
     given: GivenSockets = NONE_GIVEN,
+    early: EarlySignals | None = None,
 ) -> int:
     """Serve by several workers until SIGINT or SIGTERM; returns the exit code.
 
     `ready` is told the port once all of them serve. `read` reads the
     configuration anew, at SIGHUP and when `watch` changes. `manager`: who started the
-    process, and has opened the `given` sockets.
+    process, and has opened the `given` sockets. `early`: the signals from before.
     """
     raise_limit()
     prepare_for(config.routes.values())
     number = number_of_workers(config.server.workers)
+    # From here on a signal ends it in order: there will be something to tidy up.
+    signals = SignalSocket(ENDING if read is None else [*ENDING, signal.SIGHUP])
     try:
         tls = tls_options(config.server)
         with listening(config):
@@ -90,13 +94,13 @@ def supervise(
         further = FurtherPorts(config.listen, number)
         admin = admin_sockets(given) or open_admin(config.server)
     except (ConfigError, CertificateFault) as fault:
+        signals.close()
         print_error("; ".join(faults_of(fault)))
         return FAILED
-    # From here on a signal ends it in order: there will be something to tidy up.
-    signals = SignalSocket(ENDING if read is None else [*ENDING, signal.SIGHUP])
     try:
         private = PrivateSockets(number)
     except OSError as fault:
+        signals.close()
         print_error(
             f"cannot create a directory for the worker sockets (see TMPDIR): {fault}"
         )
@@ -109,6 +113,7 @@ def supervise(
         supervisor.further = further
         supervisor.manager = manager or ServiceManager()
         supervisor.recording = recording
+        supervisor.early = early or EarlySignals()
         if read is not None:
             supervisor.reloader = WorkerReload(supervisor, read, watch)
             supervisor.reloader.manager = supervisor.manager
@@ -143,6 +148,7 @@ class Supervisor:
         self.admin: AdminSockets | None = None
         self.further = FurtherPorts((), 0)
         self.manager = ServiceManager()
+        self.early = EarlySignals()
         self.told_stopping = False
         self.announced = False  # have all of them begun to serve?
         self.shutdown = Shutdown(self)
@@ -293,6 +299,8 @@ class Supervisor:
             say(banner(self.config, self.port.port, number, admin, further))
             self.ready(self.port.port)
             self.manager.ready()
+            if self.early.reload_asked:
+                self.reload()
 
     def bury(self) -> None:
         """Take leave of workers that have ended, and of orphans that came to us."""
@@ -333,10 +341,17 @@ class Supervisor:
         """A signal has come."""
         if number == signal.SIGCHLD:
             self.bury()
-        elif number == signal.SIGHUP and not self.signals.lost_terminal():
-            if self.reloader is not None and not self.shutdown.begun:
-                self.reloader.ask()
+        elif number == signal.SIGHUP and not self.early.lost_terminal():
+            if self.announced:
+                self.reload()
+            else:
+                self.early.reload_asked = True
         else:
             if self.reloader is not None:
                 self.reloader.let_go()
             self.shutdown.stop(number)
+
+    def reload(self) -> None:
+        """Have all workers reload, as far as that has a purpose."""
+        if self.reloader is not None and not self.shutdown.begun:
+            self.reloader.ask()
