@@ -50,7 +50,9 @@ class CertificateFault(Exception):
         self.place = f"[{TABLE}] "
 
 
-def certificate_context(certificate: str, private_key: str) -> ssl.SSLContext:
+def certificate_context(
+    certificate: str, private_key: str, kind: type[ssl.SSLContext] = ssl.SSLContext
+) -> ssl.SSLContext:
     """A context that shows a certificate to clients; `private_key` may be "".
 
     Raises:
@@ -59,7 +61,7 @@ def certificate_context(certificate: str, private_key: str) -> ssl.SSLContext:
     check_readable(CERTIFICATE, certificate)
     if private_key:
         check_readable(KEY, private_key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.set_alpn_protocols(["http/1.1"])
     key_file = private_key or certificate

@@ -8,10 +8,14 @@ import logging
 import ssl
 import sys
 from collections.abc import Iterator
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 from weakref import WeakSet
 
+from proxy.timeline import http_date
+
 log = logging.getLogger("unbuffered")
+
+PLAIN_HTTP = "plain HTTP on the TLS port: use https:// in the URL"
 
 
 class Door(Protocol):
@@ -34,6 +38,9 @@ class Handshake(ssl.SSLObject):
     door: Door
     accepting: asyncio.Task[object] | None
     begun = False
+    answered = False  # what has come is no TLS, and the client was told so
+    incoming: ssl.MemoryBIO | None = None  # from the client
+    outgoing: ssl.MemoryBIO | None = None
     server_name: str | None = None  # that the client has sent (SNI), for the inspector
 
     def __new__(cls) -> Handshake:
@@ -53,12 +60,17 @@ class Handshake(ssl.SSLObject):
             if self.accepting is not None:
                 self.accepting.add_done_callback(self.ended)
                 self.accepting = None
+        if self.answered:
+            self.wait_for_leaving()
         try:
             with names_untold():
                 super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as fault:
+            if self.is_plain_http(fault):
+                log.info("a client was rejected: %s", PLAIN_HTTP)
+                self.answer_plain_http()
             log.info("a client was rejected: %s", handshake_fault(fault))
             self.door.handshakes.discard(self)
             raise
@@ -67,6 +79,68 @@ class Handshake(ssl.SSLObject):
     def ended(self, task: asyncio.Task[object]) -> None:
         """Complete, failed, or its client has left. Called by the loop."""
         self.door.handshakes.discard(self)
+
+    def is_plain_http(self, fault: ssl.SSLError) -> bool:
+        """Has the client sent a request without TLS? OpenSSL tells of four methods.
+
+        Of any other it has taken the bytes of a record's header.
+        """
+        if fault.reason == "HTTP_REQUEST":
+            return True
+        if self.incoming is None:
+            return False
+        return b" HTTP/1." in self.incoming.read().partition(b"\r\n")[0]
+
+    def answer_plain_http(self) -> None:
+        """Have the loop send a response as if it were of the handshake.
+
+        Whoever gets it closes the connection; who does not is closed when the time
+        for a handshake is over.
+        """
+        if self.outgoing is None:
+            return
+        self.outgoing.read()  # perhaps an alert of TLS
+        self.outgoing.write(plain_http_response())
+        self.answered = True
+        self.wait_for_leaving()
+
+    def wait_for_leaving(self) -> NoReturn:
+        """Take what comes, and say to the loop that the handshake is under way."""
+        if self.incoming is not None:
+            self.incoming.read()
+        raise ssl.SSLWantReadError
+
+
+class ClientContext(ssl.SSLContext):
+    """A context whose handshakes know where bytes come from, and where they go."""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As the loops ask for it."""
+        made = super().wrap_bio(
+            incoming, outgoing, server_side, server_hostname, session
+        )
+        if isinstance(made, Handshake):
+            made.incoming, made.outgoing = incoming, outgoing
+        return made
+
+
+def plain_http_response() -> bytes:
+    """What a client gets that speaks plain HTTP on the TLS port."""
+    body = b"This port speaks HTTPS: use https:// in the URL.\n"
+    return (
+        b"HTTP/1.1 400 Bad Request\r\n"
+        b"Date: %b\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%b"
+    ) % (http_date(), len(body), body)
 
 
 def note_server_name(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
@@ -95,8 +169,6 @@ def names_untold() -> Iterator[None]:
 
 def handshake_fault(fault: ssl.SSLError) -> str:
     """What went wrong, for the person who has to change an address."""
-    if fault.reason == "HTTP_REQUEST":
-        return "plain HTTP on the TLS port: use https:// in the URL"
     if fault.reason == "CALLBACK_FAILED":
         return "the TLS handshake failed: the server name (SNI) is not ASCII"
     words = (fault.reason or str(fault)).replace("_", " ").lower()

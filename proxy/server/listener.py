@@ -19,7 +19,12 @@ from typing import Any, TypeAlias
 from proxy.config.certificate import certificate_context
 from proxy.config.model import ListenOptions, ServerOptions
 from proxy.errors import in_words
-from proxy.server.handshake import Door, Handshake, note_server_name
+from proxy.server.handshake import (
+    ClientContext,
+    Door,
+    Handshake,
+    note_server_name,
+)
 from proxy.server.port_sharing import (
     CAN_SHARE,
     Address,
@@ -372,7 +377,9 @@ def tls_options(settings: Settings) -> TLS:
     """
     if not settings.tls_certificate:
         return {}
-    context = certificate_context(settings.tls_certificate, settings.tls_key)
+    context = certificate_context(
+        settings.tls_certificate, settings.tls_key, ClientContext
+    )
     if settings.http2:
         context.set_alpn_protocols(["h2", "http/1.1"])  # the first that both speak
         context.sni_callback = note_server_name

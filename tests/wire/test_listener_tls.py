@@ -184,17 +184,42 @@ async def test_a_tunnel_passes(
     assert (await running.ended()).ending in (Ending.COMPLETE, Ending.CLIENT_LEFT)
 
 
-async def test_plain_http_on_the_tls_port_is_one_line_in_the_log(
-    running: RunningProxy, upstream: Upstream, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"OPTIONS", b"PATCH"])
+async def test_plain_http_on_the_tls_port_is_told_to_use_https(
+    running: RunningProxy,
+    upstream: Upstream,
+    caplog: pytest.LogCaptureFixture,
+    method: bytes,
 ) -> None:
     caplog.set_level(logging.INFO, "unbuffered")
     peer = await running.client()
-    await peer.send(GET_X)
+    await peer.send(GET_X.replace(b"GET", method))
+    head = await peer.read_head()
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in head
+    assert await peer.read(49) == b"This port speaks HTTPS: use https:// in the URL.\n"
+    await peer.send(b"more of it" * 1000)  # which is dropped
+    peer.finish()
     await peer.read_to_close()
     assert [each.getMessage() for each in caplog.records] == [
         "a client was rejected: plain HTTP on the TLS port: use https:// in the URL"
     ]
     assert upstream.unexpected == 0
+    await became(lambda: not running.server.admission.handshakes)
+
+
+async def test_who_does_not_leave_after_plain_http_has_the_time_of_a_handshake(
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: StartProxy,
+    upstream: Upstream,
+    authority: Authority,
+) -> None:
+    monkeypatch.setattr("proxy.server.listener.HANDSHAKE_SECONDS", 0.2)
+    running = await proxy({"/": {"target": upstream.url}}, server=authority.server)
+    peer = await running.client()
+    await peer.send(GET_X)
+    assert (await peer.read_head()).startswith(b"HTTP/1.1 400 ")
+    await peer.read_to_close()
 
 
 async def test_garbage_on_the_tls_port_is_one_line_in_the_log(
