@@ -216,7 +216,7 @@ def add_completion(commands: Commands) -> None:
 
 def run_check(options: argparse.Namespace) -> int:
     """`unbuffered check`"""
-    from proxy.config.effective import report, verdict
+    from proxy.config.effective import expiry_lines, report, verdict
     from proxy.quantities import counted
 
     try:
@@ -227,7 +227,7 @@ def run_check(options: argparse.Namespace) -> int:
         number = counted(len(error.faults), "fault")
         show(f"{number}: the configuration cannot be used")
         return console.USAGE
-    show(report(config, everything=options.all))
+    show("\n".join([report(config, everything=options.all), *expiry_lines(config)]))
     for warning in config.warnings:
         console.print_error(f"warning: {warning}")
     show(("\n" if not config.warnings else "") + verdict(config))

@@ -9,9 +9,14 @@ from __future__ import annotations
 import ssl
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from proxy.config.certificate_expiry import expiry_of, expiry_warning
 from proxy.config.file_path import check_file
 from proxy.config.reader import Entries, Reader
+from proxy.timeline import wall_clock
+
+Context = TypeVar("Context", bound=ssl.SSLContext)
 
 TABLE = "server"
 CERTIFICATE, KEY = "tls_certificate", "tls_key"
@@ -31,7 +36,9 @@ def read_certificate(reader: Reader, server: Entries, table: str = TABLE) -> Non
     )
     if certificate and readable:
         try:
-            certificate_context(certificate, private_key)
+            certificate_context(certificate, private_key, ssl.SSLContext)
+            if words := expiry_warning(expiry_of(certificate), wall_clock()):
+                reader.warn(table, CERTIFICATE, words)
         except CertificateFault as fault:
             reader.fault(table, fault.key, str(fault))
     elif private_key and not certificate:
@@ -51,9 +58,9 @@ class CertificateFault(Exception):
 
 
 def certificate_context(
-    certificate: str, private_key: str, kind: type[ssl.SSLContext] = ssl.SSLContext
-) -> ssl.SSLContext:
-    """A context that shows a certificate to clients; `private_key` may be "".
+    certificate: str, private_key: str, kind: type[Context]
+) -> Context:
+    """A context of this kind that shows a certificate; `private_key` may be "".
 
     Raises:
         CertificateFault: a file cannot be read, or the two are no pair.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from proxy.config.certificate_expiry import expiry_of, expiry_words
 from proxy.config.fault_options import Fault
 from proxy.config.fault_text import key_name, quoted
 from proxy.config.kept_options import SWITCHES
@@ -21,6 +22,7 @@ from proxy.config.route_reader import table_name
 from proxy.config.store_url import place_of
 from proxy.config.target import Target
 from proxy.quantities import counted
+from proxy.timeline import wall_clock
 
 DEFAULT = "default"
 INDENT = "  "
@@ -64,6 +66,18 @@ def verdict(config: Config) -> str:
     warnings = len(config.warnings)
     noticed = f", {counted(warnings, 'warning')}" if warnings else ""
     return f"{counted(len(config.routes), 'route')}, no fault{noticed}"
+
+
+def expiry_lines(config: Config) -> Iterator[str]:
+    """When each certificate expires."""
+    named = [("[server]", config.server.tls_certificate)]
+    for number, each in enumerate(config.listen, start=1):
+        named.append((listening_name(number), each.tls_certificate))
+    for table, file in named:
+        expires = expiry_of(file) if file else None
+        if expires is not None:
+            words = expiry_words(expires, wall_clock())
+            yield f"{table} tls_certificate: {words}"
 
 
 def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:

@@ -45,6 +45,7 @@ from proxy.inspector.withheld import Withheld
 from proxy.inspector.wrong_tokens import WrongTokens
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
+from proxy.observe.config_reloads import ConfigReloads
 from proxy.observe.list_row import identity
 from proxy.policy.error_detail import ErrorDetail
 from proxy.policy.local_client import is_direct
@@ -66,6 +67,12 @@ class InspectedServer(Protocol):
     kept: KeptStreams[KeptStream]
     number: int  # of this worker
     siblings: tuple[str, ...]  # Unix sockets of the other workers
+    reloads: ConfigReloads
+    restarts: dict[int, int]  # of this worker, by its number
+
+    @property
+    def certificate_expiries(self) -> Collection[tuple[str, float]]:
+        """When certificates expire, each with the listener that shows it."""
 
     @property
     def clients(self) -> Collection[ClientHost]:

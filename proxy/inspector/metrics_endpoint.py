@@ -14,10 +14,16 @@ from proxy.inspector.kept_metrics import kept_families
 from proxy.inspector.limit_metrics import limit_families
 from proxy.inspector.own_response import JSON, OwnResponse
 from proxy.inspector.peer_workers import OWN, fetch_all, owned
-from proxy.inspector.process_metrics import health_families, surroundings
+from proxy.inspector.process_metrics import (
+    certificate_families,
+    health_families,
+    restart_families,
+    surroundings,
+)
 from proxy.inspector.state import loop_name
 from proxy.inspector.store_metrics import store_families
 from proxy.kept.registry import KeptStreams
+from proxy.observe.config_reloads import ConfigReloads
 from proxy.observe.metrics import Metrics
 from proxy.observe.prometheus_text import CONTENT_TYPE, Family, exposition, merged
 from proxy.timeline import Timeline
@@ -33,6 +39,12 @@ class MeasuredServer(Protocol):
     kept: KeptStreams[KeptStream]
     number: int
     siblings: tuple[str, ...]
+    reloads: ConfigReloads
+    restarts: dict[int, int]  # of this worker, by its number
+
+    @property
+    def certificate_expiries(self) -> Collection[tuple[str, float]]:
+        """When certificates expire, each with the listener that shows it."""
 
     @property
     def clients(self) -> Collection[ClientHost]:
@@ -114,4 +126,7 @@ class MetricsEndpoint:
             *kept_families(self.server.kept, self.server.compiled),
             *store_families(self.server.kept.shared),
             *limit_families(self.server.compiled),
+            *self.server.reloads.families(),
+            *restart_families(self.server.restarts),
+            *certificate_families(self.server.certificate_expiries),
         ]

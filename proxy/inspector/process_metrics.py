@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from proxy import __version__
@@ -160,6 +160,29 @@ def health_families(routes: Iterable[CompiledRoute]) -> list[Family]:
                     ("target", upstream.verdict.name),
                 )
     return [healthy]
+
+
+def certificate_families(expiries: Iterable[tuple[str, float]]) -> list[Family]:
+    """When the certificate of each listener expires."""
+    family = Family(
+        "unbuffered_tls_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "When the certificate of a listener expires, in seconds since the epoch.",
+        [],
+    )
+    for listener, expires in expiries:
+        family.add(expires, ("listener", listener))
+    return [family]
+
+
+def restart_families(restarts: Mapping[int, int]) -> list[Family]:
+    """How often workers were replaced, by their number; without workers, nothing."""
+    family = Family(
+        "unbuffered_worker_restarts_total", "counter", "Workers that were replaced.", []
+    )
+    for number, count in restarts.items():
+        family.add(float(count), ("worker", str(number)))
+    return [family]
 
 
 def process_families() -> list[Family]:

@@ -26,6 +26,7 @@ from proxy.exchange import forward
 from proxy.line_writer import line_writer
 from proxy.observe.access_log import AccessLog
 from proxy.process.browser_addresses import browser_line
+from proxy.process.certificate_watch import CertificateWatch
 from proxy.process.console import (
     BY_SIGNAL,
     CUT,
@@ -43,6 +44,7 @@ from proxy.process.service_manager import ServiceManager, give_signs
 from proxy.process.signals import Signals
 from proxy.process.socket_activation import NONE_GIVEN, GivenSockets, admin_sockets
 from proxy.quantities import counted
+from proxy.server.listener import TLS
 from proxy.server.server import Observer, Server
 from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
@@ -152,18 +154,29 @@ async def serve(
     loop = asyncio.get_running_loop()
     tasks = []
     signs = loop.create_task(give_signs(manager))
+    tasks.append(loop.create_task(certificate_watch(server).run()))
     if reloader is not None:
         tasks.append(loop.create_task(reloader.run()))
         if watch is not None:
             tasks.append(loop.create_task(reloader.watch()))
     await signals.stop()
     manager.stopping()
-    await cancelled(tasks)
+    await cancelled([*tasks, signs])
+    signs = loop.create_task(give_signs(manager))  # others, and more of them
     cut, again = await drained(server, signals)
     if recorder is not None:
         recorder.finish(FLUSH_SECONDS)
     await cancelled([signs])
     return say_ended(cut, again)
+
+
+def certificate_watch(server: Server) -> CertificateWatch:
+    """Who looks after its certificates."""
+
+    def served() -> list[TLS]:
+        return [each.tls for each in (server.listener, *server.further.listeners)]
+
+    return CertificateWatch(served)
 
 
 async def drained(server: Server, signals: Signals) -> tuple[int, int | None]:

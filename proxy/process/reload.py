@@ -59,6 +59,7 @@ class Reloader:
         self.contents = FileContents(server.config)
         self.asked = asyncio.Event()
         self.manager = ServiceManager()
+        self.faults: list[str] = []  # of the last one
 
     def ask(self) -> None:
         """Have the configuration reloaded soon."""
@@ -73,7 +74,7 @@ class Reloader:
             try:
                 await self.reload()
             finally:
-                self.manager.ready()
+                self.manager.reloaded(self.faults)
 
     async def reload(self) -> bool:
         """Read the configuration and serve by it; False if it was refused."""
@@ -82,7 +83,11 @@ class Reloader:
             config, told = read_again(self.read, before, self.contents)
             await apply(self.server, config, self.observers)
         except Exception as fault:
-            return refuse(faults_of(fault))
+            self.faults = faults_of(fault)
+            self.server.reloads.end(succeeded=False)
+            return refuse(self.faults)
+        self.faults = []
+        self.server.reloads.end(succeeded=True)
         self.contents.apply()
         log.info("configuration reloaded: %s", told)
         if link := new_link(before, config, *self.place):

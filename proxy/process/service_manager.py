@@ -10,14 +10,19 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 
+from proxy.line_writer import one_line
 from proxy.timeline import Clock, monotonic
 
 NOTIFY = "NOTIFY_SOCKET"
 WATCHDOG = "WATCHDOG_USEC"
 WATCHDOG_PID = "WATCHDOG_PID"
 MICROSECONDS = 1_000_000
+# While it drains, which may take longer than TimeoutStopSec=: so long from each sign on
+# it is not killed. One that hangs gives none.
+EXTENSION = f"EXTEND_TIMEOUT_USEC={30 * MICROSECONDS}"
+EXTENDED_EVERY = 10.0  # seconds
 
 
 class ServiceManager:
@@ -31,6 +36,7 @@ class ServiceManager:
     ) -> None:
         self.address = address
         self.interval = watchdog / 2  # sd_watchdog_enabled(3): half of it
+        self.signs = ["WATCHDOG=1"] if watchdog else []
         self.clock = clock
         self.due = clock() + self.interval
 
@@ -49,8 +55,16 @@ class ServiceManager:
             sock.sendto("\n".join(lines).encode(), address)
 
     def ready(self) -> None:
-        """It serves: after the start, and after a reload, also one that was refused."""
-        self.tell("READY=1")
+        """It serves, since the start."""
+        self.tell("READY=1", "STATUS=serving")
+
+    def reloaded(self, faults: Sequence[str]) -> None:
+        """A reload has ended; with faults it was refused, and all is as before."""
+        status = "serving"
+        if faults:
+            others = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            status += f"; the last reload was refused: {one_line(faults[0])}{others}"
+        self.tell("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
         """A reload has begun. systemd compares the time with that of its request."""
@@ -58,13 +72,16 @@ class ServiceManager:
 
     def stopping(self) -> None:
         """The end has begun."""
-        self.tell("STOPPING=1")
+        self.signs.append(EXTENSION)
+        self.interval = min(self.interval or EXTENDED_EVERY, EXTENDED_EVERY)
+        self.due = self.clock() + self.interval
+        self.tell("STOPPING=1", "STATUS=draining", EXTENSION)
 
     def alive(self, now: float) -> None:
         """Give a sign of life, if it is time for one."""
         if self.interval and now >= self.due:
             self.due = now + self.interval
-            self.tell("WATCHDOG=1")
+            self.tell(*self.signs)
 
     @property
     def next_sign(self) -> list[float]:

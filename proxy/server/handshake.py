@@ -114,6 +114,8 @@ class Handshake(ssl.SSLObject):
 class ClientContext(ssl.SSLContext):
     """A context whose handshakes know where bytes come from, and where they go."""
 
+    expires: float | None = None  # of the certificate, in seconds since the epoch
+
     def wrap_bio(
         self,
         incoming: ssl.MemoryBIO,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from proxy.config.certificate import certificate_context
+from proxy.config.certificate_expiry import expiry_of
 from proxy.config.model import ListenOptions, ServerOptions
 from proxy.errors import in_words
 from proxy.server.handshake import (
@@ -78,7 +79,8 @@ class Listener:
         self.handshake = type("Handshake", (Handshake,), {"door": door})
         self.settings: Settings | None = None
         self.servers: list[asyncio.Server] = []
-        self.tls: TLS = {}  # as it was prepared last
+        self.tls: TLS = {}  # as it is spoken
+        self.prepared: TLS = {}  # as it was prepared last
         self.retiring: list[asyncio.Server] = []  # at addresses of before
         self.admitting: set[asyncio.Task[None]] = set()
 
@@ -91,6 +93,17 @@ class Listener:
         """The port that is listened on; of use where 0 was configured."""
         port: int = self.servers[0].sockets[0].getsockname()[1]
         return port
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as it is configured, and with the port that it has."""
+        host = self.settings.host if self.settings is not None else ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """When the certificate that it shows expires; None: it shows none."""
+        return self.tls["ssl"].expires if self.tls else None
 
     @property
     def sockets(self) -> list[Listening]:
@@ -125,7 +138,7 @@ class Listener:
         tls = tls_options(settings) if tls is None else tls
         if tls:
             tls["ssl"].sslobject_class = self.handshake
-        self.tls = tls
+        self.prepared = tls
         before = self.settings
         if before is not None and is_same_address(before, settings):
             if not tls and not before.tls_certificate:
@@ -173,6 +186,7 @@ class Listener:
         """Accept from what was prepared; elsewhere, from both until `retire`."""
         old, self.servers = self.servers, servers
         before, self.settings = self.settings, settings
+        self.tls = self.prepared
         if old is servers:
             return
         if before is not None and not is_same_address(before, settings):
@@ -380,6 +394,7 @@ def tls_options(settings: Settings) -> TLS:
     context = certificate_context(
         settings.tls_certificate, settings.tls_key, ClientContext
     )
+    context.expires = expiry_of(settings.tls_certificate)
     if settings.http2:
         context.set_alpn_protocols(["h2", "http/1.1"])  # the first that both speak
         context.sni_callback = note_server_name

@@ -35,6 +35,7 @@ from proxy.inspector.withheld import without_sessions
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
 from proxy.kept.shared_store import SharedStore
+from proxy.observe.config_reloads import ConfigReloads
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.server.admin_door import AdminDoor
 from proxy.server.admin_sockets import AdminSockets
@@ -94,6 +95,8 @@ class Server:
         self.number = number  # of this worker, among those that share the port
         self.siblings = siblings  # Unix sockets on which the others serve the same
         self.observers = tuple(observers)
+        self.reloads = ConfigReloads()
+        self.restarts: dict[int, int] = {}  # of this worker, where there are several
         self.ticker = Ticker(clock)
         secret = secret or token_bytes(SECRET_BYTES)  # of all workers, or of this one
         counts = ClientCounts(secret, rows, number)
@@ -188,6 +191,13 @@ class Server:
         """The port of the first listener that speaks TLS; 0 if there is none."""
         listeners = [self.listener, *self.further.listeners]
         return next((each.port for each in listeners if each.tls), 0)
+
+    @property
+    def certificate_expiries(self) -> list[tuple[str, float]]:
+        """When certificates expire, each with the address where it is shown."""
+        listeners = [self.listener, *self.further.listeners]
+        found = [(each.address, each.certificate_expires) for each in listeners]
+        return [(name, expires) for name, expires in found if expires is not None]
 
     @property
     def under_way(self) -> int:

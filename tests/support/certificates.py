@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import trustme
+
+BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # a certificate is good from then on
 
 
 class Authority:
@@ -18,9 +21,11 @@ class Authority:
         self.authority.cert_pem.write_to_path(str(self.root))
         self.issue()
 
-    def issue(self) -> trustme.LeafCert:
+    def issue(self, expires: datetime | None = None) -> trustme.LeafCert:
         """Put a new certificate in place."""
-        leaf = self.authority.issue_cert("127.0.0.1", "localhost")
+        leaf = self.authority.issue_cert(
+            "127.0.0.1", "localhost", not_before=BEFORE, not_after=expires
+        )
         leaf.private_key_pem.write_to_path(str(self.folder / "key.pem"))
         whole = b"".join(each.bytes() for each in leaf.cert_chain_pems)
         (self.folder / "cert.pem").write_bytes(whole)

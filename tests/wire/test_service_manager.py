@@ -21,7 +21,7 @@ from proxy.process.service_manager import service_manager
 from proxy.process.socket_activation import NONE_GIVEN, given_sockets
 from tests.conftest import ManualClock
 from tests.support.looking import answer, request
-from tests.support.process import GUARD, ROOT, Process, ending
+from tests.support.process import GUARD, OTHER, ROOT, Process, ending
 from tests.support.raw import Peer, Upstream, connect
 from tests.support.running import document
 
@@ -120,7 +120,7 @@ async def test_it_is_told_of_start_reload_and_end(
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"}
     async with started(tmp_path, upstream, environ, workers=workers) as process:
         await process.line("Ctrl-C")
-        assert await manager.told_but_signs() == ["READY=1"]
+        assert await manager.told_but_signs() == ["READY=1", "STATUS=serving"]
         for text in ("", "[nonsense"):  # a reload that changes nothing, one refused
             with process.path.open("a", encoding="utf-8") as file:
                 file.write(text)
@@ -128,12 +128,76 @@ async def test_it_is_told_of_start_reload_and_end(
             state, time = await manager.told_but_signs()
             assert state == "RELOADING=1"
             assert time.removeprefix("MONOTONIC_USEC=").isdigit()
-            assert await manager.told_but_signs() == ["READY=1"]
+            ready, status = await manager.told_but_signs()
+            assert ready == "READY=1"
+            if not text:
+                assert status == "STATUS=serving"
+        words = "STATUS=serving; the last reload was refused: "
+        assert status.startswith(f"{words}{process.path}: line ")
         while await manager.told() != ["WATCHDOG=1"]:
             pass
         process.process.send_signal(signal.SIGTERM)
-        assert await manager.told_but_signs() == ["STOPPING=1"]
+        assert await manager.told_but_signs() == [
+            "STOPPING=1",
+            "STATUS=draining",
+            "EXTEND_TIMEOUT_USEC=30000000",
+        ]
         assert await process.ended() == 0
+
+
+@COMMAND
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_while_it_drains_it_asks_for_more_time(
+    tmp_path: Path, upstream: Upstream, manager: Manager, workers: int
+) -> None:
+    """With a watchdog and without: each sign of life says it again."""
+    address = manager.path.replace("\0", "@")
+    environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"}
+    async with started(
+        tmp_path, upstream, environ, workers=workers, drain_seconds=100
+    ) as process:
+        banner = await process.line("Unbuffered")
+        process.port = int(banner.partition("127.0.0.1:")[2].partition("/")[0])
+        await process.line("Ctrl-C")
+        client, server = await process.begin(upstream, OTHER)
+        process.process.send_signal(signal.SIGTERM)
+        while "STOPPING=1" not in await manager.told():
+            pass
+        for _ in range(3):
+            assert await manager.told() == [
+                "WATCHDOG=1",
+                "EXTEND_TIMEOUT_USEC=30000000",
+            ]
+        await server.send(b"0\r\n\r\n")
+        assert await client.read_chunk() == b""
+        assert await process.ended() == 0
+
+
+async def test_without_a_watchdog_the_drain_has_signs_of_its_own(
+    manager: Manager, clock: ManualClock
+) -> None:
+    made = service_manager({"NOTIFY_SOCKET": manager.path.replace("\0", "@")})
+    made.clock = clock
+    made.alive(clock() + 1000)
+    assert made.next_sign == []
+    made.stopping()
+    assert "EXTEND_TIMEOUT_USEC=30000000" in await manager.told()
+    (due,) = made.next_sign
+    assert due == clock() + 10
+    made.alive(due)
+    assert await manager.told() == ["EXTEND_TIMEOUT_USEC=30000000"]
+    assert made.next_sign == [due + 10]
+
+
+async def test_all_faults_of_a_refused_reload_are_counted_in_its_status(
+    manager: Manager,
+) -> None:
+    made = service_manager({"NOTIFY_SOCKET": manager.path.replace("\0", "@")})
+    made.reloaded(["one\nREADY=0", "two", "three"])
+    assert await manager.told() == [
+        "READY=1",
+        "STATUS=serving; the last reload was refused: one\\nREADY=0 (and 2 more)",
+    ]
 
 
 async def test_a_sign_of_life_is_given_twice_in_each_interval(
@@ -149,7 +213,7 @@ async def test_a_sign_of_life_is_given_twice_in_each_interval(
     made.alive(clock() + 15)
     made.ready()
     assert await manager.told() == ["WATCHDOG=1"]
-    assert await manager.told() == ["READY=1"]
+    assert await manager.told() == ["READY=1", "STATUS=serving"]
     assert made.next_sign == [clock() + 30]
 
 
@@ -168,9 +232,10 @@ def test_without_a_manager_nothing_is_told(environ: dict[str, str]) -> None:
     made = service_manager(environ)
     made.ready()
     made.reloading()
-    made.stopping()
     made.alive(1e9)
     assert made.next_sign == []
+    made.stopping()
+    made.alive(2e9)
 
 
 # -- the sockets

@@ -73,6 +73,14 @@ class Reloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadEnded:
+    """How the reload went in all; when one last succeeded. For the metrics."""
+
+    succeeded: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class DrainStarted:
     """The drain has begun with so many exchanges under way."""
 
@@ -122,6 +130,7 @@ Message: TypeAlias = (
     | Serving
     | Failed
     | Reloaded
+    | ReloadEnded
     | DrainAsked
     | DrainStarted
     | UnderWay

@@ -24,6 +24,8 @@ from proxy.config.model import Config
 from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError
 from proxy.exchange.client_counts import SharedRows
+from proxy.observe.config_reloads import ConfigReloads
+from proxy.process.certificate_watch import CertificateWatch
 from proxy.process.console import FAILED, print_error, say
 from proxy.process.early_signals import EarlySignals
 from proxy.process.process import banner
@@ -155,6 +157,8 @@ class Supervisor:
         # By it a worker recognises the clients of another one.
         self.secret = token_bytes(SECRET_BYTES)
         self.rows = SharedRows(len(private.paths))
+        self.reloads = ConfigReloads()
+        self.certificates = CertificateWatch(lambda: [self.tls, *self.further.tls])
 
     # -- waiting
 
@@ -196,6 +200,7 @@ class Supervisor:
             ends += [self.shutdown.due]
         else:
             ends += [child.due for child in self.children if not child.pid]
+            ends.append(self.certificates.due)
             if self.reloader is not None:
                 ends += self.reloader.due
         return max(min(ends) - monotonic(), 0.0) if ends else None
@@ -212,6 +217,7 @@ class Supervisor:
         for child in self.children:
             if not child.pid and now >= child.due:
                 self.start(child)
+        self.certificates.on_time(now)
         if self.reloader is not None:
             self.reloader.on_time(now)
 
@@ -240,6 +246,8 @@ class Supervisor:
             secret=self.secret,
             recording=self.recording,
             admin=self.admin,
+            reloads=self.reloads,
+            restarts=self.children[number].starts,
             rows=self.rows,
         )
 

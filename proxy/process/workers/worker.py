@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from proxy.config.model import Config
 from proxy.exchange.client_counts import SharedRows
 from proxy.internal_errors import report
+from proxy.observe.config_reloads import ConfigReloads
 from proxy.process.console import CUT, FAILED, FLUSH_SECONDS, OK
 from proxy.process.process import drain, observers
 from proxy.process.reload import apply, faults_of, listening
@@ -42,6 +43,7 @@ from proxy.process.workers.channel import (
     OthersUnderWay,
     Reload,
     Reloaded,
+    ReloadEnded,
     Serving,
     UnderWay,
 )
@@ -73,6 +75,8 @@ class Assignment:
     secret: bytes  # of all workers
     recording: Recording | None  # of exchanges; each worker has files of its own
     admin: AdminSockets | None  # of all workers
+    reloads: ConfigReloads  # how they went before
+    restarts: int  # of workers in its place
     rows: SharedRows  # of how many streams each client has, one for each worker
 
     @property
@@ -111,6 +115,8 @@ class Worker:
             rows=given.rows,
             tapes=self.recorder,
         )
+        self.server.reloads = given.reloads
+        self.server.restarts = {given.number: given.restarts}
         self.server.drain_progress.on_asked = lambda: self.tell(DrainAsked())
         with listening(given.config):
             await self.server.start(
@@ -159,6 +165,10 @@ class Worker:
             order, sockets = arrival
             if isinstance(order, Moved):
                 await self.server.listener.retire()
+                continue
+            if isinstance(order, ReloadEnded):
+                reloads = self.server.reloads
+                reloads.succeeded, reloads.at = order.succeeded, order.at
                 continue
             if isinstance(order, Leave):
                 self.server.announce(order.seconds)

@@ -45,6 +45,7 @@ class WorkerProcess:
         self.channel: Channel | None = None
         self.serving = False
         self.born = 0.0
+        self.starts = 0  # of all that were there
         self.deaths = 0  # in a row
         self.due = 0.0  # when the next one is to be started
 
@@ -73,6 +74,7 @@ class WorkerProcess:
 
             live(self.number, begin)
         its.close()
+        self.starts += 1
         self.channel = mine
         self.serving = False
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.config.model import Config
+from proxy.observe.config_reloads import ConfigReloads
 from proxy.process.console import say
 from proxy.process.inspector_link import new_link
 from proxy.process.reload import (
@@ -26,7 +27,7 @@ from proxy.process.reload import (
     refuse,
 )
 from proxy.process.service_manager import ServiceManager
-from proxy.process.workers.channel import Moved, Reload
+from proxy.process.workers.channel import Moved, Reload, ReloadEnded
 from proxy.process.workers.further_ports import FurtherPorts, further_tls
 from proxy.process.workers.listen_sockets import SharedPort
 from proxy.process.workers.worker_process import WorkerProcess
@@ -47,6 +48,7 @@ class Workers(Protocol):
     tls: TLS
     admin: AdminSockets | None
     further: FurtherPorts
+    reloads: ConfigReloads
     children: list[WorkerProcess]
 
     @property
@@ -88,6 +90,7 @@ class WorkerReload:
         self.before: WorkerConfig | None = (
             None  # to go back to, until all have answered
         )
+        self.refused: list[str] = []  # faults of the last reload, if it was
         self.faults: dict[str, None] = {}  # that workers have told, each once
         self.manager = ServiceManager()
         self.unwilling: set[int] = set()  # workers that have told one
@@ -131,8 +134,7 @@ class WorkerReload:
             config, news = read_again(self.read, before.config, self.contents)
             after = self.prepare(config, before)
         except Exception as fault:
-            self.manager.ready()
-            return refuse(faults_of(fault))
+            return self.refuse(faults_of(fault))
         self.before, self.news = before, news
         self.faults.clear()
         self.unwilling.clear()
@@ -204,22 +206,38 @@ class WorkerReload:
             return
         before, self.before = self.before, None
         if before is not None and self.faults:
-            refuse([*self.faults])
+            self.refused = [*self.faults]
+            refuse(self.refused)
             self.go_back(before)
             return
         if before is not None:
             if before.port is not self.workers.port:
                 self.leave(before.port)
             self.contents.apply()
+            self.refused = []
             log.info("configuration reloaded: %s", self.news)
             now = self.workers.config
             sockets = self.workers.admin
             admin = None if sockets is None else sockets.address
             if link := new_link(before.config, now, self.workers.port.port, admin):
                 say(link)
-        self.manager.ready()
+        self.end()
         if self.asked:
             self.ask()
+
+    def refuse(self, faults: list[str]) -> bool:
+        """Tell all faults of a reload that was not begun; returns False."""
+        self.refused = faults
+        self.end()
+        return refuse(faults)
+
+    def end(self) -> None:
+        """A reload is over: tell those that want to know how it went."""
+        workers = self.workers
+        workers.reloads.end(succeeded=not self.refused)
+        self.manager.reloaded(self.refused)
+        for child in workers.living:
+            child.tell(ReloadEnded(workers.reloads.succeeded, workers.reloads.at))
 
     def go_back(self, before: WorkerConfig) -> None:
         """Have those serve by the configuration before that do so no longer."""

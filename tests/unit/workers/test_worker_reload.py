@@ -14,8 +14,16 @@ from msgspec.structs import replace
 
 from proxy.config.load import from_routes
 from proxy.config.model import Config
+from proxy.observe.config_reloads import ConfigReloads
 from proxy.process.reload import POLL_SECONDS
-from proxy.process.workers.channel import Channel, Moved, Reload, channels
+from proxy.process.workers.channel import (
+    Channel,
+    Message,
+    Moved,
+    Reload,
+    ReloadEnded,
+    channels,
+)
 from proxy.process.workers.further_ports import FurtherPorts
 from proxy.process.workers.listen_sockets import SharedPort
 from proxy.process.workers.worker_process import WorkerProcess
@@ -39,6 +47,8 @@ class TwoWorkers:
         self.tls: TLS = {}
         self.admin: AdminSockets | None = None
         self.further = FurtherPorts((), 2)
+        self.reloads = ConfigReloads()
+        self.results: list[bool] = []  # of reloads, as both were told
         self.children = [WorkerProcess(0), WorkerProcess(1)]
         self.ends: list[Channel] = []
         for child in self.children:
@@ -62,14 +72,22 @@ class TwoWorkers:
             for _, sockets in arrivals:
                 for each in sockets:
                     each.close()
-            told.append([type(order) for order, _ in arrivals])
-        return told
+            told.append(self.but_results([order for order, _ in arrivals]))
+        return [[type(order) for order in orders] for orders in told]
+
+    def but_results(self, orders: list[Message]) -> list[Message]:
+        """What is to be done; how reloads went is in `results`."""
+        ended = [each for each in orders if isinstance(each, ReloadEnded)]
+        self.results += [each.succeeded for each in ended]
+        return [each for each in orders if not isinstance(each, ReloadEnded)]
 
     def ordered(self) -> list[list[str]]:
         """The routes of what each worker was told to serve by."""
         found = []
         for end in self.ends:
-            ((order, _),) = end.receive()
+            while not (orders := self.but_results([each for each, _ in end.receive()])):
+                pass
+            (order,) = orders
             assert isinstance(order, Reload)
             found.append([*order.config.routes])
         return found
@@ -162,8 +180,11 @@ def test_what_one_worker_cannot_serve_by_no_worker_does(
     assert reloader.waiting == {1}
     reloader.answered(workers.children[1], ())
     assert workers.ordered() == [["/c"], ["/c"]]
+    assert workers.results == [False, False]
     for child in workers.children:
         reloader.answered(child, ())
+    assert workers.received() == [[], []]
+    assert workers.results[2:] == [True, True]
     assert log.messages[2:] == [
         "configuration reloaded: route /a removed; route /c added"
     ]
