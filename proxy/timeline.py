@@ -281,11 +281,14 @@ class Timeline:
         "error",
         "heads",
         "held_since",
+        "host",
         "longest_hold",
         "method",
         "number",
+        "peer",
         "request_id",
         "route",
+        "scheme",
         "started",
         "status",
         "stream",
@@ -302,8 +305,14 @@ class Timeline:
         method: bytes = b"",
         target: bytes = b"",
         version: str = "1.1",
+        scheme: bytes = b"http",
     ) -> None:
-        self.client = client
+        # Who is at the other end of the connection, and whose request it is: another
+        # address only where a proxy in front is trusted (see `Exchange.believe`).
+        self.client = self.peer = client
+        # What the client asked for, as far as it is known.
+        self.scheme = scheme
+        self.host: bytes | None = None
         self.call = CallTimeline(started)
         self.request_id = b""  # nothing: requests have none
         self.route: str | None = None
@@ -408,10 +417,18 @@ def http_date() -> bytes:
     return fixdate(int(wall_clock()))
 
 
+def local_time(moment: float) -> str:
+    """A time of the wall clock in milliseconds, with its offset (RFC 3339)."""
+    second = int(moment)
+    before, offset = local_second(second)
+    return f"{before}.{int((moment - second) * 1000):03d}{offset}"
+
+
 @lru_cache(maxsize=1)  # many lines of the logs have the same second
-def local_time(second: int) -> str:
-    """A second of the wall clock with its offset (RFC 3339)."""
-    return datetime.fromtimestamp(second).astimezone().isoformat("T", "seconds")
+def local_second(second: int) -> tuple[str, str]:
+    """A second of the wall clock, and its offset."""
+    told = datetime.fromtimestamp(second).astimezone().isoformat("T", "seconds")
+    return told[:19], told[19:]
 
 
 @lru_cache(maxsize=1)  # many responses have the same second

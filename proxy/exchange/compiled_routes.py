@@ -73,6 +73,7 @@ class CompiledRoute:
         "keeping",
         "lenient",
         "looks_at_requests",
+        "may_trust",
         "path_rules",
         "prefix",
         "request_rules",
@@ -121,6 +122,8 @@ class CompiledRoute:
         self.ages: StreamAges | None = None  # if its streams have one
         self.stream_limit: StreamLimit | None = None  # of each client
         self.faults: FaultSource | None = None  # what its upstream does wrong
+        # Are there clients whose word on the hops before them counts?
+        self.may_trust: bool = route.trust_forwarded
         self.taps: tuple[TapMaker, ...] = ()  # of each call, the innermost first
         self.verbatim = False  # is its target another worker of this proxy?
 
@@ -183,6 +186,7 @@ class CompiledRoutes:
                 route, made.upstreams, self.is_trusted, self.sessions
             )
             made.finishing = finishing.get(prefix, made.finishing)
+            made.may_trust |= bool(config.server.trusted_proxies)
             if route.fault:
                 made.faults = fault_source(route, config.server.fault_seed, before)
             if route.max_age_seconds:

@@ -9,6 +9,7 @@ observers get the account. From `end` on nothing raises.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from proxy.errors import (
@@ -29,10 +30,12 @@ from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.delivery import Delivery, Format
 from proxy.policy.error_response import Failure, plan_failure
+from proxy.policy.forwarded import public_address
 from proxy.policy.request_id import given
 from proxy.policy.request_plan import RequestPlan
+from proxy.policy.request_value import client_address
 from proxy.policy.response_plan import Framing, ResponsePlan
-from proxy.policy.routing import Destination
+from proxy.policy.routing import Destination, destination
 from proxy.timeline import (
     COMPLETE,
     OVER,
@@ -186,13 +189,16 @@ class Exchange:
         self.head = head
         self.phase = ROUTING
         self.phase_began = started = compiled.clock()
-        self.timeline = Timeline(
-            started, client.address, head.method, head.target, head.version
+        self.timeline = timeline = Timeline(
+            started,
+            client.address,
+            head.method,
+            head.target,
+            head.version,
+            client.scheme,
         )
-        if compiled.request_ids is not None:
-            self.timeline.request_id = compiled.request_ids.of(
-                head, client.address, compiled.is_trusted
-            )
+        if (ids := compiled.request_ids) is not None:
+            timeline.request_id = ids.of(head, client.address, compiled.is_trusted)
         self.route: CompiledRoute | None = None
         self.source: ResponseSource | None = None
         self.request_plan: RequestPlan | None = None  # as it was sent
@@ -210,10 +216,26 @@ class Exchange:
         """By which all logs on the way speak of it; nothing if requests have none."""
         return self.timeline.request_id
 
-    def take_request_id(self) -> None:
-        """Have the id that the client has given: its route trusts it."""
-        if self.timeline.request_id:
-            self.timeline.request_id = given(self.head) or self.timeline.request_id
+    def believe(self) -> None:
+        """Have what a trusted proxy says of the request: its id, whose it is, and
+        what its client asked for.
+        """
+        head, client, timeline = self.head, self.client, self.timeline
+        if timeline.request_id:
+            timeline.request_id = given(head) or timeline.request_id
+        timeline.client = client_address(
+            head, client.address, True, self.compiled.is_trusted
+        )
+        public = public_address(head, client.scheme, True)
+        timeline.scheme, timeline.host = public.scheme, public.authority
+
+    def introduce(self) -> None:
+        """Note whose request it is, and what for, where no route was looked for."""
+        with suppress(ClientError):
+            if self.compiled.is_trusted(self.client.address):
+                self.believe()
+            else:
+                self.timeline.host = destination(self.head).authority
 
     @property
     def is_over(self) -> bool:
@@ -341,6 +363,8 @@ class Exchange:
         if self.phase is OVER:
             return
         client, timeline = self.client, self.timeline
+        if self.route is None:
+            self.introduce()
         head_sent = timeline.status != 0
         if not head_sent:
             timeline.status = error.status

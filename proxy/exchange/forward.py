@@ -108,13 +108,14 @@ class Forward:
                 return
             exchange.route = route = compiled.router.at(where)
             exchange.timeline.route = route.prefix
+            exchange.timeline.host = where.authority
+            trusted = route.may_trust and compiled.trusts(route, client.address)
+            if trusted:
+                exchange.believe()
             check_loop(head, route.route)
             if route.path_rules:
                 check_rewritten(route.path_rules, where.path)
             check_body(body, route.route)
-            trusted = compiled.trusts(route, client.address)
-            if route.route.trust_forwarded:
-                exchange.take_request_id()
             if moves(head):
                 public = public_address(head, client.scheme, trusted)
                 check_destination(head, public.authority, route.find)
@@ -140,6 +141,7 @@ class Forward:
         """
         exchange = self.exchange
         client = exchange.client
+        exchange.introduce()
         if exchange.head.method == b"TRACE":
             raise MethodNotAllowed(
                 "TRACE with Max-Forwards: 0 is not supported by this proxy"

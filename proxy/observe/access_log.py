@@ -1,7 +1,9 @@
 """The access log: one line per exchange, at its end.
 
-Text for people, JSON for machines. No field value is logged but those of X-Request-Id
-and, for machines, User-Agent; so no credential is that a route adds.
+Text for people, JSON for machines. No field value is logged but those that say where
+a request came from and what it asked for (Host, X-Request-Id, of trusted proxies
+Forwarded and X-Forwarded-*) and, for machines, User-Agent; so no credential is that a
+route adds.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from proxy.timeline import (
 Record = dict[str, object]
 
 CLIENT_LEFT = Ending.CLIENT_LEFT
-AGENT_BYTES = 256  # of a User-Agent, at most
+SHOWN_BYTES = 256  # of a User-Agent or a Host, at most
 # How a client asked for a stream that there was.
 WAYS = {
     "event_id": "resumed by event id",
@@ -47,9 +49,13 @@ def to_dict(timeline: Timeline, ended_at: float) -> Record:
     """
     first_byte = timeline.first_byte_seconds
     told: Record = {
-        "time": local_time(int(ended_at)),
+        "time": local_time(ended_at),
         "client": timeline.client.decode("ascii"),
+        "peer": timeline.peer.decode("ascii"),
+        "scheme": timeline.scheme.decode("ascii"),
+        "host": None if timeline.host is None else beginning(timeline.host),
         "route": timeline.route,
+        "upstream": timeline.call.upstream,
         "method": text(timeline.method),
         "target": text(timeline.target),
         "version": f"HTTP/{timeline.version}",
@@ -92,9 +98,12 @@ def user_agent(timeline: Timeline) -> str | None:
     if not isinstance(head, RequestHead):
         return None
     value = head.get(b"user-agent")
-    if value is None:
-        return None
-    return text(value if len(value) <= AGENT_BYTES else value[:AGENT_BYTES] + b"...")
+    return None if value is None else beginning(value)
+
+
+def beginning(value: bytes) -> str:
+    """A field value as text; of a long one the beginning."""
+    return text(value if len(value) <= SHOWN_BYTES else value[:SHOWN_BYTES] + b"...")
 
 
 def visit_to_dict(timeline: Timeline, visit: Visit) -> Record:
@@ -176,8 +185,8 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
         line = "-"
     first = timeline.first_byte_seconds
     line = (
-        f"{local_time(int(ended_at))} {timeline.client.decode('ascii')} "
-        f'{timeline.route or "-"} "{line}" {timeline.status or "-"} '
+        f"{local_time(ended_at)} {timeline.client.decode('ascii')} "
+        f'{asked_for(timeline)} {way(timeline)} "{line}" {timeline.status or "-"} '
         f"{timeline.bytes_sent} B {timeline.call.pieces} pieces "
         f"first byte {'-' if first is None else compact_seconds(first)} "
         f"gap {compact_seconds(timeline.call.longest_gap)} "
@@ -200,6 +209,20 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
     if timeline.request_id:
         line = f"{line}, request {timeline.request_id.decode('ascii')}"
     return f"{line}: {one_line(str(error))}"
+
+
+def asked_for(timeline: Timeline) -> str:
+    """The scheme and host that the client asked, as far as it named one."""
+    if timeline.host is None:
+        return "-"
+    return f"{timeline.scheme.decode('ascii')}://{beginning(timeline.host)}"
+
+
+def way(timeline: Timeline) -> str:
+    """The route and the target that was chosen, as `serve --route` has them."""
+    if timeline.call.upstream is None:
+        return timeline.route or "-"
+    return f"{timeline.route or '-'}={timeline.call.upstream}"
 
 
 class AccessLog:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from typing import TYPE_CHECKING
 
 from proxy.config.packages import no_otel
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 NANOSECONDS = 1_000_000_000
+PORT = re.compile(rb":\d*\Z")
 
 
 class Tracing:
@@ -85,7 +87,10 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
     told: dict[str, str | int | float | None] = {
         "http.request.method": text(timeline.method),
         "url.path": text(timeline.target.partition(b"?")[0]),
+        "url.scheme": text(timeline.scheme),
+        "server.address": server_address(timeline),
         "client.address": text(timeline.client),
+        "network.peer.address": text(timeline.peer),
         "http.route": timeline.route,
         "http.response.status_code": timeline.status or None,
         "http.request.body.size": timeline.bytes_received,
@@ -107,6 +112,11 @@ def attributes(timeline: Timeline) -> dict[str, str | int | float]:
     }
     told |= answer_attributes(timeline)
     return {name: value for name, value in told.items() if value is not None}
+
+
+def server_address(timeline: Timeline) -> str | None:
+    """The host that the client asked, without its port."""
+    return None if timeline.host is None else text(PORT.sub(b"", timeline.host))
 
 
 def answer_attributes(timeline: Timeline) -> dict[str, str | int | float | None]:

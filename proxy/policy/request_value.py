@@ -121,11 +121,15 @@ def forwarded_for(element: bytes) -> bytes:
 
 
 def plain_address(text: bytes) -> bytes | None:
-    """An address, written in one way, without its port; None: it is not one."""
+    """An address, written in one way, without its port; None: it is not one.
+
+    Nor does it keep a zone (RFC 4007 §11), which means something on one machine only,
+    and may be any text.
+    """
     match = WITH_PORT.fullmatch(text)
     bare = (match[1] or match[2] or b"") if match is not None else text
     try:
-        found = ipaddress.ip_address(bare.decode("ascii"))
+        found = ipaddress.ip_address(bare.partition(b"%")[0].decode("ascii"))
     except ValueError:
         return None
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None

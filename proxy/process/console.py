@@ -53,7 +53,7 @@ class OneLine(logging.Formatter):
     """
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        return local_time(int(record.created))
+        return local_time(record.created)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = one_line(record.message)

@@ -120,6 +120,7 @@ class HttpsRedirect:
     def redirect(self, exchange: Exchange, head: RequestHead) -> None:
         """Answer with the same place by https."""
         client = exchange.client
+        exchange.introduce()
         try:
             client.open_body()
             where = location(head, self.server.https_port)

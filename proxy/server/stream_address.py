@@ -73,6 +73,7 @@ class StreamAddress:
         """Answer it."""
         exchange = self.exchange
         exchange.timeline.target = shown_address(exchange.head.target)
+        exchange.introduce()
         try:
             self.body = exchange.client.open_body()
             if not self.hand_over(self.body) and not self.ask_store():

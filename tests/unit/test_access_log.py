@@ -18,7 +18,7 @@ from proxy.errors import (
 )
 from proxy.observe.access_log import AccessLog, render_text, to_dict
 from proxy.process.console import OneLine
-from proxy.timeline import Ending, Timeline
+from proxy.timeline import Ending, Timeline, local_time
 
 ENDED_AT = 784111777.25  # wall-clock seconds
 
@@ -30,7 +30,8 @@ def exchange(
 ) -> Timeline:
     """A stream of three pieces in 2.5 s."""
     timeline = Timeline(1000.0, b"192.0.2.7", b"GET", target, "1.1")
-    timeline.route = "/sse"
+    timeline.route, timeline.host = "/sse", b"localhost:8080"
+    timeline.call.upstream = "http://localhost:8002"
     timeline.status = 200
     timeline.call.head_received = 1000.125
     for now in (1000.25, 1001.25, 1002.0):
@@ -49,12 +50,16 @@ def logged(timeline: Timeline, log_format: LogFormat) -> str:
 
 def when() -> str:
     """The time of the line, as it is on this machine."""
-    return datetime.fromtimestamp(ENDED_AT).astimezone().isoformat("T", "seconds")
+    return datetime.fromtimestamp(ENDED_AT).astimezone().isoformat("T", "milliseconds")
 
 
 TOLD = {
     "client": "192.0.2.7",
+    "peer": "192.0.2.7",
+    "scheme": "http",
+    "host": "localhost:8080",
     "route": "/sse",
+    "upstream": "http://localhost:8002",
     "method": "GET",
     "target": "/sse/events?n=3",
     "version": "HTTP/1.1",
@@ -78,7 +83,8 @@ def test_a_machine_reads_one_object_on_one_line() -> None:
 
 def test_a_person_reads_the_same_in_one_line() -> None:
     assert logged(exchange(), "text") == (
-        f'{when()} 192.0.2.7 /sse "GET /sse/events?n=3 HTTP/1.1" 200 60 B 3 pieces '
+        f"{when()} 192.0.2.7 http://localhost:8080 /sse=http://localhost:8002 "
+        '"GET /sse/events?n=3 HTTP/1.1" 200 60 B 3 pieces '
         "first byte 250.0ms gap 1.00s hold 500µs 2.50s complete\n"
     )
 
@@ -86,7 +92,19 @@ def test_a_person_reads_the_same_in_one_line() -> None:
 def test_the_time_of_a_line_is_unambiguous() -> None:
     """ISO 8601 with the distance from UTC."""
     time = json.loads(logged(exchange(), "json"))["time"]
-    assert datetime.fromisoformat(time).timestamp() == int(ENDED_AT)
+    assert datetime.fromisoformat(time).timestamp() == ENDED_AT
+
+
+@pytest.mark.parametrize(
+    ("fraction", "shown"),
+    [
+        pytest.param(0.0, ".000", id="a whole second"),
+        pytest.param(0.0625, ".062", id="half a millisecond is not yet one"),
+        pytest.param(0.9999, ".999", id="nor does it make the next second"),
+    ],
+)
+def test_milliseconds_are_those_that_have_passed(fraction: float, shown: str) -> None:
+    assert local_time(int(ENDED_AT) + fraction)[19:23] == shown
 
 
 def test_both_logs_write_a_time_alike() -> None:
@@ -129,8 +147,8 @@ def test_bytes_that_were_no_request_have_a_line_too() -> None:
     timeline.status = 400
     timeline.end(1000.0, Ending.REFUSED, MalformedRequest("an LF without CR at byte 3"))
     assert logged(timeline, "text") == (
-        f'{when()} 192.0.2.7 - "-" 400 0 B 0 pieces first byte - gap 0µs hold 0µs 0µs '
-        "refused: an LF without CR at byte 3\n"
+        f'{when()} 192.0.2.7 - - "-" 400 0 B 0 pieces first byte - '
+        "gap 0µs hold 0µs 0µs refused: an LF without CR at byte 3\n"
     )
     told = json.loads(logged(timeline, "json"))
     assert (told["route"], told["first_byte_seconds"]) == (None, None)
@@ -179,6 +197,21 @@ class Stream(io.StringIO):
         if self.gone:
             raise BrokenPipeError
         self.flushed = self.getvalue()
+
+
+def test_a_route_without_a_target_and_a_request_without_a_host() -> None:
+    timeline = exchange(Ending.REFUSED)
+    timeline.call.upstream = timeline.host = None
+    assert f'{when()} 192.0.2.7 - /sse "GET ' in logged(timeline, "text")
+    told = json.loads(logged(timeline, "json"))
+    assert (told["host"], told["upstream"]) == (None, None)
+
+
+def test_of_a_long_host_the_beginning_is_told() -> None:
+    timeline = exchange()
+    timeline.host = b"h" * 300
+    assert json.loads(logged(timeline, "json"))["host"] == "h" * 256 + "..."
+    assert f" http://{'h' * 256}... /sse=" in logged(timeline, "text")
 
 
 def test_each_line_is_written_at_once() -> None:

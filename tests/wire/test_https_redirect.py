@@ -219,3 +219,16 @@ async def test_a_token_in_a_target_is_in_no_log(
     client = await asked(running, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     assert (field(client, b"Location") or b"").endswith(target.encode())
     assert token not in str((await running.ended()).target)
+
+
+async def test_the_log_names_the_client_behind_a_trusted_proxy(
+    proxy: StartProxy, upstream: Upstream, authority: Authority
+) -> None:
+    running = await redirecting(
+        proxy, upstream, authority, trusted_proxies=["127.0.0.1"]
+    )
+    fields = b"Host: a.example\r\nX-Forwarded-For: 203.0.113.7\r\n"
+    await asked(running, b"GET / HTTP/1.1\r\n%b\r\n" % fields)
+    timeline = await running.ended()
+    assert (timeline.client, timeline.peer) == (b"203.0.113.7", b"127.0.0.1")
+    assert timeline.host == b"a.example"

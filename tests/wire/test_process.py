@@ -162,7 +162,8 @@ def test_a_file_is_served_and_the_log_is_for_people(
     assert f"X-Api-Key: {SECRET}\r\n".encode() in request
     assert read_all(client).endswith(b"\r\n\r\nhello")
     line = process.line()
-    assert '127.0.0.1 /a "GET /a/x?y HTTP/1.1" 200 5 B 1 pieces ' in line
+    way = f'127.0.0.1 http://a /a={upstream.url} "GET /a/x?y HTTP/1.1" '
+    assert f"{way}200 5 B 1 pieces " in line
     assert line.endswith(" complete\n")
     assert process.stop() == 0
     assert re.search(r"\(uvloop [\d.]+|\(asyncio", process.errors)
