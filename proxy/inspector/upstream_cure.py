@@ -33,4 +33,5 @@ def likely_cure(head: ResponseHead | None) -> str:
         return named
     lines = " ".join(own[0].lines.split())
     how = "was measured to free it" if own[0].measured else "may free it"
-    return f"{named}: `{lines}` in {own[0].where} {how}"
+    where = own[0].where + (f", if {own[0].when}," if own[0].when else "")
+    return f"{named}: `{lines}` in {where} {how}"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.products.frameworks import DJANGO_GZIP, DJANGO_WSGI, FLASK_COMPRESS
+from proxy.products.frameworks import (
+    DJANGO_ASGI,
+    DJANGO_GZIP,
+    DJANGO_WSGI,
+    FLASK_COMPRESS,
+    FLASK_READ,
+)
 from proxy.products.hold_kind import CUT, HELD
 from proxy.products.product import (
     Cure,
@@ -16,7 +22,7 @@ DAY = "2026-11-29"  # of the measurements
 
 MIDDLEWARE = Cure(
     HELD,
-    "the application, to find out whether a middleware buffers",
+    "the application",
     "app.user_middleware = [\n"
     "    each for each in app.user_middleware\n"
     "    if not issubclass(each.cls, BaseHTTPMiddleware)\n"
@@ -25,6 +31,10 @@ MIDDLEWARE = Cure(
     "`body_iterator` buffers the whole body. A blocking call in an async generator "
     "blocks everything",
     coded=False,
+    when="it is Starlette or FastAPI with a middleware that reads the body",
+)
+UNDER_ASGI = replace(
+    DJANGO_ASGI, coded=False, when="it is Django with a generator that is not async"
 )
 
 APPLICATION_SERVERS = (
@@ -39,10 +49,26 @@ APPLICATION_SERVERS = (
             "since 1.5 GZipMiddleware flushes after each piece; versions before 0.46 "
             "also compress event streams",
             coded=True,
+            when="it is Starlette or FastAPI with GZipMiddleware",
             freed="Starlette 1.10 in place of 0.45",
             on=DAY,
         ),
         replace(MIDDLEWARE, freed="uvicorn 0.54 with Starlette 1.10", on=DAY),
+        replace(UNDER_ASGI, freed="uvicorn 0.54 with Django 5.2", on=DAY),
+    ),
+    row(
+        "hypercorn",
+        "Hypercorn",
+        (FieldSign("server", "hypercorn"),),
+        MIDDLEWARE,
+        UNDER_ASGI,
+    ),
+    row(
+        "daphne",
+        "Daphne",
+        (FieldSign("server", "daphne"),),
+        UNDER_ASGI,
+        MIDDLEWARE,
     ),
     row(
         "gunicorn",
@@ -51,6 +77,7 @@ APPLICATION_SERVERS = (
         replace(FLASK_COMPRESS, freed="gunicorn 27 with Flask-Compress 1.25", on=DAY),
         replace(DJANGO_GZIP, freed="gunicorn 27 with Django 5.2", on=DAY),
         replace(DJANGO_WSGI, freed="gunicorn 27 with Django 5.2", on=DAY),
+        replace(FLASK_READ, freed="gunicorn 27 with Flask 3.1", on=DAY),
         Cure(
             HELD,
             "the command",
@@ -84,7 +111,7 @@ APPLICATION_SERVERS = (
             HELD,
             "the command",
             "waitress-serve --send-bytes=1 app:app",
-            "before version 3 it collects 18,000 bytes; since then 1 is the default",
+            "before version 1.3 it collects 18,000 bytes; since then 1 is the default",
             coded=False,
             freed="waitress 3.0 with the older default",
             on=DAY,
@@ -120,6 +147,28 @@ APPLICATION_SERVERS = (
             coded=True,
             freed="aiohttp 3.14",
             on=DAY,
+        ),
+        Cure(
+            HELD,
+            "the handler",
+            "response = web.StreamResponse(\n"
+            '    headers={"Content-Type": "text/event-stream"}\n'
+            ")\n"
+            "await response.prepare(request)\n"
+            "async for piece in generate():\n"
+            "    await response.write(piece)\n"
+            "return response",
+            "a web.Response is sent as a whole, once all of its text is there",
+            coded=False,
+            freed="aiohttp 3.14",
+            on=DAY,
+        ),
+        Cure(
+            CUT,
+            "the handler, if it passes on what it fetches",
+            "ClientSession(timeout=ClientTimeout(total=None))",
+            "a ClientSession gives up 5 minutes after its request, even while it reads",
+            source="its documentation, ClientTimeout",
         ),
         ignores_fields=True,
     ),

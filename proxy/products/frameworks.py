@@ -19,14 +19,15 @@ DAY = "2026-11-29"  # of the measurements
 # Under WSGI only the server shows, so its rows have them as well.
 FLASK_COMPRESS = Cure(
     HELD,
-    "the application, if it is Flask with Flask-Compress",
+    "the application",
     'app.config["COMPRESS_STREAMS"] = False',
     "Flask-Compress compresses streams without flushing",
     coded=True,
+    when="it is Flask with Flask-Compress",
 )
 DJANGO_GZIP = Cure(
     HELD,
-    "the view, if it is Django with GZipMiddleware",
+    "the view",
     "def events(request):\n"
     "    response = StreamingHttpResponse(\n"
     '        generate(), content_type="text/event-stream"\n'
@@ -36,10 +37,11 @@ DJANGO_GZIP = Cure(
     "GZipMiddleware outputs nothing until the end of a stream, and leaves a response "
     "that has a Content-Encoding as it is",
     coded=True,
+    when="it is Django with GZipMiddleware",
 )
 DJANGO_WSGI = Cure(
     HELD,
-    "the view, if it is Django with an async generator",
+    "the view",
     "def events(request):\n"
     "    return StreamingHttpResponse(\n"
     "        generate(),  # a generator, not an async one\n"
@@ -48,6 +50,32 @@ DJANGO_WSGI = Cure(
     "under WSGI an async generator is read to its end first; or run the application "
     "under ASGI",
     coded=False,
+    when="it is Django with an async generator",
+)
+DJANGO_ASGI = Cure(
+    HELD,
+    "the view",
+    "async def events(request):\n"
+    "    return StreamingHttpResponse(\n"
+    "        generate(),  # an async generator\n"
+    '        content_type="text/event-stream",\n'
+    '        headers={"Cache-Control": "no-cache, no-transform",\n'
+    '                 "X-Accel-Buffering": "no"},\n'
+    "    )",
+    "under ASGI Django reads a synchronous generator to its end first; under "
+    "WSGI an async one",
+)
+FLASK_READ = Cure(
+    HELD,
+    "the application",
+    "@app.after_request\n"
+    "def after(response):\n"
+    "    if not response.is_streamed:\n"
+    '        app.logger.info("%d bytes", len(response.get_data()))\n'
+    "    return response",
+    "get_data() reads a stream to its end",
+    coded=False,
+    when="it is Flask with an after_request that reads the body",
 )
 
 FRAMEWORKS = (
@@ -56,21 +84,7 @@ FRAMEWORKS = (
         "Django",
         (FieldSign("server", "wsgiserver"),),
         replace(DJANGO_GZIP, freed="Django 5.2 under gunicorn 27", on=DAY),
-        Cure(
-            HELD,
-            "the view",
-            "async def events(request):\n"
-            "    return StreamingHttpResponse(\n"
-            "        generate(),  # an async generator\n"
-            '        content_type="text/event-stream",\n'
-            '        headers={"Cache-Control": "no-cache, no-transform",\n'
-            '                 "X-Accel-Buffering": "no"},\n'
-            "    )",
-            "under ASGI Django reads a synchronous generator to its end first; under "
-            "WSGI an async one",
-            freed="Django 5.2 under uvicorn",
-            on=DAY,
-        ),
+        replace(DJANGO_ASGI, freed="Django 5.2 under uvicorn", on=DAY),
     ),
     row(
         "express",
@@ -107,11 +121,40 @@ FRAMEWORKS = (
         ),
     ),
     row(
+        "http-proxy-middleware",
+        "http-proxy-middleware in Express",
+        (FieldSign("x-powered-by", "express", coded=False),),
+        Cure(
+            (Kind.AT_THE_END,),
+            "the file that creates the proxy",
+            "createProxyMiddleware({\n"
+            "  target: 'http://localhost:8000',\n"
+            "  selfHandleResponse: false,  // and without responseInterceptor()\n"
+            "})",
+            "responseInterceptor() reads a whole response",
+            when="it has a responseInterceptor",
+            source="its documentation, response-interceptor",
+        ),
+    ),
+    row(
         "flask",
         "Flask",
         (FieldSign("server", "werkzeug"),),
         replace(FLASK_COMPRESS, freed="Flask-Compress 1.25 under gunicorn 27", on=DAY),
+        replace(FLASK_READ, freed="Flask 3.1 under gunicorn 27", on=DAY),
         ignores_fields=True,
+    ),
+    row(
+        "cherrypy",
+        "CherryPy",
+        (FieldSign("server", "cherrypy"),),
+        Cure(
+            HELD,
+            "the handler",
+            "events._cp_config = {'response.stream': True}",
+            "it collects what a generator yields unless it is told to stream",
+            source="its documentation, streaming",
+        ),
     ),
     row(
         "koa-compress",

@@ -40,6 +40,7 @@ class Cure:
     """Lines against some kinds of hold.
 
     `coded`: only where the response is compressed (True) or is not (False).
+    `when`: on what else it depends that does not show, as the rest of "if …".
     """
 
     kinds: tuple[Kind, ...]
@@ -47,6 +48,7 @@ class Cure:
     lines: str
     reason: str
     coded: bool | None = None
+    when: str = ""
     freed: str = ""  # versions; "": not measured
     on: str = ""  # the day of that measurement
     source: str = ""
@@ -56,6 +58,11 @@ class Cure:
     def measured(self) -> bool:
         """Was a stream free with these lines, that was held without them?"""
         return bool(self.freed)
+
+    @property
+    def fact(self) -> bool:
+        """Measured, and for what shows here without an if?"""
+        return self.measured and not self.when
 
     @property
     def standing(self) -> str:
@@ -80,6 +87,7 @@ class Product:
     the back end, and held all the same.
     `passes`: versions that passed every event on when it was sent, as they come.
     `passes_server`: a Server field beside its Via is that of the hop behind it.
+    `nameless`: kinds of hold to suspect it of where no field shows a product.
     """
 
     key: str
@@ -89,6 +97,7 @@ class Product:
     ignores_fields: bool = False
     passes: str = ""
     passes_server: bool = False
+    nameless: tuple[Kind, ...] = ()
 
 
 def row(
@@ -99,7 +108,10 @@ def row(
     ignores_fields: bool = False,
     passes: str = "",
     passes_server: bool = False,
+    nameless: tuple[Kind, ...] = (),
 ) -> Product:
     """A row of the table; its cures know whose they are."""
     own = tuple(replace(cure, product=key) for cure in cures)
-    return Product(key, name, signs, own, ignores_fields, passes, passes_server)
+    return Product(
+        key, name, signs, own, ignores_fields, passes, passes_server, nameless
+    )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.products.application_servers import APPLICATION_SERVERS
+from proxy.products.caches import CACHES
 from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
 from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
-from proxy.products.hold_kind import ANY, CUT, HOLDS, OLD, UPGRADE, Kind
+from proxy.products.hold_kind import ANY, CUT, HELD, HOLDS, OLD, UPGRADE, Kind
+from proxy.products.load_balancers import LOAD_BALANCERS
 from proxy.products.product import BACK_END, Cure, Product
 from proxy.products.proxies import PROXIES
 
@@ -17,7 +21,9 @@ PRODUCTS: dict[str, Product] = {
     for each in (
         *CLOUDS,
         *FASTCGI,
+        *CACHES,
         *PROXIES,
+        *LOAD_BALANCERS,
         *DEV_SERVERS,
         *APPLICATION_SERVERS,
         *FRAMEWORKS,
@@ -33,6 +39,23 @@ COMMENTS = Cure(
     ": ping  (a comment line and an empty line, every 15 s)",
     "most hops have an idle timeout, which a comment resets, and clients ignore "
     "comments; a limit on the whole response it does not move",
+)
+
+# Of a response that is compressed, and held, by whom nobody knows.
+COMPRESSED = (
+    Cure(
+        HELD,
+        "the request that a proxy sends to the compressor",
+        "Accept-Encoding: identity",
+        "most compressors leave a response as it is where the request asks for it",
+    ),
+    Cure(
+        HELD,
+        "the program that compresses, after each event",
+        "gzip.flush(zlib.constants.Z_SYNC_FLUSH);  // Node\n"
+        "compressor.flush(zlib.Z_SYNC_FLUSH)  # Python",
+        "a compressor outputs nothing until its block is full or it is flushed",
+    ),
 )
 
 PINGS = Cure(
@@ -78,22 +101,29 @@ def listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
-def cures_for(products: tuple[str, ...], kind: Kind, *, coded: bool) -> list[Cure]:
+def cures_for(
+    products: tuple[str, ...],
+    kind: Kind,
+    *,
+    coded: bool,
+    guessed: tuple[str, ...] = (),
+) -> list[Cure]:
     """The cures of the products that were recognised; else what may help.
 
-    Measured ones first; of two with the same lines, the first.
+    Measured ones first; of two with the same lines, the first. Where there are none,
+    those of products that are only guessed, and of those that no field shows.
     """
     known = [PRODUCTS[key] for key in products if key in PRODUCTS]
-    fitting = [
-        cure
-        for product in known
-        for cure in product.cures
-        if cure.fits(kind, coded=coded)
-    ]
-    found: dict[str, Cure] = {}
-    for cure in sorted(fitting, key=lambda cure: not cure.measured):
-        found.setdefault(cure.lines, cure)
-    cures = list(found.values())
+    cures = sorted_cures(known, kind, coded=coded)
+    if not cures:
+        others = [PRODUCTS[key] for key in guessed]
+        if not coded or kind is not Kind.AT_THE_END:  # else it is a compressor
+            others += [each for each in PRODUCTS.values() if kind in each.nameless]
+        cures = [
+            if_it_is(PRODUCTS[cure.product], cure)
+            for cure in sorted_cures(others, kind, coded=coded)
+            if cure.measured and cure.where != BACK_END
+        ]
     if kind in OLD:  # nobody else asks like that
         nginx = PRODUCTS["nginx"].cures
         return cures or [cure for cure in nginx if cure.fits(kind, coded=coded)]
@@ -101,8 +131,29 @@ def cures_for(products: tuple[str, ...], kind: Kind, *, coded: bool) -> list[Cur
         return [*cures, COMMENTS]
     if kind in UPGRADE:
         return cures or [PASS_ON]
-    if any(cure.measured for cure in cures) or kind not in HOLDS:
+    sure = known != [] and any(cure.measured for cure in cures)
+    if sure or kind not in HOLDS:
         return cures
-    if cures and all(product.ignores_fields for product in known):
+    if known and cures and all(product.ignores_fields for product in known):
         return cures
-    return [*cures, from_the_back_end()]
+    return [*cures, from_the_back_end(), *(COMPRESSED if coded else ())]
+
+
+def sorted_cures(products: list[Product], kind: Kind, *, coded: bool) -> list[Cure]:
+    """The cures of products, measured ones first; of two with the same lines, one."""
+    fitting = [
+        cure
+        for product in products
+        for cure in product.cures
+        if cure.fits(kind, coded=coded)
+    ]
+    found: dict[str, Cure] = {}
+    for cure in sorted(fitting, key=lambda cure: not cure.measured):
+        found.setdefault(cure.lines, cure)
+    return list(found.values())
+
+
+def if_it_is(product: Product, cure: Cure) -> Cure:
+    """A cure of a product that does not show."""
+    when = f"it is {product.name}"
+    return replace(cure, when=f"{when} and {cure.when}" if cure.when else when)

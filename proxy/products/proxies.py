@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, UPGRADE, Kind
-from proxy.products.product import BACK_END, NO_TRANSFORM, Cure, FieldSign, row
+from proxy.products.product import BACK_END, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
 
@@ -20,35 +20,16 @@ PROXIES = (
             freed="lighttpd 1.4",
             on=DAY,
         ),
-        ignores_fields=True,
-    ),
-    row(
-        "varnish",
-        "Varnish",
-        (FieldSign("via", "varnish"), FieldSign("x-varnish")),
         Cure(
-            HELD,
-            "the VCL, after the sub that sets do_stream or do_gzip",
-            "sub vcl_backend_response {\n"
-            '  if (beresp.http.Content-Type ~ "event-stream|ndjson") {\n'
-            "    set beresp.do_stream = true;\n"
-            "    set beresp.do_gzip = false;\n"
-            "  }\n"
-            "}",
-            "as it comes it streams; `do_stream = false` fetches a whole response "
-            "first, and `do_gzip` outputs nothing until the end",
-            freed="Varnish 7.1",
+            CUT,
+            "lighttpd.conf, in each host of proxy.server",
+            '"read-timeout" => 3600',
+            "a limit on the silence of the back end has been set",
+            freed="lighttpd 1.4",
             on=DAY,
         ),
         ignores_fields=True,
-        passes_server=True,
-    ),
-    row(
-        "squid",
-        "Squid",
-        (FieldSign("via", "squid"), FieldSign("server", "squid")),
-        passes="Squid 5.7",
-        passes_server=True,
+        nameless=(Kind.AT_THE_END,),
     ),
     row(
         "h2o",
@@ -61,6 +42,14 @@ PROXIES = (
             "with brotli, which `compress: ON` prefers, each event waits for the next "
             "one; gzip is flushed",
             coded=True,
+            freed="h2o 2.2",
+            on=DAY,
+        ),
+        Cure(
+            CUT,
+            "h2o.conf",
+            "proxy.timeout.io: 3600000",
+            "it times out after 30 s of silence; the value is in milliseconds",
             freed="h2o 2.2",
             on=DAY,
         ),
@@ -80,12 +69,7 @@ PROXIES = (
             on=DAY,
         ),
         ignores_fields=True,
-    ),
-    row(
-        "traffic-server",
-        "Apache Traffic Server",
-        (FieldSign("via", "apachetrafficserver"), FieldSign("server", "ats/")),
-        passes_server=True,
+        nameless=(Kind.AT_THE_END,),
     ),
     row(
         "ingress-nginx",
@@ -116,9 +100,10 @@ PROXIES = (
         ),
         Cure(
             HELD,
-            "nginx.conf, in the location of the stream",
+            "nginx.conf, beside proxy_pass in the location of the stream",
             "proxy_buffering off;",
             "it buffers by default, in blocks of one memory page",
+            coded=False,
             freed="nginx 1.22",
             on=DAY,
         ),
@@ -127,7 +112,47 @@ PROXIES = (
             BACK_END,
             "X-Accel-Buffering: no",
             "it switches buffering off, but only in the first nginx of the chain",
+            coded=False,
             freed="nginx 1.22",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            "nginx.conf, beside proxy_pass in the location of the stream",
+            "proxy_buffering off;",
+            "it buffers by default, in blocks of one memory page",
+            coded=True,
+            when="nginx compresses or buffers it",
+            freed="nginx 1.22",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            BACK_END,
+            "X-Accel-Buffering: no",
+            "it switches buffering off, but only in the first nginx of the chain",
+            coded=True,
+            when="nginx compresses or buffers it",
+            freed="nginx 1.22",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            "nginx.conf, in the location of the stream",
+            "fastcgi_buffering off;\nuwsgi_buffering off;",
+            "what comes by FastCGI or uwsgi has a buffering of its own",
+            when="it has fastcgi_pass or uwsgi_pass",
+            freed="nginx 1.22 with PHP 8.2",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            "nginx.conf, in the location of the stream",
+            'proxy_set_header Accept-Encoding "";',
+            "an application that is asked for no compression does not compress",
+            coded=True,
+            when="it is compressed behind nginx",
+            freed="nginx 1.22 before Rack::Deflater",
             on=DAY,
         ),
         Cure(
@@ -169,11 +194,12 @@ PROXIES = (
         (FieldSign("server", "apache"),),
         Cure(
             (Kind.FIRST_LATE, Kind.AT_THE_END),
-            "httpd.conf, if mod_security is loaded",
+            "httpd.conf",
             "SecResponseBodyMimeTypesClear\n"
             "SecResponseBodyMimeType text/plain text/html text/xml",
             "ModSecurity buffers responses of these types up to SecResponseBodyLimit "
             "(512 KiB): leave text/event-stream out",
+            when="mod_security is loaded",
             freed="ModSecurity 2.9 in Apache 2.4",
             on=DAY,
         ),
@@ -183,7 +209,16 @@ PROXIES = (
             'ProxyPass "/api" "ajp://127.0.0.1:8009" flushpackets=on',
             "mod_proxy_http streams, even through mod_deflate; AJP buffers without "
             "flushpackets",
+            when="it asks by AJP",
             source="its documentation, mod_proxy",
+        ),
+        Cure(
+            HELD,
+            "httpd.conf, in the location of the stream",
+            "# without the filter, such as SetOutputFilter with ExtFilterDefine",
+            "a program behind ExtFilterDefine outputs nothing until its own buffer is "
+            "full",
+            when="a filter changes the body",
         ),
         Cure(
             CUT,
@@ -211,6 +246,43 @@ PROXIES = (
             on=DAY,
         ),
         Cure(
+            (Kind.AT_THE_END,),
+            "Caddyfile, in the reverse_proxy block",
+            "# without buffer_responses (since 2.7: response_buffers)\n"
+            "flush_interval -1",
+            "both read a whole response before the first byte is sent",
+            when="Caddy is told to buffer",
+            freed="Caddy 2.6",
+            on=DAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END,),
+            "Caddyfile",
+            "@pages not header Accept text/event-stream\ntemplates @pages",
+            "`templates` reads a whole response",
+            when="`templates` is in use",
+            source="its documentation, templates",
+        ),
+        Cure(
+            CUT,
+            "Caddyfile, in the reverse_proxy block",
+            "transport http {\n  read_timeout 1h\n}",
+            "a limit on the silence of the back end has been set; the stream then ends "
+            "as if it were complete",
+            when="it is cut after a silence",
+            freed="Caddy 2.6",
+            on=DAY,
+        ),
+        Cure(
+            CUT,
+            "Caddyfile, in the global options",
+            "servers {\n  timeouts {\n    write 0\n  }\n}",
+            "a limit on the whole response has been set",
+            when="it is cut some time after the request",
+            freed="Caddy 2.6",
+            on=DAY,
+        ),
+        Cure(
             HEAD,
             "Caddyfile",
             "@others not header Accept text/event-stream\nencode @others gzip",
@@ -220,119 +292,6 @@ PROXIES = (
             on=DAY,
         ),
         passes_server=True,
-    ),
-    row(
-        "haproxy",
-        "HAProxy",
-        (),
-        Cure(
-            (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
-            "haproxy.cfg, in defaults or in the backend",
-            "option http-no-delay",
-            "without it, the kernel waits up to 200 ms for more data before it sends",
-            coded=False,
-            freed="HAProxy 2.6",
-            on=DAY,
-        ),
-        Cure(
-            (Kind.AT_THE_END, Kind.BLOCKS, Kind.FIRST_LATE),
-            "haproxy.cfg, in the backend",
-            "http-response wait-for-body time 30s "
-            "unless { res.hdr(content-type) -m beg text/event-stream }",
-            "`http-response wait-for-body` holds a response until it is whole, or its "
-            "time is over",
-            coded=False,
-            freed="HAProxy 2.6",
-            on=DAY,
-        ),
-        Cure(
-            HELD,
-            "haproxy.cfg, in defaults or in the backend",
-            "option http-no-delay\n"
-            "compression algo gzip\n"
-            "compression type text/html text/css application/javascript",
-            "its compressor holds each event until the next one arrives: leave "
-            "text/event-stream out of `compression type`",
-            coded=True,
-            freed="HAProxy 2.6",
-            on=DAY,
-        ),
-        Cure(
-            HELD,
-            BACK_END,
-            NO_TRANSFORM,
-            "its compressor leaves a response with `no-transform` as it is; `option "
-            "http-no-delay` is needed all the same",
-            coded=True,
-            freed="HAProxy 2.6",
-            on=DAY,
-        ),
-        Cure(
-            CUT,
-            "haproxy.cfg, in defaults",
-            "timeout server 1h\ntimeout client 1h",
-            "both are idle timeouts that also apply in the middle of a response; "
-            "`timeout tunnel` is for WebSocket only",
-            freed="HAProxy 2.6",
-            on=DAY,
-        ),
-        ignores_fields=True,
-    ),
-    row(
-        "envoy",
-        "Envoy",
-        (
-            FieldSign("server", "envoy"),
-            FieldSign("server", "istio-envoy"),
-            FieldSign("x-envoy-upstream-service-time"),
-        ),
-        Cure(
-            CUT,
-            "the route, in its `route:`",
-            "timeout: 0s\nidle_timeout: 3600s",
-            "a route cuts every response 15 s after the request, and a silent stream "
-            "after 5 minutes",
-            freed="Envoy 1.40",
-            on=DAY,
-        ),
-        Cure(
-            ANY,
-            "http_filters",
-            "# remove the filters that need a whole body:\n"
-            "# envoy.filters.http.buffer, ext_proc and lua that read response bodies",
-            "Envoy itself streams, also through its compressor",
-        ),
-    ),
-    row(
-        "traefik",
-        "Traefik",
-        (),
-        Cure(
-            (Kind.AT_THE_END,),
-            "labels of the service",
-            "# remove the middleware that buffers whole responses:\n"
-            "# traefik.http.middlewares.NAME.buffering.maxResponseBodyBytes",
-            "its `buffering` reads a whole response before it sends the first byte",
-            source="its documentation, buffering",
-        ),
-        Cure(
-            HELD,
-            "labels of the service",
-            "traefik.http.middlewares.compress.compress.excludedcontenttypes="
-            "text/event-stream\n"
-            "traefik.http.services.app.loadbalancer.responseforwarding.flushinterval"
-            "=-1",
-            "its compressor also compresses event streams, and other bodies are "
-            "flushed only every 100 ms",
-        ),
-        Cure(
-            CUT,
-            "static configuration",
-            "entryPoints:\n  web:\n    transport:\n      respondingTimeouts:\n"
-            "        writeTimeout: 0s",
-            "0s is the default: a limit on the duration of a whole response has been "
-            "set",
-        ),
     ),
     row(
         "iis",

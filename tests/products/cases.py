@@ -17,6 +17,7 @@ LATE = "late&count=8&every=0.1&quiet=1.5"
 SHORT = "steady&count=5&every=0.2"
 TEXT = "steady&count=5&every=0.2&type=text"
 SILENT = "silent&silent=4"
+LONG = "steady&count=16"
 SECURITY = """
 SecRuleEngine On
 SecResponseBodyAccess {access}
@@ -61,6 +62,19 @@ GZIPPED = "sub vcl_backend_response {\n  set beresp.do_gzip = true;\n}"
 VIEW = """
 def events(request):
     return StreamingHttpResponse(generate(), content_type="text/event-stream")
+"""
+ESI = "sub vcl_backend_response {\n  set beresp.do_esi = true;\n}"
+IMPATIENT = "sub vcl_backend_fetch {\n  set bereq.between_bytes_timeout = 2s;\n}"
+STREAMED = 'app.config["COMPRESS_STREAMS"] = False'
+READS = """
+@app.after_request
+def after(response):
+    response.headers["X-Length"] = str(len(response.get_data()))
+    return response
+"""
+TEXT_OF_ALL = """
+body = b"".join([piece async for piece in generate()])
+return web.Response(body=body, content_type="text/event-stream")
 """
 AWAITING = VIEW.replace("generate", "awaiting")
 PHP_ZLIB = "---php_flag[zlib.output_compression] = on"
@@ -108,6 +122,8 @@ CASES = (
     Case("nginx-at-the-end", "nginx", STEADY, Kind.AT_THE_END),
     Case("nginx-field", "nginx", FAST, Kind.BLOCKS, cure=1),
     Case("nginx-gzip", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True),
+    Case("nginx-gzip-field", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True,
+         cure=1),
     Case("nginx-cut", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
          fault="proxy_read_timeout 2s;"),
     Case("nginx-upgrade", "nginx", STEADY, Kind.NO_UPGRADE, scheme="ws"),
@@ -165,6 +181,31 @@ CASES = (
     Case("nginx-php-gzip", "nginx-php", SHORT, Kind.AT_THE_END, base=GZIP, coded=True),
     Case("nginx-php-field", "nginx-php", SHORT, Kind.AT_THE_END, place="---{}",
          cure=1),
+    Case("nginx-fastcgi", "nginx-php", SHORT, Kind.AT_THE_END, recognised="nginx",
+         cure=2),
+    Case("nginx-behind", "nginx-deflater", SHORT, Kind.AT_THE_END, coded=True,
+         base="proxy_buffering off;", recognised="nginx", cure=3),
+    Case("caddy-whole", "caddy", SHORT, Kind.AT_THE_END, place="---{}",
+         fault="buffer_responses\nmax_buffer_size 1MB"),
+    Case("caddy-write-cut", "caddy", LONG, Kind.CUT, place="------{}", cure=1,
+         fault="servers {\n timeouts {\n  write 2s\n }\n}"),
+    Case("caddy-silence-cut", "caddy", SILENT, Kind.CUT, place="---{}",
+         fault="transport http {\n read_timeout 2s\n}"),
+    Case("lighttpd-cut", "lighttpd", "silent&silent=8", Kind.CUT, place="{}---"
+         "server.stream-response-body = 1", fault='"read-timeout" => 2'),
+    Case("varnish-esi", "varnish", SHORT, Kind.AT_THE_END, base=ESI),
+    Case("varnish-cut", "varnish", SILENT, Kind.CUT, fault=IMPATIENT),
+    Case("squid-cut", "squid", SILENT, Kind.CUT, fault="read_timeout 2 seconds"),
+    Case("h2o-cut", "h2o", SILENT, Kind.CUT, fault="proxy.timeout.io: 2000"),
+    Case("envoy-duration", "envoy", LONG, Kind.CUT,
+         fault="timeout: 0s\nmax_stream_duration: {max_stream_duration: 2s}"),
+    Case("uvicorn-django", "django", QUICK, Kind.AT_THE_END, fault=BLOCKING,
+         recognised="uvicorn", cure=1),
+    Case("gunicorn-flask-read", "gunicorn-flask", SHORT, Kind.AT_THE_END,
+         base=STREAMED, fault=READS, recognised="gunicorn", cure=1),
+    Case("flask-read", "gunicorn-flask", SHORT, Kind.AT_THE_END,
+         base=STREAMED, fault=READS, recognised="flask"),
+    Case("aiohttp-whole", "aiohttp", SHORT, Kind.AT_THE_END, fault=TEXT_OF_ALL),
     Case("nginx-uwsgi", "nginx-uwsgi", SHORT, Kind.AT_THE_END),
     Case("php-zlib", "nginx-php", SHORT, Kind.AT_THE_END, coded=True,
          place=f"fastcgi_buffering off;---{{}}{PHP_ZLIB}", recognised="php"),

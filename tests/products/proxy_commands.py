@@ -22,9 +22,11 @@ def nginx(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 
 
 def caddy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
-    before, _, inside = lines.partition("---")
+    """`lines`: of the site, after `---` of reverse_proxy, then global options."""
+    before, _, rest = lines.partition("---")
+    inside, _, options = rest.partition("---")
     (folder / "Caddyfile").write_text(
-        "{\n admin off\n auto_https off\n}\n"
+        f"{{\n admin off\n auto_https off\n{options}\n}}\n"
         f"http://127.0.0.1:{port} {{\n{before}\n"
         f" reverse_proxy 127.0.0.1:{origin} {{\n{inside}\n }}\n}}\n"
     )
@@ -114,11 +116,14 @@ def indented(text: str, by: int) -> str:
 
 
 def lighttpd(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: of the file; or of the host, and after `---` of the file."""
+    host, _, rest = lines.partition("---") if "---" in lines else ("", "", lines)
+    host = f", {host}" if host else ""
     (folder / "lighttpd.conf").write_text(
         f'server.document-root = "{folder}"\nserver.bind = "127.0.0.1"\n'
         f'server.port = {port}\nserver.modules = ("mod_proxy", "mod_deflate")\n'
-        f'proxy.server = ("" => (("host" => "127.0.0.1", "port" => {origin})))\n'
-        f"{lines}\n"
+        f'proxy.server = ("" => (("host" => "127.0.0.1", "port" => {origin}{host})))\n'
+        f"{rest}\n"
     )
     path = program("lighttpd") or "lighttpd"
     return [path, "-D", "-f", f"{folder}/lighttpd.conf"]
@@ -309,6 +314,7 @@ run lambda { |env|
 }
 """
 ANSWER = "[200, fields, stream]"
+DEFLATER = "use Rack::Deflater, sync: false"
 
 
 def puma(port: int, origin: int, lines: str, folder: Path) -> list[str]:
@@ -328,7 +334,21 @@ def nginx_puma(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     """Through a socket of the file system, at which Puma does not cork."""
     socket = folder / "puma"
     served = " ".join(puma_at(f"unix://{socket}", lines, folder))
-    command = nginx(port, origin, "proxy_buffering off; server_tokens off;", folder)
+    return nginx_at(socket, served, port, origin, "proxy_buffering off;", folder)
+
+
+def nginx_deflater(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: of the location; Puma compresses behind it."""
+    socket = folder / "puma"
+    served = " ".join(puma_at(f"unix://{socket}", DEFLATER, folder))
+    return nginx_at(socket, served, port, origin, lines, folder)
+
+
+def nginx_at(
+    socket: Path, served: str, port: int, origin: int, lines: str, folder: Path
+) -> list[str]:
+    """nginx before what is served at a socket."""
+    command = nginx(port, origin, f"{lines} server_tokens off;", folder)
     conf = folder / "nginx.conf"
     to_origin = f"http://127.0.0.1:{origin}"
     conf.write_text(conf.read_text().replace(to_origin, f"http://unix:{socket}"))
@@ -347,6 +367,7 @@ PROXIES = (
     Product("nginx-uwsgi", "nginx+uwsgi_python3", nginx_uwsgi),
     Product("puma", "puma", puma),
     Product("nginx-puma", "nginx+puma", nginx_puma),
+    Product("nginx-deflater", "nginx+puma", nginx_deflater),
     Product("nginx", "nginx", nginx),
     Product("caddy", "caddy", caddy),
     Product("haproxy", "haproxy", haproxy),

@@ -34,7 +34,8 @@ def cure_tables() -> dict[str, str]:
 def row_of(cure: Cure, last: str) -> str:
     """A cure."""
     return (
-        f"| {NAMES[cure.product]} | {kinds(cure)} | {cure.where} | "
+        f"| {NAMES[cure.product]} | {kinds(cure)} | {cure.where}"
+        f"{f', if {cure.when}' if cure.when else ''} | "
         f"{code(cure.lines)} | {last} |\n"
     )
 

@@ -6,10 +6,18 @@ of the one behind it. So each is told with what it was seen by.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from proxy.products.caches import CACHES
+from proxy.products.load_balancers import LOAD_BALANCERS
+from proxy.products.proxies import PROXIES
 from proxy.products.recognition import Sign, named_products
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
+BEFORE_ITSELF = tuple(
+    each.key for each in (*CACHES, *PROXIES, *LOAD_BALANCERS)
+)  # may be a hop twice
 INSIDE = ("express", "http-proxy-3")  # what dev servers are made of
 
 
@@ -19,7 +27,7 @@ def recognise(
     """The products that show, the likeliest first.
 
     `behind`: the same stream one hop further back; what shows there too is
-    not this hop's.
+    not this hop's, unless it is the same proxy twice: a guess.
     """
     there = set()
     if behind is not None:
@@ -31,14 +39,19 @@ def recognise(
         others = [each for each in signs if each.product not in (own.product, *INSIDE)]
         return (own, *others)
     if not any(each.product for each in signs):
-        signs = [*by_fingerprint(recording, verdict), *signs]
+        twice = [each for each in found if each.product in BEFORE_ITSELF]
+        signs = [
+            *by_fingerprint(recording, verdict),
+            *(replace(each, guess=True) for each in twice if each not in signs),
+            *signs,
+        ]
     return tuple(signs)
 
 
 def by_fingerprint(recording: ProbeRecording, verdict: Verdict) -> list[Sign]:
     """Who behaves like that, where no field tells."""
     small = all(name == name.lower() for name, _ in recording.fields)
-    timer = verdict.timer or 0.0
+    timer = verdict.timer or verdict.hold or 0.0
     if verdict.kind is Kind.HEAD_LATE and recording.get("x-powered-by") == "Express":
         return [Sign("http-proxy-3", "x-powered-by: Express", guess=True)]
     waits = verdict.kind in (Kind.DELAYED, Kind.RHYTHM) and 0.15 < timer < 0.3

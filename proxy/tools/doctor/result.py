@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from proxy.products.product import Cure
@@ -116,14 +116,23 @@ def with_cures(
         signs = (Sign(product, "given by --product"),)
     cures: list[Cure] = []
     if verdict.held:
-        names = tuple(sign.product for sign in signs)
+        names = tuple(sign.product for sign in signs if not sign.guess)
+        guessed = tuple(sign.product for sign in signs if sign.guess)
         coded = bool(holder.recording.coding)
         if mode == "one":
             coded = coded or held_unseen(holder, cases[1:])
-        cures = cures_for(names, verdict.kind, coded=coded)
+        cures = cures_for(names, verdict.kind, coded=coded, guessed=guessed)
+        cures = [elsewhere(cure, cures[0]) for cure in cures]
         if holder.recording.websocket:
             cures = for_websockets(cures, verdict)
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
+
+
+def elsewhere(cure: Cure, first: Cure) -> Cure:
+    """Of two products that show, the lines for the second one are no fact."""
+    if cure.fact and cure.product != first.product:
+        return replace(cure, when="it is held there")
+    return cure
 
 
 def for_websockets(cures: list[Cure], verdict: Verdict) -> list[Cure]:

@@ -61,6 +61,12 @@ def test_a_field_that_the_next_hop_has_too_is_not_this_hops() -> None:
     assert recognise(recording, HELD, behind=recording) == ()
 
 
+def test_a_proxy_that_the_next_hop_names_too_may_be_there_twice() -> None:
+    recording = recorded((1.0, b"x"), fields=(("server", "nginx"),))
+    [sign] = recognise(recording, HELD, behind=recording)
+    assert (sign.product, sign.guess) == ("nginx", True)
+
+
 def test_who_sends_no_field_is_guessed_by_the_fingerprint() -> None:
     verdict = Verdict(Kind.DELAYED, "late", timer=0.21)
     [sign] = recognise(trace("haproxy-late"), verdict)
@@ -86,12 +92,13 @@ def test_fields_are_a_cure_only_for_those_that_they_free() -> None:
     assert [each.lines for each in cures_for(("nginx",), Kind.BLOCKS, coded=False)] == [
         "proxy_buffering off;",
         "X-Accel-Buffering: no",
+        "fastcgi_buffering off;\nuwsgi_buffering off;",
     ]
     for product in ("lighttpd", "varnish", "mitmproxy"):
         found = cures_for((product,), Kind.AT_THE_END, coded=False)
         assert [each.measured for each in found] == [True]
         assert "no-transform" not in found[0].lines
-    [stranger] = cures_for((), Kind.AT_THE_END, coded=False)
+    *_, stranger = cures_for((), Kind.AT_THE_END, coded=False)
     assert not stranger.measured
     freed, _, ignoring = stranger.reason.partition(", but not ")
     assert all(each in freed for each in ("nginx", "HAProxy", "Rack (Puma, Rails)"))
@@ -102,7 +109,32 @@ def test_what_was_measured_is_printed_before_what_may_help() -> None:
     found = cures_for(("next", "nginx"), Kind.CUT, coded=False)
     assert [each.product for each in found] == ["nginx", "next", ""]
     found = cures_for(("gunicorn",), Kind.AT_THE_END, coded=False)
-    assert [each.measured for each in found] == [True, False]
+    assert [each.measured for each in found] == [True, True, False]
+
+
+def test_where_nothing_shows_those_are_named_that_never_show() -> None:
+    """Each is said with an if; what is measured of it stays so."""
+    *named, _ = cures_for((), Kind.AT_THE_END, coded=False)
+    assert {each.product for each in named} == {"lighttpd", "mitmproxy", "haproxy"}
+    assert all(each.when == f"it is {NAMES[each.product]}" for each in named)
+    [cut, _] = cures_for((), Kind.CUT, coded=False)
+    assert (cut.product, cut.when) == ("haproxy", "it is HAProxy")
+    assert cures_for(("nginx",), Kind.CUT, coded=False)[0].when == ""
+
+
+def test_a_product_that_is_guessed_has_its_cures_with_an_if() -> None:
+    found = cures_for((), Kind.AT_THE_END, coded=False, guessed=("nginx",))
+    assert found[0].lines == "proxy_buffering off;"
+    assert found[0].when == "it is nginx"
+    assert found[1].when == "it is nginx and it has fastcgi_pass or uwsgi_pass"
+    sure = cures_for(("caddy",), Kind.AT_THE_END, coded=False, guessed=("nginx",))
+    assert {each.product for each in sure} == {"caddy"}
+
+
+def test_what_is_compressed_by_nobody_knows_whom_is_flushed_or_not_asked_for() -> None:
+    found = [each.lines for each in cures_for((), Kind.AT_THE_END, coded=True)]
+    assert any("Z_SYNC_FLUSH" in each for each in found)
+    assert "Accept-Encoding: identity" in found
 
 
 @pytest.mark.parametrize("kind", HOLDS)

@@ -89,8 +89,23 @@ KNOWN = {
     "varnish-steady": Kind.STREAMS,
     "sanic": Kind.STREAMS,
     "granian": Kind.STREAMS,
+    "nginx-fastcgi": Kind.AT_THE_END,
+    "nginx-behind": Kind.AT_THE_END,
+    "caddy-whole": Kind.AT_THE_END,
+    "caddy-write-cut": Kind.CUT,
+    "caddy-silence-cut": Kind.CUT,
+    "lighttpd-cut": Kind.CUT,
+    "varnish-esi": Kind.AT_THE_END,
+    "varnish-cut": Kind.CUT,
+    "squid-cut": Kind.CUT,
+    "h2o-cut": Kind.CUT,
+    "envoy-duration": Kind.CUT,
+    "aiohttp-whole": Kind.AT_THE_END,
+    "gunicorn-flask-read": Kind.AT_THE_END,
+    "uvicorn-django": Kind.AT_THE_END,
 }
-# Without the origin's own account a constant delay and a late head do not show.
+# Without the origin's own account a constant delay, a late head or a clean end too
+# early do not show.
 UNKNOWN = KNOWN | {
     "h2o-brotli": Kind.STREAMS,
     "caddy-encode": Kind.STREAMS,
@@ -102,6 +117,7 @@ UNKNOWN = KNOWN | {
     "http-proxy-head": Kind.STREAMS,
     "puma-cork": Kind.STREAMS,
     "haproxy-gzip": Kind.STREAMS,
+    "caddy-silence-cut": Kind.TOO_FEW,  # it ends as if it were complete
 }
 
 

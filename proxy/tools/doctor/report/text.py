@@ -257,8 +257,8 @@ def cures(page: Page, result: Result) -> None:
     if not result.cures:
         return
     page.heading("Cure")
-    for index, cure in enumerate(result.cures):
-        write_cure(page, cure, first=not index)
+    for cure in result.cures:
+        write_cure(page, cure, first=cure is result.cures[0])
     if not result.recognised:
         page.add()
         page.wrap(
@@ -269,15 +269,19 @@ def cures(page: Page, result: Result) -> None:
 
 
 def write_cure(page: Page, cure: Cure, *, first: bool) -> None:
+    """The lines. What depends on something that does not show is said with an if."""
     who = f" ({NAMES[cure.product]})" if cure.product else ""
-    if cure.measured:
+    if cure.fact:
         how = "In" if first else "Or in"
+    elif cure.measured:
+        how = f"If {cure.when}, in"
     else:
-        how = "This may help, in" if first else "This may help too, in"
+        how = "This may help" if first else "This may help too"
+        how = f"{how}, if {cure.when}, in" if cure.when else f"{how}, in"
     page.add()
     page.wrap(f"{how} {cure.where}{who}:", "  ")
     page.add()
     for line in cure.lines.splitlines():
-        page.add(f"      {line}", GREEN if cure.measured else YELLOW)
+        page.add(f"      {line}", GREEN if cure.fact else YELLOW)
     page.add()
     page.wrap(f"{cure.reason} ({cure.standing})", "  ")

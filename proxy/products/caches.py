@@ -1,0 +1,62 @@
+"""Caches that stand before an application."""
+
+from __future__ import annotations
+
+from proxy.products.hold_kind import CUT, HELD
+from proxy.products.product import Cure, FieldSign, row
+
+DAY = "2026-11-29"  # of the measurements
+
+CACHES = (
+    row(
+        "varnish",
+        "Varnish",
+        (FieldSign("via", "varnish"), FieldSign("x-varnish")),
+        Cure(
+            HELD,
+            "the VCL, after the sub that sets do_stream, do_gzip or do_esi",
+            "sub vcl_backend_response {\n"
+            '  if (beresp.http.Content-Type ~ "event-stream|ndjson") {\n'
+            "    set beresp.do_stream = true;\n"
+            "    set beresp.do_gzip = false;\n"
+            "    set beresp.do_esi = false;\n"
+            "  }\n"
+            "}",
+            "as it comes it streams; `do_stream = false` fetches a whole response "
+            "first, and `do_gzip` and `do_esi` output nothing until the end",
+            freed="Varnish 7.1",
+            on=DAY,
+        ),
+        Cure(
+            CUT,
+            "the VCL",
+            "sub vcl_backend_fetch {\n  set bereq.between_bytes_timeout = 1h;\n}",
+            "it times out after 60 s of silence",
+            freed="Varnish 7.1",
+            on=DAY,
+        ),
+        ignores_fields=True,
+        passes_server=True,
+    ),
+    row(
+        "squid",
+        "Squid",
+        (FieldSign("via", "squid"), FieldSign("server", "squid")),
+        Cure(
+            CUT,
+            "squid.conf",
+            "read_timeout 1 hour",
+            "it times out after 15 minutes of silence",
+            freed="Squid 5.7",
+            on=DAY,
+        ),
+        passes="Squid 5.7",
+        passes_server=True,
+    ),
+    row(
+        "traffic-server",
+        "Apache Traffic Server",
+        (FieldSign("via", "apachetrafficserver"), FieldSign("server", "ats/")),
+        passes_server=True,
+    ),
+)
