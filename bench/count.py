@@ -1,6 +1,7 @@
 """Counts what the proxy's own code takes: bytecodes for a request, and for a piece.
 
-`connection` is a request on a connection of its own, from its accept to its end.
+`request` is the same request again, `another` one for another path with the same
+fields, `connection` a request on a connection of its own, from its accept to its end.
 
     python -m bench.count
     python -m bench.count --requests 50
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import tempfile
 from collections.abc import Callable
@@ -79,7 +81,7 @@ class Counter:
 async def measure(
     requests: int, text: str = "", inspector: str = ""
 ) -> dict[str, float]:
-    """What a small request takes, a connection with one, and a piece of a stream.
+    """What a small request takes, another, a connection with one, a piece of a stream.
 
     `text` and `inspector`: keys of these two tables.
     """
@@ -105,11 +107,16 @@ async def measure(
     writer.write(REQUEST)
     from_proxy, to_proxy = await arrived.get()
 
-    async def ask() -> None:
+    async def ask(request: bytes = REQUEST) -> None:
         await from_proxy.readuntil(b"\r\n\r\n")
         to_proxy.write(ANSWER)
         await reader.readuntil(b"\r\n\r\nok")
-        writer.write(REQUEST)
+        writer.write(request)
+
+    paths = itertools.count()
+
+    async def ask_another() -> None:
+        await ask(REQUEST.replace(b"/a", b"/%d" % next(paths), 1))
 
     async def gone() -> None:
         for _ in range(TURNS):
@@ -132,6 +139,7 @@ async def measure(
 
     counter = Counter()
     told = {"request": await counter.of(requests, ask)}
+    told["another"] = await counter.of(requests, ask_another)
     await from_proxy.readuntil(b"\r\n\r\n")
     to_proxy.write(ANSWER)
     await reader.readuntil(b"\r\n\r\nok")
@@ -152,7 +160,7 @@ async def measure(
 
 
 def main() -> int:
-    """Print both."""
+    """Print all."""
     parser = argparse.ArgumentParser(prog="python -m bench.count")
     parser.add_argument("--requests", type=int, default=20, help="how many to count")
     parser.add_argument(

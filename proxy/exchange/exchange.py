@@ -25,7 +25,7 @@ from proxy.exchange.response_stream import NOTHING, ResponseStream
 from proxy.exchange.stream_ends import StreamEnds
 from proxy.exchange.stream_limit import ClientPlace
 from proxy.http1.framing import Body
-from proxy.http1.head import RequestHead, ResponseHead
+from proxy.http1.head import VERSIONS, RequestHead, ResponseHead
 from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.delivery import Delivery, Format
@@ -194,7 +194,7 @@ class Exchange:
             client.address,
             head.method,
             head.target,
-            head.version,
+            VERSIONS[head.minor],
             client.scheme,
         )
         if (ids := compiled.request_ids) is not None:

@@ -40,6 +40,7 @@ from proxy.exchange.looking_relay import looking_relay
 from proxy.exchange.stream_lookup import take_up
 from proxy.exchange.tapped_call import TappedCall
 from proxy.exchange.upstream_call import UpstreamCall
+from proxy.exchange.way import Way, find_way
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import Body, response_body
 from proxy.http1.grammar import shown
@@ -48,14 +49,11 @@ from proxy.http1.persistence import stays_in_step
 from proxy.policy.delivery import Delivery
 from proxy.policy.error_response import plan_options
 from proxy.policy.forwarded import public_address
-from proxy.policy.loop_detection import check_loop
-from proxy.policy.path_rewrite import check_rewritten
 from proxy.policy.request_plan import RequestPlan, hops_left, takes_trailers
 from proxy.policy.response_plan import STREAM, plan_interim, plan_switch
 from proxy.policy.resumption import allow_last_event_id
 from proxy.policy.routing import Destination, destination
 from proxy.policy.server_timing import with_timing
-from proxy.policy.size_limits import check_body
 from proxy.policy.timeouts import exceeded, unlimited
 from proxy.policy.upgrade import (
     check_answer,
@@ -63,7 +61,6 @@ from proxy.policy.upgrade import (
     is_extended_connect,
     is_upgrade,
 )
-from proxy.policy.webdav_destination import check_destination, moves
 from proxy.stream.content_decoder import ContentDecoder
 from proxy.timeline import CONNECTING, OVER, RELAYING, TUNNEL, WAITING, http_date
 from proxy.transport.client_stream import ClientStream
@@ -89,36 +86,32 @@ class Forward:
     def start(self) -> None:
         """Check what the request asks for and find its route."""
         exchange = self.exchange
-        head, client, compiled = exchange.head, exchange.client, exchange.compiled
+        head, client = exchange.head, exchange.client
+        known = client.planner.way
+        way = known if isinstance(known, Way) and known.is_that_of(exchange) else None
         try:
-            if head.method == b"CONNECT":
+            if way is not None:
+                where = way.where
+            elif head.method == b"CONNECT":
                 raise MethodNotSupported(
                     "CONNECT is not supported: this is a reverse proxy, not a "
                     "forward proxy"
                 )
-            where = destination(head)
+            else:
+                where = destination(head)
             body = client.open_body()
         except ClientError as error:
             client.end_after_response()  # where the next request begins is unsure
             exchange.fail(error)
             return
         try:
-            if hops_left(head) == 0:
+            if way is not None:
+                route, trusted = way.take(exchange, body)
+            elif hops_left(head) == 0:
                 self.last_hop()
                 return
-            exchange.route = route = compiled.router.at(where)
-            exchange.timeline.route = route.prefix
-            exchange.timeline.host = where.authority
-            trusted = route.may_trust and compiled.trusts(route, client.address)
-            if trusted:
-                exchange.believe()
-            check_loop(head, route.route)
-            if route.path_rules:
-                check_rewritten(route.path_rules, where.path)
-            check_body(body, route.route)
-            if moves(head):
-                public = public_address(head, client.scheme, trusted)
-                check_destination(head, public.authority, route.find)
+            else:
+                route, trusted = find_way(exchange, where, body)
             if route.stream_limit is not None:
                 route.stream_limit.begin(exchange)
             if route.keeping is not None and take_up(

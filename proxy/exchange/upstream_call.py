@@ -310,7 +310,9 @@ class UpstreamCall:
 
     def release(self, *, tunnel: bool) -> None:
         """All went well: the connection may serve again, if it can."""
-        self.release_target()
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:  # as `release_target`, without a call
+            upstream.open -= 1
         connection = self.connection
         if connection is None:
             return

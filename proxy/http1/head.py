@@ -77,12 +77,13 @@ class Head:
 class RequestHead(Head):
     """A request's head. `target` is the raw request-target.
 
-    A client sends the same fields with one request after the other. So a head
-    knows its field section, and shares its `fields` with the next: to compare
-    their identity tells whether they are the same.
+    A client sends the same fields with one request after the other. So a head of
+    HTTP/1 knows its bytes, and where its field section begins in them, and shares its
+    `fields` with the next: to compare their identity tells whether they are the same.
+    Of a client that sends the same head again, it is the same object.
     """
 
-    __slots__ = ("method", "section", "target")
+    __slots__ = ("begins", "data", "method", "target")
 
     def __init__(
         self,
@@ -90,19 +91,21 @@ class RequestHead(Head):
         target: bytes,
         minor: int,
         fields: Fields,
-        section: bytes = b"",
+        data: bytes = b"",
+        begins: int = 0,
         index: dict[bytes, bytes] | None = None,
     ) -> None:
-        super().__init__(minor, fields, index)
+        self.minor = minor  # as `Head`'s, without a call
+        self.fields = fields
+        self.index = index_of(fields) if index is None else index
         self.method = method
         self.target = target
-        self.section = section
+        self.data = data
+        self.begins = begins
 
     def again(self, method: bytes, target: bytes) -> RequestHead:
-        """A head with the same fields, byte for byte."""
-        return RequestHead(
-            method, target, self.minor, self.fields, self.section, self.index
-        )
+        """A head with the same fields."""
+        return RequestHead(method, target, self.minor, self.fields, index=self.index)
 
 
 class ResponseHead(Head):
@@ -149,17 +152,22 @@ def parse_request_head(data: bytes, before: RequestHead | None = None) -> Reques
     """
     line = parse_request_line(data)
     method, target, _, digit = line.groups()
-    minor = int(digit)
-    section = data[line.end() : -2]
-    if before is not None and section == before.section and minor == before.minor:
-        return before.again(method, target)
+    minor, begins = int(digit), line.end()
+    section = data[begins:]
+    if (
+        before is not None
+        and minor == before.minor
+        and section == before.data[before.begins :]
+    ):
+        fields = before.fields
+        return RequestHead(method, target, minor, fields, data, begins, before.index)
     try:
-        fields = parse_fields(section)
+        fields = parse_fields(section[:-2])
     except ValueError as fault:
         raise MalformedRequest(
             f"malformed request head: {stray_byte(data) or fault}"
         ) from None
-    return RequestHead(method, target, minor, fields, section)
+    return RequestHead(method, target, minor, fields, data, begins)
 
 
 def parse_request_line(data: bytes | bytearray) -> re.Match[bytes]:
@@ -171,13 +179,13 @@ def parse_request_line(data: bytes | bytearray) -> re.Match[bytes]:
     line = REQUEST_LINE.match(data)
     if line is None:
         raise MalformedRequest(f"malformed request line: {request_line_fault(data)}")
-    major, minor = line.group(3, 4)
-    if (major, minor) == (b"2", b"0"):
-        raise VersionNotSupported(
-            "HTTP/2.0 without TLS is not switched on ([server] http2_cleartext); use "
-            "HTTP/1.1"
-        )
-    if major != b"1":
+    if line[3] != b"1":
+        major, minor = line.group(3, 4)
+        if (major, minor) == (b"2", b"0"):
+            raise VersionNotSupported(
+                "HTTP/2.0 without TLS is not switched on ([server] http2_cleartext); "
+                "use HTTP/1.1"
+            )
         raise VersionNotSupported(
             f"HTTP/{major.decode()}.{minor.decode()} is not supported; use HTTP/1.1"
         )

@@ -153,7 +153,9 @@ class Inspector:
             self.history.ended(timeline)
         except Exception as error:
             report("the list of exchanges", error)
-        self.metrics_endpoint.ended(timeline)
+        counted = self.metrics_endpoint.counted
+        if counted is not None:
+            counted.ended(timeline)
 
     def begun(self, exchange: Exchange) -> None:
         """An exchange begins, and somebody looks. It goes on, whatever happens here."""

@@ -79,11 +79,6 @@ class MetricsEndpoint:
         lag = self.counted.lag.observe if self.counted is not None else None
         self.server.ticker.lagged = lag
 
-    def ended(self, timeline: Timeline) -> None:
-        """An exchange is over."""
-        if self.counted is not None:
-            self.counted.ended(timeline)
-
     def answered(self, timeline: Timeline) -> None:
         """The upstream of a kept stream has ended."""
         if self.counted is not None:

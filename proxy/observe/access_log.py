@@ -178,7 +178,7 @@ def render_json(timeline: Timeline, ended_at: float) -> str:
 def render_text(timeline: Timeline, ended_at: float) -> str:
     """One line for a person."""
     if timeline.method:
-        line = f"{text(timeline.method)} {text(timeline.target)}"
+        line = text(b"%b %b" % (timeline.method, timeline.target))
         # A quote in the target shall not end the request line for a reader.
         line = line.replace('"', r"\x22") + f" HTTP/{timeline.version}"
     else:  # what came was no request
@@ -191,7 +191,7 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
         f"first byte {'-' if first is None else compact_seconds(first)} "
         f"gap {compact_seconds(timeline.call.longest_gap)} "
         f"hold {compact_seconds(timeline.longest_hold)} "
-        f"{compact_seconds(timeline.duration)} {timeline.ending.value}"
+        f"{compact_seconds(timeline.duration)} {timeline.ending.word}"
     )
     finish = timeline.call.finish
     if finish is not None:

@@ -99,8 +99,11 @@ class RequestPlanner:
 
     __slots__ = (
         "address",
+        "asked",
         "authority",
         "known_fields",
+        "path",
+        "repeated",
         "route",
         "scheme",
         "section",
@@ -109,6 +112,7 @@ class RequestPlanner:
         "target",
         "trusted",
         "upgrade",
+        "way",
     )
 
     def __init__(self, address: bytes, scheme: bytes) -> None:
@@ -122,6 +126,12 @@ class RequestPlanner:
         self.sends_id = True  # beside the section
         self.sized = True  # by Content-Length, or without a body; else chunked
         self.section = b""
+        self.asked: bytes | None = None  # the path of the last plan, by identity
+        self.path = b""  # that became of it
+        # The head that came again, as the same object, and the way that it took, which
+        # is its owner's affair.
+        self.repeated: RequestHead | None = None
+        self.way: object = None
 
     def plan(
         self,
@@ -168,6 +178,7 @@ class RequestPlanner:
                     own_id=request_id != b"",
                 ),
             )[:-2]
+            self.asked = None
             self.sends_id = not route.request_rules.says_id
             # Destination is judged by its route, Max-Forwards by the method.
             special = b"destination" in head.index or b"max-forwards" in head.index
@@ -177,7 +188,12 @@ class RequestPlanner:
                 self.known_fields, self.route, self.target = head.fields, route, target
                 self.trusted, self.upgrade, self.sized = trusted, upgrade, sized
                 self.authority, self.section = authority, section
-        path = upstream_path(target.path, route.path_rules, path)
+        if path is self.asked:
+            path = self.path
+        else:
+            asked, path = path, upstream_path(target.path, route.path_rules, path)
+            if head is self.repeated:
+                self.asked, self.path = asked, path
         if not self.sends_id:
             request_id = b""
         return RequestPlan(head.method, path, section, request_id)

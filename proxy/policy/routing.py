@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from proxy.config.route_hosts import MOST_HOST, WILDCARD, route_place
 from proxy.errors import MalformedRequest, NoRoute
-from proxy.http1.grammar import Remembered, is_authority, shown
+from proxy.http1.grammar import AUTHORITIES, Remembered, is_authority, shown
 from proxy.http1.head import RequestHead
 from proxy.policy.dot_segments import check_path
 
@@ -185,7 +185,7 @@ def destination(head: RequestHead) -> Destination:
     host = head.index.get(b"host")
     if host is None and head.version != "1.0":
         raise MalformedRequest("the Host header is missing (RFC 9112 §3.2)")
-    if host is not None and not is_authority(host):
+    if host is not None and not AUTHORITIES[host]:
         raise MalformedRequest(f"invalid or repeated Host {shown(host)}")
     target = head.target
     if target[:1] == b"/":

@@ -36,9 +36,9 @@ def check_request_head(
         RequestTargetTooLong, RequestHeadTooLarge.
     """
     size = stop if stop >= 0 else len(data) - 3  # three may be of its end
-    line = limits.max_target_bytes + LINE_ROOM
-    if limits.max_target_bytes > 0 and size > line:
-        first = data.find(CRLF, 0, line + len(CRLF))
+    most = limits.max_target_bytes
+    if 0 < most < size - LINE_ROOM:
+        first = data.find(CRLF, 0, most + LINE_ROOM + len(CRLF))
         if first < 0:
             raise target_too_long(limits)
     if size > limits.max_head_bytes:

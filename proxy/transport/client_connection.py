@@ -235,12 +235,31 @@ class ClientConnection(TimedConnection):
 
     def read_head(self) -> bool:
         """Begin one exchange; False if the head is not complete."""
-        data = self.ahead
-        if data[:1] in (b"\r", b"\n"):
+        data, head = self.ahead, self.last_head
+        if head is not None and data.startswith(head.data):  # the same again
+            self.ahead = bytes(data[len(head.data) :])
+            self.planner.repeated = head
+        else:
+            head = self.read_new_head(data)
+            if head is None:
+                return False
+        self.head_begun = False
+        self.seen = 0
+        self.state = EXCHANGE
+        self.request = head
+        self.keep_alive = wants_keep_alive(head) and not self.draining
+        self.close_is_end = False
+        self.ticker.discard(self)
+        self.handler.begin(self, head)
+        return True
+
+    def read_new_head(self, data: bytes | bytearray) -> RequestHead | None:
+        """A head that is not that of the last request; None if it is not complete."""
+        if data.startswith((b"\r", b"\n")):
             # RFC 9112 §2.2: an empty line before the request line is ignored.
             data = data.removeprefix(b"\r\n").removeprefix(b"\r\n")
             if data in (b"", b"\r"):
-                return False
+                return None
         try:
             stop = data.find(END_OF_HEAD, self.seen and max(self.seen - 3, 0))
             check_request_head(data, stop, self.limits)
@@ -251,7 +270,7 @@ class ClientConnection(TimedConnection):
                 if not self.head_begun:
                     self.head_begun = True
                     self.wait(self.limits.head_timeout_seconds)
-                return False
+                return None
             if isinstance(data, bytearray):
                 data = bytes(data)
             head = parse_request_head(data[: stop + 4], self.last_head)
@@ -259,18 +278,10 @@ class ClientConnection(TimedConnection):
                 check_target(head, self.limits)
         except ProxyError as error:
             self.refuse(error)
-            return False
+            return None
         self.last_head = head if stop <= REMEMBERED_BYTES else None
         self.ahead = data[stop + 4 :]
-        self.head_begun = False
-        self.seen = 0
-        self.state = EXCHANGE
-        self.request = head
-        self.keep_alive = wants_keep_alive(head) and not self.draining
-        self.close_is_end = False
-        self.ticker.discard(self)
-        self.handler.begin(self, head)
-        return True
+        return head
 
     def refuse(self, error: ProxyError) -> None:
         """Answer bytes that are no request, for the last time."""
@@ -286,7 +297,8 @@ class ClientConnection(TimedConnection):
     def open_body(self) -> Body:
         assert self.request is not None
         body = request_body(self.request)
-        check_begun(body, self.ahead)
+        if self.ahead:
+            check_begun(body, self.ahead)
         self.body = body
         return body
 

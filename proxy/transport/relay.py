@@ -40,7 +40,10 @@ class Relay(Pipeline):
     __slots__ = ("done",)
 
     def __init__(self, source: Source, sink: Sink, done: Done) -> None:
-        super().__init__(source, sink)
+        # As a pipeline's, without a call: each response has one.
+        self.source = source
+        self.sink = self.first = sink
+        self.sent_at = 0.0
         self.done: Done | None = done
         sink.feeder = self
         if sink.blocked:  # by what was written before: its head, for one

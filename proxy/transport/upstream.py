@@ -184,7 +184,8 @@ class Upstream:
         if self.keep_seconds <= 0:
             connection.abort()
             return
-        connection.wait()
+        if connection.socket_state is None:
+            connection.wait()
         connection.idle_since = self.ticker.clock()
         self.idle.append(connection)
         self.ticker.add(self)

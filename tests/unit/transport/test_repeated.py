@@ -54,19 +54,21 @@ HEADS = [
 ]
 
 Step = tuple[bytes, bytes, float]
-steps = st.lists(
-    st.tuples(
-        st.builds(
-            lambda line, fields: line + b"\r\n" + fields + b"\r\n",
-            st.sampled_from(LINES),
-            st.sampled_from(FIELDS),
-        ),
-        st.sampled_from(HEADS),
-        st.sampled_from([1000.0, 2000.0]),
+one_step = st.tuples(
+    st.builds(
+        lambda line, fields: line + b"\r\n" + fields + b"\r\n",
+        st.sampled_from(LINES),
+        st.sampled_from(FIELDS),
     ),
-    min_size=2,
-    max_size=6,
+    st.sampled_from(HEADS),
+    st.sampled_from([1000.0, 2000.0]),
 )
+# Many of them several times, one after the other.
+steps = st.lists(
+    st.tuples(one_step, st.integers(1, 4)),
+    min_size=1,
+    max_size=4,
+).map(lambda found: [step for step, times in found for _ in range(times)])
 
 
 def reconnect(proxy: MemoryProxy) -> None:
