@@ -83,6 +83,7 @@ class LineWriter:
         self.name = name
         self.encoder = codecs.getincrementalencoder(encoding)("backslashreplace")
         self.tell = tell
+        self.spoken: Callable[[str], str] = str  # how it says something itself
         self.limit = limit
         self.dropped = 0  # lines, since the process began
         self.missing = 0  # of them, those that were not told of yet
@@ -150,7 +151,7 @@ class LineWriter:
         if self.tell is not None:
             self.tell(told)
         else:
-            self.add(told + "\n")
+            self.add(self.spoken(told) + "\n")
 
     def begin(self) -> None:
         """Start the thread; where none can be had now, the next line tries again."""

@@ -87,7 +87,7 @@ def add_config_arguments(command: argparse.ArgumentParser) -> None:
         help="number of processes that share the port (default 1)",
     )
     command.add_argument(
-        "--log-format", choices=["text", "json"], help="access log format"
+        "--log-format", choices=["text", "json"], help="form of both logs"
     )
 
 
@@ -205,9 +205,10 @@ def serve(options: argparse.Namespace, early: EarlySignals) -> int:
         public_address,
     )
 
-    console.set_up_logging()
+    console.set_up_logging(form=options.log_format or "text")
     token = AutoToken()
     config, made = serving(options)
+    console.write_events_as(config.log.format)
     given = given_sockets(os.environ, config)
     there = public_address(given)
     config = listening_there(token.fill(config), there)

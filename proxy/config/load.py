@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,11 @@ def override(
         name = key if table == "server" else f"{table}-{key}"
         flag = Reader("--" + name.replace("_", "-"), {}, lax=True)
         known = keys_of(PLAIN_TABLES[table])
-        plain[table].update(flag.known_value(table, key, raw, known))
+        for found, entry in flag.known_value(table, key, raw, known).items():
+            before = plain[table].get(found)
+            if before is not None and before.source != entry.source:
+                entry = replace(entry, source=f"{entry.source}, not {before.source}")
+            plain[table][found] = entry
         reader.faults += flag.faults
 
 

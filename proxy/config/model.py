@@ -279,7 +279,10 @@ class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     format: Annotated[
         LogFormat,
-        Meta(description="text: for people; json: one JSON object per line."),
+        Meta(
+            description="Of the access log and of events. text: for people; json: one "
+            "JSON object per line."
+        ),
     ] = "text"
     access: Annotated[
         bool, Meta(description="Log one line per exchange, when it ends.")

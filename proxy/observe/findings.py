@@ -45,7 +45,9 @@ class RecentFindings:
         for finding in findings:
             key = (finding.kind, *finding.key)
             if now >= self.until.get(key, now):
-                log.log(LEVELS.get(finding.kind, logging.WARNING), "%s", finding.text)
+                level = LEVELS.get(finding.kind, logging.WARNING)
+                fields = {"warning": finding.kind}
+                log.log(level, "%s", finding.text, extra={"fields": fields})
             elif finding.kind in EVENTS:
                 continue
             # While it goes on it is no news, however long it does.

@@ -13,10 +13,13 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxy.line_writer import WRITERS, finish, line_writer, one_line
-from proxy.timeline import local_time
+from proxy.line_writer import WRITERS, LineWriter, finish, line_writer
+from proxy.process.event_lines import JsonLines, TextLines
+
+if TYPE_CHECKING:
+    from proxy.config.model import LogFormat
 
 OK, FAILED, USAGE, CUT = 0, 1, 2, 3
 BY_SIGNAL = 128  # and its number, as a shell has it
@@ -46,43 +49,59 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         runner.close()
 
 
-class OneLine(logging.Formatter):
-    """Each message is one line, whatever a peer has written into it.
-
-    Its time is written as in the access log.
-    """
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        return local_time(record.created)
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = one_line(record.message)
-        return super().formatMessage(record)
-
-
-def set_up_logging(who: str = "") -> None:
+def set_up_logging(worker: int | None = None, form: LogFormat | None = None) -> None:
     """Events go to standard error, one line each; the access log to output.
 
-    `who` tells of which process a line is, where there are several.
+    `worker` tells of which process a line is, where there are several. `form`: without
+    one it stays what it is.
     """
-    handler = logging.StreamHandler(line_writer(sys.stderr, "events", "this log"))
-    handler.setFormatter(OneLine(f"%(asctime)s %(levelname)s {who}%(message)s"))
+    lines = line_writer(sys.stderr, "events", "this log")
+    if form is None:
+        form = "json" if isinstance(event_lines(), JsonLines) else "text"
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(JsonLines(worker) if form == "json" else TextLines(worker))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    if isinstance(lines, LineWriter):
+        lines.spoken = spoken
+
+
+def event_lines() -> TextLines | None:
+    """How events are written, if they are set up."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, TextLines):
+            return handler.formatter
+    return None
+
+
+def write_events_as(form: LogFormat) -> None:
+    """Write events in another form from now on, where this process has set them up."""
+    known = event_lines()
+    if known is not None:
+        set_up_logging(known.worker, form)
+
+
+def spoken(text: str, level: str = "INFO") -> str:
+    """A line that is no event, as the log has it."""
+    return (event_lines() or TextLines()).spoken(text, level)
 
 
 def print_error(message: str) -> None:
     """One clear line on standard error."""
-    say(f"unbuffered: {message}")
+    say(message, "ERROR")
 
 
-def say(text: str) -> None:
-    """Tell the person who started it; a terminal that is gone stops nothing."""
+def say(text: str, level: str = "INFO") -> None:
+    """Tell the person who started it; a terminal that is gone stops nothing.
+
+    In a log of JSON it is an object, whose `lines` are those behind the first.
+    """
+    line = spoken(text, level)
     writer = WRITERS.get("events")
     if writer is not None:
-        writer.write(f"{text}\n")
+        writer.write(f"{line}\n")
         return
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def finish_output(seconds: float = FLUSH_SECONDS) -> None:

@@ -24,7 +24,7 @@ from proxy.config.listen_address import ListenAddress
 from proxy.config.model import Config
 from proxy.config.worker_count import number_of_workers
 from proxy.errors import ConfigError, concerning, in_words
-from proxy.process.console import say
+from proxy.process.console import say, write_events_as
 from proxy.process.inspector_link import new_link
 from proxy.process.service_manager import ServiceManager
 from proxy.server.listener import PORT_OPTION, listening_fault
@@ -152,6 +152,7 @@ async def apply(
         wanted = observers(config)
     with listening(config, before, choose):
         await server.reload(config, sockets, wanted)
+    write_events_as(config.log.format)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from proxy.line_writer import excerpt, one_line
-from proxy.process.console import OneLine
+from proxy.process.event_lines import TextLines
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,7 @@ from proxy.process.console import OneLine
 def test_what_cannot_be_seen_is_written_by_its_number(text: str, shown: str) -> None:
     assert one_line(text) == shown
     record = logging.makeLogRecord({"msg": "%s is down", "args": (text,)})
-    assert (
-        OneLine("%(levelname)s %(message)s")
-        .format(record)
-        .endswith(f" {shown} is down")
-    )
+    assert TextLines().format(record).endswith(f" {shown} is down")
 
 
 def test_an_excerpt_is_short_however_long_the_text_is() -> None:

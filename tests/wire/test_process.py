@@ -382,3 +382,45 @@ def test_an_interrupt_twice_ends_at_once_in_the_middle_of_a_stream(
             pass
         assert not rest.endswith(b"0\r\n\r\n")
         assert peer.recv(65536) == b""
+
+
+def test_all_that_a_process_says_is_json_where_that_is_asked_for(
+    run: Run, upstream: Upstream, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    text = document({"/a": {"target": upstream.url}}, {"server": {"port": 0}})
+    config.write_text(text + '\n[log]\nformat = "json"\n')
+    process = run("proxy", "--config", str(config))
+    assert process.port
+    config.write_text("[nonsense")
+    process.process.send_signal(signal.SIGHUP)
+    process.read_errors("previous one remains active")
+    config.write_text(text)
+    process.process.send_signal(signal.SIGHUP)
+    process.read_errors("configuration reloaded")
+    process.process.send_signal(signal.SIGHUP)
+    process.read_errors("nothing changed")
+    assert process.stop() == 0
+    lines = process.errors.splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [each["level"] for each in told[:2]] == ["INFO", "ERROR"]
+    assert told[0]["message"].startswith("Unbuffered ")
+    assert "Ctrl-C stops." in told[0]["lines"]
+    assert {"time", "level", "message"} <= set(told[1])
+    # The key of the file is gone: from then on the lines are for people.
+    (last, after) = lines[len(told) :]
+    assert " INFO configuration reloaded: [log] changed (format)" in last
+    assert after.endswith(" INFO configuration reloaded: nothing changed")
+
+
+def test_the_faults_of_a_file_are_json_where_the_command_line_says_so(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text("[nonsense")
+    process = run("proxy", "--log-format", "json")
+    assert process.process.wait(GUARD) == 2
+    assert process.process.stderr is not None
+    (line,) = process.process.stderr.read().splitlines()
+    told = json.loads(line)
+    assert told["level"] == "ERROR"
+    assert told["message"].startswith("config.toml: ")

@@ -155,7 +155,7 @@ def live(number: int, begin: Callable[[], Worker]) -> None:
     """Be a worker, and never return: what called this is the supervisor's."""
     code = FAILED
     try:
-        set_up_logging(f"worker {number}: ")
+        set_up_logging(number)
         worker = begin()  # before there is a loop, which would keep what is inherited
         code = run(worker.run())
     except BaseException:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from proxy.config.model import Config
 from proxy.observe.config_reloads import ConfigReloads
-from proxy.process.console import say
+from proxy.process.console import say, write_events_as
 from proxy.process.inspector_link import new_link
 from proxy.process.reload import (
     POLL_SECONDS,
@@ -215,8 +215,9 @@ class WorkerReload:
                 self.leave(before.port)
             self.contents.apply()
             self.refused = []
-            log.info("configuration reloaded: %s", self.news)
             now = self.workers.config
+            write_events_as(now.log.format)
+            log.info("configuration reloaded: %s", self.news)
             sockets = self.workers.admin
             admin = None if sockets is None else sockets.address
             if link := new_link(before.config, now, self.workers.port.port, admin):
