@@ -78,6 +78,7 @@ async def test_every_read_is_stamped_when_it_comes(upstream: Upstream) -> None:
     )
     assert recording.ending == "complete"
     assert [each.size for each in recording.arrivals] == [9, 9, 9]
+    assert [each.wire for each in recording.arrivals] == [14, 14, 14]  # its chunk
     times = [recording.head or 0.0, *(each.at for each in recording.arrivals)]
     assert times == sorted(times)
 

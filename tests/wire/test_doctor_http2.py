@@ -81,6 +81,7 @@ async def test_every_piece_is_stamped_when_it_comes(
     assert recording.ending == "complete"
     assert recording.websockets
     assert [each.size for each in recording.arrivals] == [9, 9, 9]
+    assert min(each.wire for each in recording.arrivals) >= 18  # its frame
 
 
 async def test_an_upload_larger_than_the_windows(

@@ -108,6 +108,7 @@ async def test_every_message_is_stamped_when_it_comes(upstream: Upstream) -> Non
     )
     assert (recording.ending, recording.status) == ("complete", 101)
     assert [each.data for each in recording.arrivals] == [b"hello\n"] * 3
+    assert [each.wire for each in recording.arrivals] == [7, 7, 7]  # its frame
 
 
 async def test_it_asks_as_a_browser_does(upstream: Upstream) -> None:

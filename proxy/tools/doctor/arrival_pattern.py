@@ -20,11 +20,6 @@ from proxy.tools.doctor.record import Arrival, ProbeRecording
 TOGETHER = 0.006  # seconds; reads no further apart came together
 HELD = 0.1  # seconds; a shorter hold is not told from a busy machine's
 PROMPT = 0.075  # seconds; at such intervals models speak of themselves
-KIB = 1024
-BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB)
-SLACK = 16  # bytes by which a block may differ: a chunk's own frame
-HEAD_ROOM = 1024  # bytes; the first buffer holds the head too
-WRITES = (0, 1, 2, 3)  # chunks of an event: none, or for its id, its data, its end
 STEADY = 0.15  # of the interval; how far a rhythm may stray
 TOO_MANY = 2.0  # standard deviations of events that come by chance
 LARGE = 1.5  # times the largest other group; what is larger is a past
@@ -40,6 +35,7 @@ class Burst:
     size: int
     units: tuple[Unit, ...]
     ends_between: bool  # two events
+    wire: int = 0  # bytes on the connection; 0: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,48 +172,15 @@ def bursts_of(recording: ProbeRecording, units: tuple[Unit, ...]) -> tuple[Burst
             sum(each.size for each in arrivals),
             tuple(inside),
             arrivals[-1].data.endswith((b"\n", b"\r")),
+            sum(each.wire for each in arrivals) if all_counted(arrivals) else 0,
         )
         for arrivals, inside in bursts
     )
 
 
-def block_size(shape: Shape) -> int | None:
-    """The size of the buffer that was filled before anything was handed on.
-
-    The last burst is what was left, and the first one shared its buffer with
-    the head: neither has to fit. On the wire behind the hop each write was a
-    chunk, whose frame is in the buffer too and does not come here.
-    """
-    inner = shape.bursts[1:-1]
-    for block in BLOCKS:
-        for writes in WRITES:
-            fitting = sum(fits(burst, block, writes) for burst in inner)
-            if len(inner) >= 2 and fitting >= 0.8 * len(inner):
-                return block
-            few = len(inner) == fitting < 2 <= len(shape.bursts)
-            if few and is_headed(shape.bursts[0], block, writes):
-                return block
-    return None
-
-
-def fits(burst: Burst, block: int, writes: int) -> bool:
-    """Is it that many bytes, or twice as many, with some slack?"""
-    size, slack = on_the_wire(burst, writes), SLACK * (1 + writes)
-    off = size % block
-    return size >= block - slack and min(off, block - off) <= slack
-
-
-def is_headed(burst: Burst, block: int, writes: int) -> bool:
-    """Is it a full buffer that may have had a head in it, cut in an event?"""
-    missing = block - on_the_wire(burst, writes)
-    return not burst.ends_between and -SLACK * (1 + writes) <= missing <= HEAD_ROOM
-
-
-def on_the_wire(burst: Burst, writes: int) -> int:
-    """Its bytes with their frames, if each event was as many chunks."""
-    events = len(burst.units)
-    frame = len(f"{burst.size // max(events * writes, 1):x}\r\n\r\n")
-    return burst.size + events * writes * frame
+def all_counted(arrivals: list[Arrival]) -> bool:
+    """Is it known what they took on the connection?"""
+    return all(each.wire for each in arrivals)
 
 
 def after_backlog(shape: Shape, soon: float) -> tuple[Burst, ...]:

@@ -16,10 +16,10 @@ from proxy.tools.doctor.arrival_pattern import (
     HELD,
     PROMPT,
     Shape,
-    block_size,
     rhythm,
     shape_of,
 )
+from proxy.tools.doctor.blocks import block_of
 from proxy.tools.doctor.fingerprints import fingerprint
 from proxy.tools.doctor.inconclusive import (
     ENOUGH,
@@ -319,4 +319,4 @@ def limit_reached(shape: Shape) -> list[str]:
 
 
 def is_block_of_bytes(shape: Shape) -> bool:
-    return block_size(shape) is not None
+    return block_of(shape) is not None

@@ -12,7 +12,6 @@ from proxy.tools.doctor.arrival_pattern import (
     PROMPT,
     Shape,
     after_backlog,
-    block_size,
     cut_inside,
     first_late,
     own_groups,
@@ -20,6 +19,7 @@ from proxy.tools.doctor.arrival_pattern import (
     rhythm,
     too_early,
 )
+from proxy.tools.doctor.blocks import block_of
 from proxy.tools.doctor.inconclusive import WAIT
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -67,7 +67,7 @@ def span_of(shape: Shape) -> float | None:
 
 def blocks(shape: Shape) -> Verdict | None:
     """Full buffers: 4 KiB, 8 KiB, 16 KiB."""
-    block = block_size(shape)
+    block = block_of(shape)
     if block is None:
         return None
     inside, several = cut_inside(shape), len(pauses(shape))
@@ -76,16 +76,18 @@ def blocks(shape: Shape) -> Verdict | None:
     if not coded and (shape.kind == "pieces" or 2 * inside < several or not several):
         return None
     came = counted(len(shape.shown), shape.noun)
+    sizes = [burst.wire if block.counted else burst.size for burst in shape.bursts]
+    where = "on the connection" if block.counted else "of content"
     return Verdict(
         Kind.BLOCKS,
-        f"Held in blocks of {buffer_size(block)}: {came} came in "
+        f"Held in blocks of {buffer_size(block.size)}: {came} came in "
         f"{counted(len(shape.bursts), 'arrival')}.",
         (
             f"{inside} of {several} pauses are in the middle of an event: a "
             "buffer size decides, not the event",
-            f"bytes in each arrival: {listed([b.size for b in shape.bursts])}",
+            f"bytes {where} in each arrival: {listed(sizes)}",
         ),
-        size=block,
+        size=block.size,
         hold=span_of(shape),
     )  # fmt: skip
 

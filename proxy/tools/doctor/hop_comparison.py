@@ -17,6 +17,7 @@ from proxy.tools.doctor.record import ProbeRecording
 
 ALIKE = 0.75  # of the events in each burst at one of two hops
 WITH_IT = 0.05  # seconds; the head came with the first event
+PAUSES = 5  # times what is no hold yet: two pauses of a busy machine
 CLOSE = 1.0  # seconds between two ends that are the same end
 
 
@@ -58,7 +59,7 @@ def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
     allowed = HELD + 2 * ((here.connected or 0.0) + (behind.connected or 0.0))
     transit = transit_of(one, other, pairing)
     holds, sure = holds_of(one, other, pairing, transit, allowed)
-    held = are_held(holds, allowed)
+    held = are_held(holds, pairing.pairs, allowed)
     head = head_late(one, other, pairing.by, transit)
     notes = []
     if transit > allowed and not held:
@@ -95,8 +96,9 @@ def transit_of(here: Shape, there: Shape, pairing: Pairing) -> float:
         first = (here.first_byte or 0.0) - (there.first_byte or 0.0)
         return max(min(first, head_of(here) - head_of(there)), 0.0)
     least = min(late)
-    if least < 0:
-        return min(0.0, median(late))
+    if least < 0:  # by which the head is earlier, too
+        lead = head_of(here) - head_of(there)
+        return min(0.0, max(median(late), lead) if pairing.by.same else median(late))
     if pairing.by is By.POSITION:
         return least
     bounds = [least, head_of(here) - head_of(there)]
@@ -133,7 +135,8 @@ def holds_of(
     if pairing.by is By.MARKS:
         return [max(both) for both in zip(late, waits, strict=True)], True
     if same_pace(here, there, pairing, late, transit, allowed):
-        alone = are_held(late, allowed) and not are_held(waits, allowed)
+        by_waits = are_held(waits, pairs, allowed)
+        alone = are_held(late, pairs, allowed) and not by_waits
         return [max(both) for both in zip(late, waits, strict=True)], not alone
     if not pairing.by.same:
         return waits, True
@@ -145,12 +148,19 @@ def holds_of(
 
 
 def waited(pairs: Sequence[Pair]) -> list[float]:
-    """By how much the last one of its burst here was later than an event, there."""
+    """By how much the last one of its burst here was later than an event, there.
+
+    But none can have waited for longer than since the request: then it was there that
+    the machine paused.
+    """
     last: dict[int, float] = {}
     for pair in pairs:
         last[pair.burst] = max(last.get(pair.burst, 0.0), pair.came_there)
     return [
-        last[pair.burst] - pair.came_there if pair.burst >= 0 else 0.0 for pair in pairs
+        min(last[pair.burst] - pair.came_there, max(pair.here, 0.0))
+        if pair.burst >= 0
+        else 0.0
+        for pair in pairs
     ]
 
 
@@ -193,13 +203,32 @@ def as_long(here: Shape, there: Shape, transit: float, allowed: float) -> bool:
     return same_end and len(here.shown) == len(there.shown)
 
 
-def are_held(holds: Sequence[float], allowed: float) -> bool:
+def are_held(holds: Sequence[float], pairs: Sequence[Pair], allowed: float) -> bool:
     """Are they more than a busy machine's breath?"""
     if not holds:
         return False
     late = sum(hold > allowed for hold in holds)
     few = late <= len(holds) // 4 and max(holds) <= 3 * allowed
-    return not few and late > len(holds) // 20
+    if few or late <= len(holds) // 20:
+        return False
+    return not are_of_few_moments(holds, pairs, allowed)
+
+
+def are_of_few_moments(
+    holds: Sequence[float], pairs: Sequence[Pair], allowed: float
+) -> bool:
+    """Did the machine pause once or twice, with many events on their way?
+
+    All that was due in a pause comes at its end, in one burst. A holder holds most
+    bursts, or the first one.
+    """
+    if not pairs or max(holds) > PAUSES * allowed:
+        return False
+    late = {
+        pair.burst for hold, pair in zip(holds, pairs, strict=True) if hold > allowed
+    }
+    bursts = {pair.burst for pair in pairs}
+    return min(bursts) not in late and len(late) <= len(bursts) // 4
 
 
 # -- head and end -----------------------------------------------------------------

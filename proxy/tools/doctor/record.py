@@ -24,12 +24,15 @@ class Arrival:
     """One read of the socket that brought content.
 
     `size` is what came over the wire as content, after the transfer coding and
-    before the content coding is taken off; `data` is the content itself.
+    before the content coding is taken off; `data` is the content itself. `wire` is
+    what it took on the connection, with the frames of chunks, messages and HTTP/2
+    (behind TLS, not with its own); 0: not known.
     """
 
     at: float
     size: int
     data: bytes
+    wire: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,20 @@ def dump(recordings: list[ProbeRecording]) -> str:
             if key not in ("arrivals", "redirects", "missing", "account")
         }
         table["redirects"] = [[hop.status, hop.location] for hop in each.redirects]
-        lines = ",\n".join(
-            "  " + json.dumps([round(one.at, 6), one.size, one.data.decode("latin-1")])
-            for one in each.arrivals
-        )
+        lines = ",\n".join(f"  {json.dumps(arrival_row(one))}" for one in each.arrivals)
         texts.append(
             json.dumps(table, indent=1)[:-2] + f',\n "arrivals": [\n{lines}\n ]\n}}'
         )
     return "[\n" + ",\n".join(texts) + "\n]\n"
+
+
+def arrival_row(one: Arrival) -> list[float | int | str]:
+    """An arrival as JSON; what it took on the connection only where that is known."""
+    row: list[float | int | str] = [round(one.at, 6), one.size]
+    row.append(one.data.decode("latin-1"))
+    if one.wire:
+        row.append(one.wire)
+    return row
 
 
 def load(text: str) -> list[ProbeRecording]:
@@ -133,8 +142,8 @@ def load(text: str) -> list[ProbeRecording]:
 def from_table(table: dict[str, Any]) -> ProbeRecording:
     """One recording from its JSON object."""
     arrivals = tuple(
-        Arrival(at, size, data.encode("latin-1"))
-        for at, size, data in table.pop("arrivals")
+        Arrival(at, size, data.encode("latin-1"), *wire)
+        for at, size, data, *wire in table.pop("arrivals")
     )
     redirects = tuple(Redirect(*each) for each in table.pop("redirects"))
     for name in ("request", "fields"):

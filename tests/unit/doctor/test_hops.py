@@ -381,6 +381,56 @@ def test_events_that_are_lost_on_the_way_are_counted() -> None:
                for each in result.verdict.evidence)  # fmt: skip
 
 
+# -- a machine that pauses ----------------------------------------------------------
+
+
+def paused(start: float, until: float, times: Sequence[float]) -> list[float]:
+    """What is due in a pause comes at its end."""
+    return [until if start <= time < until else time for time in times]
+
+
+def slower_and_slower() -> list[float]:
+    """Half of all in the first quarter of a second, the others by and by."""
+    return [*every(0.012, 20, 0.1), *every(0.5, 12, 0.9)]
+
+
+def test_a_pause_with_many_events_on_their_way_is_no_hold() -> None:
+    """A third is late, by 0.23 s, but at one moment of many."""
+    times = slower_and_slower()
+    late = paused(0.11, 0.36, times)
+    assert sum(one - other > 0.1 for one, other in zip(late, times, strict=True)) > 8
+    assert chain(at(late), at(times)).status == 0
+
+
+def test_the_beginning_that_a_hop_collects_is_held_all_the_same() -> None:
+    """As a pause, but from the first event on."""
+    times = slower_and_slower()
+    result = chain(at(paused(0.0, 0.36, times)), at(times))
+    assert result.verdict.held
+    assert result.holder.recording.url == "http://hop/"
+
+
+def test_what_is_late_at_one_moment_by_far_is_held() -> None:
+    times = slower_and_slower()
+    result = chain(at(paused(0.11, 0.9, times)), at(times))
+    assert result.holder.recording.url == "http://hop/"
+    assert result.verdict.held
+
+
+def test_what_is_late_at_many_moments_is_held_though_by_little() -> None:
+    times = every(0.1, 30)
+    late = [time - time % 0.4 + 0.4 for time in times]
+    result = chain(at(late), at(times))
+    assert result.verdict.held
+    assert result.holder.recording.url == "http://hop/"
+
+
+def test_a_pause_at_the_hop_behind_is_no_hold_before_it() -> None:
+    """All came at once here, and sooner than there: nothing can have waited."""
+    times = [0.005] * 28
+    assert chain(at(times), at([0.001] * 20 + [0.17] * 8)).status != 1
+
+
 # -- senders of every rhythm --------------------------------------------------------
 
 UNFIT = ("ends at once", "huge")  # over too soon, or by one read at a time

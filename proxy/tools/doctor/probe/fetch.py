@@ -61,6 +61,7 @@ class FetchedResponse(asyncio.Protocol):
         self.interims: list[int] = []
         self.arrivals: list[Arrival] = []
         self.size = 0
+        self.wire = 0  # bytes on the connection since the last arrival
         self.ending: Ending = "no answer"
         self.fault = ""
         self.http2: Http2Exchange | None = None
@@ -84,6 +85,7 @@ class FetchedResponse(asyncio.Protocol):
         now = self.clock() - self.began
         if self.over.done():
             return
+        self.wire += len(data)
         try:
             if self.http2 is not None:
                 self.read_frames(self.http2, data, now)
@@ -93,6 +95,8 @@ class FetchedResponse(asyncio.Protocol):
                 self.read_body(self.body, data, now)
         except (BrokenFrames, ProxyError) as fault:
             self.end("cut" if self.head else "no answer", str(fault))
+        if not self.arrivals:
+            self.wire = 0  # a head that came by itself
         if self.watch is not None and self.watch(self):
             self.end("stopped")
 
@@ -153,7 +157,9 @@ class FetchedResponse(asyncio.Protocol):
     def arrived(self, content: bytes, now: float) -> None:
         """One read has brought content."""
         self.size += len(content)
-        self.arrivals.append(Arrival(now, len(content), self.decoded(content)))
+        decoded = self.decoded(content)
+        self.arrivals.append(Arrival(now, len(content), decoded, self.wire))
+        self.wire = 0
         if self.ask.websocket and self.head and self.head.status != 101:
             self.end("stopped")  # the beginning of what it says instead is enough
         if self.size > MAX_CONTENT:

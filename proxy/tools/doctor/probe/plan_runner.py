@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from proxy.products.hold_kind import ANY
 from proxy.quantities import counted
 from proxy.timeline import Clock, monotonic
 from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
@@ -304,8 +305,8 @@ def under_way(open_ones: Sequence[Measurement], waited: float) -> str:
 def doubtful(result: Result) -> bool:
     """Does it rest on a few late moments beside the next hop?"""
     verdict = result.verdict
-    little = verdict.kind in (Kind.DELAYED, Kind.HEAD_LATE, Kind.AT_THE_END)
-    return little and result.holder.compared is not None and (verdict.hold or 0) < 1.0
+    late = verdict.kind in ANY and verdict.kind is not Kind.BLOCKS
+    return late and result.holder.compared is not None and (verdict.hold or 0) < 1.0
 
 
 def where(result: Result) -> str:
