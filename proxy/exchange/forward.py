@@ -24,7 +24,6 @@ import logging
 
 from proxy.errors import (
     ClientError,
-    ConnectTimeout,
     MalformedResponse,
     MethodNotAllowed,
     MethodNotSupported,
@@ -39,6 +38,7 @@ from proxy.exchange.kept_relay import kept_relay
 from proxy.exchange.looking_relay import looking_relay
 from proxy.exchange.stream_lookup import take_up
 from proxy.exchange.tapped_call import TappedCall
+from proxy.exchange.time_limits import check_limits, upstream_to_move
 from proxy.exchange.upstream_call import UpstreamCall
 from proxy.exchange.way import Way, find_way
 from proxy.http1.chunked import ChunkedBody
@@ -54,7 +54,6 @@ from proxy.policy.response_plan import STREAM, plan_interim, plan_switch
 from proxy.policy.resumption import allow_last_event_id
 from proxy.policy.routing import Destination, destination
 from proxy.policy.server_timing import with_timing
-from proxy.policy.timeouts import exceeded, unlimited
 from proxy.policy.upgrade import (
     check_answer,
     is_agreed,
@@ -385,7 +384,7 @@ class Forward:
         call = self.call
         if self.exchange.phase is CONNECTING:
             return "retry" if call is not None and call.waits else "connection"
-        if not self.upstream_to_move:
+        if not upstream_to_move(self.exchange):
             return "upload"
         return "response head" if self.exchange.phase is WAITING else "upstream"
 
@@ -395,50 +394,5 @@ class Forward:
         """Look at the time limits of the present phase. Called by the ticker."""
         exchange, call = self.exchange, self.call
         assert call is not None
-        client, timeline, phase = exchange.client, exchange.timeline, exchange.phase
-        if call.dial is not None and call.dial.check(now):
-            return
-        moved = self.at_work
-        if phase in (WAITING, RELAYING) and call.takes_upload(timeline.bytes_received):
-            moved = moved or phase is WAITING or client.paused
-        if moved and phase is WAITING:
-            exchange.phase_began = now
-        elif moved and phase is not CONNECTING:
-            timeline.call.silent_since = now
-        limits = call.route.route
-        error = exceeded(
-            limits,
-            phase,
-            elapsed=now - timeline.started,
-            waited=0.0 if call.waits else now - exchange.phase_began,
-            silence=now - timeline.call.silent_since,
-            upstream_to_move=self.upstream_to_move,
-            untaken=call.untaken,
-        )
-        if isinstance(error, ConnectTimeout):
-            call.connect_timed_out(error)
-        elif error is not None:
-            exchange.fail(error)
-        elif phase in (RELAYING, TUNNEL) and unlimited(limits):
+        if not check_limits(exchange, call, now):
             exchange.compiled.ticker.discard(self)
-
-    @property
-    def at_work(self) -> bool:
-        """Has the proxy bytes of the upstream that it has yet to handle?"""
-        call, relay = self.call, self.exchange.response_pipeline
-        connection = call.connection if call is not None else None
-        if connection is not None and connection.resting:
-            return True
-        return isinstance(relay, DecodingRelay) and (relay.resting or relay.ended)
-
-    @property
-    def upstream_to_move(self) -> bool:
-        """Is it the upstream that is waited for? Not while its client is slow."""
-        client, phase = self.exchange.client, self.exchange.phase
-        if phase is TUNNEL:
-            return not client.blocked
-        if phase is RELAYING:
-            # An upload may still run, and either side may wait for it.
-            uploading = not client.request_complete and not client.paused
-            return not client.blocked and not uploading
-        return client.request_complete or client.paused
