@@ -378,7 +378,14 @@ class Proxy:
         end = self._end
         if server is None or self._stopped or (end is not None and end.has_begun):
             raise RuntimeError("reload() is for a proxy that runs, and does not drain")
-        config = self._token.fill(self._read(routes))
+        try:
+            await self._serve_by(server, self._token.fill(self._read(routes)))
+        except Exception:
+            server.reloads.end(succeeded=False)
+            raise
+        server.reloads.end(succeeded=True)
+
+    async def _serve_by(self, server: Server, config: Config) -> None:
         if refusal := asks_for_restart(self._config, config):
             raise ConfigError([refusal])
         prepare_for(config.routes.values())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.model import ServerOptions
+from proxy.process.console import CUT, USAGE
 from tests.deploy.files import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
@@ -52,6 +53,37 @@ def test_the_service_is_well_shut_in(units: list[str]) -> None:
         "security", "--offline=true", f"--threshold={WORST}", "--no-pager", service
     )
     assert found.returncode == 0, found.stdout[-2000:]
+
+
+@NEEDED
+def test_the_page_has_the_figure_of_this_version(units: list[str]) -> None:
+    page = (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    [(version, figure)] = re.findall(
+        r"`systemd-analyze security` of systemd (\d+) gives (\S+) of 10", page
+    )
+    if analyzed("--version").stdout.split()[1] != version:
+        pytest.skip(f"not systemd {version}")
+    (service,) = [each for each in units if each.endswith(".service")]
+    told = analyzed("security", "--offline=true", "--no-pager", service).stdout
+    assert f"Overall exposure level for unbuffered.service: {figure} " in told
+
+
+@NEEDED
+@pytest.mark.parametrize("line", ["SupplementaryGroups=", "LoadCredential="])
+def test_what_is_to_be_chosen_is_valid_once_it_is(tmp_path: Path, line: str) -> None:
+    text = SERVICE.read_text("utf-8").replace(f"\n#{line}", f"\n{line}")
+    assert f"\n{line}" in text
+    text = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", text)
+    path = tmp_path / SERVICE.name
+    path.write_text(text, "utf-8")
+    found = analyzed("verify", "--man=no", str(path))
+    assert (found.stderr, found.returncode) == ("", 0)
+
+
+def test_a_wrong_configuration_is_not_started_again() -> None:
+    text = SERVICE.read_text("utf-8")
+    assert f"\nRestartPreventExitStatus={USAGE}\n" in text
+    assert f"\nSuccessExitStatus={CUT}\n" in text
 
 
 def test_a_stop_has_time_for_the_drain() -> None:

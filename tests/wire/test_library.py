@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -15,6 +16,7 @@ import unbuffered
 from proxy.config.load import from_routes, load
 from proxy.library.given_config import given_config
 from tests.conftest import Complaints
+from tests.support.looking import answer
 from tests.support.ports import ClosedPort
 from tests.support.raw import GUARD, Peer, Upstream, chunk, connect
 from tests.support.running import document
@@ -152,6 +154,17 @@ async def test_who_waits_for_more_exchanges_than_come_is_told_at_the_end() -> No
 # -- reload
 
 
+async def reload_metric(proxy: unbuffered.Proxy) -> int:
+    """Whether the last reload was applied."""
+    client = await client_of(proxy)
+    await client.send(b"GET /_unbuffered/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    _, body = await answer(client)
+    client.close()
+    found = re.search(rb"\nunbuffered_config_last_reload_successful\S* (\d)\n", body)
+    assert found is not None
+    return int(found[1])
+
+
 async def test_a_reload_changes_routes_and_leaves_running_exchanges(
     upstream: Upstream,
 ) -> None:
@@ -171,6 +184,9 @@ async def test_a_faulty_reload_raises_and_all_is_as_it_was(upstream: Upstream) -
         with pytest.raises(unbuffered.ConfigError) as raised:
             await proxy.reload({"/": {"tarjet": 1}, "x": "ftp://a"})
         assert len(raised.value.faults) == 4
+        assert await reload_metric(proxy) == 0
+        await proxy.reload()
+        assert await reload_metric(proxy) == 1
         await begin(proxy, upstream)
 
 
