@@ -223,8 +223,7 @@ class Proxy:
     async def _stop_server(self, server: Server, seconds: float) -> int:
         """The end itself, which goes on whoever is cancelled."""
         try:
-            await server.listener.pause()
-            await server.further.pause()
+            await server.listeners.pause()
             return await server.stop(seconds)
         except asyncio.CancelledError:  # the loop ends
             await server.stop()

@@ -44,7 +44,6 @@ from proxy.process.service_manager import ServiceManager, give_signs
 from proxy.process.signals import Signals
 from proxy.process.socket_activation import NONE_GIVEN, GivenSockets, admin_sockets
 from proxy.quantities import counted
-from proxy.server.listener import TLS
 from proxy.server.server import Observer, Server
 from proxy.transport.connector import prepare_for
 from proxy.transport.fd_limit import raise_limit
@@ -145,7 +144,7 @@ async def serve(
     except (ConfigError, CertificateFault) as fault:
         print_error("; ".join(faults_of(fault)))
         return FAILED
-    further = [each.port for each in server.further.listeners]
+    further = [each.port for each in server.listeners.further.listeners]
     admin = server.admin_door.address
     say(banner(config, server.port, admin=admin, further=further))
     if ready is not None:
@@ -173,10 +172,7 @@ async def serve(
 def certificate_watch(server: Server) -> CertificateWatch:
     """Who looks after its certificates."""
 
-    def served() -> list[TLS]:
-        return [each.tls for each in (server.listener, *server.further.listeners)]
-
-    return CertificateWatch(served)
+    return CertificateWatch(lambda: server.listeners.tls)
 
 
 async def drained(server: Server, signals: Signals) -> tuple[int, int | None]:

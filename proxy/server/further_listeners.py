@@ -39,15 +39,17 @@ class ListeningServer(RedirectingServer, Protocol):
     """Whose they are."""
 
     config: Config
-    further: FurtherListeners
     ticker: Ticker
 
 
 class FurtherListener:
     """One of them, with the options that hold for its connections."""
 
-    def __init__(self, server: ListeningServer, options: ListenOptions) -> None:
+    def __init__(
+        self, server: ListeningServer, redirect: HttpsRedirect, options: ListenOptions
+    ) -> None:
         self.server = server
+        self.redirect = redirect
         self.options = options
         self.listener = Listener(self.accept, self.accept_tls, server.admission)
 
@@ -56,7 +58,7 @@ class FurtherListener:
         server, limits = self.server, self.server.config.server
         handler: Http2Handler = server
         if self.options.https_redirect:
-            handler = server.further.redirect
+            handler = self.redirect
         if self.options.http2_cleartext:
             return SniffedConnection(handler, server.ticker, limits)
         return ClientConnection(handler, server.ticker, limits)
@@ -107,7 +109,7 @@ class FurtherListeners:
         prepared: list[Prepared] = []
         try:
             for number, (options, old) in enumerate(paired(wanted, self.current)):
-                further = old or FurtherListener(self.server, options)
+                further = old or FurtherListener(self.server, self.redirect, options)
                 with told_of(number + 1, options):
                     servers = await further.listener.prepare(
                         options,

@@ -17,6 +17,7 @@ from proxy.config.model import ServerOptions as Limits
 from proxy.errors import Overloaded, ProxyError
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange, HandingOver
+from proxy.exchange.forward import Forward
 from proxy.exchange.handed_exchange import HandedExchange
 from proxy.http1.head import RequestHead
 from proxy.kept.registry import KeptStreams
@@ -24,6 +25,7 @@ from proxy.policy.handed_message import FIELD_BYTES, read_request
 from proxy.server.admission import Admission
 from proxy.server.peer_link import NAMES
 from proxy.server.peers import Peers
+from proxy.server.stream_address import STREAMS, StreamAddress
 from proxy.timeline import CallTimeline
 from proxy.transport.client_host import ClientHost, HostedStream
 from proxy.transport.peer_connection import PeerConnection
@@ -59,9 +61,6 @@ class DoorServer(Protocol):
 
     def begin(self, client: HostedStream, head: RequestHead) -> None:
         """Serve a request."""
-
-    def answer(self, exchange: Exchange) -> None:
-        """Serve a request that has an exchange."""
 
     def reject(self, client: HostedStream, error: ProxyError) -> None:
         """Answer bytes that are no request."""
@@ -138,9 +137,20 @@ class PeerDoor:
                 Overloaded(f"{most} requests are already being served (max_exchanges)")
             )
             return
-        self.server.answer(exchange)
+        self.serve(exchange)
         if most and kept.unread:
             kept.make_room(max(most - self.under_way, 0))
+
+    def serve(self, exchange: Exchange) -> None:
+        """Have an exchange answered, as if its client were of this worker."""
+        try:
+            resumes = self.server.compiled.resumes
+            if resumes and exchange.head.target.startswith(STREAMS):
+                StreamAddress(exchange, self.server.kept).serve()
+            else:
+                Forward(exchange).start()
+        except Exception as error:
+            exchange.crashed("forwarding a request of another worker", error)
 
     @property
     def under_way(self) -> int:

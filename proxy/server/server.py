@@ -9,17 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from secrets import token_bytes
 from types import TracebackType
 
 from proxy.config.model import Config
-from proxy.errors import (
-    ConfigError,
-    Overloaded,
-    ProxyError,
-    concerning,
-)
+from proxy.errors import Overloaded, ProxyError, concerning
 from proxy.exchange.client_counts import ClientCounts, SharedRows
 from proxy.exchange.compiled_routes import CompiledRoutes
 from proxy.exchange.exchange import Exchange
@@ -36,36 +32,25 @@ from proxy.internal_errors import report
 from proxy.kept.registry import KeptStreams
 from proxy.kept.shared_store import SharedStore
 from proxy.observe.config_reloads import ConfigReloads
-from proxy.policy.error_response import Failure, plan_failure
 from proxy.server.admin_door import AdminDoor
 from proxy.server.admin_sockets import AdminSockets
 from proxy.server.admission import Admission
-from proxy.server.drain import Drain, Draining
+from proxy.server.all_listeners import AllListeners
+from proxy.server.drain import Drain
 from proxy.server.drain_delay import DrainDelay
 from proxy.server.drain_progress import GONE_SECONDS, DrainProgress
-from proxy.server.further_listeners import (
-    NONE_FURTHER,
-    Further,
-    FurtherListeners,
-    Prepared,
-)
+from proxy.server.drained_exchanges import draining
+from proxy.server.further_listeners import NONE_FURTHER, Further
 from proxy.server.health_checks import HealthChecks
-from proxy.server.listener import TLS, Listener
+from proxy.server.listener import TLS
 from proxy.server.peer_door import PeerDoor
 from proxy.server.peers import Peers
+from proxy.server.reconfiguration import reconfigure
+from proxy.server.rejection import rejected
 from proxy.server.shared_store_choice import choose_shared_store
 from proxy.server.stream_address import STREAMS, StreamAddress
-from proxy.timeline import (
-    CallTimeline,
-    Clock,
-    Timeline,
-    ending_of,
-    http_date,
-    monotonic,
-)
-from proxy.transport.client_connection import ClientConnection
+from proxy.timeline import CallTimeline, Clock, Timeline, ending_of, monotonic
 from proxy.transport.client_host import ClientHost, HostedStream
-from proxy.transport.protocol_choice import ProtocolChoice, SniffedConnection
 from proxy.transport.ticker import Ticker
 
 SECRET_BYTES = 32  # by which fingerprints are made
@@ -126,8 +111,7 @@ class Server:
             config.server, self.clients, self.exchanges, self.ticker
         )
         self.inspector = Inspector(self)
-        self.listener = Listener(self.accept, self.accept_tls, self.admission)
-        self.further = FurtherListeners(self)
+        self.listeners = AllListeners(self)
 
     @property
     def peers(self) -> Peers | None:
@@ -155,11 +139,10 @@ class Server:
         await self.open_store()
         try:
             await self.admin_door.open(admin)
-            await self.listener.open(self.config.server, sockets, tls)
-            self.further.adopt(await self.further.prepare(self.config.listen, *further))
+            await self.listeners.open(self.config, sockets, tls, further)
         except BaseException:
             self.admin_door.close()
-            self.listener.close()
+            self.listeners.close()
             if self.kept.shared is not None:
                 await self.kept.shared.close()
             raise
@@ -184,20 +167,17 @@ class Server:
     @property
     def port(self) -> int:
         """The port that is listened on; of use where 0 was configured."""
-        return self.listener.port
+        return self.listeners.public.port
 
     @property
     def https_port(self) -> int:
         """The port of the first listener that speaks TLS; 0 if there is none."""
-        listeners = [self.listener, *self.further.listeners]
-        return next((each.port for each in listeners if each.tls), 0)
+        return self.listeners.https_port
 
     @property
     def certificate_expiries(self) -> list[tuple[str, float]]:
         """When certificates expire, each with the address where it is shown."""
-        listeners = [self.listener, *self.further.listeners]
-        found = [(each.address, each.certificate_expires) for each in listeners]
-        return [(name, expires) for name, expires in found if expires is not None]
+        return self.listeners.certificate_expiries
 
     @property
     def under_way(self) -> int:
@@ -220,33 +200,7 @@ class Server:
             ConfigError: a route, or what shows the exchanges, cannot be made.
             OSError, CertificateFault: it cannot listen.
         """
-        before, known = self.config, self.compiled
-        compiled = CompiledRoutes(config, self.ticker, known)
-        fit_taps(compiled, self.tapes)
-        servers = await self.listener.prepare(config.server, sockets)
-        beside: list[Prepared] = []
-        try:
-            beside = await self.further.prepare(config.listen)
-            self.configure(config, compiled)
-            self.listener.adopt(config.server, servers)
-            self.further.adopt(beside)
-        except BaseException:
-            self.listener.discard(servers)
-            self.further.discard(beside)
-            with contextlib.suppress(ConfigError):  # the first fault is the one to tell
-                self.configure(before, known)
-            compiled.close(known)
-            raise
-        if observers is not None:
-            self.observers = tuple(observers)
-        try:
-            self.health_checks.configure(compiled.upstreams)
-            known.close(compiled)
-        except Exception as error:  # it serves by the other one already
-            report("closing upstream connections of the previous configuration", error)
-        await self.further.retire()
-        if not sockets:
-            await self.listener.retire()
+        await reconfigure(self, config, sockets, observers)
 
     def configure(self, config: Config, compiled: CompiledRoutes) -> None:
         """Be as a configuration says, for all that comes from now on."""
@@ -271,13 +225,12 @@ class Server:
         if self.delay is not None:
             self.delay.end()
         self.drain_progress.ends = self.ticker.clock() + drain_seconds
-        self.listener.close()
-        self.further.close()
+        self.listeners.close()
         self.kept.drain()
         self.others.close()
         self.peer_door.join(self.clients)
         drained = Drained(self.clients, self.drain_endpoint)
-        self.last = Drain(drained, self.exchanges_and_answers, self.ticker)
+        self.last = Drain(drained, partial(draining, self), self.ticker)
         self.drain_progress.changed()
         broken = await self.last.run(0.0 if self.hastened else drain_seconds)
         with contextlib.suppress(TimeoutError):
@@ -336,17 +289,6 @@ class Server:
         return self.admission.fd_limit.exhausted
 
     # -- what client connections ask for
-
-    def accept(self) -> ClientConnection:
-        """The protocol of a new connection without TLS."""
-        limits = self.config.server
-        if limits.http2_cleartext:
-            return SniffedConnection(self, self.ticker, limits)
-        return ClientConnection(self, self.ticker, limits)
-
-    def accept_tls(self) -> ProtocolChoice:
-        """The protocol of a new connection, until TLS says which it speaks."""
-        return ProtocolChoice(self, self.ticker, self.config.server)
 
     def opened(self, client: ClientHost) -> None:
         """A connection was accepted."""
@@ -409,16 +351,6 @@ class Server:
             exchange.crashed("answering for a kept stream", error)
         return True
 
-    def answer(self, exchange: Exchange) -> None:
-        """Serve a request of another worker's client."""
-        try:
-            if exchange.head.target.startswith(STREAMS) and self.compiled.resumes:
-                StreamAddress(exchange, self.kept).serve()
-            else:
-                Forward(exchange).start()
-        except Exception as error:
-            exchange.crashed("forwarding a request of another worker", error)
-
     def unanswered(self, client: ClientHost, error: ProxyError) -> None:
         """Something was refused in a way that is no response: it is for the log."""
         timeline = Timeline(self.ticker.clock(), client.address, version="2.0")
@@ -428,23 +360,7 @@ class Server:
 
     def reject(self, client: HostedStream, error: ProxyError) -> None:
         """Answer bytes that are no request."""
-        timeline = Timeline(self.ticker.clock(), client.address)
-        timeline.status = error.status
-        ids = self.compiled.request_ids
-        if ids is not None:
-            timeline.request_id = ids.new()
-        detail = self.compiled.error_detail
-        failure = Failure(
-            error=error,
-            elapsed=0.0,
-            request_id=timeline.request_id,
-            detailed=detail.is_for(client.address, None),
-        )
-        plan, body = plan_failure(failure, None, client.terms, http_date())
-        client.send_plan(plan)
-        client.send_piece(body)
-        timeline.bytes_sent = len(body)
-        timeline.end(self.ticker.clock(), ending_of(error), error)
+        timeline, body = rejected(self.compiled, self.ticker.clock, client, error)
         self.record_failure(timeline, body)
         self.notify(timeline)
         client.finish()
@@ -494,21 +410,6 @@ class Server:
             self.inspector.metrics_endpoint.answered(exchange.timeline)
         except Exception as error:
             report("counting a model's answer", error)
-
-    def exchanges_and_answers(self) -> Iterator[Draining]:
-        """All exchanges that run, and our own answers."""
-        yield from self.exchanges
-        yield from self.peer_door.exchanges
-        yield from self.inspector.answers
-        if self.kept.shared is not None:
-            yield from self.read_on()
-
-    def read_on(self) -> Iterator[Draining]:
-        """What is read from upstreams for other processes, too."""
-        for stream in tuple(self.kept.streams.values()):
-            exchange = stream.upstream.exchange
-            if stream.replication.is_written and exchange is not None:
-                yield exchange
 
     def notify(self, timeline: Timeline) -> None:
         """Tell all observers. The client is served; no observer changes that."""

@@ -21,7 +21,7 @@ async def client_of(
     running: RunningProxy, number: int, authority: Authority | None = None
 ) -> Peer:
     """A client of a listener by its number, from 1; 0 is that of [server]."""
-    listeners = [running.server.listener, *running.server.further.listeners]
+    listeners = running.server.listeners.all
     port = listeners[number].port
     if authority is None:
         peer = await connect(port)

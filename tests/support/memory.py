@@ -107,7 +107,7 @@ class MemoryProxy:
 
     def connect(self) -> None:
         """Let a client and connections to the upstream be there."""
-        self.client = MemoryTransport(self.server.accept())
+        self.client = MemoryTransport(self.server.listeners.accept())
         self.upstreams: list[MemoryTransport] = []
         for upstream in self.server.compiled.upstreams:
             for _ in range(CONNECTIONS):

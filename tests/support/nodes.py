@@ -63,7 +63,7 @@ class Nodes:
         """End one as if its process had died: no end of a response is sent."""
         server = self.running[number].server
         self.dead.add(number)
-        server.listener.close()
+        server.listeners.public.close()
         store = server.kept.shared
         if store is not None and not isinstance(store, MemoryNode):
             self.killed.append(store)

@@ -84,7 +84,7 @@ class Siblings:
         with contextlib.suppress(FileNotFoundError):  # some loops remove it
             os.unlink(self.paths[number])
         server = self.running[number].server
-        server.listener.close()
+        server.listeners.public.close()
         store = server.kept.shared
         if store is not None:
             kill_node(server)

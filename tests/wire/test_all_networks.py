@@ -77,8 +77,8 @@ async def test_a_socket_for_both_shows_ipv4_as_such_too(
     )
     both = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
     both.setblocking(False)
-    (server,) = await running.server.listener.accept_from([both], {})
-    running.server.listener.servers.insert(0, server)
+    (server,) = await running.server.listeners.public.accept_from([both], {})
+    running.server.listeners.public.servers.insert(0, server)
     await served(running, upstream, "127.0.0.1")
 
 

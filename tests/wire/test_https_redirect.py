@@ -103,7 +103,7 @@ async def test_a_request_is_sent_to_the_same_place_by_https(
         assert field(client, b"Location") is None
         return
     assert client.head.startswith(b"HTTP/1.1 308 Permanent Redirect\r\n")
-    port = running.server.further.listeners[1].port
+    port = running.server.listeners.further.listeners[1].port
     # Of the target `%2F` and the like are no places for the port.
     before, mark, after = place.partition(b"%b")
     assert mark
@@ -196,7 +196,7 @@ async def test_a_request_of_http2_is_redirected_by_its_authority(
         {"/": {"target": upstream.url}},
         **listen({"https_redirect": True, "http2_cleartext": True}, authority.server),
     )
-    first, second = running.server.further.listeners
+    first, second = running.server.listeners.further.listeners
     client = await translated(first.port, 0)
     running.clients.append(client)
     await client.send(b"GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n")

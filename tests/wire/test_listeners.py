@@ -52,7 +52,7 @@ async def test_each_listener_serves_the_same_routes(
 
 
 def ports(running: RunningProxy) -> list[int]:
-    return [each.port for each in running.server.further.listeners]
+    return [each.port for each in running.server.listeners.further.listeners]
 
 
 async def test_http2_is_offered_as_each_listener_says(
@@ -163,7 +163,7 @@ async def test_who_waits_at_a_listener_that_is_removed_is_let_in(
 ) -> None:
     running = reloading.running
     assert await reloading.to({})
-    (listener,) = running.server.further.listeners
+    (listener,) = running.server.listeners.further.listeners
     port = listener.port
     sock = socket.create_connection(("127.0.0.1", port))  # in no turn of the loop
     assert await reloading.to()

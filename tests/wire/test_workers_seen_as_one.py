@@ -33,7 +33,7 @@ async def workers(
         running.append(await proxy(routes or {"/": {"target": upstream.url}}))
         path = str(folder / f"{number}.sock")
         server = running[-1].server
-        sockets.append(await loop.create_unix_server(server.accept, path))
+        sockets.append(await loop.create_unix_server(server.listeners.accept, path))
         server.number = number
         server.siblings = (str(folder / f"{1 - number}.sock"),)
     try:

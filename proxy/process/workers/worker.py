@@ -164,7 +164,7 @@ class Worker:
         while (arrival := await self.orders.get()) is not None:
             order, sockets = arrival
             if isinstance(order, Moved):
-                await self.server.listener.retire()
+                await self.server.listeners.public.retire()
                 continue
             if isinstance(order, ReloadEnded):
                 reloads = self.server.reloads

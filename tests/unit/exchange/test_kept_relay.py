@@ -70,7 +70,7 @@ class Stream:
 
     def joined(self, **fields: str) -> MemoryTransport:
         """One more client."""
-        client = MemoryTransport(self.proxy.server.accept())
+        client = MemoryTransport(self.proxy.server.listeners.accept())
         client.receive(ask(b"/_unbuffered/streams/" + self.kept.id, **fields))
         return client
 

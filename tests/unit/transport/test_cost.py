@@ -113,7 +113,7 @@ def open_stream(
 ) -> tuple[MemoryTransport, MemoryTransport]:
     """One more client with a stream of its own."""
     (pool,) = cast("list[Upstream]", list(served.server.compiled.upstreams))
-    client = MemoryTransport(served.server.accept())
+    client = MemoryTransport(served.server.listeners.accept())
     upstream = pool.connection()
     server = MemoryTransport(upstream)
     pool.keep(upstream)
