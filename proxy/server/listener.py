@@ -79,6 +79,7 @@ class Listener:
         self.handshake = type("Handshake", (Handshake,), {"door": door})
         self.settings: Settings | None = None
         self.servers: list[asyncio.Server] = []
+        self.address = ""  # as it is configured, with the port that it got; also later
         self.tls: TLS = {}  # as it is spoken
         self.prepared: TLS = {}  # as it was prepared last
         self.retiring: list[asyncio.Server] = []  # at addresses of before
@@ -91,14 +92,7 @@ class Listener:
     @property
     def port(self) -> int:
         """The port that is listened on; of use where 0 was configured."""
-        port: int = self.servers[0].sockets[0].getsockname()[1]
-        return port
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as it is configured, and with the port that it has."""
-        host = self.settings.host if self.settings is not None else ""
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return port_of(self.servers)
 
     @property
     def certificate_expires(self) -> float | None:
@@ -187,6 +181,8 @@ class Listener:
         old, self.servers = self.servers, servers
         before, self.settings = self.settings, settings
         self.tls = self.prepared
+        host, port = settings.host, port_of(servers)
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if old is servers:
             return
         if before is not None and not is_same_address(before, settings):
@@ -341,6 +337,12 @@ def addresses(host: str) -> list[Address]:
             for family, *_, where in found
         )
     )
+
+
+def port_of(servers: Sequence[asyncio.Server]) -> int:
+    """The port of the first socket, while it is open."""
+    port: int = servers[0].sockets[0].getsockname()[1]
+    return port
 
 
 def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:

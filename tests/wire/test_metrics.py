@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ManualClock, StartProxy
+from tests.support.certificates import Authority
 from tests.support.looking import asked, request
 from tests.support.messages import EVENT_STREAM
 from tests.support.raw import Upstream, chunk
@@ -146,3 +147,16 @@ async def test_a_question_whose_body_cannot_be_read_is_answered_for_the_last_tim
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in head.lower()
     assert (await client.read_to_close())[1] == "fin"
+
+
+async def test_during_a_drain_the_certificate_has_its_date_as_before(
+    proxy: StartProxy, upstream: Upstream, authority: Authority
+) -> None:
+    """The port is closed then, and the admin listener still answers."""
+    running = await proxy({"/x": {"target": upstream.url}}, server=authority.server)
+    before = running.server.certificate_expiries
+    ((address, expires),) = before
+    assert address == f"127.0.0.1:{running.port}"
+    assert expires > 4e9
+    running.server.listeners.close()
+    assert running.server.certificate_expiries == before
