@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.products.hold_kind import HEAD, HELD, Kind
+from proxy.products.hold_kind import CUT, HEAD, HELD, Kind
 from proxy.products.product import (
     BACK_END,
     FLUSH_HEAD,
@@ -135,6 +135,38 @@ FRAMEWORKS = (
             when="it has a responseInterceptor",
             source="its documentation, response-interceptor",
         ),
+        Cure(
+            HEAD,
+            "the file that creates the proxy",
+            "createProxyMiddleware({\n"
+            "  target: 'http://localhost:8000',\n"
+            "  on: {\n"
+            "    proxyRes: (answer, request, response) => {\n"
+            "      setImmediate(() => response.flushHeaders());\n"
+            "    },\n"
+            "  },\n"
+            "})",
+            FLUSH_HEAD,
+            when="it passes the stream on",
+        ),
+        Cure(
+            HEAD,
+            "the handler, after setting its headers",
+            "res.flushHeaders();",
+            FLUSH_HEAD,
+            when="it is the back end itself",
+        ),
+        Cure(
+            CUT,
+            "the file that creates the proxy",
+            "createProxyMiddleware({\n"
+            "  target: 'http://localhost:8000',\n"
+            "  proxyTimeout: 0,\n"
+            "})",
+            "a limit on the silence of the back end has been set; the stream then ends "
+            "as if it were complete",
+            source="the documentation of http-proxy, proxyTimeout",
+        ),
     ),
     row(
         "flask",
@@ -223,6 +255,7 @@ FRAMEWORKS = (
             on=DAY,
         ),
         ignores_fields=True,
+        nameless=(Kind.AT_THE_END,),
     ),
     row(
         "rack",
@@ -275,6 +308,7 @@ FRAMEWORKS = (
             freed="Rack 2.2",
             on=DAY,
         ),
+        nameless=(Kind.AT_THE_END,),  # Puma says its name only if it is told to
     ),
     row(
         "php",

@@ -33,7 +33,7 @@ LOAD_BALANCERS = (
             on=DAY,
         ),
         Cure(
-            HELD,
+            (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
             "haproxy.cfg, in defaults or in the backend",
             "option http-no-delay\n"
             "compression algo gzip\n"
@@ -45,7 +45,7 @@ LOAD_BALANCERS = (
             on=DAY,
         ),
         Cure(
-            HELD,
+            (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
             BACK_END,
             NO_TRANSFORM,
             "its compressor leaves a response with `no-transform` as it is; `option "

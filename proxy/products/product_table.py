@@ -115,14 +115,20 @@ def cures_for(
     """
     known = [PRODUCTS[key] for key in products if key in PRODUCTS]
     cures = sorted_cures(known, kind, coded=coded)
-    if not cures:
+    # Behind those that pass a Server field on there may be one that sends none.
+    hiding = any(each.passes_server for each in known)
+    if not cures or (hiding and not any(cure.fact for cure in cures)):
+        own = {cure.product for cure in cures}
         others = [PRODUCTS[key] for key in guessed]
-        if not coded or kind is not Kind.AT_THE_END:  # else it is a compressor
-            others += [each for each in PRODUCTS.values() if kind in each.nameless]
-        cures = [
+        others += [each for each in PRODUCTS.values() if kind in each.nameless]
+        cures += [
             if_it_is(PRODUCTS[cure.product], cure)
             for cure in sorted_cures(others, kind, coded=coded)
-            if cure.measured and cure.where != BACK_END
+            if cure.measured
+            and cure.where != BACK_END
+            and cure.product not in own
+            # what is compressed, and held to the end, a compressor holds
+            and (cure.coded or not coded or kind is not Kind.AT_THE_END)
         ]
     if kind in OLD:  # nobody else asks like that
         nginx = PRODUCTS["nginx"].cures

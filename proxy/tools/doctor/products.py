@@ -9,16 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.products.caches import CACHES
+from proxy.products.fastcgi import FASTCGI
 from proxy.products.load_balancers import LOAD_BALANCERS
 from proxy.products.proxies import PROXIES
 from proxy.products.recognition import Sign, named_products
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
-BEFORE_ITSELF = tuple(
-    each.key for each in (*CACHES, *PROXIES, *LOAD_BALANCERS)
-)  # may be a hop twice
-INSIDE = ("express", "http-proxy-3")  # what dev servers are made of
+# What they send may come from behind them.
+PASSING = tuple(each.key for each in (*FASTCGI, *CACHES, *PROXIES, *LOAD_BALANCERS))
+INSIDE = (
+    "express",
+    "http-proxy-middleware",
+    "http-proxy-3",
+)  # what dev servers are made of
 
 
 def recognise(
@@ -39,7 +43,7 @@ def recognise(
         others = [each for each in signs if each.product not in (own.product, *INSIDE)]
         return (own, *others)
     if not any(each.product for each in signs):
-        twice = [each for each in found if each.product in BEFORE_ITSELF]
+        twice = [each for each in found if each.product in PASSING]
         signs = [
             *by_fingerprint(recording, verdict),
             *(replace(each, guess=True) for each in twice if each not in signs),
@@ -52,8 +56,6 @@ def by_fingerprint(recording: ProbeRecording, verdict: Verdict) -> list[Sign]:
     """Who behaves like that, where no field tells."""
     small = all(name == name.lower() for name, _ in recording.fields)
     timer = verdict.timer or verdict.hold or 0.0
-    if verdict.kind is Kind.HEAD_LATE and recording.get("x-powered-by") == "Express":
-        return [Sign("http-proxy-3", "x-powered-by: Express", guess=True)]
     waits = verdict.kind in (Kind.DELAYED, Kind.RHYTHM) and 0.15 < timer < 0.3
     if waits and small and recording.get("server") is None:
         seen = "200 ms of delay, lower-case field names"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from proxy.products.product import Cure
-from proxy.products.product_table import PINGS, cures_for
+from proxy.products.product_table import NAMES, PINGS, cures_for
 from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import (
@@ -22,7 +22,7 @@ from proxy.tools.doctor.hops import (
     not_reached,
 )
 from proxy.tools.doctor.old_version import by_old_version
-from proxy.tools.doctor.products import recognise
+from proxy.tools.doctor.products import PASSING, recognise
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -122,16 +122,22 @@ def with_cures(
         if mode == "one":
             coded = coded or held_unseen(holder, cases[1:])
         cures = cures_for(names, verdict.kind, coded=coded, guessed=guessed)
-        cures = [elsewhere(cure, cures[0]) for cure in cures]
+        alone = mode == "one" and not verdict.sure
+        hidden = alone and verdict.kind is Kind.AT_THE_END
+        cures = [elsewhere(cure, cures[0], hidden=hidden) for cure in cures]
         if holder.recording.websocket:
             cures = for_websockets(cures, verdict)
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
 
 
-def elsewhere(cure: Cure, first: Cure) -> Cure:
-    """Of two products that show, the lines for the second one are no fact."""
-    if cure.fact and cure.product != first.product:
-        return replace(cure, when="it is held there")
+def elsewhere(cure: Cure, first: Cure, *, hidden: bool) -> Cure:
+    """Of two products that show, the lines for the second one are no fact.
+
+    `hidden`: a proxy that shows may stand before the one that collects the whole.
+    """
+    doubtful = cure.product != first.product or (hidden and cure.product in PASSING)
+    if cure.fact and doubtful:
+        return replace(cure, when=f"{NAMES[cure.product]} holds it")
     return cure
 
 

@@ -17,6 +17,9 @@ BROWSER = (("Accept", "text/event-stream"), ("Accept-Encoding", "gzip"))
 IDENTITY = (("Accept", "text/event-stream"), ("Accept-Encoding", "identity"))
 
 
+NGINX = (("Server", "nginx/1.22.1"),)
+
+
 def held(**changes: object) -> ProbeRecording:
     """Six events at once after three seconds."""
     recording = recorded((3.0, b"".join(map(event, range(6)))))
@@ -133,6 +136,30 @@ def test_without_marks_the_product_is_still_recognised() -> None:
     result = judge_one([unmarked(trace("nginx-blocks"))])
     assert [sign.product for sign in result.signs] == ["nginx"]
     assert result.cures[0].lines == "proxy_buffering off;"
+
+
+def test_of_a_proxy_that_may_hide_the_one_that_collects_the_lines_are_no_fact() -> None:
+    whole = recorded((3.0, b"".join(map(event, range(6)))), fields=NGINX)
+    alone = judge_one([whole])
+    assert [each.when for each in alone.cures][:2] == ["nginx holds it"] * 2
+    assert not any(each.fact for each in alone.cures)
+    chain = judge_hops([replace(whole, url="http://a/"), free(url="http://b/")])
+    assert chain.cures[0].fact
+
+
+def test_of_two_products_that_show_the_lines_for_the_second_one_are_no_fact() -> None:
+    fields = (("Server", "lighttpd/1.4"), ("X-Powered-By", "PHP/8.2"))
+    whole = recorded((3.0, b"".join(map(event, range(6)))), fields=fields)
+    chain = judge_hops([replace(whole, url="http://a/"), free(url="http://b/")])
+    found = [(each.product, each.when) for each in chain.cures]
+    assert found == [("lighttpd", ""), ("php", "PHP holds it")]
+
+
+def test_behind_a_proxy_that_passes_names_on_there_may_be_one_that_has_none() -> None:
+    fields = (("Server", "Caddy"),)
+    whole = recorded((3.0, b"".join(map(event, range(6)))), fields=fields)
+    found = {each.product for each in judge_one([whole]).cures}
+    assert {"caddy", "rack", "lighttpd"} <= found
 
 
 def test_of_two_hops_that_hold_the_one_nearest_the_back_end_is_named() -> None:
