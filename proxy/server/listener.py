@@ -31,9 +31,11 @@ from proxy.server.port_sharing import (
     Address,
     Listening,
     forget_sharing,
+    port_of,
     same,
     share,
     shared,
+    sockets_of,
     take_no_more,
 )
 from proxy.system.port_holder import port_fault
@@ -337,17 +339,6 @@ def addresses(host: str) -> list[Address]:
             for family, *_, where in found
         )
     )
-
-
-def port_of(servers: Sequence[asyncio.Server]) -> int:
-    """The port of the first socket, while it is open."""
-    port: int = servers[0].sockets[0].getsockname()[1]
-    return port
-
-
-def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:
-    """What servers accept from."""
-    return [each for server in servers for each in server.sockets]
 
 
 def deepen(server: asyncio.Server) -> None:

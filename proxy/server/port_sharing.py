@@ -7,6 +7,7 @@ for as long as they listen; a reload that changes the host, for a moment.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -137,3 +138,14 @@ def opened(address: Address, *, share: bool) -> socket.socket:
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return sock
+
+
+def port_of(servers: Sequence[asyncio.Server]) -> int:
+    """The port of the first socket, while it is open."""
+    port: int = servers[0].sockets[0].getsockname()[1]
+    return port
+
+
+def sockets_of(servers: Sequence[asyncio.Server]) -> list[Listening]:
+    """What servers accept from."""
+    return [each for server in servers for each in server.sockets]
