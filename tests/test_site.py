@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -345,3 +347,48 @@ def test_a_translation_leads_to_translations(page: Path) -> None:
         target = (page.parent / address.partition("#")[0]).resolve()
         if text != "English" and target.parent == DOCS:
             assert (DOCS / "zh-CN" / target.name) not in TRANSLATIONS, address
+
+
+# -- the navigation ---------------------------------------------------------------
+
+
+def test_each_title_of_the_navigation_has_a_chinese_one() -> None:
+    """But for names: a page that is new needs one, too."""
+    hook = runpy.run_path(str(DOCS / "page_language.py"))
+    names = {"Unbuffered", "Vite", "Next.js", "Angular", "Create React App"}
+    nav = MKDOCS.partition("\nnav:\n")[2]
+    sections = {*re.findall(r"^  - (.+):$", nav, re.MULTILINE)} - {"中文"}
+    titles = {
+        title
+        for title, page in re.findall(r"^ +- (.+): (\S+\.md)$", nav, re.MULTILINE)
+        if not page.startswith("zh-CN/")
+    }
+    assert sections == {*hook["SECTIONS"]}
+    assert titles - names == {*hook["TITLES"]}
+
+
+class Item:
+    """Of the navigation, as mkdocs has it."""
+
+    def __init__(self, title: str, page: str = "", *children: Item) -> None:
+        self.title = title
+        self.children = [*children]
+        self.is_section = not page
+        self.file = SimpleNamespace(src_uri=page)
+
+
+def test_the_navigation_speaks_the_language_of_each_page() -> None:
+    hook = runpy.run_path(str(DOCS / "page_language.py"))
+    english, chinese = Item("Limits", "limits.md"), Item("快速开始", "zh-CN/q.md")
+    nav = SimpleNamespace(items=[Item("Operation", "", english), chinese])
+    config = SimpleNamespace(theme={})
+    hook["on_nav"](nav)
+
+    def titles(page: Item) -> list[str]:
+        hook["on_page_context"]({}, page, config, nav)
+        return [each.title for each in hook["items"](nav)]
+
+    for _ in range(2):  # a page after another, in any order
+        assert titles(english) == ["Operation", "Limits", "快速开始"]
+        assert titles(chinese) == ["运维", hook["chinese"](english), "快速开始"]
+        assert hook["chinese"](english).startswith("限制")
