@@ -25,6 +25,9 @@ examples:
   unbuffered check --all | grep timeout
   unbuffered check --config proxy.toml
   unbuffered check --route /sse=http://localhost:8002
+  unbuffered check --strict || echo "look at the warnings"
+
+exit status: 0 no fault, 1 warnings and --strict, 2 faults or wrong arguments
 """
 DEMO_EXAMPLES = """\
 examples:

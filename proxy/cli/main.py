@@ -82,13 +82,16 @@ def add_check(commands: Commands) -> None:
         run_check,
         brief="check a configuration and print what differs from the defaults",
         description="Check a configuration. Prints each value that is not its "
-        "default, with its\nsource, or every error (exit status 2); a verdict comes "
-        "last.",
+        "default, with its\nsource, or every error; warnings and a "
+        "verdict come last.",
         epilog=help.CHECK_EXAMPLES,
     )
     add_config_arguments(check)
     check.add_argument(
         "--all", action="store_true", help="print every value, also the defaults"
+    )
+    check.add_argument(
+        "--strict", action="store_true", help="exit with status 1 if there is a warning"
     )
 
 
@@ -231,7 +234,7 @@ def run_check(options: argparse.Namespace) -> int:
     for warning in config.warnings:
         console.print_error(f"warning: {warning}")
     show(("\n" if not config.warnings else "") + verdict(config))
-    return console.OK
+    return console.FAILED if options.strict and config.warnings else console.OK
 
 
 def run_explain(options: argparse.Namespace) -> int:

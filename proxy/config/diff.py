@@ -28,6 +28,7 @@ def changes(before: Config, after: Config, rewritten: Collection[str] = ()) -> s
         if keys:
             told.append(f"[{name}] changed ({', '.join(keys)})")
     told += listener_changes(before, after, rewritten)
+    told += certificate_changes(before, after, rewritten)
     told += [f"route {prefix} added" for prefix in after.routes.keys() - before.routes]
     told += [
         f"route {prefix} removed" for prefix in before.routes.keys() - after.routes
@@ -51,6 +52,21 @@ def listener_changes(
             yield f"{named} removed"
         elif keys := differing(old[place], new[place], rewritten):
             yield f"{named} changed ({', '.join(keys)})"
+
+
+def certificate_changes(
+    before: Config, after: Config, rewritten: Collection[str]
+) -> Iterator[str]:
+    """Of `[[certificate]]`, which are called by their files."""
+    old = {each.tls_certificate: each for each in before.certificate}
+    new = {each.tls_certificate: each for each in after.certificate}
+    for file in old.keys() | new.keys():
+        if file not in old:
+            yield f"[[certificate]] {file} added"
+        elif file not in new:
+            yield f"[[certificate]] {file} removed"
+        elif keys := differing(old[file], new[file], rewritten):
+            yield f"[[certificate]] {file} changed ({', '.join(keys)})"
 
 
 def route_changes(

@@ -5,17 +5,25 @@ Values of fields that a route sets are never shown: they may be secrets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from proxy.config.certificate_expiry import expiry_of, expiry_words
+from proxy.config.certificates_reader import certificate_name
 from proxy.config.fault_options import Fault
 from proxy.config.fault_text import key_name, quoted
 from proxy.config.kept_options import SWITCHES
 from proxy.config.listen_reader import listening_name
 from proxy.config.load import PLAIN_TABLES
-from proxy.config.model import MASK, SECRETS, Config, masked
+from proxy.config.model import (
+    MASK,
+    SECRETS,
+    CertificateOptions,
+    Config,
+    ListenOptions,
+    masked,
+)
 from proxy.config.reader import fields_of
 from proxy.config.route import Route
 from proxy.config.route_reader import table_name
@@ -32,12 +40,16 @@ FLAGS = ("ws", "change_origin", "resume", "share")
 def report(config: Config, *, everything: bool = True) -> str:
     """Each table with its keys, their effective values and sources.
 
-    `everything`: also what has its default, which nobody has written.
+    `everything`: also what is as it would be without being written.
     """
     tables = [(name, getattr(config, name)) for name in PLAIN_TABLES]
     tables += [
         (listening_name(number), each)
         for number, each in enumerate(config.listen, start=1)
+    ]
+    tables += [
+        (certificate_name(number), each)
+        for number, each in enumerate(config.certificate, start=1)
     ]
     tables += [(table_name(prefix), route) for prefix, route in config.routes.items()]
     sections = [
@@ -47,10 +59,11 @@ def report(config: Config, *, everything: bool = True) -> str:
                 (key, shown(name, key, value, source), source)
                 for key, value in leaves(table)
                 for source in [config.sources.get(f"{name}.{key}", DEFAULT)]
-                if everything or source != DEFAULT
+                if everything or differs(key, value, plain)
             ],
         )
         for name, table in tables
+        for plain in [default_leaves(table, config)]
     ]
     sections = [(title, rows) for title, rows in sections if rows]
     # One set of columns for all tables, so that the eye runs down the sources.
@@ -73,11 +86,32 @@ def expiry_lines(config: Config) -> Iterator[str]:
     named = [("[server]", config.server.tls_certificate)]
     for number, each in enumerate(config.listen, start=1):
         named.append((listening_name(number), each.tls_certificate))
+    for number, more in enumerate(config.certificate, start=1):
+        named.append((certificate_name(number), more.tls_certificate))
     for table, file in named:
         expires = expiry_of(file) if file else None
         if expires is not None:
             words = expiry_words(expires, wall_clock())
             yield f"{table} tls_certificate: {words}"
+
+
+def default_leaves(table: msgspec.Struct, config: Config) -> dict[str, object]:
+    """What the keys below a table are where nobody writes them."""
+    kind = type(table)
+    given: dict[str, object] = {}
+    if isinstance(table, CertificateOptions):
+        given = {"tls_certificate": None}
+    if isinstance(table, ListenOptions):
+        given = {"host": config.server.host, "port": None}
+    if isinstance(table, Route):
+        given = {"prefix": "", "targets": None}
+        given |= {name: model() for name, model in SWITCHES.items()}
+    return dict(leaves(kind(**given))) | dict.fromkeys(SWITCHES, False)
+
+
+def differs(key: str, value: object, plain: Mapping[str, object]) -> bool:
+    """Is it another value than that of `default_leaves`?"""
+    return key not in plain or plain[key] != value
 
 
 def leaves(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, object]]:

@@ -247,8 +247,5 @@ def better_value(key: str, raw: object) -> str:
     if key == "access" and isinstance(raw, str) and re.search(r"[/\\]|\.log$", raw):
         return f"write true; {TO_OUTPUT}"
     if key in ("tls_certificate", "tls_key") and isinstance(raw, list):
-        return (
-            "write one certificate that has all names, or one more [[listen]] with a "
-            "certificate of its own at another address"
-        )
+        return "write one, and a table [[certificate]] for each of the others"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from proxy.config.certificate import CERTIFICATE, read_certificate
@@ -71,7 +71,7 @@ def read_listen(reader: Reader, raw: object, server: Entries) -> list[Entries]:
         )
         return []
     default = ServerOptions()
-    host = server.get("host") or Entry("host", default.host, "default of [server]")
+    host = server.get("host") or Entry("host", default.host, "default")
     port = server["port"].value if "port" in server else default.port
     places = [ListenPlace(host.value, port, "[server]")]
     if "admin" in server and server["admin"].value:
@@ -83,7 +83,7 @@ def read_listen(reader: Reader, raw: object, server: Entries) -> list[Entries]:
         table = listening_name(number)
         entries = reader.plain(table, content, ListenOptions)
         if not entries.get("host") and "host" not in content:
-            entries["host"] = Entry("host", host.value, host.source)
+            entries["host"] = replace(host, source=inherited(reader, host.source))
         if "port" not in content:
             reader.fault(table, "port", "missing: write port = 80")
         read_certificate(reader, entries, table)
@@ -94,6 +94,13 @@ def read_listen(reader: Reader, raw: object, server: Entries) -> list[Entries]:
             listen[number] = entries
     check_redirects(reader, listen, server)
     return list(listen.values())
+
+
+def inherited(reader: Reader, source: str) -> str:
+    """Where what a listener has of `[server]` comes from."""
+    if not source.startswith(reader.origin):
+        return source  # a flag of the command line, or nobody
+    return f"{reader.origin} [server]{source.removeprefix(reader.origin)}"
 
 
 def check_place(

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.config.admin_checks import check_admin
 from proxy.config.certificate import read_certificate
+from proxy.config.certificates_reader import (
+    CERTIFICATES,
+    certificate_name,
+    read_certificates,
+)
+from proxy.config.dangers import dangers
+from proxy.config.exposed_files import exposed_secrets
 from proxy.config.fault_reader import check_allowed
 from proxy.config.fault_text import key_name, snake_case, unknown
 from proxy.config.file_format import encoding_fault
 from proxy.config.kept_checks import check_kept
 from proxy.config.key_advice import key_advice, table_advice
 from proxy.config.listen_reader import LISTEN, Listening, listening_name, read_listen
-from proxy.config.model import Config, ListenOptions
+from proxy.config.model import CertificateOptions, Config, ListenOptions
 from proxy.config.own_address import check_loops
 from proxy.config.packages import check_packages
 from proxy.config.reader import DEFAULTS, KEYS_ELSEWHERE, Entries, Reader, keys_of
@@ -39,7 +46,7 @@ PLAIN_TABLES: dict[str, type[Struct]] = {
     for name, kind in keys_of(Config).items()
     if isinstance(kind, type) and issubclass(kind, Struct)
 }
-TABLES = (*PLAIN_TABLES, LISTEN, DEFAULTS, "routes")
+TABLES = (*PLAIN_TABLES, LISTEN, CERTIFICATES, DEFAULTS, "routes")
 NO_ROUTES = (
     'there are no routes: write [routes."/sse"] with target = "http://localhost:8002"'
 )
@@ -114,6 +121,8 @@ def build(
     if document.get("routes", {}) == {}:
         reader.fault("routes", "", NO_ROUTES)
     listen = read_listen(reader, document.get(LISTEN, []), plain["server"])
+    listeners = [plain["server"], *listen]
+    certificates = read_certificates(reader, document.get(CERTIFICATES, []), listeners)
     check_loops(reader, values(plain["server"]), listen, routes)
     check_schemes(reader, routes)
     check_heartbeats(reader, routes)
@@ -129,13 +138,28 @@ def build(
     tables: dict[str, Any] = {
         name: model(**values(plain[name])) for name, model in PLAIN_TABLES.items()
     }
-    return Config(
+    config = Config(
         **tables,
         listen=tuple(ListenOptions(**values(each)) for each in listen),
+        certificate=tuple(CertificateOptions(**values(each)) for each in certificates),
         routes={prefix: options.route(prefix) for prefix, options in routes.items()},
-        sources=dict(sources(plain, listen, routes)),
-        warnings=tuple(reader.warnings),
+        sources=dict(sources(plain, listen, certificates, routes)),
     )
+    warn_of_dangers(reader, config)
+    return structs.replace(config, warnings=tuple(reader.warnings))
+
+
+def warn_of_dangers(reader: Reader, config: Config) -> None:
+    """What opens more than somebody may have meant, each where it is written."""
+    found = [*dangers(config), *exposed_secrets(config, reader.origin)]
+    places = [
+        each._replace(table=DEFAULTS)
+        if config.sources.get(f"{each.table}.{each.key}") == reader.source(DEFAULTS)
+        else each
+        for each in found
+    ]
+    for danger in dict.fromkeys(places):
+        reader.warn(*danger)
 
 
 def check_table(reader: Reader, name: str, content: object) -> None:
@@ -179,11 +203,15 @@ def values(entries: Entries) -> dict[str, Any]:
 
 
 def sources(
-    plain: Mapping[str, Entries], listen: Listening, routes: Mapping[str, Options]
+    plain: Mapping[str, Entries],
+    listen: Listening,
+    certificates: Sequence[Entries],
+    routes: Mapping[str, Options],
 ) -> Iterator[tuple[str, str]]:
     """Where every value came from that is not the default of the model."""
-    listeners = {listening_name(n): each for n, each in enumerate(listen, start=1)}
-    for table, entries in {**plain, **listeners}.items():
+    several = {listening_name(n): each for n, each in enumerate(listen, start=1)}
+    several |= {certificate_name(n): each for n, each in enumerate(certificates, 1)}
+    for table, entries in {**plain, **several}.items():
         for key, entry in entries.items():
             yield f"{table}.{key}", entry.source
     for prefix, options in routes.items():
@@ -198,12 +226,6 @@ def check_tokens(reader: Reader, plain: Mapping[str, Entries]) -> None:
         token, enabled = said.get("token"), said.get("enabled")
         if token and enabled is False:
             reader.warn(table, "token", "opens nothing, since enabled is false")
-        elif token == "" and enabled is True:
-            message = (
-                "is empty, and enabled is true: everyone who can reach the listener "
-                "may look"
-            )
-            reader.warn(table, "token", message)
 
 
 def check_schemes(reader: Reader, routes: Mapping[str, Options]) -> None:

@@ -274,6 +274,26 @@ class ListenOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = False
 
 
+class CertificateOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[certificate]]`: one more certificate, for clients that ask for its names."""
+
+    tls_certificate: Annotated[
+        str,
+        Meta(
+            description="PEM file with the certificate chain, relative to this file. "
+            "Every listener with tls_certificate shows it to clients that ask for one "
+            "of its names (SNI); its names are those in the certificate."
+        ),
+    ]
+    tls_key: Annotated[
+        str,
+        Meta(
+            description="PEM file with the private key, relative to this file. Empty: "
+            "it is in the tls_certificate file."
+        ),
+    ] = ""
+
+
 class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[log]`: what is written to standard output and error."""
 
@@ -330,7 +350,7 @@ class InspectorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     record: Annotated[
-        Literal["auto"] | Recording,
+        Literal["auto", "streams", "on-look", "off"],
         Meta(
             description="What is kept in memory, so that an inspector that is opened "
             "later shows it. streams: event streams, NDJSON and WebSockets as they "
@@ -411,6 +431,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tracing: TracingOptions = TracingOptions()
     store: StoreOptions = StoreOptions()
     listen: tuple[ListenOptions, ...] = ()
+    certificate: tuple[CertificateOptions, ...] = ()
     routes: dict[str, Route] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

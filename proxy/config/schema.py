@@ -17,13 +17,20 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from proxy.config.certificates_reader import CERTIFICATES
+from proxy.config.certificates_reader import MOST as MOST_CERTIFICATES
 from proxy.config.cookie_options import COOKIE_TABLES
 from proxy.config.fault_options import Fault
 from proxy.config.header_rules import TOKEN
 from proxy.config.kept_options import SWITCHES
 from proxy.config.listen_reader import LISTEN, MOST
 from proxy.config.load import PLAIN_TABLES
-from proxy.config.model import AUTO, SHORTEST_TOKEN, ListenOptions
+from proxy.config.model import (
+    AUTO,
+    SHORTEST_TOKEN,
+    CertificateOptions,
+    ListenOptions,
+)
 from proxy.config.reader import DEFAULTS, fields_of
 from proxy.config.route import FieldRules, HeaderRules, Route, RouteOptions
 
@@ -113,6 +120,13 @@ def schema() -> Schema:
                 "type": "array",
                 "maxItems": MOST,
                 "items": table(ListenOptions) | {"required": ["port"]},
+            },
+            CERTIFICATES: {
+                "description": "Further certificates, [[certificate]], chosen by the "
+                "name that a client asks for.",
+                "type": "array",
+                "maxItems": MOST_CERTIFICATES,
+                "items": table(CertificateOptions) | {"required": ["tls_certificate"]},
             },
             "routes": {
                 "description": 'One table for each route, [routes."/prefix"], or '

@@ -38,8 +38,8 @@ WORDS = {
 }
 TWICE = "twice"
 # The tables at the top, see `Config`.
-TABLE_NAMES = ("routes", "server", "listen", "log", "inspector", "metrics", "tracing",
-               "store")  # fmt: skip
+TABLE_NAMES = ("routes", "server", "listen", "certificate", "log", "inspector",
+               "metrics", "tracing", "store")  # fmt: skip
 NAME = re.compile(r"[\w-]+")
 MOST_NAMED = 40  # characters of such a name
 MOST_SEEN = 1000  # characters of a line that somebody has typed

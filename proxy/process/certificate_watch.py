@@ -62,7 +62,12 @@ class CertificateWatch:
 
 def expiries(served: Sequence[TLS]) -> Iterator[tuple[str, float]]:
     """When the certificates expire, each with the table that names it."""
+    beside: dict[str, float | None] = {}  # the same for all listeners
     for number, tls in enumerate(served):
         expires = tls["ssl"].expires if tls else None
         if expires is not None:
             yield listening_name(number) if number else "[server]", expires
+        beside |= tls["ssl"].beside if tls else {}
+    for name, date in beside.items():
+        if date is not None:
+            yield name, date

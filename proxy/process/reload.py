@@ -192,19 +192,20 @@ def refuse(faults: Sequence[str]) -> bool:
 
 
 def asks_for_restart(before: Config, after: Config) -> str:
-    """What no reload can change; "" if there is nothing of it."""
+    """All that no reload can change, in one line; "" if there is nothing of it."""
+    told = []
     one, other = (
         number_of_workers(config.server.workers) for config in (before, after)
     )
     if one != other:
-        return f"[server] workers: {other} instead of {one} requires a restart"
+        told.append(f"[server] workers: {other} instead of {one} requires a restart")
     if before.server.admin != after.server.admin:
-        return "[server] admin: another value requires a restart"
+        told.append("[server] admin: another value requires a restart")
     if refusal := moves_across(before, after):
-        return refusal
+        told.append(refusal)
     if keys := [key for key in STORE_KEYS if store_differs(before, after, key)]:
-        return f"[store] {', '.join(keys)}: another value requires a restart"
-    return ""
+        told.append(f"[store] {', '.join(keys)}: another value requires a restart")
+    return "; ".join(told)
 
 
 def moves_across(before: Config, after: Config) -> str:
@@ -213,18 +214,21 @@ def moves_across(before: Config, after: Config) -> str:
     Sockets go from one table to another in no reload, and workers have theirs from the
     start.
     """
+    told = []
     old, new = ([(each.host, each.port) for each in c.listen] for c in (before, after))
     if old != new and number_of_workers(before.server.workers) > 1:
-        return "[[listen]]: other addresses require a restart with several workers"
+        told.append(
+            "[[listen]]: other addresses require a restart with several workers"
+        )
     one, other = before.server.port, after.server.port
     if one != other:
-        for port, ports in ((one, new), (other, old)):
-            if port and port in [each for _, each in ports]:
-                return (
-                    f"[server] port, [[listen]] port: {port} goes from one to the "
-                    "other, which requires a restart"
-                )
-    return ""
+        told += [
+            f"[server] port, [[listen]] port: {port} goes from one to the other, which "
+            "requires a restart"
+            for port, ports in ((one, new), (other, old))
+            if port and port in [each for _, each in ports]
+        ]
+    return "; ".join(told)
 
 
 def store_differs(before: Config, after: Config, key: str) -> bool:
@@ -288,6 +292,8 @@ def files_of(config: Config) -> list[str]:
     named = [config.server.tls_certificate, config.server.tls_key]
     for each in config.listen:
         named += [each.tls_certificate, each.tls_key]
+    for pair in config.certificate:
+        named += [pair.tls_certificate, pair.tls_key]
     named += [route.ca_file for route in config.routes.values()]
     return [file for file in named if file]
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from proxy.config.dangers import dangers
 from proxy.config.listen_address import ListenAddress
 from proxy.config.model import Config
 from proxy.errors import ConfigError
@@ -107,9 +108,13 @@ def listening_there(config: Config, address: ListenAddress | None) -> Config:
     """A configuration with that address, if there is one; so no reload moves it."""
     if address is None:
         return config
-    return replace(
-        config, server=replace(config.server, host=address.host, port=address.port)
-    )
+    server = replace(config.server, host=address.host, port=address.port)
+    there = replace(config, server=server)
+    before = {*dangers(config)}
+    new = [
+        f"[{d.table}] {d.key}: {d.message}" for d in dangers(there) if d not in before
+    ]
+    return replace(there, warnings=(*config.warnings, *new))
 
 
 def admin_sockets(given: GivenSockets) -> AdminSockets | None:

@@ -19,7 +19,7 @@ from proxy.server.further_listeners import (
     ListeningServer,
     Prepared,
 )
-from proxy.server.listener import TLS, Listener
+from proxy.server.listener import TLS, Listener, tls_options
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.protocol_choice import ProtocolChoice, SniffedConnection
 
@@ -90,8 +90,10 @@ class AllListeners:
             ConfigError: so is that of a listener beside.
             CertificateFault: the certificate is not what it was at the check.
         """
+        if tls is None:
+            tls = tls_options(config.server, config.certificate)
         await self.public.open(config.server, sockets, tls)
-        self.further.adopt(await self.further.prepare(config.listen, *further))
+        self.further.adopt(await self.further.prepare(config, *further))
 
     async def prepare(
         self, config: Config, sockets: Sequence[socket.socket]
@@ -101,9 +103,10 @@ class AllListeners:
         Raises:
             OSError, ConfigError, CertificateFault: as in `open`; all is as it was.
         """
-        public = await self.public.prepare(config.server, sockets)
+        tls = tls_options(config.server, config.certificate)
+        public = await self.public.prepare(config.server, sockets, tls)
         try:
-            return PreparedListeners(public, await self.further.prepare(config.listen))
+            return PreparedListeners(public, await self.further.prepare(config))
         except BaseException:
             self.public.discard(public)
             raise

@@ -23,6 +23,7 @@ from proxy.server.listener import (
     Listener,
     is_same_address,
     listening_fault,
+    tls_options,
 )
 from proxy.transport.client_connection import ClientConnection
 from proxy.transport.client_host import Http2Handler
@@ -94,11 +95,11 @@ class FurtherListeners:
 
     async def prepare(
         self,
-        wanted: Sequence[ListenOptions],
+        config: Config,
         sockets: Sequence[Sequence[socket.socket]] = (),
         tls: Sequence[TLS] = (),
     ) -> list[Prepared]:
-        """Listen as is wanted, too; for `adopt` or `discard`.
+        """Listen as `config` says, too; for `adopt` or `discard`.
 
         `sockets` and `tls`: of each, where they are there already.
 
@@ -107,14 +108,17 @@ class FurtherListeners:
             CertificateFault: so is it with a wrong certificate.
         """
         prepared: list[Prepared] = []
+        wanted = paired(config.listen, self.current)
         try:
-            for number, (options, old) in enumerate(paired(wanted, self.current)):
+            for number, (options, old) in enumerate(wanted):
                 further = old or FurtherListener(self.server, self.redirect, options)
                 with told_of(number + 1, options):
                     servers = await further.listener.prepare(
                         options,
                         sockets[number] if sockets else (),
-                        tls[number] if tls else None,
+                        tls[number]
+                        if tls
+                        else tls_options(options, config.certificate),
                     )
                 prepared.append(Prepared(further, options, servers))
         except BaseException:
@@ -198,5 +202,6 @@ def told_of(
         words = listening_fault(options.host, options.port, fault, PORT_KEY, name=named)
         raise ConfigError([f"{name}: cannot listen on {words}"]) from fault
     except CertificateFault as fault:
-        fault.place = f"{name}, "
+        if not fault.place.startswith("[["):  # it is one of [[certificate]]
+            fault.place = f"{name}, "
         raise

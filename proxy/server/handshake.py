@@ -7,7 +7,7 @@ import contextlib
 import logging
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NoReturn, Protocol, cast
 from weakref import WeakSet
 
@@ -115,6 +115,8 @@ class ClientContext(ssl.SSLContext):
     """A context whose handshakes know where bytes come from, and where they go."""
 
     expires: float | None = None  # of the certificate, in seconds since the epoch
+    # The same of those that it shows for other names, by their tables.
+    beside: Mapping[str, float | None] = {}
 
     def wrap_bio(
         self,

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 
 from proxy.config.certificate import certificate_context
 from proxy.config.certificate_expiry import expiry_of
-from proxy.config.model import ListenOptions, ServerOptions
+from proxy.config.model import CertificateOptions, ListenOptions, ServerOptions
 from proxy.errors import in_words
+from proxy.server.certificate_choice import add_certificates
 from proxy.server.handshake import (
     ClientContext,
     Door,
@@ -98,8 +99,12 @@ class Listener:
 
     @property
     def certificate_expires(self) -> float | None:
-        """When the certificate that it shows expires; None: it shows none."""
-        return self.tls["ssl"].expires if self.tls else None
+        """When the first of those that it shows expires; None: it shows none."""
+        if not self.tls:
+            return None
+        context: ClientContext = self.tls["ssl"]
+        dates = [context.expires, *context.beside.values()]
+        return min((each for each in dates if each is not None), default=None)
 
     @property
     def sockets(self) -> list[Listening]:
@@ -376,8 +381,12 @@ def is_same_address(one: Settings, other: Settings) -> bool:
     return (one.host, one.port) == (other.host, other.port)
 
 
-def tls_options(settings: Settings) -> TLS:
+def tls_options(
+    settings: Settings, certificates: Sequence[CertificateOptions] = ()
+) -> TLS:
     """TLS as `settings` say; nothing where it is not spoken.
+
+    `certificates`: those of `[[certificate]]`, which are for other names.
 
     Raises:
         CertificateFault: a file has changed for the worse since the check.
@@ -388,9 +397,18 @@ def tls_options(settings: Settings) -> TLS:
         settings.tls_certificate, settings.tls_key, ClientContext
     )
     context.expires = expiry_of(settings.tls_certificate)
+    protocols = ["h2", "http/1.1"] if settings.http2 else ["http/1.1"]
+    context.set_alpn_protocols(protocols)  # the first that both speak
     if settings.http2:
-        context.set_alpn_protocols(["h2", "http/1.1"])  # the first that both speak
         context.sni_callback = note_server_name
+    if certificates:
+        add_certificates(
+            context,
+            settings.tls_certificate,
+            certificates,
+            protocols,
+            note_server_name,
+        )
     return {
         "ssl": context,
         "ssl_handshake_timeout": HANDSHAKE_SECONDS,

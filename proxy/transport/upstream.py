@@ -233,15 +233,6 @@ class Upstreams:
 
     def of(self, route: Route) -> list[Upstream]:
         """The targets of a route, shared with routes that treat them alike."""
-        unchecked = [str(target) for target in route.targets if target.tls]
-        if unchecked and not route.verify:
-            log.warning(
-                "route %s: verify = false: the certificate of %s is not checked, so "
-                "anyone on the network path can read and change the traffic; set "
-                "ca_file to its CA instead",
-                route.prefix,
-                ", ".join(unchecked),
-            )
         return [self.upstream(target, route) for target in route.targets]
 
     def upstream(self, target: Target, route: Route) -> Upstream:

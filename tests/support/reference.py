@@ -23,7 +23,7 @@ from proxy.config.fault_options import Fault
 from proxy.config.fault_text import expected
 from proxy.config.kept_options import SWITCHES
 from proxy.config.load import PLAIN_TABLES
-from proxy.config.model import ListenOptions
+from proxy.config.model import CertificateOptions, ListenOptions
 from proxy.config.reader import fields_of
 from proxy.config.route import FieldRules, Route, RouteOptions
 from proxy.config.schema import schema
@@ -110,6 +110,7 @@ def tables() -> dict[str, str]:
     """Each table of keys by the name that its marker has."""
     found = {f"[{name}]": rows_of(model) for name, model in PLAIN_TABLES.items()}
     found["[[listen]]"] = rows_of(ListenOptions)
+    found["[[certificate]]"] = rows_of(CertificateOptions)
     found["route"] = rows_of(Route, only=NOT_A_DEFAULT)
     found["options"] = rows_of(RouteOptions)
     found["fault"] = rows_of(Fault, ("fault.",))

@@ -57,6 +57,20 @@ def test_a_certificate_that_expires_soon_is_told_once_a_day(watched: Watched) ->
     assert line.endswith("in 8 days")
 
 
+def test_those_for_other_names_are_told_once_for_all_listeners(
+    watched: Watched,
+) -> None:
+    watched.served = [spoken(watched.clock() + 100 * DAY) for _ in range(2)]
+    for tls in watched.served:
+        tls["ssl"].beside = {
+            "[[certificate]] number 1": watched.clock() + 10.5 * DAY,
+            "[[certificate]] number 2": None,
+            "[[certificate]] number 3": watched.clock() + 99 * DAY,
+        }
+    (line,) = watched.hours(24)
+    assert line.startswith("[[certificate]] number 1 tls_certificate: the certificate ")
+
+
 def test_one_that_has_expired_is_told_within_an_hour(watched: Watched) -> None:
     watched.served = [spoken(watched.clock() + 2.5 * LOOK_SECONDS)]
     assert watched.hours(2) == []

@@ -453,6 +453,47 @@ async def test_listeners_beside_are_shared_by_all_workers(
             await asked_at(port)
 
 
+async def test_all_workers_show_the_certificate_for_a_name(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "tls").mkdir()
+    authority = Authority(tmp_path / "tls")
+    other = tmp_path / "other.pem"
+
+    def issue() -> None:
+        leaf = authority.authority.issue_cert("other.test")
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(other))
+
+    async def numbers() -> set[int]:
+        context = authority.context()
+        found = set()
+        for port in [process.port, *beside(process)] * 10:
+            async with asyncio.timeout(GUARD):
+                _, writer = await asyncio.open_connection(
+                    "127.0.0.1", port, ssl=context, server_hostname="other.test"
+                )
+            shown = writer.get_extra_info("peercert")
+            found.add(int(shown["serialNumber"], 16))
+            writer.transport.abort()
+        return found
+
+    issue()
+    tables = {
+        **listen(authority.server),
+        "[certificate]": {"tls_certificate": str(other)},
+    }
+    process = await start(tables=tables, **authority.server)
+    await serving(process, "https")
+    before = await numbers()
+    assert len(before) == 1
+    issue()
+    process.process.send_signal(signal.SIGHUP)
+    await process.line(f"[[certificate]] {other} changed (content of tls_certificate)")
+    after = await numbers()
+    assert len(after) == 1
+    assert after != before
+
+
 async def test_a_listener_beside_that_is_taken_stops_all(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -6,9 +6,8 @@ They are there as long as the supervisor: other addresses need a restart.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 
-from proxy.config.model import ListenOptions
+from proxy.config.model import Config
 from proxy.process.workers.listen_sockets import SharedPort
 from proxy.server.further_listeners import told_of
 from proxy.server.listener import TLS, tls_options
@@ -22,11 +21,11 @@ class FurtherPorts:
         CertificateFault: a certificate is not what it was at the check.
     """
 
-    def __init__(self, listen: Sequence[ListenOptions], workers: int) -> None:
+    def __init__(self, config: Config, workers: int) -> None:
         self.ports: list[SharedPort] = []
-        self.tls = further_tls(listen)
+        self.tls = further_tls(config)
         try:
-            for number, options in enumerate(listen, start=1):
+            for number, options in enumerate(config.listen, start=1):
                 with told_of(number, options, named=True):
                     self.ports.append(SharedPort(options, workers))
         except BaseException:
@@ -53,14 +52,14 @@ class FurtherPorts:
             port.close()
 
 
-def further_tls(listen: Sequence[ListenOptions]) -> list[TLS]:
+def further_tls(config: Config) -> list[TLS]:
     """TLS of each, read so that no worker depends on the files.
 
     Raises:
         CertificateFault: a file has changed for the worse since the check.
     """
     found = []
-    for number, options in enumerate(listen, start=1):
+    for number, options in enumerate(config.listen, start=1):
         with told_of(number, options):
-            found.append(tls_options(options))
+            found.append(tls_options(options, config.certificate))
     return found

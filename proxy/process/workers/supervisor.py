@@ -90,10 +90,10 @@ def supervise(
     # From here on a signal ends it in order: there will be something to tidy up.
     signals = SignalSocket(ENDING if read is None else [*ENDING, signal.SIGHUP])
     try:
-        tls = tls_options(config.server)
+        tls = tls_options(config.server, config.certificate)
         with listening(config):
             port = SharedPort(config.server, number, given=given.public)
-        further = FurtherPorts(config.listen, number)
+        further = FurtherPorts(config, number)
         admin = admin_sockets(given) or open_admin(config.server)
     except (ConfigError, CertificateFault) as fault:
         signals.close()
@@ -148,7 +148,7 @@ class Supervisor:
         self.reloader: WorkerReload | None = None
         self.recording: Recording | None = None
         self.admin: AdminSockets | None = None
-        self.further = FurtherPorts((), 0)
+        self.further = FurtherPorts(Config(), 0)
         self.manager = ServiceManager()
         self.early = EarlySignals()
         self.told_stopping = False

@@ -147,8 +147,8 @@ class WorkerReload:
         Raises:
             ConfigError: or anything else: it has faults. All is as it was.
         """
-        tls, port = tls_options(config.server), before.port
-        further = further_tls(config.listen)
+        tls, port = tls_options(config.server, config.certificate), before.port
+        further = further_tls(config)
         if not is_same_address(before.config.server, config.server):
             with listening(config, before.config):
                 port = SharedPort(config.server, len(self.workers.children), port)

@@ -29,6 +29,7 @@ from proxy.tools.explain.dry_run import DryForward, DryRun
 from proxy.tools.explain.kept import Resuming, Sharing, joined, resuming, sharing
 from proxy.tools.explain.route_match import Matching, matchings
 from proxy.tools.explain.sent_fields import Fields, LeftOut, SentField, text
+from proxy.tools.explain.told_details import ErrorDetails, error_details
 
 OWN_ANSWERS = {
     "health": "whether the proxy accepts requests",
@@ -44,6 +45,12 @@ class Setting(Struct, frozen=True):
     key: str
     value: Any
     source: str
+
+
+class Limit(Setting, frozen=True):
+    """One that is also something where nobody says it."""
+
+    default: float
 
 
 class Sent(Struct, frozen=True):
@@ -99,8 +106,9 @@ class Account(Struct, frozen=True, kw_only=True):
     share: Sharing | None = None
     client_streams: CountedStream | None = None
     faults: list[str] = []  # in words; never in production
-    limits: list[Setting] = []
+    limits: list[Limit] = []
     own: ProxyAnswer | None = None
+    error_details: ErrorDetails | None = None
     refused: dict[str, object] | None = None
 
 
@@ -139,6 +147,7 @@ def of_request(dry_run: DryRun, head: RequestHead) -> dict[str, Any]:
     told: dict[str, Any] = {
         "method": text(head.method),
         "path": masked_target(text(head.target)),
+        "error_details": error_details(dry_run.config, dry_run.client.address, head),
     }
     try:
         where = destination(head)
@@ -358,7 +367,7 @@ def heartbeats(config: Config, call: UpstreamCall) -> Heartbeats:
     return Heartbeats(True, reason)
 
 
-def limits(config: Config, route: CompiledRoute) -> list[Setting]:
+def limits(config: Config, route: CompiledRoute) -> list[Limit]:
     """Every time limit and every size limit of the route and of the listener."""
     place, options = table_name(route.prefix), route.route
     tables: list[tuple[str, str, Struct]]
@@ -366,11 +375,12 @@ def limits(config: Config, route: CompiledRoute) -> list[Setting]:
     if options.resume is not None:
         tables.insert(1, (place, "resume.", options.resume))
     return [
-        Setting(
+        Limit(
             name,
             path + each.encode_name,
             getattr(table, each.name),
             config.sources.get(f"{name}.{path}{each.encode_name}", DEFAULT),
+            each.default,
         )
         for name, path, table in tables
         for each in msgspec.structs.fields(table)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from proxy.colour import Paint, plain
-from proxy.config.effective import DEFAULT, aligned, as_toml, column_widths
+from proxy.config.effective import aligned, as_toml, column_widths
 from proxy.config.fault_text import choice, quoted
 from proxy.tools.explain.kept import Resuming
-from proxy.tools.explain.result import Account, ProxyAnswer, Sent, Setting
+from proxy.tools.explain.result import Account, Limit, ProxyAnswer, Sent
 
 INDENT = "  "
 LONGEST = "longest prefix first"
@@ -39,6 +39,7 @@ def sections(account: Account, paint: Paint, everything: bool) -> Iterator[str]:
         yield "\n" + paint("routes", "bold") + f", {order}"
         yield from routes(account, paint)
     if account.refused:
+        yield from details(account, paint)
         yield from refused(account.refused, paint)
         return
     for sent in account.sent:
@@ -67,7 +68,8 @@ def sections(account: Account, paint: Paint, everything: bool) -> Iterator[str]:
     if account.faults:
         yield "\n" + paint("faults", "bold") + ", on purpose"
         yield from (INDENT + fault for fault in account.faults)
-    shown = [each for each in account.limits if everything or each.source != DEFAULT]
+    yield from details(account, paint)
+    shown = [each for each in account.limits if everything or differs(each)]
     left_out = len(account.limits) - len(shown)
     more = f"; {left_out} have their defaults (--all)" if left_out else ""
     yield "\n" + paint("limits", "bold") + f", 0: none{more}"
@@ -165,7 +167,21 @@ def resuming(resume: Resuming, paint: Paint) -> Iterator[str]:
         yield f"{INDENT}ids {resume.ids}"
 
 
-def settings(limits: Sequence[Setting]) -> Iterator[str]:
+def details(account: Account, paint: Paint) -> Iterator[str]:
+    """Who is told what goes wrong."""
+    if account.error_details:
+        yield "\n" + paint("details of errors", "bold")
+        yield INDENT + account.error_details.reason
+        if account.error_details.advice:
+            yield INDENT + account.error_details.advice
+
+
+def differs(limit: Limit) -> bool:
+    """Has somebody written another value than that of nobody?"""
+    return bool(limit.value != limit.default)
+
+
+def settings(limits: Sequence[Limit]) -> Iterator[str]:
     """Key, value and source in columns, table by table."""
     rows = [(each.key, as_toml(each.value), each.source) for each in limits]
     widths = column_widths(rows)

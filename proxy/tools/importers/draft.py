@@ -104,6 +104,18 @@ def leads_alike(one: Draft, other: Draft) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class FrontListeners:
+    """Certificates with their keys, the port that has them, and redirects to it.
+
+    `redirects` are ports, each with the place where it was found.
+    """
+
+    certificates: list[tuple[str, str]]
+    port: int
+    redirects: dict[int, str]
+
+
 @dataclass(slots=True)
 class ImportedFile:
     """Everything that one file says of proxying.
@@ -112,7 +124,8 @@ class ImportedFile:
     on this machine; `dev_port` is the dev server's own, 0 where there is none, and
     `base` the path that its pages are below. `missing` are modules that it was read
     without, and `sources` names the .env file that gave a variable its value.
-    `server` are keys of [server], `without_it` lines for when the old proxy is gone.
+    `server` are keys of [server], `without_it` lines for when the old proxy is gone,
+    `listening` what it listens with, if that can be had here.
     """
 
     kind: str
@@ -126,6 +139,7 @@ class ImportedFile:
     base: str = ""
     server: dict[str, object] = field(default_factory=dict)
     without_it: list[str] = field(default_factory=list)
+    listening: FrontListeners | None = None
     missing: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,7 +13,6 @@ from proxy.tools.importers.nginx_include import Includes
 from proxy.tools.importers.nginx_listen import (
     only_redirects,
     read_listeners,
-    read_redirects,
     read_trusted,
 )
 from proxy.tools.importers.nginx_location import Location
@@ -91,8 +90,7 @@ def read_nginx(
             sites.append(Site(server, reading.drafts[before:]))
     tell_apart(reading, sites, known)
     served = [each.server for each in sites if each.is_active]
-    read_listeners(reading, served)
-    read_redirects(reading, known)
+    read_listeners(reading, served, known)
     one_site(reading)
     if reading.drafts:
         reading.notice(PREFIX_TEXT)

@@ -1,28 +1,34 @@
 """What nginx has where it listens: certificates, redirects to https, trusted proxies.
 
-Most of it is for when nginx is no longer in front, so it is written as comments: nginx
-has the port until then, and its key is often for root alone.
+What can be had here is written, at ports that are free beside nginx. A certificate that
+cannot be read, since its key is often for root alone, is written as comments.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 
+from proxy.config.certificate import CertificateFault, certificate_context
 from proxy.config.cidr import parse_network
 from proxy.config.fault_text import quoted
-from proxy.tools.importers.draft import ImportedFile
+from proxy.tools.importers.draft import FrontListeners, ImportedFile
 from proxy.tools.importers.nginx_server import NginxServer
 from proxy.tools.importers.nginx_syntax import Directive, walk
 from proxy.tools.importers.nginx_template import has_variable
 
 TLS = "nginx used TLS here: {write}, or start with --tls dev"
 WRITE = "write tls_certificate and tls_key under [server]"
-UNCOMMENT = "uncomment tls_certificate and tls_key under [server]"
-WITHOUT_NGINX = "Without nginx in front, write port = 443 and uncomment this:"
-SEVERAL_CERTIFICATES = (
-    "nginx had several certificates ({paths}), and a listener has one here: use one "
-    "certificate with all names, or one more [[listen]] at another address for each"
+UNCOMMENT = (
+    "uncomment tls_certificate and tls_key under [server], where they can be read: "
+    "{fault}"
 )
+HAS_TLS = (
+    "nginx used TLS here, and so does this file, at ports that are free beside nginx; "
+    "without it write host and the ports that the comments name"
+)
+WITHOUT_NGINX = "Without nginx in front, write port = {port} and uncomment this:"
 OTHER_ADDRESS = (
     "nginx took the address of a client from {field}. Here it comes from "
     "X-Forwarded-For: the proxies in trusted_proxies have to send that"
@@ -55,38 +61,63 @@ def read_trusted(reading: ImportedFile, top: list[Directive]) -> None:
             reading.notice(OTHER_ADDRESS.format(field=field))
 
 
-def read_listeners(reading: ImportedFile, servers: list[NginxServer]) -> None:
-    """The certificate of the servers that became routes, and redirects to it."""
+def read_listeners(
+    reading: ImportedFile, servers: list[NginxServer], known: list[NginxServer]
+) -> None:
+    """The certificates of the servers that became routes, and redirects to them."""
     pairs = list(dict.fromkeys(filter(None, map(certificate, servers))))
     if not pairs:
         if any(server.tls for server in servers):
             reading.notice(TLS.format(write=WRITE))
         return
-    reading.notice(TLS.format(write=UNCOMMENT))
-    if len(pairs) > 1:
-        paths = ", ".join(path for path, _ in pairs)
-        reading.notice(SEVERAL_CERTIFICATES.format(paths=paths))
-    path, key = pairs[0]
-    reading.without_it += [WITHOUT_NGINX, f"tls_certificate = {quoted(path)}"]
-    reading.without_it += [f"tls_key = {quoted(key)}"] if key else []
+    ports = [port for server in servers for port in server.secure_ports]
+    port = ports[0] if ports else 443
+    redirects = found_redirects(known)
+    fault = next(filter(None, map(pair_fault, pairs)), "")
+    if not fault:
+        reading.notice(HAS_TLS)
+        reading.listening = FrontListeners(pairs, port, redirects)
+        return
+    reading.notice(TLS.format(write=UNCOMMENT.format(fault=fault)))
+    (path, key), *others = pairs
+    reading.without_it += [WITHOUT_NGINX.format(port=port), *pair_lines(path, key)]
+    for path, key in others:
+        reading.without_it += ["[[certificate]]", *pair_lines(path, key)]
+    for plain, place in redirects.items():
+        reading.without_it += [
+            "[[listen]]",
+            f"port = {plain}",
+            f"https_redirect = true # {place}",
+        ]
 
 
-def read_redirects(reading: ImportedFile, servers: list[NginxServer]) -> None:
-    """`listen 80; return 301 https://$host$request_uri;`"""
-    if not reading.without_it:
-        return  # there is no listener to lead to
-    found: dict[int, Directive] = {}
+def pair_lines(path: str, key: str) -> list[str]:
+    """A certificate as keys."""
+    lines = [f"tls_certificate = {quoted(path)}"]
+    return lines + ([f"tls_key = {quoted(key)}"] if key and key != path else [])
+
+
+def pair_fault(pair: tuple[str, str]) -> str:
+    """Why a certificate cannot be had here; "" if it can."""
+    path, key = pair
+    if not os.path.isabs(path) or (key and not os.path.isabs(key)):
+        return f"{path} is relative to the folder of nginx"
+    try:
+        certificate_context(path, key, ssl.SSLContext)
+    except CertificateFault as fault:
+        return str(fault)
+    return ""
+
+
+def found_redirects(servers: list[NginxServer]) -> dict[int, str]:
+    """`listen 80; return 301 https://$host$request_uri;`, by the port."""
+    found: dict[int, str] = {}
     for server in servers:
         directive = redirect_of(server)
         for port in server.plain_ports if directive else ():
             assert directive is not None
-            found.setdefault(port, directive)
-    for port, directive in found.items():
-        reading.without_it += [
-            "[[listen]]",
-            f"port = {port}",
-            f"https_redirect = true # {directive.place}: {directive}",
-        ]
+            found.setdefault(port, f"{directive.place}: {directive}")
+    return found
 
 
 def certificate(server: NginxServer) -> tuple[str, str] | None:

@@ -95,10 +95,20 @@ class NginxServer:
     @property
     def plain_ports(self) -> list[int]:
         """Where it listens without TLS."""
+        return self.ports(secure=False)
+
+    @property
+    def secure_ports(self) -> list[int]:
+        """Where it listens with TLS."""
+        return self.ports(secure=True)
+
+    def ports(self, *, secure: bool) -> list[int]:
+        """Of each `listen` that has TLS, or has none."""
         return [
             int(match["port"]) if match else 80
             for each in self.block
-            if each.name == "listen" and each.values and "ssl" not in each.values
+            if each.name == "listen" and each.values
+            if ("ssl" in each.values) is secure
             for match in (LISTEN.fullmatch(each.values[0]),)
         ]
 

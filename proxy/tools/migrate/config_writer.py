@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from proxy.config.effective import as_toml
 from proxy.config.fault_text import key_name, quoted
 from proxy.config.route_reader import table_name
-from proxy.tools.importers.draft import Draft, ImportedFile
+from proxy.tools.importers.draft import Draft, FrontListeners, ImportedFile
+from proxy.tools.importers.nginx_listen import pair_lines
 from proxy.tools.migrate.verification import literal
 
 WIDTH = 86
@@ -73,7 +74,7 @@ def write(reading: ImportedFile, title: str) -> str:
                 *comments(reading.notices, "- "),
             ]
         ),
-        f"[server]\nport = {free_port(reading.ports)}",
+        f"[server]\n{port_line(reading)}",
     ]
     if reading.kind == "next":
         blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
@@ -83,6 +84,8 @@ def write(reading: ImportedFile, title: str) -> str:
         blocks[-1] += f"\n{key} = {toml(value)}"
     for line in reading.without_it:
         blocks[-1] += f"\n# {one_line(line)}"
+    if reading.listening is not None:
+        blocks += listeners(reading, reading.listening)
     if reading.kind in NEEDED:
         blocks.append(needed(reading.kind))
     if reading.lost:
@@ -92,6 +95,34 @@ def write(reading: ImportedFile, title: str) -> str:
     if has_room(reading):
         blocks.append(DEV_SERVER.format(port=reading.dev_port))
     return "\n\n".join(blocks) + "\n"
+
+
+def port_line(reading: ImportedFile) -> str:
+    """The port, and under it the certificate, if there is one."""
+    there = reading.listening
+    if there is None:
+        return f"port = {free_port(reading.ports)}"
+    path, key = there.certificates[0]
+    lines = [f"port = {secure_port(reading)} # {there.port} without nginx"]
+    return "\n".join([*lines, *pair_lines(path, key)])
+
+
+def secure_port(reading: ImportedFile) -> int:
+    """One for TLS that nothing else has."""
+    return 8443 if 8443 not in reading.ports else free_port(reading.ports)
+
+
+def listeners(reading: ImportedFile, there: FrontListeners) -> Iterator[str]:
+    """Tables of further certificates, and of listeners that redirect."""
+    for path, key in there.certificates[1:]:
+        yield "\n".join(["[[certificate]]", *pair_lines(path, key)])
+    taken = {*reading.ports, secure_port(reading)}
+    for port, place in there.redirects.items():
+        taken.add(free := free_port(taken))
+        yield (
+            f"[[listen]]\nport = {free} # {port} without nginx\n"
+            f"https_redirect = true # {one_line(place)}"
+        )
 
 
 def forwards(reading: ImportedFile) -> bool:

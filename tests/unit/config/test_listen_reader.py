@@ -223,6 +223,20 @@ def test_what_no_reload_can_move_requires_a_restart(
     assert "requires a restart" in refusal or "require a restart" in refusal
 
 
+def test_all_that_requires_a_restart_is_told_in_one_line() -> None:
+    before = built([{"port": 80}], port=1, workers=2, admin="127.0.0.1:2")
+    after = built([{"port": 1}], port=80, workers=3, admin="127.0.0.1:3")
+    assert asks_for_restart(before, after) == (
+        "[server] workers: 3 instead of 2 requires a restart; "
+        "[server] admin: another value requires a restart; "
+        "[[listen]]: other addresses require a restart with several workers; "
+        "[server] port, [[listen]] port: 1 goes from one to the other, which requires "
+        "a restart; "
+        "[server] port, [[listen]] port: 80 goes from one to the other, which requires "
+        "a restart"
+    )
+
+
 def test_a_reload_may_change_all_but_addresses_of_workers() -> None:
     before = built([{"port": 80}], port=1, workers=2)
     after = built([{"port": 80, "http2_cleartext": True}], port=3, workers=2)

@@ -101,8 +101,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     [
         pytest.param("[sever]", "[sever]: unknown table: did you mean server?",
                      id="unknown table"),
-        pytest.param("[x]", "[x]: unknown table: expected defaults, inspector, "
-                     "listen, log, metrics, routes, server, store or tracing",
+        pytest.param("[x]", "[x]: unknown table: expected certificate, "
+                     "defaults, inspector, listen, log, metrics, routes, server, store "
+                     "or tracing",
                      id="table like no other"),
         pytest.param("[proxy]", '[proxy]: unknown table: write one table '
                      '[routes."/prefix"] for each entry', id="table of a dev server"),

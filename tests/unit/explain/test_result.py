@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.tools.explain.result import Setting
+from proxy.tools.explain.result import Limit
 from proxy.tools.explain.text import render_text
 from tests.unit.explain.conftest import Explain
 
@@ -206,9 +206,9 @@ def test_limits_are_told_with_their_sources(account: Explain) -> None:
     assert sources["idle_timeout_seconds"] == " [defaults]"
     assert sources["first_byte_timeout_seconds"] == "default"
     assert found["max_fields"].value == 9
-    assert found["connect_timeout_seconds"] == Setting(
+    assert found["connect_timeout_seconds"] == Limit(
         'routes."/a"', "connect_timeout_seconds", 3.0,
-        found["connect_timeout_seconds"].source,
+        found["connect_timeout_seconds"].source, 10.0,
     )  # fmt: skip
 
 

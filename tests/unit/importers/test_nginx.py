@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 
 from proxy.config.load import load
 from proxy.tools.importers.draft import Draft, ImportedFile, SourceFile, Unreadable
@@ -317,7 +318,7 @@ def written(text: str) -> str:
 
 
 def test_what_listens_is_written_for_when_nginx_is_gone(tmp_path: Path) -> None:
-    """As comments: nginx has the port, and its key is often for root alone."""
+    """As comments, if it cannot be read: its key is often for root alone."""
     tls = "ssl_certificate /etc/{0}.pem; ssl_certificate_key /etc/{0}.key;"
     text = (
         "server { listen 80; server_name a.test; "
@@ -338,8 +339,47 @@ def test_what_listens_is_written_for_when_nginx_is_gone(tmp_path: Path) -> None:
         f"server {{ listen 443 ssl; server_name b.test; {tls.format('b')} "
         f"location / {{ {PASS} }} }}"
     )
-    assert not any("several certificates" in each for each in read(text).notices)
-    assert any("/etc/a.pem, /etc/b.pem" in each for each in read(text + more).notices)
+    assert any("/etc/a.pem cannot be read" in each for each in read(text).notices)
+    assert """\
+# [[certificate]]
+# tls_certificate = "/etc/b.pem"
+# tls_key = "/etc/b.key"
+# [[listen]]
+""" in written(text + more)
+
+
+def test_what_can_be_had_here_is_written(tmp_path: Path) -> None:
+    """With ports that are free beside nginx; it loads as it stands."""
+    authority = trustme.CA()
+    text = (
+        "server { listen 80; server_name a.test; "
+        "location / { return 301 https://$host$request_uri; } }"
+    )
+    for name in ("a", "b"):
+        leaf = authority.issue_cert(f"{name}.test")
+        leaf.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.pem"))
+        leaf.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
+        text += (
+            f"server {{ listen 444 ssl; server_name {name}.test; "
+            f"ssl_certificate {tmp_path}/{name}.pem; "
+            f"ssl_certificate_key {tmp_path}/{name}.key; location / {{ {PASS} }} }}"
+        )
+    whole = written(text)
+    (tmp_path / "config.toml").write_text(whole, "utf-8")
+    config = load(tmp_path / "config.toml", {})
+    assert config.server.port == 8443
+    assert config.server.tls_certificate == str(tmp_path / "a.pem")
+    assert config.server.tls_key == str(tmp_path / "a.key")
+    [other] = config.certificate
+    assert other.tls_certificate == str(tmp_path / "b.pem")
+    assert other.tls_key == str(tmp_path / "b.key")
+    [redirect] = config.listen
+    assert (redirect.port, redirect.https_redirect) == (8080, True)
+    assert "port = 8443 # 444 without nginx\n" in whole
+    assert "port = 8080 # 80 without nginx\n" in whole
+    assert "https_redirect = true # a.conf:1: return 301 https://" in whole
+    (tmp_path / "b.key").unlink()
+    assert "\n# [[listen]]\n" in written(text)
 
 
 @pytest.mark.parametrize(

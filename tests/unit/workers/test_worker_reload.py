@@ -46,7 +46,7 @@ class TwoWorkers:
         self.port = port
         self.tls: TLS = {}
         self.admin: AdminSockets | None = None
-        self.further = FurtherPorts((), 2)
+        self.further = FurtherPorts(Config(), 2)
         self.reloads = ConfigReloads()
         self.results: list[bool] = []  # of reloads, as both were told
         self.children = [WorkerProcess(0), WorkerProcess(1)]
