@@ -91,6 +91,11 @@ BESIDE: dict[str, list[tuple[str, str, str]]] = {
     "route.heartbeat_before_head": [("route", "heartbeat_seconds", "15")],
     "route.fault": [("server", "allow_faults", "true")],
 }
+# What cannot be said together.
+AGAINST = {
+    "listen.https_redirect": "listen.tls_",
+    "route.on_client_leave": "route.resume",
+}
 # How the rows of keys that hold tables are called.
 LEAF = {
     "route.path_rewrite": 'path_rewrite."^/a"',
@@ -350,6 +355,9 @@ def test_of_any_keys_together_each_has_its_row_and_no_other(names: set[str]) -> 
     said: dict[str, str] = {}
     for name in sorted(names):
         said |= whole(name, other_value(name))
+    for name, others in AGAINST.items():
+        if any(each.startswith(others) for each in said):
+            said.pop(name, None)
     for switch in SWITCHES:  # it is a table, or true
         if any(name.startswith(f"route.{switch}.") for name in said):
             said.pop(f"route.{switch}", None)
