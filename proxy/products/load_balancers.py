@@ -59,7 +59,7 @@ LOAD_BALANCERS = (
             "haproxy.cfg, in defaults",
             "timeout server 1h\ntimeout client 1h",
             "`timeout server` is an idle timeout that also applies in the middle of a "
-            "response; `timeout tunnel` is for WebSocket only",
+            "response",
             freed="HAProxy 2.6",
             on=DAY,
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from proxy.products.hold_kind import Kind
+from proxy.products.hold_kind import UPGRADE, Kind
 
 BACK_END = "the response of the back end"
 NO_TRANSFORM = "Cache-Control: no-cache, no-transform"
@@ -41,6 +41,7 @@ class Cure:
 
     `coded`: only where the response is compressed (True) or is not (False).
     `when`: on what else it depends that does not show, as the rest of "if …".
+    `websocket`: for a WebSocket, and not for a response.
     """
 
     kinds: tuple[Kind, ...]
@@ -52,7 +53,8 @@ class Cure:
     freed: str = ""  # versions; "": not measured
     on: str = ""  # the day of that measurement
     source: str = ""
-    product: str = ""  # its key, given by `row`
+    product: str = ""  # its key, given by the table
+    websocket: bool = False
 
     @property
     def measured(self) -> bool:
@@ -74,9 +76,13 @@ class Cure:
         where = f"from {self.source}" if self.source else "from memory"
         return f"not measured; {where}"
 
-    def fits(self, kind: Kind, *, coded: bool) -> bool:
+    def fits(self, kind: Kind, *, coded: bool, websocket: bool = False) -> bool:
         """Is it for such a hold?"""
-        return kind in self.kinds and self.coded in (None, coded)
+        return (
+            kind in self.kinds
+            and self.coded in (None, coded)
+            and (websocket is self.websocket or kind in UPGRADE)
+        )
 
 
 @dataclass(frozen=True, slots=True)

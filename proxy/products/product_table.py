@@ -10,14 +10,18 @@ from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
 from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
-from proxy.products.hold_kind import ANY, CUT, HELD, HOLDS, OLD, UPGRADE, Kind
+from proxy.products.hold_kind import ANY, HELD, HOLDS, OLD, UPGRADE, Kind
 from proxy.products.load_balancers import LOAD_BALANCERS
+from proxy.products.pings import COMMENTS, FRAMES, FROM, pings_at
 from proxy.products.product import BACK_END, Cure, Product
 from proxy.products.proxies import PROXIES
+from proxy.products.websockets import MESSAGES, PASS_ON, websockets_at
 
 # What stands in front comes first: of two that show, its lines are printed first.
 PRODUCTS: dict[str, Product] = {
-    each.key: each
+    each.key: replace(
+        each, cures=(*each.cures, *websockets_at(each.key), *pings_at(each.key))
+    )
     for each in (
         *CLOUDS,
         *FASTCGI,
@@ -33,13 +37,6 @@ NAMES = {key: product.name for key, product in PRODUCTS.items()}
 CURES = tuple(cure for product in PRODUCTS.values() for cure in product.cures)
 
 FIELDS = "Cache-Control: no-cache, no-transform\nX-Accel-Buffering: no"
-COMMENTS = Cure(
-    CUT,
-    "the back end",
-    ": ping  (a comment line and an empty line, every 15 s)",
-    "most hops have an idle timeout, which a comment resets, and clients ignore "
-    "comments; a limit on the whole response it does not move",
-)
 
 # Of a response that is compressed, and held, by whom nobody knows.
 COMPRESSED = (
@@ -56,22 +53,6 @@ COMPRESSED = (
         "compressor.flush(zlib.Z_SYNC_FLUSH)  # Python",
         "a compressor outputs nothing until its block is full or it is flushed",
     ),
-)
-
-PINGS = Cure(
-    CUT,
-    "the back end",
-    "a ping frame every 15 s",
-    "most hops have an idle timeout, which a ping resets, and browsers answer it by "
-    "themselves",
-)
-
-PASS_ON = Cure(
-    UPGRADE,
-    "each hop before the back end",
-    "Connection: upgrade\nUpgrade: websocket",
-    "these fields are for one connection only: many proxies pass them on only if they "
-    "are told to, often by a switch for WebSockets (`ws: true`)",
 )
 
 
@@ -125,7 +106,7 @@ def cures_for(
             if_it_is(PRODUCTS[cure.product], cure)
             for cure in sorted_cures(others, kind, coded=coded)
             if cure.measured
-            and cure.where != BACK_END
+            and cure.where not in (BACK_END, FROM)
             and cure.product not in own
             # what is compressed, and held to the end, a compressor holds
             and (cure.coded or not coded or kind is not Kind.AT_THE_END)
@@ -134,7 +115,8 @@ def cures_for(
         nginx = PRODUCTS["nginx"].cures
         return cures or [cure for cure in nginx if cure.fits(kind, coded=coded)]
     if kind is Kind.CUT:
-        return [*cures, COMMENTS]
+        measured = any(cure.lines == COMMENTS.lines for cure in cures)
+        return cures if measured else [*cures, COMMENTS]
     if kind in UPGRADE:
         return cures or [PASS_ON]
     sure = known != [] and any(cure.measured for cure in cures)
@@ -143,6 +125,46 @@ def cures_for(
     if known and cures and all(product.ignores_fields for product in known):
         return cures
     return [*cures, from_the_back_end(), *(COMPRESSED if coded else ())]
+
+
+def cures_for_websocket(
+    products: tuple[str, ...],
+    kind: Kind,
+    *,
+    coded: bool = False,
+    guessed: tuple[str, ...] = (),
+) -> list[Cure]:
+    """The same for a WebSocket. What frees a response may help there, or does not."""
+    if kind in UPGRADE:
+        return cures_for(products, kind, coded=coded, guessed=guessed)
+    known = [PRODUCTS[key] for key in products if key in PRODUCTS]
+    cures = [cure for product in known for cure in kept_open(product, kind)]
+    if not cures:
+        others = [PRODUCTS[key] for key in guessed]
+        others += [each for each in PRODUCTS.values() if kind in each.nameless]
+        cures = [
+            if_it_is(product, cure)
+            for product in others
+            for cure in kept_open(product, kind)
+            if cure.measured and cure.where != FROM
+        ]
+    cures.sort(key=lambda cure: not cure.measured)
+    if kind is not Kind.CUT:
+        return cures or [MESSAGES]
+    measured = any(cure.lines == FRAMES.lines for cure in cures)
+    return cures if measured else [*cures, FRAMES]
+
+
+def kept_open(product: Product, kind: Kind) -> list[Cure]:
+    """The cures of a product for a WebSocket; of a cut one also those of responses."""
+    own = [c for c in product.cures if c.fits(kind, coded=False, websocket=True)]
+    if kind is not Kind.CUT or any(cure.where != FROM for cure in own):
+        return own
+    return own + [
+        replace(cure, freed="", on="", source="its timeouts of responses")
+        for cure in product.cures
+        if cure.fits(kind, coded=False) and cure.where != FROM
+    ]
 
 
 def sorted_cures(products: list[Product], kind: Kind, *, coded: bool) -> list[Cure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, UPGRADE, Kind
+from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, Kind
 from proxy.products.product import BACK_END, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
@@ -172,18 +172,7 @@ PROXIES = (
             CUT,
             "nginx.conf, in the location of the stream",
             "proxy_read_timeout 1h;",
-            "it times out after 60 s of silence; or send a comment from the back end "
-            "(`: ping`) every 15 s",
-            freed="nginx 1.22",
-            on=DAY,
-        ),
-        Cure(
-            UPGRADE,
-            "nginx.conf, in the location of the WebSocket",
-            "proxy_http_version 1.1;\n"
-            "proxy_set_header Upgrade $http_upgrade;\n"
-            'proxy_set_header Connection "upgrade";',
-            "it asks by HTTP/1.0 and without Upgrade unless it is told to",
+            "it times out after 60 s of silence",
             freed="nginx 1.22",
             on=DAY,
         ),

@@ -11,6 +11,11 @@ from proxy.tools.doctor.verdict import Kind
 
 GZIP = "gzip on; gzip_types text/event-stream; gzip_min_length 1; gzip_proxied any;"
 STEADY = "steady&count=10"
+UPGRADED = (
+    "proxy_http_version 1.1;\n"
+    "proxy_set_header Upgrade $http_upgrade;\n"
+    'proxy_set_header Connection "upgrade";'
+)
 QUICK = "steady&count=12&every=0.12"
 FAST = "fast&count=120"
 LATE = "late&count=8&every=0.1&quiet=1.5"
@@ -126,7 +131,13 @@ CASES = (
          cure=1),
     Case("nginx-cut", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
          fault="proxy_read_timeout 2s;"),
-    Case("nginx-upgrade", "nginx", STEADY, Kind.NO_UPGRADE, scheme="ws"),
+    Case("nginx-pings", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
+         fault="proxy_read_timeout 2s;", cure=1),
+    Case("nginx-upgrade", "nginx", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("nginx-websocket", "nginx", SILENT, Kind.CUT, base=UPGRADED,
+         fault="proxy_read_timeout 2s;", scheme="ws"),
+    Case("nginx-frames", "nginx", SILENT, Kind.CUT, base=UPGRADED,
+         fault="proxy_read_timeout 2s;", scheme="ws", cure=1),
     Case("caddy-length", "caddy", "length&size=3000&count=10", Kind.BLOCKS,
          place="---{}"),
     Case("caddy-encode", "caddy", LATE, Kind.HEAD_LATE, fault="encode gzip",
@@ -141,6 +152,23 @@ CASES = (
          fault="compression algo gzip\ncompression type text/event-stream"),
     Case("haproxy-cut", "haproxy", SILENT, Kind.CUT, base="option http-no-delay",
          fault="timeout server 2s"),
+    Case("haproxy-pings", "haproxy", SILENT, Kind.CUT, base="option http-no-delay",
+         fault="timeout server 2s", cure=1),
+    Case("haproxy-websocket", "haproxy", SILENT, Kind.CUT, base="timeout server 2s",
+         scheme="ws"),
+    Case("haproxy-frames", "haproxy", SILENT, Kind.CUT, base="timeout server 2s",
+         scheme="ws", cure=1),
+    Case("varnish-upgrade", "varnish", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("lighttpd-upgrade", "lighttpd", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("squid-upgrade", "squid", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("h2o-pings", "h2o", SILENT, Kind.CUT, fault="proxy.timeout.io: 2000", cure=1),
+    Case("h2o-upgrade", "h2o", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("h2o-websocket", "h2o", SILENT, Kind.CUT, scheme="ws",
+         fault="proxy.websocket: ON\nproxy.websocket.timeout: 2000"),
+    Case("h2o-frames", "h2o", SILENT, Kind.CUT, scheme="ws", cure=1,
+         fault="proxy.websocket: ON\nproxy.websocket.timeout: 2000"),
+    Case("apache-upgrade", "apache", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("apache-pings", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2", cure=1),
     Case("apache-cut", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2"),
     Case("apache-first-bytes", "apache-security", QUICK, Kind.FIRST_LATE,
          base=FIRST, fault=READ, recognised="apache"),
@@ -153,6 +181,7 @@ CASES = (
     Case("django-blocking", "django", QUICK, Kind.AT_THE_END, fault=BLOCKING),
     Case("gunicorn-cut", "gunicorn", "silent&silent=2", Kind.CUT,
          fault="gunicorn app:app --timeout 1"),
+    Case("envoy-upgrade", "envoy", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("envoy-cut", "envoy", SILENT, Kind.CUT, fault="timeout: 2s"),
     Case("express-compression", "express", STEADY, Kind.AT_THE_END, coded=True,
          fault="app.use(compression());", place="{}---"),
@@ -272,6 +301,7 @@ FREE = (
     Case("h2o", "h2o", SHORT, Kind.STREAMS),
     Case("squid", "squid", SHORT, Kind.STREAMS),
     Case("varnish-steady", "varnish", SHORT, Kind.STREAMS),
+    Case("caddy-websocket", "caddy", SHORT, Kind.STREAMS, scheme="ws"),
     Case("sanic", "sanic", SHORT, Kind.STREAMS),
     Case("granian", "granian", SHORT, Kind.STREAMS),
 )  # fmt: skip

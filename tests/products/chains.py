@@ -54,6 +54,11 @@ async def model() -> Pieces:
     yield b"data: [DONE]\n\n"
 
 
+async def long() -> Pieces:
+    async for each in steady(50, 0.25):
+        yield each
+
+
 async def quiet_first() -> Pieces:
     """The head at once, the first event after a while."""
     await asyncio.sleep(1.5)
@@ -197,9 +202,19 @@ def squeezed(*, flushed: bool) -> Callable[[Pieces, Write], Awaitable[None]]:
     return relay
 
 
+async def squeezed_whole(source: Pieces, write: Write) -> None:
+    """Compressed as a whole: not even the beginning of the coding comes before."""
+    packer = zlib.compressobj(wbits=31)
+    whole = b"".join([packer.compress(piece) async for piece in source])
+    await write(whole + packer.flush())
+
+
 @dataclass(frozen=True)
 class Hop:
-    """`late_head`: with the first piece. `far`: seconds of the way to it."""
+    """`late_head`: with the first piece. `far`: seconds of the way to it.
+
+    One with a coding passes on what is asked for without.
+    """
 
     relay: Callable[[Pieces, Write], Awaitable[None]] = passed
     late_head: bool = False
@@ -225,10 +240,12 @@ HOPS = {
     "is far": Hop(far=0.35),
     "compresses": Hop(squeezed(flushed=True), coding="gzip"),
     "compresses and holds": Hop(squeezed(flushed=False), coding="gzip"),
+    "keeps its head": Hop(squeezed_whole, late_head=True, coding="gzip"),
     "fails": Hop(status=502),
 }
 BACK_ENDS: dict[str, Callable[[], Pieces]] = {
     "steady": steady,
+    "long": long,
     "own": each_its_own,
     "model": model,
     "quiet first": quiet_first,
@@ -297,6 +314,7 @@ CHAINS = (
     Chain("steady", ("compresses", "passes"), None, (Kind.STREAMS,), TEXTS),
     Chain("steady", ("passes", "compresses"), None, (Kind.STREAMS,), TEXTS),
     Chain("steady", ("passes", "compresses and holds"), 2, (Kind.AT_THE_END,), TEXTS),
+    Chain("long", ("passes", "keeps its head"), 2, (Kind.AT_THE_END,), TEXTS),
     Chain("in bursts", ("passes", "passes"), None, OWN, TEXTS),
     Chain("in bursts", ("passes", "collects"), 2, (Kind.AT_THE_END,), TEXTS),
     Chain("words", ("passes", "passes"), None, (Kind.STREAMS,), BYTES),
@@ -330,13 +348,16 @@ def answering(hop: Hop, source: Source) -> web.Application:
             if data:
                 await response.write(data)
 
+        accepted = request.headers.get("Accept-Encoding", "")
+        codes = not hop.coding or hop.coding in accepted
         try:
             async with source() as (coding, pieces):
-                if coding or hop.coding:
+                if coding or (hop.coding and codes):
                     response.headers["Content-Encoding"] = coding or hop.coding
                 if not hop.late_head:
                     await write(b"")
-                await hop.relay(pieces, write)
+                relay = hop.relay if codes else passed
+                await relay(pieces, write)
             await write(b"")
         except (ConnectionError, ClientError):
             if request.transport is not None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from proxy.products.pings import FROM
 from proxy.products.product import BACK_END, Cure
-from proxy.products.product_table import FIELDS, PRODUCTS, cures_for
+from proxy.products.product_table import (
+    FIELDS,
+    PRODUCTS,
+    cures_for,
+    cures_for_websocket,
+)
 from proxy.tools.doctor.probe.fetch import Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
@@ -15,6 +21,7 @@ from tests.products.running import started
 
 # Where a cure is a field, not a line of the product.
 RESPONSES = (BACK_END, "the response of the application")
+PING = "&ping=0.5"  # to a stream of the test origin
 LIMITS = Limits(whole=25.0)
 
 
@@ -29,6 +36,12 @@ async def direct(case: Case) -> ProbeRecording:
         await origin.stop()
 
 
+def cures_of(case: Case) -> list[Cure]:
+    """The cures that are printed for a case."""
+    choose = cures_for_websocket if case.scheme == "ws" else cures_for
+    return choose((case.cured_by,), case.kind, coded=case.coded)
+
+
 def fields_of(case: Case, cure: Cure | None) -> tuple[str, ...]:
     """What the back end adds to its head.
 
@@ -38,7 +51,7 @@ def fields_of(case: Case, cure: Cure | None) -> tuple[str, ...]:
     if cure is None:
         known = PRODUCTS.get(case.cured_by)
         ignored = known is not None and known.ignores_fields
-        found = cures_for((case.cured_by,), case.kind, coded=case.coded)
+        found = cures_of(case)
         by_field = any(each.where in RESPONSES and each.measured for each in found)
         return tuple(FIELDS.splitlines()) if ignored and not by_field else ()
     return tuple(cure.lines.splitlines()) if cure.where in RESPONSES else ()
@@ -50,7 +63,10 @@ async def measured(
     """The stream of a case, through the product with its fault, or with a cure."""
     fields = fields_of(case, cure)
     origin = OriginServer(fields=fields)
-    here_lines = None if cure is None or cure.where in RESPONSES else cure.lines
+    pinged = cure is not None and cure.where == FROM
+    here_lines = None
+    if cure is not None and cure.where not in (FROM, *RESPONSES):
+        here_lines = cure.lines
     port = await origin.start("127.0.0.1", 0)
     try:
         async with started(
@@ -60,7 +76,8 @@ async def measured(
             await fetch(complete(Ask(f"{url}?stream=steady&count=1")), LIMITS)
             body = b"{}" if case.method == "POST" else b""
             url = url.replace("http", case.scheme, 1)
-            ask = Ask(f"{url}?stream={case.stream}", method=case.method, body=body)
+            url = f"{url}?stream={case.stream}{PING if pinged else ''}"
+            ask = Ask(url, method=case.method, body=body)
             return await fetch(complete(ask), LIMITS)
     finally:
         await origin.stop()

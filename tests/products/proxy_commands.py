@@ -59,7 +59,8 @@ def apache(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     (folder / "httpd.conf").write_text(
         f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
         f"Listen 127.0.0.1:{port}\nServerName localhost\n{loads}\n"
-        f"ProxyPass / http://127.0.0.1:{origin}/\n{lines}\n"
+        f"{lines.replace('127.0.0.1:8000', f'127.0.0.1:{origin}')}\n"
+        f"ProxyPass / http://127.0.0.1:{origin}/\n"
     )
     path = program("apache2") or "apache2"
     return [path, "-f", f"{folder}/httpd.conf", "-DFOREGROUND"]

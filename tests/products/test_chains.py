@@ -18,11 +18,11 @@ from tests.support.simulated_time import run_simulated
 pytestmark = pytest.mark.products
 
 
-async def judged(chain: Chain) -> tuple[Result, list[str]]:
+async def judged(chain: Chain, product: str = "nginx") -> tuple[Result, list[str]]:
     """What the doctor says, and the URLs from the browser's side."""
     clock = asyncio.get_running_loop().time
     async with running(chain) as urls:
-        plan = ProbePlan(Ask(urls[0]), hops=tuple(urls), product="nginx")
+        plan = ProbePlan(Ask(urls[0]), hops=tuple(urls), product=product)
         result = await PlanRunner(lambda _: None, asyncio.Event(), clock).hops(plan)
         return result, urls
 
@@ -37,3 +37,12 @@ def test_the_hop_that_holds_is_found(chain: Chain) -> None:
         assert place == chain.holder, result.verdict
     found = {each.compared.by.name.lower() for each in result.cases if each.compared}
     assert chain.by in found
+
+
+def test_a_compressor_that_keeps_its_head_has_the_cures_of_one() -> None:
+    """It is asked again, for no compression: its own head would have said so."""
+    [chain] = (each for each in CHAINS if each.back_end == "long")
+    result, _ = run_simulated(judged(chain, product=""))
+    assert "only when the client accepts compression" in result.verdict.line
+    assert not result.holder.recording.answered
+    assert "Accept-Encoding: identity" in [each.lines for each in result.cures]

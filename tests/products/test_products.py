@@ -16,7 +16,7 @@ from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import Kind
 from tests.products.cases import CASES, FREE, Case
-from tests.products.measuring import direct, measured
+from tests.products.measuring import cures_of, direct, measured
 from tests.products.running import PRODUCTS
 
 pytestmark = pytest.mark.products
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.products
 # others show themselves by no field, or only by that of the server in front.
 NAMELESS = ("vite", "webpack-dev-server", "django", "flask", "mitmproxy", "nginx-uwsgi",
             "koa-compress", "hono", "fastify-compress", "rack")  # fmt: skip
-UNNAMED = ("haproxy-cut", "haproxy-body", "http-proxy-head")
+UNNAMED = ("haproxy-cut", "haproxy-pings", "haproxy-websocket", "haproxy-body",
+           "http-proxy-head")  # fmt: skip
 
 # Which of these a clock of the kernel leaves is blurred by a busy machine; the cure is
 # the same.
@@ -45,7 +46,7 @@ def cases(table: tuple[Case, ...]) -> list[ParameterSet]:
 
 def cure_of(case: Case) -> Cure:
     """The cure that is printed for a case."""
-    return cures_for((case.cured_by,), case.kind, coded=case.coded)[case.cure]
+    return cures_of(case)[case.cure]
 
 
 def test_what_is_printed_as_measured_has_a_case_that_measures_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.products.hold_kind import HELD
+from proxy.products.hold_kind import CUT, HELD
 from proxy.products.product import Cure, FieldSign, Product
 from proxy.products.product_table import (
     CURES,
@@ -43,6 +43,7 @@ def row_of(cure: Cure, last: str) -> str:
 def kinds(cure: Cure) -> str:
     """For which holds it is."""
     coded = {True: ", compressed", False: ", not compressed", None: ""}[cure.coded]
+    coded += ", a WebSocket" * (cure.websocket and cure.kinds == CUT)
     all_held = set(HELD) <= set(cure.kinds)
     rest = [kind.value for kind in cure.kinds if not (all_held and kind in HELD)]
     return ", ".join(["held"] * all_held + rest) + coded

@@ -111,7 +111,8 @@ def lost_upgrade(case: Case, behind: Case) -> bool:
     """Was a WebSocket opened one hop further back, and none here?"""
     one = case.recording
     here = one.websocket and one.answered and 200 <= one.status < 500
-    return here and behind.recording.status == 101 and one.status not in REFUSALS
+    told = case.verdict.kind is Kind.NO_UPGRADE or one.status not in REFUSALS
+    return here and behind.recording.status == 101 and told
 
 
 def upgrade_lost_at(case: Case, behind: Case) -> Verdict:

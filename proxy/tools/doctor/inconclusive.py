@@ -89,7 +89,8 @@ def not_upgraded(recording: ProbeRecording) -> Verdict | None:
         return None
     if 300 <= status < 400:
         return redirected(recording)
-    if status in (400, 426) or (status < 300 and recording.type not in DOCUMENTS):
+    plain = status < 300 and recording.type not in DOCUMENTS
+    if status in (400, 426) or plain or refused_by_envoy(recording):
         return Verdict(
             Kind.NO_UPGRADE,
             f"No upgrade: the answer to the handshake of the WebSocket is {status}, "
@@ -313,3 +314,13 @@ def few(shape: Shape) -> Verdict:
         f"Inconclusive: only {counted(number, shape.noun)} arrived.",
         tuple(evidence),
     )
+
+
+def refused_by_envoy(recording: ProbeRecording) -> bool:
+    """Is it the 403 of Envoy itself, for an Upgrade that its route does not allow?
+
+    An answer from behind it has the time that it took there.
+    """
+    by_envoy = (recording.get("server") or "").endswith("envoy")
+    behind = recording.get("x-envoy-upstream-service-time")
+    return recording.status == 403 and by_envoy and behind is None

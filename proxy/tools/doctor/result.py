@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from proxy.products.product import Cure
-from proxy.products.product_table import NAMES, PINGS, cures_for
+from proxy.products.product_table import NAMES, cures_for, cures_for_websocket
 from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import (
+    DIFFERENCES,
     Case,
     case_of,
     compare_variants,
+    first_sentence,
     held_unseen,
 )
 from proxy.tools.doctor.hops import (
@@ -58,17 +60,21 @@ def judge_one(recordings: list[ProbeRecording], product: str = "") -> Result:
     """A request and its variants, the request itself first."""
     base, *others = [case_of(each) for each in recordings]
     verdict = compare_variants(base, others)
-    return with_cures("one", verdict, (base, *others), base, None, product)
+    return with_cures(
+        "one", verdict, (base, *others), base, None, product, tuple(others)
+    )
 
 
 def judge_hops(
     recordings: list[ProbeRecording],
     product: str = "",
     older: ProbeRecording | None = None,
+    plain: ProbeRecording | None = None,
 ) -> Result:
     """The same request at each hop, from the browser's side to the back end's.
 
-    `older`: the hop behind the one that holds, asked by HTTP/1.0.
+    `older`: the hop behind the one that holds, asked by HTTP/1.0. `plain`: the one that
+    holds, asked for no compression, where not even its head came.
     """
     cases = [case_of(each) for each in recordings]
     verdict, measured, index = compare_hops(cases)
@@ -78,7 +84,8 @@ def judge_hops(
         behind = recordings[index + 1]
         if older is not None:
             verdict = by_old_version(verdict, cases[index + 1], case_of(older))
-    return with_cures("hops", verdict, tuple(measured), holder, behind, product)
+    beside = () if plain is None else (case_of(plain),)
+    return with_cures("hops", verdict, tuple(measured), holder, behind, product, beside)
 
 
 def judge_through(
@@ -109,6 +116,7 @@ def with_cures(
     holder: Case,
     behind: ProbeRecording | None,
     product: str,
+    variants: tuple[Case, ...] = (),
 ) -> Result:
     """Add who it was, as far as it shows, and what helps there."""
     signs = recognise(holder.recording, verdict, behind)
@@ -119,15 +127,26 @@ def with_cures(
         names = tuple(sign.product for sign in signs if not sign.guess)
         guessed = tuple(sign.product for sign in signs if sign.guess)
         coded = bool(holder.recording.coding)
-        if mode == "one":
-            coded = coded or held_unseen(holder, cases[1:])
-        cures = cures_for(names, verdict.kind, coded=coded, guessed=guessed)
+        if held_unseen(holder, variants):
+            coded = True
+            if mode == "hops":
+                verdict = only_compressed(verdict, variants[0])
+        choose = cures_for_websocket if holder.recording.websocket else cures_for
+        cures = choose(names, verdict.kind, coded=coded, guessed=guessed)
         alone = mode == "one" and not verdict.sure
         hidden = alone and verdict.kind is Kind.AT_THE_END
         cures = [elsewhere(cure, cures[0], hidden=hidden) for cure in cures]
-        if holder.recording.websocket:
-            cures = for_websockets(cures, verdict)
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
+
+
+def only_compressed(verdict: Verdict, plain: Case) -> Verdict:
+    """What a hop holds only where it may compress."""
+    said = f"{plain.label}: {first_sentence(plain.verdict)}"
+    return replace(
+        verdict,
+        line=f"{verdict.line.rstrip('.')}; {DIFFERENCES['accept-encoding']}.",
+        evidence=(*verdict.evidence, said),
+    )
 
 
 def elsewhere(cure: Cure, first: Cure, *, hidden: bool) -> Cure:
@@ -139,12 +158,3 @@ def elsewhere(cure: Cure, first: Cure, *, hidden: bool) -> Cure:
     if cure.fact and doubtful:
         return replace(cure, when=f"{NAMES[cure.product]} holds it")
     return cure
-
-
-def for_websockets(cures: list[Cure], verdict: Verdict) -> list[Cure]:
-    """Those that are for a WebSocket too: what is said of responses is not."""
-    if verdict.kind is Kind.NO_UPGRADE:
-        return cures
-    if verdict.kind is not Kind.CUT:
-        return []
-    return [*(cure for cure in cures if cure.product), PINGS]

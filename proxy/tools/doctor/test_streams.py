@@ -50,6 +50,7 @@ class Program:
     silent: float = 0.0  # in the middle
     coding: str = "identity"  # gzip and deflate are flushed after each event
     framing: str = "chunked"  # length: a Content-Length is declared
+    ping: float = 0.0  # between two comments, or ping frames; 0: none
 
     @property
     def length(self) -> int:
@@ -61,6 +62,11 @@ class Program:
     def seconds(self) -> float:
         """How long it lasts."""
         return self.quiet + self.silent + self.every * max(self.count - 1, 0)
+
+    @property
+    def comments(self) -> bool:
+        """May a comment be sent between two events?"""
+        return self.type in ("events", "openai") and not self.length
 
     def pause_before(self, number: int) -> float:
         """How long to wait before the event of that number; the first is 1."""
@@ -137,6 +143,7 @@ BOUNDS = {
     "size": (1, MAX_SIZE),
     "quiet": (0, MAX_SECONDS),
     "silent": (0, MAX_SECONDS),
+    "ping": (0, MAX_SECONDS),
 }
 CHOICES = {
     "type": tuple(TYPES),

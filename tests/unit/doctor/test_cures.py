@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from proxy.products.product import Cure
-from proxy.products.product_table import CURES, NAMES, PRODUCTS, cures_for
+from proxy.products.product_table import (
+    CURES,
+    NAMES,
+    PRODUCTS,
+    cures_for,
+    cures_for_websocket,
+)
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import HOLDS, Kind, Verdict
 from tests.unit.doctor.recordings import recorded, trace
@@ -107,7 +113,7 @@ def test_fields_are_a_cure_only_for_those_that_they_free() -> None:
 
 def test_what_was_measured_is_printed_before_what_may_help() -> None:
     found = cures_for(("next", "nginx"), Kind.CUT, coded=False)
-    assert [each.product for each in found] == ["nginx", "next", ""]
+    assert [each.product for each in found] == ["nginx", "nginx", "next"]
     found = cures_for(("gunicorn",), Kind.AT_THE_END, coded=False)
     assert [each.measured for each in found] == [True, True, False]
 
@@ -161,3 +167,46 @@ def test_a_cure_fits_what_was_compressed() -> None:
     coded = lines(cures_for(("haproxy",), Kind.DELAYED, coded=True))
     assert plain == ["option http-no-delay"]
     assert "compression type" in coded[0]
+
+
+# -- silence, and WebSockets --------------------------------------------------------
+
+
+def test_a_comment_is_a_fact_where_it_was_measured_and_a_may_elsewhere() -> None:
+    *_, known = cures_for(("nginx",), Kind.CUT, coded=False)
+    assert known.lines.startswith(": ping")
+    assert known.fact
+    *_, stranger = cures_for((), Kind.CUT, coded=False)
+    assert stranger.lines == known.lines
+    assert not stranger.measured
+    *_, whole = cures_for(("gunicorn",), Kind.CUT, coded=False)
+    assert not whole.measured
+
+
+def test_a_websocket_has_cures_of_its_own() -> None:
+    found = cures_for_websocket(("haproxy",), Kind.CUT)
+    assert lines(found) == ["timeout tunnel 1h", "a ping frame every 15 s"]
+    assert all(each.fact for each in found)
+    of_a_response = lines(cures_for(("haproxy",), Kind.CUT, coded=False))
+    assert "timeout tunnel 1h" not in of_a_response
+
+
+def test_what_frees_a_response_is_a_may_for_a_websocket() -> None:
+    first, *_, pings = cures_for_websocket(("apache",), Kind.CUT)
+    assert (first.lines, first.measured) == ("ProxyTimeout 3600", False)
+    assert (pings.lines, pings.measured) == ("a ping frame every 15 s", False)
+
+
+@pytest.mark.parametrize(
+    "product", ["nginx", "apache", "varnish", "lighttpd", "squid", "h2o", "envoy"]
+)
+def test_a_lost_upgrade_has_the_lines_of_its_product(product: str) -> None:
+    [cure] = cures_for_websocket((product,), Kind.NO_UPGRADE)
+    assert (cure.product, cure.fact) == (product, True)
+
+
+@pytest.mark.parametrize("kind", HOLDS)
+def test_nobody_with_a_websocket_is_left_without_advice(kind: Kind) -> None:
+    found = cures_for_websocket((), kind)
+    assert found
+    assert not any(each.fact for each in found)

@@ -381,6 +381,38 @@ def test_events_that_are_lost_on_the_way_are_counted() -> None:
                for each in result.verdict.evidence)  # fmt: skip
 
 
+# -- who keeps even its head --------------------------------------------------------
+
+BROWSER = (("Accept-Encoding", "gzip"),)
+
+
+def kept_back() -> list[ProbeRecording]:
+    silent = replace(recorded(), request=BROWSER, head=None, status=0, fields=())
+    return [
+        replace(silent, url="http://hop/", ending="no head", ended=9.0),
+        replace(at(every(0.3, 30)), url="http://back/"),
+    ]
+
+
+def test_a_compressor_that_kept_its_head_has_the_cures_of_one() -> None:
+    plain = at(every(0.3, 10))
+    plain = replace(plain, label="without compression",
+                    request=(("Accept-Encoding", "identity"),))  # fmt: skip
+    result = judge_hops(kept_back(), plain=plain)
+    assert "only when the client accepts compression" in result.verdict.line
+    assert "Accept-Encoding: identity" in [each.lines for each in result.cures]
+    assert any(each.startswith("without compression: ")
+               for each in result.verdict.evidence)  # fmt: skip
+
+
+def test_who_holds_what_is_not_compressed_has_no_such_cures() -> None:
+    plain = replace(kept_back()[0], request=(("Accept-Encoding", "identity"),))
+    result = judge_hops(kept_back(), plain=plain)
+    assert result.verdict.held
+    assert "compression" not in result.verdict.line
+    assert "Accept-Encoding: identity" not in [each.lines for each in result.cures]
+
+
 # -- a machine that pauses ----------------------------------------------------------
 
 

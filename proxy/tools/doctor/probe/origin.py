@@ -20,6 +20,7 @@ from proxy.timeline import Clock, monotonic
 from proxy.tools.doctor.probe.origin_websocket import (
     answer_frames,
     is_websocket,
+    ping,
     play_messages,
     switching,
 )
@@ -129,10 +130,16 @@ class OriginServer:
         pack = packer(program.coding)
         writer.write(response_head(program, chunked=chunked, more=self.fields))
         await writer.drain()
+
+        def comment() -> None:
+            data = pack(b": ping\n\n", False)
+            writer.write(chunk(data) if chunked else data)
+
+        beat = self.beat(program.ping if program.comments else 0.0, comment)
         due = asked
         for number in range(1, program.count + 1):
             due += program.pause_before(number)
-            if not await self.wait(due, reader, writer):
+            if not await self.wait(due, reader, writer, beat):
                 left = f"after {self.clock() - asked:.1f} s"
                 self.say(head, f"client left before event {number} ({left})")
                 return False
@@ -160,8 +167,10 @@ class OriginServer:
         writer.write(switching(head))
         answering = asyncio.ensure_future(answer_frames(reader, writer))
 
+        beat = self.beat(program.ping, lambda: writer.write(ping()))
+
         async def wait(due: float) -> bool:
-            return await self.wait(asked + due, reader, writer)
+            return await self.wait(asked + due, reader, writer, beat)
 
         try:
             sent = await play_messages(
@@ -175,8 +184,24 @@ class OriginServer:
         finally:
             answering.cancel()
 
+    def beat(self, every: float, send: Callable[[], None]) -> Callable[[], None]:
+        """What sends at an interval, if it is called often enough; 0: never."""
+        last = self.clock()
+
+        def beat() -> None:
+            nonlocal last
+            if every and self.clock() - last >= every:
+                last = self.clock()
+                send()
+
+        return beat
+
     async def wait(
-        self, due: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        due: float,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        beat: Callable[[], None],
     ) -> bool:
         """Wait until an event is due; False as soon as the client has left."""
         while True:
@@ -186,6 +211,7 @@ class OriginServer:
             if rest <= 0:
                 return True
             await asyncio.sleep(min(rest, LOOK))
+            beat()
 
     def say(self, head: RequestHead, text: str) -> None:
         if self.tell is not None:
@@ -268,6 +294,7 @@ def overview() -> str:
             "Or append ?stream=NAME to any path. Parameters: "
             "?count=20&every=0.5&size=1000",
             "&quiet=2 (before the first event) &silent=30 (in the middle)",
+            "&ping=15 (a comment, or a ping frame, at this interval)",
             f"&type={'|'.join(TYPES)} &coding={'|'.join(CODINGS)} &framing=length",
             "",
         ]

@@ -41,6 +41,11 @@ def switching(head: RequestHead) -> bytes:
     )
 
 
+def ping() -> bytes:
+    """What keeps a silent one alive."""
+    return frame(PING, b"", masked=False)
+
+
 async def play_messages(
     program: Program,
     clock: Callable[[], float],

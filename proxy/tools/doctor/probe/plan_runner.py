@@ -18,7 +18,7 @@ from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
 from proxy.tools.doctor.old_version import may_be_the_version
 from proxy.tools.doctor.probe.beside import MARGIN, Beside, Measurement, Watch
 from proxy.tools.doctor.probe.connect import tls_context
-from proxy.tools.doctor.probe.early_end import chain_is_told, enough
+from proxy.tools.doctor.probe.early_end import chain_is_told, enough, streams
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import (
@@ -39,6 +39,7 @@ PAGES = (  # what only a dev server answers, and what is in it
     ("/@vite/client", b"vite", "vite"),
     ("/webpack-dev-server", b"Assets Report", "webpack-dev-server"),
 )
+PLAIN = "without compression"
 MANY = 4  # requests; more are not named one by one
 MESSAGES = ("steady", "fast", "slow", "large", "late", "silent")  # by WebSocket
 TICK = 0.2  # seconds between two words of progress
@@ -160,7 +161,8 @@ class PlanRunner:
             index = result.cases.index(result.holder)
             recordings[index] = await self.probed(recordings[index], plan)
             older = await self.by_old_version(asks, result, index, plan)
-            result = judge_hops(recordings, plan.product, older)
+            plain = await self.uncompressed(asks[index], result, plan)
+            result = judge_hops(recordings, plan.product, older, plain)
         return result
 
     async def by_old_version(
@@ -177,6 +179,21 @@ class PlanRunner:
         ask = replace(asks[index + 1], minor=0, http2=False, label="by HTTP/1.0")
         limit = min(behind.recording.ended + MARGIN, plan.max_time)
         return await self.measure(ask, limit)
+
+    async def uncompressed(
+        self, ask: Ask, result: Result, plan: ProbePlan
+    ) -> ProbeRecording | None:
+        """The hop that holds, where not even its head came, asked without compression.
+
+        A compressor that has nothing to output keeps the head that would name it.
+        """
+        holder = result.holder.recording
+        if holder.answered or holder.ending != "no head" or self.stop.is_set():
+            return None
+        if plan.ask.method not in SAFE or holder.asked("accept-encoding") == "identity":
+            return None
+        ask = replace(ask.with_field("Accept-Encoding", "identity"), label=PLAIN)
+        return await self.run(Measurement(ask), plan.max_time, shown)
 
     async def at_each(self, asks: list[Ask], plan: ProbePlan) -> list[ProbeRecording]:
         """A recording of each hop."""
@@ -275,6 +292,11 @@ class PlanRunner:
             if page.status == 200 and sign in page.content:
                 return replace(recording, product=product)
         return recording
+
+
+def shown(one: Measurement) -> bool:
+    """Is it certain that this one is not held?"""
+    return one.due() and streams(one.recording)
 
 
 def to_the_end(_: Measurement) -> bool:
