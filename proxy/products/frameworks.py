@@ -163,8 +163,8 @@ FRAMEWORKS = (
             "  target: 'http://localhost:8000',\n"
             "  proxyTimeout: 0,\n"
             "})",
-            "a limit on the silence of the back end has been set; the stream then ends "
-            "as if it were complete",
+            "a limit on the silence of the back end has been set; after it the "
+            "client waits for ever",
             source="the documentation of http-proxy, proxyTimeout",
         ),
     ),

@@ -265,6 +265,13 @@ def cut_here(here: Shape, there: Shape, pairing: Pairing) -> str:
             f"it ended after {came} as if it were complete, and "
             f"{counted(missing, 'more ' + there.noun)} came at the hop behind it"
         )
+    left = one.ending == "stopped" and other.ending == "complete" and missing
+    if left and -earlier > CLOSE + max(pairing_transit(pairing), 0.0):
+        return (
+            f"nothing came after {came}, though it stayed open, and "
+            f"{counted(missing, 'more ' + there.noun)} and the end came at the hop "
+            "behind it"
+        )
     return ""
 
 

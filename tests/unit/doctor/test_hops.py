@@ -373,6 +373,19 @@ def test_what_was_stopped_is_not_cut() -> None:
     assert chain(stopped, replace(at(every(0.2)), ending="stopped")).status == 0
 
 
+def test_a_client_that_is_left_waiting_behind_the_end_is_cut_off() -> None:
+    """Some proxies close the connection to the back end, and not that to the client."""
+    waiting = replace(at(every(0.2, 5)), ending="stopped", ended=10.0)
+    result = chain(waiting, at(every(0.2)))
+    assert (result.verdict.kind, result.status) == (Kind.CUT, 1)
+    assert result.holder.recording.url == "http://hop/"
+    assert "5 more events and the end came at the hop behind it" in result.verdict.line
+    soon = replace(waiting, ended=2.0)  # what is missing may be on its way
+    assert chain(soon, at(every(0.2))).verdict.kind is not Kind.CUT
+    whole = replace(at(every(0.2)), ending="stopped", ended=10.0)
+    assert chain(whole, at(every(0.2))).verdict.kind is not Kind.CUT
+
+
 def test_events_that_are_lost_on_the_way_are_counted() -> None:
     some = [number for number in range(10) if number not in (3, 4)]
     here = recorded(*((number * 0.2, event(number)) for number in some))
