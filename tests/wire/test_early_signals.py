@@ -136,11 +136,14 @@ async def test_workers_that_start_are_reloaded_once_all_of_them_serve(
     program = GATED % str(gate.path) + OF_ITSELF
     process = await start("--config", str(path), program=program)
     fd = await gate.read_by(process)
+    path.write_text("[nonsense", "utf-8")
     process.process.send_signal(signal.SIGHUP)
-    path.write_text(config(2, "/a", "/b"), "utf-8")
     os.close(fd)
     await process.line("Ctrl-C stops")
-    assert "reloaded" not in process.told
+    assert "rejected" not in process.told
+    await process.line("configuration rejected")
+    path.write_text(config(2, "/a", "/b"), "utf-8")
+    process.process.send_signal(signal.SIGHUP)
     line = await process.line("configuration reloaded")
     assert line.endswith("reloaded: route /b added\n")
 
