@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from proxy.line_writer import one_line
-from proxy.quantities import clock, compact_seconds, traffic
-
-Row = Mapping[str, Any]
+from proxy.tools.top.columns import GAP, Placed, Row, age, cell, placed
 
 RED, DIM, BOLD, REVERSE, PLAIN = (
     "\x1b[31m",
@@ -25,16 +23,7 @@ SORTS: dict[str, tuple[str, Callable[[Row, float], Any]]] = {
     "h": ("hold", lambda row, now: row["longest_hold"]),
     "n": ("newest", lambda row, now: row["started"]),
 }
-WIDEST = 48  # of a target
-COLUMNS = ("AGE", "ST", "METHOD", "TARGET", "KIND", "PIECES", "BYTES", "FIRST")
-LAST_COLUMNS = ("GAP", "HOLD", "ENDING")
-RIGHT = {"AGE", "PIECES", "BYTES", "FIRST", "GAP", "HOLD"}
-
-
-def age(row: Row, now: float) -> float:
-    """How long an exchange has lasted, or did."""
-    duration = row["duration"]
-    return float(now - row["started"] if duration is None else duration)
+SORTED_BY = {"p": "PIECES", "b": "BYTES", "g": "GAP", "h": "HOLD"}
 
 
 def ordered(rows: Sequence[Row], key: str, now: float) -> list[Row]:
@@ -44,34 +33,18 @@ def ordered(rows: Sequence[Row], key: str, now: float) -> list[Row]:
     return sorted(found, key=lambda row: row["phase"] == "over")
 
 
-def cells(row: Row, now: float) -> tuple[str, ...]:
-    first = row["first_byte"]
-    target = one_line(str(row["target"]))
-    if len(target) > WIDEST:
-        target = target[: WIDEST - 1] + "…"
-    return (
-        seconds(age(row, now)),
-        str(row["status"] or "-"),
-        one_line(str(row["method"])),
-        target,
-        one_line(str(row["kind"])),
-        str(row["pieces"]),
-        traffic(row["bytes"]),
-        "-" if first is None else seconds(first),
-        seconds(row["longest_gap"]),
-        seconds(row["longest_hold"]),
-        one_line(str(row["error"] or row["ending"] or row["phase"])),
-    )
+def table(
+    rows: Sequence[Row], now: float, width: int, *, color: bool, key: str = ""
+) -> list[str]:
+    """The heading and a line for each row, no wider than `width`.
 
-
-def table(rows: Sequence[Row], now: float, width: int, *, color: bool) -> list[str]:
-    """The heading and a line for each row, no wider than `width`."""
-    heading = (*COLUMNS, *LAST_COLUMNS)
-    content = [cells(row, now) for row in rows]
-    widths = [max(map(len, column)) for column in zip(heading, *content, strict=True)]
-    lines = [paint(line(heading, widths)[:width], BOLD, color)]
-    for row, each in zip(rows, content, strict=True):
-        text = line(each, widths)[:width]
+    `key`: by which it is sorted.
+    """
+    columns = placed(rows, now, width, SORTED_BY.get(key, ""))
+    heading = line([(each.column.name, each) for each in columns])
+    lines = [paint(heading[:width], BOLD, color)]
+    for number, row in enumerate(rows):
+        text = line([(each.texts[number], each) for each in columns])[:width]
         if row["error"] or (row["status"] or 0) >= 500:
             text = paint(text, RED, color)
         elif row["phase"] == "over":
@@ -80,14 +53,10 @@ def table(rows: Sequence[Row], now: float, width: int, *, color: bool) -> list[s
     return lines
 
 
-def line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    shown = (
-        text.rjust(width) if name in RIGHT else text.ljust(width)
-        for text, width, name in zip(
-            texts, widths, (*COLUMNS, *LAST_COLUMNS), strict=True
-        )
-    )
-    return "  ".join(shown).rstrip()
+def line(cells: Sequence[tuple[str, Placed]]) -> str:
+    """One line of the table."""
+    shown = (cell(text, each.column, each.width) for text, each in cells)
+    return (" " * GAP).join(shown).rstrip()
 
 
 def screen(
@@ -110,7 +79,7 @@ def screen(
     lines.append("")
     room = max(height - len(lines) - 2, 1)
     shown = ordered(rows, key, now)[:room]
-    lines += table(shown, now, width, color=color)
+    lines += table(shown, now, width, color=color, key=key)
     lines += [""] * (height - len(lines) - 1)
     lines.append(
         paint(f"q quit; sort: {by}; now by {SORTS[key][0]}"[:width], DIM, color)
@@ -125,8 +94,3 @@ def warned(warning: Mapping[str, Any]) -> str:
 
 def paint(text: str, code: str, color: bool) -> str:
     return f"{code}{text}{PLAIN}" if color and text else text
-
-
-def seconds(value: float) -> str:
-    """A duration as a person reads it."""
-    return clock(value) if value >= 60 else compact_seconds(value)

@@ -30,7 +30,7 @@ def row(**changes: Any) -> Row:
 
 def test_a_row_says_all_that_matters() -> None:
     _, line = table([row()], NOW, 200, color=False)
-    told = "10.00s 200 GET /x event-stream 3 42 B 3.0ms 1.00s 50µs relaying"
+    told = "10.00s 200 GET /x - - - event-stream 3 42 B 3.0ms 1.00s 50µs relaying"
     assert " ".join(line.split()) == told
 
 
