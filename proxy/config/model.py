@@ -69,12 +69,12 @@ class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = []
     request_id: Annotated[
-        bool,
+        bool | Literal["response"],
         Meta(
             description="Give each request an id: in X-Request-Id to the upstream, in "
             "the access log, in error responses and in spans. That of a client in "
-            "trusted_proxies is kept; any other is replaced. false: the field passes "
-            "unchanged."
+            "trusted_proxies is kept; any other is replaced. response: in X-Request-Id "
+            "to the client, too. false: the field passes unchanged."
         ),
     ] = True
     error_detail: Annotated[

@@ -63,6 +63,7 @@ class CompiledRoute:
     """One route: its compiled rules and its targets with their connections."""
 
     __slots__ = (
+        "adds_to_head",
         "ages",
         "begins_early",
         "choice",
@@ -122,6 +123,8 @@ class CompiledRoute:
         self.ages: StreamAges | None = None  # if its streams have one
         self.stream_limit: StreamLimit | None = None  # of each client
         self.faults: FaultSource | None = None  # what its upstream does wrong
+        # Does the proxy say something of its own in the heads of responses?
+        self.adds_to_head: bool = route.server_timing
         # Are there clients whose word on the hops before them counts?
         self.may_trust: bool = route.trust_forwarded
         self.taps: tuple[TapMaker, ...] = ()  # of each call, the innermost first
@@ -146,6 +149,7 @@ class CompiledRoutes:
         "resumes",
         "router",
         "sessions",
+        "tells_ids",
         "ticker",
         "upstreams",
     )
@@ -173,6 +177,7 @@ class CompiledRoutes:
             self.is_trusted = TrustedProxies(config.server.trusted_proxies).includes
             self.error_detail = ErrorDetail(config)
         self.request_ids = request_ids(config, before)
+        self.tells_ids: bool = config.server.request_id == "response"  # to clients
         # Which target has made which session; it outlives a reload.
         self.sessions: SessionTable = (
             SessionTable(clock=ticker.clock) if before is None else before.sessions
@@ -187,6 +192,7 @@ class CompiledRoutes:
             )
             made.finishing = finishing.get(prefix, made.finishing)
             made.may_trust |= bool(config.server.trusted_proxies)
+            made.adds_to_head |= self.tells_ids
             if route.fault:
                 made.faults = fault_source(route, config.server.fault_seed, before)
             if route.max_age_seconds:

@@ -403,6 +403,7 @@ class Exchange:
             target=self.timeline.call.upstream,
             routes=tuple(self.compiled.router.prefixes),
             request_id=self.request_id,
+            tells_id=self.compiled.tells_ids,
             detailed=detailed,
             hint=rule.hint(error, self.head.target, detailed=detailed),
             record=rule.record_page(client.address, self.head, entrance(client)),

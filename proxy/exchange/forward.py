@@ -49,6 +49,7 @@ from proxy.http1.persistence import stays_in_step
 from proxy.policy.delivery import Delivery
 from proxy.policy.error_response import plan_options
 from proxy.policy.forwarded import public_address
+from proxy.policy.request_id import with_id
 from proxy.policy.request_plan import RequestPlan, hops_left, takes_trailers
 from proxy.policy.response_plan import STREAM, plan_interim, plan_switch
 from proxy.policy.resumption import allow_last_event_id
@@ -236,8 +237,11 @@ class Forward:
         """Judge the upstream's response head."""
         exchange, route = self.exchange, call.route
         exchange.response_head = head
-        if route.route.server_timing:
-            head = with_timing(head, exchange.timeline)
+        if route.adds_to_head:
+            if exchange.compiled.tells_ids:
+                head = with_id(head, exchange.request_id)
+            if route.route.server_timing:
+                head = with_timing(head, exchange.timeline)
         publishing = route.response_rewrite
         if publishing is not None and publishing.concerns(head):
             assert call.upstream is not None

@@ -260,7 +260,8 @@ class ResponseStream:
             detailed = self.exchange.sees_detail
         reason = message_of(error, detailed=detailed)
         prefix = self.route.prefix if detailed else ""
-        told = Told(error.type, reason, prefix, request)
+        request_id = self.exchange.timeline.request_id.decode("ascii")
+        told = Told(error.type, reason, prefix, request, request_id)
         if self.early:
             head = self.exchange.head
             written, raises = refusal_event(error, told, head)

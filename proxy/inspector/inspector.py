@@ -186,6 +186,11 @@ class Inspector:
             return False
         answers = self.admin_answers if admin else self.answers
         answer = OwnResponse(client, head, answers)
+        compiled = self.server.compiled
+        if compiled.request_ids is not None:
+            answer.request_id = compiled.request_ids.of(
+                head, client.address, compiled.is_trusted
+            )
         try:
             self.answer(answer, question, judged)
         except Exception as error:

@@ -63,6 +63,7 @@ class OwnResponse:
         self.begun = False  # is any of it written?
         self.bodies = False  # does it show any?
         self.malformed = False  # is the body of the request unreadable?
+        self.request_id = b""  # by which whoever refuses it speaks of it
         self.guards = GUARDS
         self.read_on = asyncio.Event()
         client.exchange = self
@@ -218,7 +219,10 @@ def refuse(
     allow: bytes = READ,
 ) -> None:
     """Say in JSON why there is nothing."""
-    body = msgspec.json.encode({"error": {"status": status, "message": message}})
+    told: dict[str, object] = {"status": status, "message": message}
+    if answer.request_id:
+        told["request_id"] = answer.request_id.decode("ascii")
+    body = msgspec.json.encode({"error": told})
     fields = fields_of_refusal(status, retry_after, allow)
     answer.whole(status, JSON, body + b"\n", fields)
 

@@ -18,9 +18,10 @@ from proxy.http1.grammar import Fields
 from proxy.http1.head import RequestHead
 from proxy.policy.delivery import accepts_events, skips_comments
 from proxy.policy.header_fields import ALLOW, PSEUDONYM
+from proxy.policy.request_id import NAME
 from proxy.policy.response_plan import LENGTH, Framing, ResponsePlan, Terms
 from proxy.stream.families import named
-from proxy.stream.family import Told, event
+from proxy.stream.family import Told, event, id_of
 from proxy.web.error_page import POLICY, ErrorPage, render
 
 ADVICE = {
@@ -72,6 +73,7 @@ class Failure:
     routes: tuple[str, ...] = ()
     request_id: bytes = b""
     detailed: bool = True  # or only what everybody may know
+    tells_id: bool = False  # in X-Request-Id, too
     record: str = ""  # the page where the client may look at the request
     hint: str = ""  # in place of the advice
 
@@ -149,6 +151,8 @@ def plan_failure(
         (b"Content-Length", b"%d" % len(body)),
         (b"Date", date),
     ]
+    if failure.tells_id and failure.request_id:
+        fields.append((NAME, failure.request_id))
     if content_type == HTML:
         fields.append((b"Content-Security-Policy", POLICY))
     fields.extend(failure.error.fields)
@@ -211,6 +215,7 @@ def refusal_event(
         "type": error.type,
         "reason": told.reason,
         **({"route": told.route} if told.route else {}),
+        **id_of(told),
         "status": status,
         "body": body.decode("utf-8", "ignore"),
         "error": {"message": told.reason, "type": "server_error", "code": error.type},

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable
 
-from proxy.http1.head import RequestHead
+from proxy.http1.head import RequestHead, ResponseHead
 
 NAME = b"X-Request-Id"
 KEY = b"x-request-id"
@@ -44,6 +44,13 @@ class RequestIds:
             return given(head) or self.new()
         self.count += 1
         return b"%b-%x" % (self.prefix, self.count)
+
+
+def with_id(head: ResponseHead, request_id: bytes) -> ResponseHead:
+    """The head of a response with the id of its request, in place of any other."""
+    fields = [each for each in head.fields if each[0].lower() != KEY]
+    fields.append((NAME, request_id))
+    return ResponseHead(head.status, head.reason, head.minor, fields)
 
 
 def given(head: RequestHead) -> bytes:

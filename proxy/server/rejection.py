@@ -21,6 +21,7 @@ def rejected(
         error=error,
         elapsed=0.0,
         request_id=timeline.request_id,
+        tells_id=compiled.tells_ids,
         detailed=compiled.error_detail.is_for(client.address, None),
     )
     plan, body = plan_failure(failure, None, client.terms, http_date())

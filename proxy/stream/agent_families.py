@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.stream.family import Told, event, has_id, kind
+from proxy.stream.family import Told, event, has_id, id_of, kind
 from proxy.stream.recent_events import Item
 
 # -- AI SDK, the stream of a page
@@ -71,4 +71,6 @@ def json_rpc_failure(
     if not isinstance(number, int | str) or isinstance(number, bool):
         return None
     error = {"code": UPSTREAM_FAILED, "message": told.reason}
+    if told.request_id:
+        error["data"] = id_of(told)
     return event({"jsonrpc": "2.0", "id": number, "error": error}, "message")

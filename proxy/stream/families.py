@@ -22,6 +22,7 @@ from proxy.stream.family import (
     event,
     has_error,
     has_kind,
+    id_of,
     is_kind,
     never,
 )
@@ -37,12 +38,12 @@ def events_failure(told: Told, first: Item | None, last: Sequence[Item]) -> byte
     the member `error`.
     """
     error = {"message": told.reason, "type": "server_error", "code": told.type}
-    value = {"type": told.type, "reason": told.reason, **route_of(told)}
+    value = {"type": told.type, "reason": told.reason, **route_of(told), **id_of(told)}
     return event({**value, "error": error}, "error")
 
 
 def lines_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
-    value = {"error": told.reason, "type": told.type, **route_of(told)}
+    value = {"error": told.reason, "type": told.type, **route_of(told), **id_of(told)}
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
 
 

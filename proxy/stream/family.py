@@ -34,6 +34,7 @@ class Told:
     reason: str
     route: str
     request: Any = None  # the JSON of its body, where that is known
+    request_id: str = ""  # by which all logs know it; "": requests have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,11 @@ def never(_: Item) -> bool:
 
 
 # -- writing
+
+
+def id_of(told: Told) -> dict[str, object]:
+    """The member that names the request, where it has an id."""
+    return {"request_id": told.request_id} if told.request_id else {}
 
 
 def event(value: object, name: str = "") -> bytes:

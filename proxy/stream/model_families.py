@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from proxy.stream.family import Told, event, kind
+from proxy.stream.family import Told, event, id_of, kind
 from proxy.stream.recent_events import Item
 
 # -- OpenAI: chat completions, and the older completions
@@ -54,6 +54,7 @@ def openai_error(told: Told) -> dict[str, object]:
         "type": "server_error",
         "param": None,
         "code": told.type,
+        **id_of(told),
     }
 
 
@@ -105,7 +106,7 @@ def is_anthropic(item: Item) -> bool:
 
 def anthropic_failure(told: Told, first: Item | None, last: Sequence[Item]) -> bytes:
     error = {"type": "api_error", "message": told.reason}
-    return event({"type": "error", "error": error}, "error")
+    return event({"type": "error", "error": error, **id_of(told)}, "error")
 
 
 # -- Gemini, `alt=sse`

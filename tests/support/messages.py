@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tests.support.raw import Peer
+
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_X = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_NUMBER = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -30,3 +32,10 @@ def without_id(head: bytes) -> bytes:
 def lines_without_id(head: bytes) -> list[bytes]:
     """The lines of that."""
     return without_id(head).split(b"\r\n")[:-2]
+
+
+def id_of(server: Peer) -> str:
+    """The id of the request whose head an upstream has read."""
+    found = REQUEST_ID.search(server.head)
+    assert found is not None
+    return found[0].partition(b": ")[2].decode()

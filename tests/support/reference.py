@@ -136,6 +136,7 @@ TOLD = Told(
     "the upstream sent nothing for 30.1 s",
     "/chat",
     {"jsonrpc": "2.0", "id": 3, "method": "tools/call"},
+    "5c1f0a92d7e4-1f3",
 )
 
 

@@ -18,6 +18,7 @@ from tests.conftest import InternalErrorLog, ManualClock, StartProxy
 from tests.support.faulty import Fault
 from tests.support.heartbeats import let_pass
 from tests.support.kept import stream_id
+from tests.support.messages import id_of
 from tests.support.ports import ClosedPort
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy, serving
@@ -332,6 +333,7 @@ async def test_another_status_is_told_by_an_event_with_its_body(
         "type": "http_protocol_error",
         "reason": reason,
         "route": "/sse",
+        "request_id": id_of(server),
         "status": 401,
         "body": "no key\n",
         "error": {

@@ -12,6 +12,7 @@ from proxy.stream.families import named
 from proxy.stream.recent_events import RecentEvents
 from proxy.timeline import Ending
 from tests.conftest import ManualClock, StartProxy
+from tests.support.messages import id_of
 from tests.support.raw import Peer, Upstream, became, chunk
 from tests.support.running import RunningProxy
 
@@ -66,6 +67,7 @@ async def test_an_upstream_that_dies_between_two_events_is_told_of(
         "type": "http_response_incomplete",
         "reason": reason,
         "route": "/sse",
+        "request_id": id_of(server),
         "error": {
             "message": reason,
             "type": "server_error",
@@ -403,6 +405,7 @@ async def test_other_lines_end_with_one_that_tells_and_no_clean_end(
         "error": "the upstream closed early: the last chunk is missing",
         "type": "http_response_incomplete",
         "route": "/sse",
+        "request_id": id_of(server),
     }
     assert await client.read_to_close() == (b"", "fin")
     assert (await running.ended()).ending is Ending.UPSTREAM_BROKE

@@ -239,3 +239,86 @@ async def test_the_json_log_says_what_the_client_is(
     assert line.isprintable()
     told = json.loads(line)["user_agent"]
     assert told == 'Mozilla/5.0 "x"\t\\n ' + "y" * 237 + "..."
+
+
+@pytest.mark.parametrize("said", [True, "response"])
+async def test_a_response_has_the_id_where_that_is_asked_for(
+    proxy: StartProxy, upstream: Upstream, said: bool | str
+) -> None:
+    """In place of what the upstream says there: one id, the one in the logs."""
+    running = await proxy({"/": {"target": upstream.url}}, server={"request_id": said})
+    client, server = await running.begin(upstream, get())
+    await server.send(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nx-request-id: other\r\n\r\n"
+    )
+    head = await client.read_head()
+    timeline = await running.ended()
+    found = re.findall(rb"(?im)^x-request-id: (.*?)\r$", head)
+    assert found == [timeline.request_id if said == "response" else b"other"]
+
+
+@pytest.mark.parametrize("said", [True, "response"])
+async def test_a_response_of_the_proxy_has_it_too(
+    proxy: StartProxy, said: bool | str
+) -> None:
+    running = await proxy(
+        {"/a": {"target": "http://127.0.0.1:1"}}, server={"request_id": said}
+    )
+    client = await running.client()
+    await client.send(get())
+    head = await client.read_head()
+    timeline = await running.ended()
+    assert timeline.status == 404
+    found = re.findall(rb"(?im)^x-request-id: (.*?)\r$", head)
+    assert found == ([timeline.request_id] if said == "response" else [])
+
+
+@pytest.mark.http1
+async def test_bytes_that_are_no_request_have_one_in_their_response(
+    proxy: StartProxy,
+) -> None:
+    running = await proxy(
+        {"/a": {"target": "http://127.0.0.1:1"}}, server={"request_id": "response"}
+    )
+    client = await running.client()
+    await client.send(b"GET / HTTP/1.1\r\nno field\r\n\r\n")
+    head = await client.read_head()
+    timeline = await running.ended()
+    assert timeline.status == 400
+    assert field(head, b"x-request-id") == timeline.request_id
+
+
+async def test_the_event_of_a_failure_names_the_request(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    route = {"target": upstream.url, "on_upstream_failure": "event"}
+    running = await proxy({"/": route})
+    client, server = await running.begin(upstream, ask())
+    await server.send(EVENT_HEAD % b"" + chunk(b"data: 1\n\n"))
+    await client.read_head()
+    assert await client.read_chunk() == b"data: 1\n\n"
+    server.reset()
+    event = await client.read_chunk()
+    timeline = await running.ended()
+    told = json.loads(event.partition(b"data: ")[2])
+    assert told["request_id"] == timeline.request_id.decode()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_refusal_of_the_inspector_has_an_id(
+    proxy: StartProxy, trusted: bool
+) -> None:
+    running = await proxy(
+        {"/a": {"target": "http://127.0.0.1:1"}},
+        server=TRUSTED if trusted else {},
+        inspector={"token": "t" * 20},
+    )
+    client = await running.client()
+    await client.send(get(b"X-Request-Id: mine\r\n", b"/_unbuffered/feed"))
+    head = await client.read_head()
+    assert head.startswith(b"HTTP/1.1 401 ")
+    size = field(head, b"content-length")
+    assert size is not None
+    (told,) = json.loads(await client.read(int(size))).values()
+    assert (told["status"], told["request_id"] == "mine") == (401, trusted)
+    assert trusted or MADE.fullmatch(told["request_id"].encode())

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.tools.top.screen import Row, ordered, screen, table
+from proxy.tools.top.columns import Row
+from proxy.tools.top.screen import ordered, screen, table
 
 NOW = 2000.0
 
