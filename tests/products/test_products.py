@@ -26,8 +26,8 @@ pytestmark = pytest.mark.products
 # others show themselves by no field, or only by that of the server in front.
 NAMELESS = ("vite", "webpack-dev-server", "django", "flask", "mitmproxy", "nginx-uwsgi",
             "koa-compress", "hono", "fastify-compress", "rack")  # fmt: skip
-UNNAMED = ("haproxy-cut", "haproxy-pings", "haproxy-websocket", "haproxy-body",
-           "http-proxy-head")  # fmt: skip
+UNNAMED = ("haproxy-cut", "haproxy-pings", "haproxy-websocket", "haproxy-frames",
+           "haproxy-body", "http-proxy-head")  # fmt: skip
 
 # Which of these a clock of the kernel leaves is blurred by a busy machine; the cure is
 # the same.
