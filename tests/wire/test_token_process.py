@@ -46,7 +46,7 @@ async def started(path: Path, stderr: int = asyncio.subprocess.PIPE) -> Process:
 
 
 def tables(token: str) -> dict[str, Table]:
-    return {"inspector": {"token": token}, "log": {"access": True, "format": "json"}}
+    return {"inspector": {"token": token}, "log": {"access": True, "format": "text"}}
 
 
 @pytest.mark.parametrize("workers", WORKERS)
