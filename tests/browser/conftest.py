@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from tests.browser.drivers.chromium import ARGUMENTS, chromium, find_chromium
 from tests.browser.drivers.firefox import firefox
 from tests.browser.drivers.webkit import webkit
 from tests.conftest import StartProxy
+from tests.support.ports import ClosedPort
 from tests.support.running import Table
 
 if TYPE_CHECKING:
@@ -59,12 +59,10 @@ async def page_upstream() -> AsyncIterator[PageUpstream]:
 
 
 @pytest.fixture
-def dead_port() -> int:
+def dead_port() -> Iterator[int]:
     """A port of this machine on which nothing listens."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-    return port
+    with ClosedPort() as unused:
+        yield unused.port
 
 
 @pytest.fixture

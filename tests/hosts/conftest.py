@@ -18,7 +18,7 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("hosts"):
         return factories
     try:
-        import uvloop
+        from tests.support.connecting_loop import ConnectingLoop
     except ImportError:  # Windows
         return factories
-    return {"uvloop": uvloop.new_event_loop, **factories}
+    return {"uvloop": ConnectingLoop, **factories}

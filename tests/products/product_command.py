@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +60,3 @@ def program(name: str) -> str | None:
     if name == "php-fpm":  # Debian's has its version in its name
         return next(map(str, sorted(Path("/usr/sbin").glob("php-fpm*"))), None)
     return os.environ.get(name.upper()) or shutil.which(name)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

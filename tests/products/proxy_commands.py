@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.products.product_command import APACHE, Product, free_port, program
+from tests.products.product_command import APACHE, Product, program
+from tests.support.ports import free_port
 
 
 def nginx(port: int, origin: int, lines: str, folder: Path) -> list[str]:
@@ -249,6 +250,7 @@ def apache_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 
 UWSGI = """
 from tests.products.applications import ask, blocking, media_type
+from tests.support.ports import free_port
 
 def application(environ, start_response):
     ask(environ["QUERY_STRING"])

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.products.node_commands import NODE
-from tests.products.product_command import HERE, PEERS, free_port
+from tests.products.product_command import HERE, PEERS
 from tests.products.proxy_commands import PROXIES
 from tests.products.python_commands import PYTHON
+from tests.support.ports import free_port
 
 START_SECONDS = 60.0  # webpack on a busy machine
 

@@ -1,13 +1,33 @@
-"""Ports that refuse or ignore connections, without a race for their number."""
+"""Ports for programs, and such that refuse or ignore connections; none by a race."""
 
 from __future__ import annotations
 
+import contextlib
+import random
 import select
 import socket
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from tests.support.raw import GUARD, Upstream
+
+CHOSEN = random.Random()  # not as the tests beside this process have it
+BUS = 10_000  # above its port, a node of a Redis cluster has another one
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has, for a program that will listen there.
+
+    Below those that the kernel gives to connections and to whoever asks for any: nobody
+    takes it meanwhile, and a client that tries it does not reach itself.
+    """
+    while True:
+        port = CHOSEN.randrange(12_000, 22_000)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind((host, port))
+            with socket.socket() as other:
+                other.bind((host, port + BUS))
+            return port
 
 
 class ClosedPort:
@@ -50,8 +70,11 @@ class ClosedPort:
 class BlackHole(ClosedPort):
     """A port that answers nothing: its queue of connections is full."""
 
+    ports: ClassVar[set[int]] = set()  # of all that there are
+
     def __init__(self) -> None:
         super().__init__()
+        self.ports.add(self.port)
         self.sock.listen(0)
         self.fillers = [socket.create_connection(self.sock.getsockname(), GUARD)]
         queued, _, _ = select.select([self.sock], [], [], GUARD)
@@ -67,6 +90,7 @@ class BlackHole(ClosedPort):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.ports.discard(self.port)
         for filler in self.fillers:
             filler.close()
         super().__exit__(kind, error, trace)

@@ -199,9 +199,9 @@ async def idle() -> None:
                     woken = 0
                     loop.call_soon(near.send, b".")  # not before it is waited for
                     await loop.sock_recv(far, 1)
-                    # uvloop connects by way of a thread: it reads addresses there.
-                    await loop.getaddrinfo("127.0.0.1", None)
-                    quiet = 0 if woken else quiet + 1
+                    await loop.getaddrinfo("127.0.0.1", None)  # so do threads
+                    connecting = getattr(loop, "connecting", 0)  # `ConnectingLoop`
+                    quiet = 0 if woken or connecting else quiet + 1
         finally:
             sys.setprofile(before)
 

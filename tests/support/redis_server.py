@@ -7,9 +7,7 @@ unless it is told to.
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +19,8 @@ from typing import Any, Self
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
+
+from tests.support.ports import free_port
 
 GUARD = 20.0  # seconds
 PROGRAMS = tuple(
@@ -35,20 +35,6 @@ needs_redis = [
         reason="neither redis-server nor valkey-server is on the PATH",
     ),
 ]
-
-
-def free_port() -> int:
-    """A port that nobody has, with the one that a node of a cluster has beside it.
-
-    Below those that connections get, so that nobody takes it meanwhile.
-    """
-    while True:
-        port = random.randrange(12_000, 22_000)
-        with contextlib.suppress(OSError), socket.socket() as one:
-            one.bind(("127.0.0.1", port))
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", port + 10_000))
-            return port
 
 
 class RedisServer:

@@ -46,12 +46,12 @@ def pytest_asyncio_loop_factories(
         "asyncio": asyncio.new_event_loop
     }
     try:
-        import uvloop
+        from tests.support.connecting_loop import ConnectingLoop
     except ImportError:  # Windows
         return factories
     if item.get_closest_marker("any_loop") and not thorough():
-        return {"uvloop": uvloop.new_event_loop}
-    return {"uvloop": uvloop.new_event_loop, **factories}
+        return {"uvloop": ConnectingLoop}
+    return {"uvloop": ConnectingLoop, **factories}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

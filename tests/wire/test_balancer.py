@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ManualClock, StartProxy
-from tests.support.ports import ClosedPort
+from tests.support.ports import free_port
 from tests.support.process import GUARD, ending
 from tests.support.raw import Peer, Upstream, became, connect, turns
 from tests.support.running import RunningProxy
@@ -36,6 +36,7 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
+  timeout check 60s
 frontend front
   bind 127.0.0.1:{port}
   default_backend back
@@ -76,8 +77,7 @@ class Balancer:
 async def balancer(
     folder: Path, mode: str, one: RunningProxy, two: RunningProxy
 ) -> AsyncIterator[Balancer]:
-    with ClosedPort() as place:
-        port = place.port
+    port = free_port()
     path = folder / "haproxy.cfg"
     text = CONFIG.format(mode=mode, port=port, one=one.port, two=two.port)
     path.write_text(text, "utf-8")

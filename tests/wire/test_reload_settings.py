@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -29,6 +28,7 @@ from tests.support.http2 import (
     frame,
 )
 from tests.support.looking import answer, asked
+from tests.support.ports import free_port
 from tests.support.process import EVENTS, GET, GUARD, ROOT, Process
 from tests.support.raw import Peer, Upstream, chunk, connect
 from tests.support.running import Table
@@ -492,14 +492,6 @@ def test_no_key_is_left_out() -> None:
     assert keys == {case.key for case in CASES} | {*AT_THE_END}
 
 
-def free_ports() -> list[int]:
-    """Two that are free for now."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in (one, other)]
-
-
 @COMMAND
 @LINUX
 @pytest.mark.parametrize("workers", [1, 2])
@@ -513,7 +505,7 @@ async def test_a_reload_has_the_same_effect_with_and_without_workers(
     issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "chain.pem"))
     path = tmp_path / "config.toml"
-    port, other = free_ports()
+    port, other = free_port(), free_port()
     base: dict[str, dict[str, object]] = {
         "server": {"port": port, "workers": workers},
         "log": {"access": False, "warnings": False},

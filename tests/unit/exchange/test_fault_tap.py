@@ -7,7 +7,7 @@ from typing import cast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.config.fault_options import Fault
@@ -16,7 +16,7 @@ from proxy.transport.relay import DecodingRelay, ResponseRelay
 from proxy.transport.upstream_connection import UpstreamConnection
 from tests.support.broken_steps import CUTS, STREAMS, SUDDEN, cut, sent, steps
 from tests.support.memory import CONFIG, MemoryProxy, MemoryTransport, unchunked
-from tests.support.raw import became, chunk
+from tests.support.raw import became, chunk, settled
 from tests.unit.exchange.test_taps import Tapes
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -126,6 +126,7 @@ async def test_a_record_has_what_was_seen(fault: Fault, heard: list[str]) -> Non
     served.stop()
 
 
+@example(b"data: 1\n" * 8 + b"\r\n", [Fault(kind="coalesce", size=1)], [], [])
 @given(STREAMS, st.lists(SUDDEN, min_size=1, max_size=2), CUTS, CUTS)
 async def test_a_client_gets_what_the_faults_make_however_the_wire_is_cut(
     stream: bytes, faults: list[Fault], chunks: list[int], reads: list[int]
@@ -135,6 +136,7 @@ async def test_a_client_gets_what_the_faults_make_however_the_wire_is_cut(
     body = b"".join(map(chunk, [*cut(stream, chunks), b""]))
     for read in cut(STREAM + b"\r\n" + body, reads):
         upstream.receive(read)
+    await settled(lambda: len(served.client.written))  # so many steps in each turn
     content, complete, _, _ = unchunked(served.client.written.partition(END)[2])
     assert content == sent(made)
     assert complete == (made[-1] == Complete())
