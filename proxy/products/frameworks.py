@@ -122,7 +122,7 @@ FRAMEWORKS = (
     ),
     row(
         "http-proxy-middleware",
-        "http-proxy-middleware in Express",
+        "Express",
         (FieldSign("x-powered-by", "express", coded=False),),
         Cure(
             (Kind.AT_THE_END,),
