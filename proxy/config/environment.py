@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+DEFAULT = " (default)"  # behind a variable whose default was taken
 REFERENCE = re.compile(
     r"(?P<literal>\$\$\{)"
     r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}"
@@ -58,7 +59,7 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
                 f"or write ${{{name}:-default}}"
             )
             return ""
-        references.append(f"${{{name}}} (default)")
+        references.append(f"${{{name}}}{DEFAULT}")
         return str(default)
 
     expanded = REFERENCE.sub(replace, text)

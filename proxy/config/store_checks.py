@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from proxy.config.environment import DEFAULT
 from proxy.config.fault_text import quoted
 from proxy.config.packages import is_installed
 from proxy.config.reader import Entries, Reader
@@ -21,7 +22,9 @@ def check_store(reader: Reader, store: Entries) -> None:
     url = text_of(store, "url")
     for key in ("url", "key"):
         if key in store and not text_of(store, key) and "${" in store[key].source:
-            reader.fault(TABLE, key, f"{store[key].source.split(', ')[-1]} is empty")
+            variable = store[key].source.split(", ")[-1]
+            if not variable.endswith(DEFAULT):  # an empty default says: may be left out
+                reader.fault(TABLE, key, f"{variable} is empty")
     valid = bool(url) and reader.passes(TABLE, "url", parse_store_url, url)
     if valid and not all(map(is_installed, PACKAGES)):
         message = (

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from proxy.config.load import load
 from proxy.observe.metrics import FAMILIES
 from tests.deploy.files import (
     KUBERNETES,
@@ -173,6 +174,17 @@ def test_the_configuration_can_be_reloaded(name: str) -> None:
     [made] = documents(PODS[name] / "kustomization.yaml")
     [generated] = made["configMapGenerator"]
     assert generated["options"]["disableNameSuffixHash"] is True
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_what_the_secret_may_leave_out_is_left_out(name: str) -> None:
+    """`optional: true` for the variable means that no pod fails to start without it."""
+    needed = {
+        each["name"]: "x" * 32
+        for each in unbuffered(pod_of(name))["env"]
+        if not each["valueFrom"].get("secretKeyRef", {}).get("optional")
+    }
+    load(PODS[name] / "config.toml", needed)
 
 
 # -- names that have to agree

@@ -173,6 +173,11 @@ def test_an_empty_variable_is_no_key(tmp_path: Path) -> None:
     assert fault.endswith("[store] key: ${EMPTY} is empty")
 
 
+def test_an_empty_default_leaves_the_store_out(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "url = '${NOT_THERE:-}'\nkey = '${NOT_THERE:-}'")
+    assert (config.store.url, config.store.key, config.warnings) == ("", "", ())
+
+
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
