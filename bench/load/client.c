@@ -72,8 +72,13 @@ static void ask_for(struct connection *c, const char *path)
 
 void ask(struct connection *c)
 {
+    static uint32_t requests;
     char path[32];
-    snprintf(path, sizeof path, "/bench/%05d", c->stream);
+    /* Small requests are not all the same: no proxy may know one by its bytes. */
+    if (mode == REQUESTS)
+        snprintf(path, sizeof path, "/bench/%05d?%08x", c->stream, ++requests);
+    else
+        snprintf(path, sizeof path, "/bench/%05d", c->stream);
     ask_for(c, path);
 }
 
