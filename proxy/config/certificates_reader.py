@@ -7,7 +7,8 @@ from pathlib import Path
 
 from proxy.config.certificate import CERTIFICATE, read_certificate
 from proxy.config.certificate_names import host_names
-from proxy.config.fault_text import described
+from proxy.config.fault_text import described, listed
+from proxy.config.listen_reader import listening_name
 from proxy.config.model import CertificateOptions
 from proxy.config.reader import Entries, Reader
 
@@ -51,7 +52,13 @@ def warn_of_unused(
     reader: Reader, found: Sequence[Entries], listeners: Sequence[Entries]
 ) -> None:
     """Certificates that no client is shown."""
-    own = [paths for each in listeners for paths in files_of(each)]
+    own = {
+        f"the certificate of {listening_name(number) if number else '[server]'}": {
+            *names_of_file(path)
+        }
+        for number, each in enumerate(listeners)
+        for path in files_of(each)
+    }
     if not own:
         message = (
             "is shown to nobody: no listener has TLS. Write tls_certificate in [server]"
@@ -67,11 +74,16 @@ def warn_of_unused(
                 "authority for one with names"
             )
             reader.warn(table, CERTIFICATE, message)
-        twins = {name: seen[name] for name in names if name in seen}
-        if twins and len(twins) == len(names):
-            other = next(iter(twins.values()))
+        left = {*names}.difference(seen)
+        # Each listener shows its own certificate for the names in that.
+        in_own = bool(own) and all(left <= each for each in own.values())
+        if names and (not left or in_own):
+            others = [*own] if left else []
+            others += dict.fromkeys(seen[name] for name in names if name in seen)
+            verb = "is" if len(others) == 1 else "are"
             message = (
-                f"all of its names are in {other}, too, which is shown: remove one"
+                f"all of its names are in {listed(others)}, too, which {verb} shown: "
+                "remove one"
             )
             reader.warn(table, CERTIFICATE, message)
         for name in names:

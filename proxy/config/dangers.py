@@ -100,11 +100,11 @@ def of_admin(config: Config) -> Iterator[Danger]:
     admin = admin_address(config.server)
     if admin is None or admin.path or is_loopback(admin.host):
         return
-    tokens = config.metrics.token or config.inspector.token
-    if config.metrics.enabled == "loopback" and not tokens:
+    # A token of the inspector opens them elsewhere, and closes them nowhere.
+    if config.metrics.enabled == "loopback" and not config.metrics.token:
         message = (
             f"everyone who can reach {admin} may read the metrics and the targets: "
-            "write [metrics] enabled = true if that is meant, or a token"
+            "write [metrics] enabled = true if that is meant, or a token there"
         )
         yield Danger("server", "admin", message)
 
@@ -145,7 +145,7 @@ def of_tokens(config: Config, place: str) -> Iterator[Danger]:
             '"${UNBUFFERED_TOKEN}", or enabled = "loopback"'
         )
         yield Danger("inspector", "enabled", message)
-    if is_open(config.metrics) and not config.inspector.token and admin is None:
+    if is_open(config.metrics) and admin is None:
         message = (
             f"everyone who can reach {place} may read the metrics and the targets: "
             'write token = "${UNBUFFERED_METRICS_TOKEN}", or give them a listener of '

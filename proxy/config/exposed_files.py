@@ -25,6 +25,9 @@ from proxy.config.route_reader import table_name
 from proxy.config.store_url import parse_store_url
 from proxy.credentials import is_secret_name, is_secret_value
 
+# 600 would lock out a service that runs as another user than the owner.
+GROUP = ", or 640 with a group of the service, if that is not its owner"
+
 
 def exposed_secrets(config: Config, origin: str) -> Iterator[Danger]:
     """Private keys, and what stands in the configuration file itself."""
@@ -40,7 +43,7 @@ def exposed_secrets(config: Config, origin: str) -> Iterator[Danger]:
         if file and is_exposed(file):
             message = (
                 f"every user of this machine can read the private key in {file}: "
-                f"chmod 600 {quoted(file)}"
+                f"chmod 600 {quoted(file)}{GROUP}"
             )
             yield Danger(table, key, message)
     if not is_exposed(origin):
@@ -50,7 +53,8 @@ def exposed_secrets(config: Config, origin: str) -> Iterator[Danger]:
             continue
         message = (
             f"every user of this machine can read it in {origin}: chmod 640 "
-            f'{quoted(origin)}, or take it from the environment, as in "${{NAME}}"'
+            f"{quoted(origin)}, with a group of the service, or take it from the "
+            'environment, as in "${NAME}"'
         )
         yield Danger(table, name, message)
 

@@ -29,6 +29,7 @@ from proxy.config.file_format import encoding_fault
 from proxy.config.kept_checks import check_kept
 from proxy.config.key_advice import key_advice, table_advice
 from proxy.config.listen_reader import LISTEN, Listening, listening_name, read_listen
+from proxy.config.lookalikes import in_ascii
 from proxy.config.model import CertificateOptions, Config, ListenOptions
 from proxy.config.own_address import check_loops
 from proxy.config.packages import check_packages
@@ -37,6 +38,7 @@ from proxy.config.route import RouteOptions
 from proxy.config.route_hosts import route_place
 from proxy.config.route_reader import Options, read_options, read_routes, table_name
 from proxy.config.store_checks import check_store
+from proxy.config.suggestions import near
 from proxy.config.syntax_fault import syntax_fault
 from proxy.config.worker_count import check_workers
 from proxy.errors import ConfigError
@@ -168,15 +170,28 @@ def check_table(reader: Reader, name: str, content: object) -> None:
     if not isinstance(content, dict):
         better = key_advice("", plain, content)
         better = f"unknown key: {better}" if better else ""
-        message = better or unknown(name, TABLES, KEYS_ELSEWHERE)
+        message = better or one_of_several(plain, content)
+        message = message or unknown(name, TABLES, KEYS_ELSEWHERE)
         reader.fault("", key_name(name), message)
     elif name.startswith("/"):
         reader.fault(key_name(name), "", f"write [{table_name(name)}]")
     else:
         better = table_advice(plain, content)
         better = f"unknown table: {better}" if better else ""
-        message = better or unknown(name, TABLES, {}, kind="table")
+        message = better or one_of_several(plain, content)
+        message = message or unknown(name, TABLES, {}, kind="table")
         reader.fault(key_name(name), "", message)
+
+
+def one_of_several(name: str, content: object) -> str:
+    """What to write that has two brackets; "": it is something else."""
+    tables = content if isinstance(content, list) else [content]
+    found = near(in_ascii(name), TABLES)
+    if found not in ([LISTEN], [CERTIFICATES]) or not all(
+        isinstance(each, dict) for each in tables
+    ):
+        return ""
+    return f"unknown table: write [[{found[0]}]]"
 
 
 def override(

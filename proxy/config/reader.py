@@ -118,7 +118,7 @@ class Reader:
         if several := SEVERAL.fullmatch(table):  # they have numbers, and no names
             place = f"{table}, {key}" if key else table
             where = f'{several[1]}."{several[2]}"'
-        number = self.line_of(where, key)
+        number = self.line_of(where, key.strip("[]"))  # of all tables: `[[listen]]`
         line = f"line {number}: " if number else ""
         return f"{self.origin}: {line}{place}: {message}"
 

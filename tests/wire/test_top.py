@@ -110,6 +110,19 @@ async def test_a_refusal_cannot_steer_the_terminal_either(upstream: Upstream) ->
     assert errors.endswith("try again in 1\\x1b[2J s\n")
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+async def test_a_proxy_without_an_inspector_says_which_key_it_may_be(
+    proxy: StartProxy, upstream: Upstream
+) -> None:
+    running = await proxy(
+        {"/x": {"target": upstream.url}}, inspector={"enabled": False}
+    )
+    status, _, errors = await run_top(running.url)
+    assert status == 1
+    assert "does not show its streams (404)" in errors
+    assert "its [inspector] enabled is false, or " in errors
+
+
 @pytest.mark.parametrize("url", ["ftp://localhost", "http://", "http://a:b"])
 def test_what_is_no_address_is_refused_in_words(
     url: str, capsys: pytest.CaptureFixture[str]

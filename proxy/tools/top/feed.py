@@ -53,9 +53,9 @@ def events(
         if response.status != 200 or kind != "text/event-stream":
             raise FeedRefused(
                 f"{url} does not show its streams ({response.status}): it is not "
-                'Unbuffered, or its [inspector] enabled = "loopback" and this '
-                "request comes from another machine, or its inspector is at the admin "
-                "listener ([server] admin): give that address"
+                'Unbuffered, or its [inspector] enabled is false, or "loopback" and '
+                "this request comes from another machine, or its inspector is at the "
+                "admin listener ([server] admin): give that address"
             )
         try:
             yield from parsed(response)

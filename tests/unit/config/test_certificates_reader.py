@@ -26,6 +26,8 @@ def files(tmp_path: Path, authority: trustme.CA) -> None:
         ("a.pem", "a.test", "*.a.test"),
         ("again.pem", "a.test"),
         ("more.pem", "a.test", "c.test"),
+        ("both.pem", "own.test", "a.test", "*.a.test"),
+        ("any.pem", "*.own.test", "own.test"),
         ("address.pem", "127.0.0.1"),
     ):
         leaf = authority.issue_cert(*names)
@@ -120,6 +122,41 @@ def test_faults(refuse: Refuse, text: str, fault: str) -> None:
             OWN + tables('tls_certificate = "a.pem"', 'tls_certificate = "more.pem"'),
             None,
             id="one name of several",
+        ),
+        pytest.param(
+            OWN + tables('tls_certificate = "own.pem"'),
+            "[[certificate]] number 1, tls_certificate: all of its names are in the "
+            "certificate of [server], too, which is shown: remove one",
+            id="that of the listener",
+        ),
+        pytest.param(
+            OWN + tables('tls_certificate = "a.pem"', 'tls_certificate = "both.pem"'),
+            "[[certificate]] number 2, tls_certificate: all of its names are in the "
+            "certificate of [server] and [[certificate]] number 1, too, which are "
+            "shown: remove one",
+            id="that of the listener and another",
+        ),
+        pytest.param(
+            OWN + tables('tls_certificate = "any.pem"'),
+            None,
+            id="a wildcard beside the name of the listener",
+        ),
+        pytest.param(
+            OWN
+            + '[[listen]]\nport = 5\ntls_certificate = "a.pem"\n'
+            + tables('tls_certificate = "own.pem"'),
+            None,
+            id="one of two listeners has its names",
+        ),
+        pytest.param(
+            OWN
+            + '[[listen]]\nport = 5\ntls_certificate = "both.pem"\n'
+            + "[[listen]]\nport = 6\n"
+            + tables('tls_certificate = "own.pem"'),
+            "[[certificate]] number 1, tls_certificate: all of its names are in the "
+            "certificate of [server] and the certificate of [[listen]] number 1, too, "
+            "which are shown: remove one",
+            id="all listeners with TLS have its names",
         ),
         pytest.param(
             '[[listen]]\nport = 5\ntls_certificate = "own.pem"\n'

@@ -50,7 +50,15 @@ DANGEROUS = {
         "[inspector] enabled",
     ),
     "metrics": (PUBLIC + COUNTED + ROUTE, "[metrics] enabled"),
+    "metrics beside an inspector with a token": (
+        PUBLIC + OPEN + TOKEN + COUNTED + ROUTE,
+        "[metrics] enabled",
+    ),
     "admin": (f'[server]\nadmin = "10.0.0.1:9"\n{ROUTE}', "[server] admin"),
+    "admin with a token of the inspector": (
+        f'[server]\nadmin = "0.0.0.0:9"\n[inspector]\n{TOKEN}{ROUTE}',
+        "[server] admin",
+    ),
     "everyone": (
         f'[server]\ntrusted_proxies = ["0.0.0.0/0"]\n{ROUTE}',
         "[server] trusted_proxies",
@@ -128,7 +136,6 @@ HARMLESS = {
     "public": PUBLIC + ROUTE,
     "an open inspector on this machine": OPEN + COUNTED + ROUTE,
     "an inspector with a token": PUBLIC + OPEN + TOKEN + COUNTED + TOKEN + ROUTE,
-    "metrics by the token of the inspector": PUBLIC + OPEN + TOKEN + COUNTED + ROUTE,
     "an inspector for nobody": f"{PUBLIC}[inspector]\nenabled = false\n{ROUTE}",
     "an admin listener on this machine": (
         f'{PUBLIC}admin = "127.0.0.1:9"\n{OPEN}{COUNTED}{ROUTE}'
@@ -310,6 +317,7 @@ def test_a_secret_in_a_file_for_all_is_warned_of(
     [warning] = mentions(read(whole).warnings)
     assert f"{SECRETS[text]}: every user of this machine can read it" in warning
     assert "chmod 640" in warning
+    assert ", with a group of the service, or take it from" in warning
     assert not re.search("0123456789abcdef|pa55word|xyz", warning)
     file.chmod(0o640)
     assert mentions(read(whole).warnings) == []
@@ -345,7 +353,7 @@ def test_a_private_key_for_all_is_warned_of(
     key.chmod(0o644)
     [warning] = read(text).warnings
     assert "tls_key: every user of this machine can read the private key" in warning
-    assert "chmod 600" in warning
+    assert 'chmod 600 "key.pem", or 640 with a group of the service' in warning
     open_folder.chmod(0o700)  # nobody else gets as far as the file
     assert read(text).warnings == ()
 
