@@ -96,11 +96,15 @@ class Process:
         other.replace(self.path)
 
 
-async def serve(path: Path) -> Process:
-    """Start one with that configuration, and wait until it listens."""
+async def serve(path: Path, stdout: int | None = None) -> Process:
+    """Start one with that configuration, and wait until it listens.
+
+    `stdout`: where its access log goes, as asyncio has it; None is that of the tests.
+    """
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "proxy", "serve", "--config", str(path)),
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(path.parent)},

@@ -125,7 +125,8 @@ class ImportedFile:
     `base` the path that its pages are below. `missing` are modules that it was read
     without, and `sources` names the .env file that gave a variable its value.
     `server` are keys of [server], `without_it` lines for when the old proxy is gone,
-    `listening` what it listens with, if that can be had here.
+    `listening` what it listens with, if that can be had here; one that `has_port` is
+    reached at another port than 80 and 443.
     """
 
     kind: str
@@ -140,6 +141,7 @@ class ImportedFile:
     server: dict[str, object] = field(default_factory=dict)
     without_it: list[str] = field(default_factory=list)
     listening: FrontListeners | None = None
+    has_port: bool = False
     missing: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 

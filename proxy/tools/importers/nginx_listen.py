@@ -65,13 +65,15 @@ def read_listeners(
     reading: ImportedFile, servers: list[NginxServer], known: list[NginxServer]
 ) -> None:
     """The certificates of the servers that became routes, and redirects to them."""
+    ports = {port for server in servers for _, port in server.listens}
+    reading.has_port = not ports <= {80, 443}
     pairs = list(dict.fromkeys(filter(None, map(certificate, servers))))
     if not pairs:
         if any(server.tls for server in servers):
             reading.notice(TLS.format(write=WRITE))
         return
-    ports = [port for server in servers for port in server.secure_ports]
-    port = ports[0] if ports else 443
+    secure = [port for server in servers for port in server.secure_ports]
+    port = secure[0] if secure else 443
     redirects = found_redirects(known)
     fault = next(filter(None, map(pair_fault, pairs)), "")
     if not fault:

@@ -36,6 +36,7 @@ REFUSAL = re.compile(r"deny .*|internal|return [45]\d\d\b.*", re.DOTALL)
 # Their values, or what they are compared with, may be secret.
 TELLING = re.compile(r"secure_link|_password|_secret|jwt_key")
 PARAMETER = re.compile(r"([?&][^=&?\s]*+=)[^&\s]+")
+ALWAYS = "always: nginx's own errors had it, those of Unbuffered do not"
 PROTECTED = (
     "nginx protects it ({directive}), but a route would not; uncomment it only if "
     "everyone who can reach Unbuffered may access it"
@@ -192,6 +193,8 @@ class NginxOptions:
         if len(directive.values) < 2 or has_variable(directive.values[1]):
             return False
         set_field(self.draft, directive.values[0], directive.values[1], "response")
+        if "always" in directive.values[2:]:
+            self.draft.remarks["headers.response.set"] = ALWAYS
         return True
 
     def proxy_hide_header(self, directive: Directive) -> bool:

@@ -50,6 +50,10 @@ DEV_SERVER_IS_TRUSTED = """\
 # With the dev server in front of Unbuffered, uncomment this: its X-Forwarded-For makes
 # you a stranger, and errors give details to programs on this machine alone.
 # trusted_proxies = ["127.0.0.1", "::1"]"""
+NGINX_IS_TRUSTED = """\
+# With nginx in front of Unbuffered, uncomment this, and have it send X-Forwarded-For:
+# otherwise each client of nginx has its address, and may count as one on this machine.
+# trusted_proxies = {addresses}"""
 DEV_SERVER = """\
 # To open Unbuffered in the browser, in front of the dev server, uncomment this:
 # [routes."/"]
@@ -80,6 +84,8 @@ def write(reading: ImportedFile, title: str) -> str:
         blocks[-1] += f"\n{NEXT_IS_TRUSTED}"
     elif forwards(reading):
         blocks[-1] += f"\n{DEV_SERVER_IS_TRUSTED}"
+    if reading.kind == "nginx":
+        blocks[-1] += f"\n{nginx_is_trusted(reading)}"
     for key, value in reading.server.items():
         blocks[-1] += f"\n{key} = {toml(value)}"
     for line in reading.without_it:
@@ -123,6 +129,15 @@ def listeners(reading: ImportedFile, there: FrontListeners) -> Iterator[str]:
             f"[[listen]]\nport = {free} # {port} without nginx\n"
             f"https_redirect = true # {one_line(place)}"
         )
+
+
+def nginx_is_trusted(reading: ImportedFile) -> str:
+    """nginx on this machine, beside the proxies in front of it."""
+    known = reading.server.get("trusted_proxies")
+    addresses = [*known] if isinstance(known, list) else []
+    return NGINX_IS_TRUSTED.format(
+        addresses=toml([*dict.fromkeys([*addresses, "127.0.0.1"])])
+    )
 
 
 def forwards(reading: ImportedFile) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from proxy.tools.importers.draft import Draft, ImportedFile
 from proxy.tools.importers.patterns import GLOB
-from proxy.tools.migrate.config_writer import has_room
+from proxy.tools.migrate.config_writer import has_room, secure_port
 
 
 def steps(reading: ImportedFile, port: int) -> list[str]:
@@ -16,15 +16,7 @@ def steps(reading: ImportedFile, port: int) -> list[str]:
     # both in turn.
     address = f"http://127.0.0.1:{port}"
     if reading.kind == "nginx":
-        lines = [
-            "Point clients, or these nginx locations, at Unbuffered:",
-            f"    proxy_pass {address};   # no path after the port",
-            "    proxy_buffering off;",
-            "    proxy_http_version 1.1;",
-        ]
-        if not all(each.prefix.startswith("/") for each in reading.active):
-            lines.append("    proxy_set_header Host $host;   # it chooses the route")
-        return lines
+        return [*behind_nginx(reading, port)]
     first = f"In {reading.file}, point the proxy of the dev server at Unbuffered:"
     if reading.kind == "next":
         first = f"In {reading.file}, point the rewrites at Unbuffered:"
@@ -37,6 +29,37 @@ def steps(reading: ImportedFile, port: int) -> list[str]:
         page = f"http://localhost:{port}"
         lines.append(f"Or uncomment the route / at the end, and open {page} instead.")
     return lines
+
+
+def behind_nginx(reading: ImportedFile, port: int) -> Iterator[str]:
+    """A location that leads to Unbuffered, as docs/deploying.md has it.
+
+    Without X-Forwarded-For and Host each client of nginx would be a program on this
+    machine. The port of plain HTTP redirects where the file has a certificate.
+    """
+    scheme = "http"
+    if reading.listening is not None:
+        scheme, port = "https", secure_port(reading)
+    connection = ['Connection ""']
+    if any(each.keys.get("ws") for each in reading.active):
+        connection = ["Upgrade $http_upgrade", 'Connection "upgrade"']
+    # $host is the name alone: at another port redirects would lose it.
+    host = "$http_host" if reading.has_port else "$host"
+    yield "Point clients, or these nginx locations, at Unbuffered:"
+    yield f"    proxy_pass {scheme}://127.0.0.1:{port};   # no path after the port"
+    yield "    proxy_http_version 1.1;"
+    for field in (
+        *connection,
+        f"Host {host}",
+        "X-Forwarded-For $proxy_add_x_forwarded_for",
+        "X-Forwarded-Proto $scheme",
+    ):
+        yield f"    proxy_set_header {field};"
+    yield "    proxy_read_timeout 1h;"
+    yield (
+        "With nginx in front, uncomment trusted_proxies: clients of nginx then have "
+        "their own addresses."
+    )
 
 
 def snippet(reading: ImportedFile, address: str) -> Iterator[str]:
