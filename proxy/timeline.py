@@ -62,9 +62,6 @@ class Ending(Enum):
     AGED_OUT = "aged out"  # by us: max_age_seconds are over; the client reconnects
     INTERNAL_ERROR = "internal error"  # of the proxy; its log has the traceback
 
-    def __init__(self, word: str) -> None:
-        self.word = word  # its value, which an enumeration takes two calls to look up
-
 
 COMPLETE = Ending.COMPLETE  # of nearly every exchange
 

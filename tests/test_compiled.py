@@ -64,6 +64,20 @@ def test_all_are_compiled_or_none_is() -> None:
     assert compiled in (set(), set(listed()))
 
 
+def test_a_compiled_enumeration_is_made_without_code_of_ours() -> None:
+    """Its members are made before mypyc has given the class its own type."""
+    faults = [
+        f"{name}: {node.name}.{each.name}"
+        for name, path in listed().items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and any("Enum" in ast.unparse(base) for base in node.bases)
+        for each in node.body
+        if isinstance(each, ast.FunctionDef) and each.name in ("__init__", "__new__")
+    ]
+    assert faults == []
+
+
 def test_a_compiled_class_has_no_subclass_that_is_not() -> None:
     """An interpreted class cannot inherit from a compiled one."""
     inside = listed()

@@ -191,7 +191,7 @@ def render_text(timeline: Timeline, ended_at: float) -> str:
         f"first byte {'-' if first is None else compact_seconds(first)} "
         f"gap {compact_seconds(timeline.call.longest_gap)} "
         f"hold {compact_seconds(timeline.longest_hold)} "
-        f"{compact_seconds(timeline.duration)} {timeline.ending.word}"
+        f"{compact_seconds(timeline.duration)} {timeline.ending._value_}"
     )
     finish = timeline.call.finish
     if finish is not None:

@@ -112,7 +112,10 @@ class Series:
     def ended(self, timeline: Timeline) -> None:
         """Count one exchange."""
         call = timeline.call
-        key = (timeline.ending.word, timeline.status // 100)
+        key = (
+            timeline.ending._value_,
+            timeline.status // 100,
+        )  # two calls less than value
         self.endings[key] = self.endings.get(key, 0) + 1
         self.sent += timeline.bytes_sent
         self.received += timeline.bytes_received
