@@ -31,7 +31,7 @@ from proxy.kept.registry import KeptStreams, Name
 from proxy.policy.delivery import Delivery, Format
 from proxy.policy.error_response import Failure, plan_failure
 from proxy.policy.forwarded import public_address
-from proxy.policy.request_id import given
+from proxy.policy.request_id import NAME, given
 from proxy.policy.request_plan import RequestPlan
 from proxy.policy.request_value import client_address
 from proxy.policy.response_plan import Framing, ResponsePlan
@@ -403,7 +403,6 @@ class Exchange:
             target=self.timeline.call.upstream,
             routes=tuple(self.compiled.router.prefixes),
             request_id=self.request_id,
-            tells_id=self.compiled.tells_ids,
             detailed=detailed,
             hint=rule.hint(error, self.head.target, detailed=detailed),
             record=rule.record_page(client.address, self.head, entrance(client)),
@@ -426,6 +425,8 @@ class Exchange:
     def send_own(self, plan: ResponsePlan, body: bytes) -> None:
         """Send a response of our own."""
         client = self.client
+        if self.compiled.tells_ids and isinstance(plan.content, list):
+            plan.content = [*plan.content, (NAME, self.request_id)]
         try:
             self.respond(plan)
             if body:

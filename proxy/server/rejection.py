@@ -13,7 +13,8 @@ def rejected(
     compiled: CompiledRoutes, clock: Clock, client: HostedStream, error: ProxyError
 ) -> tuple[Timeline, bytes]:
     """Send it. What is to be told of it, and the body that the client was sent."""
-    timeline = Timeline(clock(), client.address)
+    version = "2.0" if client.connection.protocol == "h2" else "1.1"
+    timeline = Timeline(clock(), client.address, version=version, scheme=client.scheme)
     timeline.status = error.status
     if compiled.request_ids is not None:
         timeline.request_id = compiled.request_ids.new()

@@ -353,7 +353,8 @@ class Server:
 
     def unanswered(self, client: ClientHost, error: ProxyError) -> None:
         """Something was refused in a way that is no response: it is for the log."""
-        timeline = Timeline(self.ticker.clock(), client.address, version="2.0")
+        now, scheme = self.ticker.clock(), client.scheme
+        timeline = Timeline(now, client.address, version="2.0", scheme=scheme)
         timeline.status = error.status
         timeline.end(self.ticker.clock(), ending_of(error), error)
         self.notify(timeline)

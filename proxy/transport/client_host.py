@@ -18,6 +18,7 @@ class ClientHost(Protocol):
     """A connection. By HTTP/1.1 it is its own stream, of one request at a time."""
 
     address: bytes
+    scheme: bytes
     closed: bool
     transport: asyncio.Transport
 

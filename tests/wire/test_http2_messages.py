@@ -266,7 +266,9 @@ async def test_what_is_too_large_is_told_by_a_status(
         rest = rest[16_000:]
     await http.send(9, END_HEADERS, 1, rest)
     assert (await http.head(1))[":status"] == status
-    assert (await running.ended()).status == int(status)
+    timeline = await running.ended()
+    assert timeline.status == int(status)
+    assert (timeline.version, timeline.scheme) == ("2.0", over.scheme.encode())
     assert len(running.server.clients) == 1
 
 
@@ -278,6 +280,7 @@ async def test_a_malformed_request_is_reset_and_logged(
     assert (await http.next(RST_STREAM, 1)).code == PROTOCOL_ERROR
     timeline = await running.ended()
     assert (timeline.status, timeline.ending) == (400, Ending.REFUSED)
+    assert (timeline.version, timeline.scheme) == ("2.0", over.scheme.encode())
     await http.peer.send(http.request(3, "/api"))
     await (await upstream.request()).send(OK)
     assert (await http.next(DATA, 3)).payload == b"ok"

@@ -221,6 +221,18 @@ async def test_a_token_in_a_target_is_in_no_log(
     assert token not in str((await running.ended()).target)
 
 
+@pytest.mark.parametrize("said", [True, "response"])
+async def test_the_id_of_a_request_is_told_where_that_is_asked_for(
+    proxy: StartProxy, upstream: Upstream, authority: Authority, said: bool | str
+) -> None:
+    running = await redirecting(proxy, upstream, authority, request_id=said)
+    client = await asked(running, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    timeline = await running.ended()
+    assert timeline.status == 308
+    told = timeline.request_id if said == "response" else None
+    assert field(client, b"X-Request-Id") == told
+
+
 async def test_the_log_names_the_client_behind_a_trusted_proxy(
     proxy: StartProxy, upstream: Upstream, authority: Authority
 ) -> None:

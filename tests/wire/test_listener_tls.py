@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import load
+from proxy.observe.access_log import to_dict
 from proxy.process.reload import Reloader
 from proxy.timeline import Ending
 from proxy.transport.client_timeouts import LINGER_SECONDS
@@ -182,6 +183,17 @@ async def test_a_tunnel_passes(
     assert await peer.read_rest() == b""
     peer.close()
     assert (await running.ended()).ending in (Ending.COMPLETE, Ending.CLIENT_LEFT)
+
+
+async def test_what_is_no_request_is_logged_with_its_scheme(
+    running: RunningProxy, client: Client
+) -> None:
+    peer = await client(running)
+    await peer.send(b"GET / HTTP/1.1\r\nno field\r\n\r\n")
+    assert (await peer.read_head()).startswith(b"HTTP/1.1 400 ")
+    timeline = await running.ended()
+    assert (timeline.status, timeline.method) == (400, b"")
+    assert to_dict(timeline, 0.0)["scheme"] == "https"
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"OPTIONS", b"PATCH"])

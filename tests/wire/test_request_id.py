@@ -273,6 +273,21 @@ async def test_a_response_of_the_proxy_has_it_too(
     assert found == ([timeline.request_id] if said == "response" else [])
 
 
+@pytest.mark.parametrize("said", [True, "response"])
+async def test_an_answer_to_options_has_it_too(
+    proxy: StartProxy, upstream: Upstream, said: bool | str
+) -> None:
+    running = await proxy({"/": {"target": upstream.url}}, server={"request_id": said})
+    client = await running.client()
+    await client.send(get(b"Max-Forwards: 0\r\n").replace(b"GET", b"OPTIONS", 1))
+    head = await client.read_head()
+    timeline = await running.ended()
+    assert timeline.status == 200
+    found = re.findall(rb"(?im)^x-request-id: (.*?)\r$", head)
+    assert found == ([timeline.request_id] if said == "response" else [])
+    assert upstream.unexpected == 0
+
+
 @pytest.mark.http1
 async def test_bytes_that_are_no_request_have_one_in_their_response(
     proxy: StartProxy,
