@@ -15,6 +15,11 @@ from proxy.timeline import http_date
 
 log = logging.getLogger("unbuffered")
 
+PROXY_PROTOCOL = (
+    "the PROXY protocol, which is not spoken: switch it off at the load balancer "
+    "(HAProxy: send-proxy); the address of a client comes from X-Forwarded-For, of "
+    "those in trusted_proxies ([server])"
+)
 PLAIN_HTTP = "plain HTTP on the TLS port: use https:// in the URL"
 
 
@@ -68,7 +73,12 @@ class Handshake(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as fault:
-            if self.is_plain_http(fault):
+            rest = self.incoming.read() if self.incoming is not None else b""
+            if is_proxy_protocol(rest):
+                log.info("a client was rejected: %s", PROXY_PROTOCOL)
+                self.door.handshakes.discard(self)
+                raise
+            if is_plain_http(fault, rest):
                 log.info("a client was rejected: %s", PLAIN_HTTP)
                 self.answer_plain_http()
             log.info("a client was rejected: %s", handshake_fault(fault))
@@ -79,17 +89,6 @@ class Handshake(ssl.SSLObject):
     def ended(self, task: asyncio.Task[object]) -> None:
         """Complete, failed, or its client has left. Called by the loop."""
         self.door.handshakes.discard(self)
-
-    def is_plain_http(self, fault: ssl.SSLError) -> bool:
-        """Has the client sent a request without TLS? OpenSSL tells of four methods.
-
-        Of any other it has taken the bytes of a record's header.
-        """
-        if fault.reason == "HTTP_REQUEST":
-            return True
-        if self.incoming is None:
-            return False
-        return b" HTTP/1." in self.incoming.read().partition(b"\r\n")[0]
 
     def answer_plain_http(self) -> None:
         """Have the loop send a response as if it were of the handshake.
@@ -133,6 +132,19 @@ class ClientContext(ssl.SSLContext):
         if isinstance(made, Handshake):
             made.incoming, made.outgoing = incoming, outgoing
         return made
+
+
+def is_plain_http(fault: ssl.SSLError, rest: bytes) -> bool:
+    """Has the client sent a request without TLS? OpenSSL tells of four methods.
+
+    Of any other it has taken the bytes of a record's header; `rest` came behind them.
+    """
+    return fault.reason == "HTTP_REQUEST" or b" HTTP/1." in rest.partition(b"\r\n")[0]
+
+
+def is_proxy_protocol(rest: bytes) -> bool:
+    """Has a balancer in front sent the PROXY protocol (version 1 or 2)?"""
+    return rest.startswith((b"\r\nQUIT\n", b" TCP4 ", b" TCP6 ", b" UNKNOWN"))
 
 
 def plain_http_response() -> bytes:

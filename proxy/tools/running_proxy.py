@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 from proxy.config.admin_checks import admin_address
 from proxy.config.listen_address import HAS_UNIX, UNIX_SCHEME
 from proxy.config.load import load, read_document
-from proxy.config.model import AUTO, Config, ServerOptions
+from proxy.config.model import AUTO, Config, InspectorOptions, ServerOptions
 from proxy.config.reader import Reader
 from proxy.errors import ConfigError
 
@@ -81,7 +81,7 @@ def find_proxy(
     if url is None and config is None and beside is not None and beside.is_file():
         return of_file_beside(beside, shown, environ, guess=guess)
     if config is not None:
-        found = load(config, environ)
+        found = known_of(config, environ)
         configured = found.inspector.token
         shown = shown or ("" if configured == AUTO else configured)
         url = url or address_of(found)
@@ -93,30 +93,43 @@ def of_file_beside(
 ) -> RunningProxy:
     """The proxy of a file that nobody has named, so that it may have faults.
 
-    The variables of the proxy are often not set where somebody only looks at it: its
-    listener is read then, if at least that is right.
-
     Raises:
-        ConfigError: it is not, and `guess` is false.
+        ConfigError: its listener is not right, and `guess` is false.
     """
-    reader = Reader(str(path), environ)
     try:
-        found = load(path, environ)
-    except ConfigError as fault:
-        try:
-            server = read_document(path).get("server", {})
-            entries = reader.plain("server", server, ServerOptions)
-        except ConfigError:
-            entries = None
-        if entries is None or reader.faults:
-            if not guess:
-                raise fault from None
-            return RunningProxy(DEFAULT_URL, shown)
-        values = {key: entry.value for key, entry in entries.items()}
-        found = Config(server=ServerOptions(**values))
+        found = known_of(path, environ)
+    except ConfigError:
+        if not guess:
+            raise
+        return RunningProxy(DEFAULT_URL, shown)
     configured = found.inspector.token
     shown = shown or ("" if configured == AUTO else configured)
     return at_address(address_of(found), shown)
+
+
+def known_of(path: Path, environ: Mapping[str, str]) -> Config:
+    """What a file says of listener and inspector, whatever else is wrong with it.
+
+    The variables of the proxy are often not set where somebody only looks at it or
+    ends it: whether a token is needed, the proxy says.
+
+    Raises:
+        ConfigError: with every fault of the file, since its listener is not right.
+    """
+    try:
+        return load(path, environ)
+    except ConfigError as fault:
+        document = read_document(path)
+        reader, other = (Reader(str(path), environ) for _ in range(2))
+        server = reader.plain("server", document.get("server", {}), ServerOptions)
+        if reader.faults:
+            raise fault from None
+        inspector = document.get("inspector", {})
+        token = other.plain("inspector", inspector, InspectorOptions).get("token")
+        return Config(
+            server=ServerOptions(**{key: each.value for key, each in server.items()}),
+            inspector=InspectorOptions(token=token.value if token else ""),
+        )
 
 
 def at_address(url: str, token: str = "") -> RunningProxy:

@@ -101,6 +101,37 @@ def test_top_finds_the_address_in_the_file_beside_it(text: str, url: str) -> Non
     assert find_proxy(None, None, None, {}).url == DEFAULT_URL
 
 
+@pytest.mark.parametrize(
+    ("rest", "token"),
+    [
+        pytest.param('[metrics]\ntoken = "${NOT_SET}"\n', "", id="metrics"),
+        pytest.param('[inspector]\ntoken = "${NOT_SET}"\n', "", id="inspector"),
+        pytest.param('[routes."/a"]\ntarget = "${NOT_SET}"\n', "", id="a route"),
+        pytest.param("[routes]\n", "", id="no route"),
+        pytest.param(
+            '[inspector]\ntoken = "${SET}"\n[metrics]\ntoken = "${NOT_SET}"\n',
+            "0123456789abcdef",
+            id="the token is set",
+        ),
+        pytest.param("inspector = 5\n", "", id="no table"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("named", [True, False])
+def test_address_and_token_do_not_need_the_rest_of_a_file(
+    rest: str, token: str, named: bool
+) -> None:
+    """The secrets of a service are in the environment of its unit, and nowhere else."""
+    path = Path("config.toml")
+    table = f"[server]\nport = 9000\n{ROUTE if '[routes' not in rest else ''}"
+    path.write_text(table + rest if "[" in rest else rest + table, "utf-8")
+    config, beside = (path, None) if named else (None, path)
+    environ = {"SET": "0123456789abcdef"}
+    found = find_proxy(None, config, None, environ, beside, guess=False)
+    assert (found.url, found.token) == ("http://127.0.0.1:9000", token)
+    shown = find_proxy(None, config, "x" * 16, environ, beside, guess=False)
+    assert shown.token == "x" * 16
+
+
 def test_top_without_a_file_asks_the_default_address() -> None:
     assert find_proxy(None, None, None, {}, Path("config.toml")).url == DEFAULT_URL
 

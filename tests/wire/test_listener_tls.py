@@ -245,6 +245,30 @@ async def test_garbage_on_the_tls_port_is_one_line_in_the_log(
     assert line.startswith("a client was rejected: the TLS handshake failed: ")
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 443\r\n", id="1"),
+        pytest.param(b"PROXY TCP6 ::1 ::1 1 443\r\n", id="1 by IPv6"),
+        pytest.param(b"PROXY UNKNOWN\r\n", id="1 of a check"),
+        pytest.param(
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(1, 13)), id="2"
+        ),
+    ],
+)
+async def test_the_proxy_protocol_on_the_tls_port_is_named(
+    running: RunningProxy, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    caplog.set_level(logging.INFO, "unbuffered")
+    peer = await running.client()
+    await peer.send(sent)
+    await peer.read_to_close()
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line.startswith("a client was rejected: the PROXY protocol, which is not ")
+    assert "trusted_proxies" in line
+    await became(lambda: not running.server.admission.handshakes)
+
+
 async def test_a_server_name_that_is_not_ascii_is_told_without_a_traceback(
     running: RunningProxy,
     authority: Authority,

@@ -179,9 +179,7 @@ async def test_what_it_needs_is_told_and_the_token_never_is(
     assert "got too many wrong tokens: try again in " in errors
     assert "hunter2" not in errors
     path = tmp_path / "faulty.toml"
-    path.write_text("[routes]\n")
+    path.write_text("[server]\nport = 'x'\n")
     status, _, errors = await run_top("--config", str(path))
     assert status == 2
-    assert errors.startswith(
-        f"unbuffered: {path}: line 1: [routes]: there are no routes"
-    )
+    assert errors.startswith(f"unbuffered: {path}: line 2: [server] port: ")
