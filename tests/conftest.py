@@ -14,6 +14,8 @@ from types import CodeType
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import proxy as package
 from proxy.internal_errors import INTERNAL_ERRORS
@@ -85,12 +87,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> LoadScopeScheduling:
     """Have the tests of a file run in one process, in their order."""
-    for item in items:
-        path = item.path.relative_to(TESTS)
-        name = MACHINE if path.parts[0] in ONE_AT_A_TIME else str(path)
-        item.add_marker(pytest.mark.xdist_group(name))
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Files are shared by the processes, and what drives programs has one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return MACHINE if ONE_AT_A_TIME & {*path.parts} else str(path)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import cast
@@ -44,6 +46,25 @@ def test_all_is_tried_in_ci() -> None:
     (command,) = (line for line in lines[taken:] if line.endswith(" -m pytest"))
     assert command in README.read_text("utf-8")
     assert lines.count("try test_command") == 1
+
+
+def test_a_file_is_run_by_one_process_and_what_drives_programs_by_one() -> None:
+    """Two files of programs are run by one process, beside two of others."""
+    folder = "tests/unit/http1"
+    others = [f"{folder}/test_chunked.py", f"{folder}/test_framing.py"]
+    programs = [f"tests/deploy/test_{name}.py" for name in ("kubernetes", "compose")]
+    options = ("-n", "4", "-v", "-p", "no:cacheprovider")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *others, *programs],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    ran = re.findall(r"^\[(gw\d)\].* (tests/\S+?)::", ended.stdout, re.MULTILINE)
+    by_file = {file: {by for by, each in ran if each == file} for _, file in ran}
+    assert set(by_file) == {*others, *programs}, ended.stdout + ended.stderr
+    assert [len(each) for each in by_file.values()] == [1] * 4
+    assert by_file[programs[0]] == by_file[programs[1]]
 
 
 def test_a_busy_machine_is_no_fault_of_a_test_wherever_it_is_imported() -> None:
