@@ -155,5 +155,17 @@ DEV_SERVERS = (
             freed="http-proxy-3 2.0, http-proxy 1.18",
             on=DAY,
         ),
+        Cure(
+            CUT,
+            "the file that creates the proxy",
+            "createProxyServer({\n"
+            "  target: 'http://localhost:8000',\n"
+            "  proxyTimeout: 0,\n"
+            "});",
+            "a limit on the silence of the back end has been set; after it the "
+            "client waits for ever",
+            source="its documentation, proxyTimeout",
+        ),
+        nameless=HEAD,
     ),
 )

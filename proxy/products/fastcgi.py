@@ -7,6 +7,15 @@ from proxy.products.product import Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
 
+PHP_BUFFERS = Cure(
+    HELD,
+    "the PHP program, before its first output",
+    "ini_set('zlib.output_compression', '0');\nwhile (ob_get_level()) ob_end_clean();",
+    "`output_buffering` and `zlib.output_compression` keep what flush() is to send",
+    freed="PHP 8.2",
+    on=DAY,
+)
+
 FASTCGI = (
     row(
         "nginx-php",

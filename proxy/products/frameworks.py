@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from proxy.products.fastcgi import PHP_BUFFERS
 from proxy.products.hold_kind import CUT, HEAD, HELD, Kind
 from proxy.products.product import (
     BACK_END,
@@ -212,6 +213,7 @@ FRAMEWORKS = (
             freed="koa-compress 5.2",
             on=DAY,
         ),
+        nameless=(Kind.AT_THE_END,),
     ),
     row(
         "hono",
@@ -238,6 +240,7 @@ FRAMEWORKS = (
             freed="Hono 4.13",
             on=DAY,
         ),
+        nameless=(Kind.AT_THE_END,),
     ),
     row(
         "fastify-compress",
@@ -303,27 +306,20 @@ FRAMEWORKS = (
             "the response of the application",
             "Last-Modified: Sun, 29 Nov 2026 00:00:00 GMT",
             "Rack::ETag joins a whole body to hash it, unless the response has an ETag "
-            "or a Last-Modified",
+            "or a Last-Modified. Directly before Puma pairs of events remain: it also "
+            "corks its socket",
             coded=False,
             freed="Rack 2.2",
             on=DAY,
         ),
-        nameless=(Kind.AT_THE_END,),  # Puma says its name only if it is told to
+        # Puma says its name only if it is told to.
+        nameless=(Kind.AT_THE_END, Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
     ),
     row(
         "php",
         "PHP",
         (FieldSign("x-powered-by", "php"),),
-        Cure(
-            HELD,
-            "the PHP program, before its first output",
-            "ini_set('zlib.output_compression', '0');\n"
-            "while (ob_get_level()) ob_end_clean();",
-            "`output_buffering` and `zlib.output_compression` keep what flush() is to "
-            "send",
-            freed="PHP 8.2",
-            on=DAY,
-        ),
+        PHP_BUFFERS,
         ignores_fields=True,
     ),
 )

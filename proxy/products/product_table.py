@@ -10,7 +10,7 @@ from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
 from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
-from proxy.products.hold_kind import ANY, HELD, HOLDS, OLD, UPGRADE, Kind
+from proxy.products.hold_kind import HEAD, HELD, HOLDS, OLD, UPGRADE, Kind
 from proxy.products.load_balancers import LOAD_BALANCERS
 from proxy.products.pings import COMMENTS, FRAMES, FROM, pings_at
 from proxy.products.product import BACK_END, Cure, Product
@@ -55,6 +55,16 @@ COMPRESSED = (
     ),
 )
 
+# Of a response that is not compressed, and held to the end, by whom nobody knows.
+COLLECTED = Cure(
+    (Kind.AT_THE_END,),
+    "the program that passes the response on",
+    "for await (const piece of answer.body) response.write(piece);  // Node\n"
+    "async for piece in answer.aiter_bytes(): yield piece  # Python, httpx",
+    "a program that reads a whole body, as by `await answer.text()`, sends nothing "
+    "before its end",
+)
+
 
 def freed_by_fields() -> list[str]:
     """The names of the products that a field from the back end was measured to free."""
@@ -74,7 +84,7 @@ def from_the_back_end() -> Cure:
     reason = f"these fields free {listed(freed_by_fields())}"
     if ignored := ignore_fields():
         reason += f", but not {listed(ignored)}"
-    return Cure(ANY, BACK_END, FIELDS, f"{reason}. Unbuffered sends both for you")
+    return Cure(HELD, BACK_END, FIELDS, f"{reason}. Unbuffered sends both for you")
 
 
 def listed(names: list[str]) -> str:
@@ -124,7 +134,11 @@ def cures_for(
         return cures
     if known and cures and all(product.ignores_fields for product in known):
         return cures
-    return [*cures, from_the_back_end(), *(COMPRESSED if coded else ())]
+    if kind in HEAD:
+        return cures
+    by_program = COMPRESSED if coded else (COLLECTED,)
+    cures = [*cures, from_the_back_end(), *by_program]
+    return [cure for cure in cures if kind in cure.kinds]
 
 
 def cures_for_websocket(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from proxy.products.fastcgi import PHP_BUFFERS
 from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, Kind
 from proxy.products.product import BACK_END, Cure, FieldSign, row
 
@@ -49,7 +52,8 @@ PROXIES = (
             CUT,
             "h2o.conf",
             "proxy.timeout.io: 3600000",
-            "it times out after 30 s of silence; the value is in milliseconds",
+            "it times out after 30 s of silence by default; the value is in "
+            "milliseconds",
             freed="h2o 2.2",
             on=DAY,
         ),
@@ -87,7 +91,7 @@ PROXIES = (
             CUT,
             "annotations of the Ingress",
             'nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"',
-            "it times out after 60 s of silence",
+            "it times out after 60 s of silence by default",
             source="its documentation, miscellaneous",
         ),
     ),
@@ -148,12 +152,19 @@ PROXIES = (
         Cure(
             HELD,
             "nginx.conf, in the location of the stream",
-            'proxy_set_header Accept-Encoding "";',
-            "an application that is asked for no compression does not compress",
+            'proxy_set_header Accept-Encoding "";\n'
+            'fastcgi_param HTTP_ACCEPT_ENCODING "";',
+            "an application that is asked for no compression does not compress; "
+            "the second line is for fastcgi_pass",
             coded=True,
             when="it is compressed behind nginx",
-            freed="nginx 1.22 before Rack::Deflater",
+            freed="nginx 1.22 before Rack::Deflater and PHP 8.2",
             on=DAY,
+        ),
+        replace(
+            PHP_BUFFERS,
+            when="it has fastcgi_pass to PHP",
+            freed="PHP 8.2 behind nginx 1.22 with fastcgi_buffering off",
         ),
         Cure(
             OLD,
@@ -172,7 +183,7 @@ PROXIES = (
             CUT,
             "nginx.conf, in the location of the stream",
             "proxy_read_timeout 1h;",
-            "it times out after 60 s of silence",
+            "it times out after 60 s of silence by default",
             freed="nginx 1.22",
             on=DAY,
         ),
@@ -190,6 +201,17 @@ PROXIES = (
             "(512 KiB): leave text/event-stream out",
             when="mod_security is loaded",
             freed="ModSecurity 2.9 in Apache 2.4",
+            on=DAY,
+        ),
+        Cure(
+            HELD,
+            "httpd.conf",
+            'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
+            "mod_proxy_fcgi collects what an application flushes, unless it is told to "
+            "pass every packet on",
+            coded=False,
+            when="it asks by FastCGI",
+            freed="Apache 2.4 with PHP 8.2",
             on=DAY,
         ),
         Cure(
@@ -241,6 +263,16 @@ PROXIES = (
             "flush_interval -1",
             "both read a whole response before the first byte is sent",
             when="Caddy is told to buffer",
+            freed="Caddy 2.6",
+            on=DAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END,),
+            "Caddyfile, in the reverse_proxy block",
+            "flush_interval -1",
+            "a body with Content-Length is buffered in blocks of 4 KiB, and a shorter "
+            "one to its end",
+            when="the back end sends a Content-Length",
             freed="Caddy 2.6",
             on=DAY,
         ),

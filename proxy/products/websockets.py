@@ -53,7 +53,7 @@ WEBSOCKETS: dict[str, tuple[Cure, ...]] = {
         kept(
             "nginx.conf, in the location of the WebSocket",
             "proxy_read_timeout 1h;",
-            "it times out after 60 s without a byte from the back end",
+            "it times out after 60 s without a byte from the back end, by default",
             "nginx 1.22",
         ),
     ),

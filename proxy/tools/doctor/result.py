@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from proxy.products.pings import often_enough
 from proxy.products.product import Cure
 from proxy.products.product_table import NAMES, cures_for, cures_for_websocket
 from proxy.products.recognition import Sign
@@ -133,6 +134,9 @@ def with_cures(
                 verdict = only_compressed(verdict, variants[0])
         choose = cures_for_websocket if holder.recording.websocket else cures_for
         cures = choose(names, verdict.kind, coded=coded, guessed=guessed)
+        if verdict.kind is Kind.CUT:
+            silence = shape_of(holder.recording).silence
+            cures = [often_enough(cure, silence) for cure in cures]
         alone = mode == "one" and not verdict.sure
         hidden = alone and verdict.kind is Kind.AT_THE_END
         cures = [elsewhere(cure, cures[0], hidden=hidden) for cure in cures]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.products.fastcgi import PHP_BUFFERS
+from proxy.products.pings import COMMENTS, FRAMES, often_enough
 from proxy.products.product import Cure
 from proxy.products.product_table import (
     CURES,
@@ -13,6 +15,7 @@ from proxy.products.product_table import (
     cures_for_websocket,
 )
 from proxy.tools.doctor.products import recognise
+from proxy.tools.doctor.result import judge_one
 from proxy.tools.doctor.verdict import HOLDS, Kind, Verdict
 from tests.unit.doctor.recordings import recorded, trace
 
@@ -99,12 +102,13 @@ def test_fields_are_a_cure_only_for_those_that_they_free() -> None:
         "proxy_buffering off;",
         "X-Accel-Buffering: no",
         "fastcgi_buffering off;\nuwsgi_buffering off;",
+        PHP_BUFFERS.lines,
     ]
     for product in ("lighttpd", "varnish", "mitmproxy"):
         found = cures_for((product,), Kind.AT_THE_END, coded=False)
         assert [each.measured for each in found] == [True]
         assert "no-transform" not in found[0].lines
-    *_, stranger = cures_for((), Kind.AT_THE_END, coded=False)
+    *_, stranger, _ = cures_for((), Kind.AT_THE_END, coded=False)
     assert not stranger.measured
     freed, _, ignoring = stranger.reason.partition(", but not ")
     assert all(each in freed for each in ("nginx", "HAProxy", "Rack (Puma, Rails)"))
@@ -120,13 +124,61 @@ def test_what_was_measured_is_printed_before_what_may_help() -> None:
 
 def test_where_nothing_shows_those_are_named_that_never_show() -> None:
     """Each is said with an if; what is measured of it stays so."""
-    *named, _ = cures_for((), Kind.AT_THE_END, coded=False)
+    *named, _, _ = cures_for((), Kind.AT_THE_END, coded=False)
     shown = {"lighttpd", "mitmproxy", "haproxy", "rack"}
     assert {each.product for each in named} == shown
     assert all(each.when == f"it is {NAMES[each.product]}" for each in named)
+    named = cures_for((), Kind.AT_THE_END, coded=True)
+    compressors = {"koa-compress", "hono", "fastify-compress", "rack"}
+    assert {each.product for each in named if each.product} == compressors
     [cut, _] = cures_for((), Kind.CUT, coded=False)
     assert (cut.product, cut.when) == ("haproxy", "it is HAProxy")
     assert cures_for(("nginx",), Kind.CUT, coded=False)[0].when == ""
+
+
+@pytest.mark.parametrize("kind", [Kind.DELAYED, Kind.RHYTHM])
+def test_what_a_clock_of_the_kernel_holds_may_be_puma_as_well(kind: Kind) -> None:
+    named = cures_for((), kind, coded=False)
+    assert [each.when for each in named if each.product] == [
+        "it is HAProxy",
+        "it is Rack (Puma, Rails)",
+    ]
+    assert "TCP_CORK" in named[1].lines
+
+
+@pytest.mark.parametrize("product", ["", "lighttpd"])
+def test_a_head_that_is_late_is_flushed_and_no_field_helps(product: str) -> None:
+    [cure] = cures_for((product,), Kind.HEAD_LATE, coded=False)
+    assert "response.flushHeaders()" in cure.lines
+    assert cure.when.startswith("it is http-proxy-3")
+    assert cure.measured
+
+
+def test_what_is_held_to_the_end_may_be_a_program_that_reads_the_whole() -> None:
+    """Only there: what reads a whole body sends nothing before its end."""
+    *_, last = cures_for((), Kind.AT_THE_END, coded=False)
+    assert "for await" in last.lines
+    assert not last.measured
+    for kind in (Kind.BLOCKS, Kind.FIRST_LATE, Kind.BURSTS):
+        assert last not in cures_for((), kind, coded=False)
+
+
+def test_a_server_that_asks_by_fastcgi_has_lines_for_what_does_not_show() -> None:
+    """PHP says its name only where `expose_php` is on."""
+    found = cures_for(("apache",), Kind.AT_THE_END, coded=False)
+    [flushed] = [each for each in found if "fcgi://" in each.lines]
+    assert (flushed.when, flushed.measured) == ("it asks by FastCGI", True)
+    found = cures_for(("nginx",), Kind.AT_THE_END, coded=True)
+    [asked] = [each for each in found if "Accept-Encoding" in each.lines]
+    assert 'fastcgi_param HTTP_ACCEPT_ENCODING "";' in asked.lines
+    [buffers] = [each for each in found if "zlib.output_compression" in each.lines]
+    assert (buffers.when, buffers.measured) == ("it has fastcgi_pass to PHP", True)
+
+
+def test_a_short_body_with_a_length_is_held_to_its_end_by_caddy() -> None:
+    found = cures_for(("caddy",), Kind.AT_THE_END, coded=False)
+    [cure] = [each for each in found if each.lines == "flush_interval -1"]
+    assert (cure.when, cure.measured) == ("the back end sends a Content-Length", True)
 
 
 def test_a_product_that_is_guessed_has_its_cures_with_an_if() -> None:
@@ -181,6 +233,33 @@ def test_a_comment_is_a_fact_where_it_was_measured_and_a_may_elsewhere() -> None
     assert not stranger.measured
     *_, whole = cures_for(("gunicorn",), Kind.CUT, coded=False)
     assert not whole.measured
+
+
+@pytest.mark.parametrize(
+    ("silence", "said"),
+    [
+        pytest.param(0.2, "every 15 s", id="no silence"),
+        pytest.param(1.0, "every 0.5 s", id="one second"),
+        pytest.param(3.01, "every 1 s", id="three seconds"),
+        pytest.param(5.0, "every 2 s", id="five seconds"),
+        pytest.param(15.2, "every 5 s", id="a quarter of a minute"),
+        pytest.param(29.9, "every 10 s", id="almost half a minute"),
+        pytest.param(60.1, "every 15 s", id="a minute"),
+    ],
+)
+@pytest.mark.parametrize("ping", [COMMENTS, FRAMES])
+def test_a_ping_is_sent_twice_in_the_silence_that_was_cut(
+    silence: float, said: str, ping: Cure
+) -> None:
+    assert said in often_enough(ping, silence).lines
+
+
+@pytest.mark.parametrize("name", ["nginx-cut", "apache-cut"])
+def test_a_ping_is_printed_for_the_silence_that_was_seen(name: str) -> None:
+    """Its timeout was 2 s: every 15 s is no help there."""
+    *_, ping = judge_one([trace(name)]).cures
+    assert ping.measured
+    assert ping.lines == ": ping  (a comment line and an empty line, every 1 s)"
 
 
 def test_a_websocket_has_cures_of_its_own() -> None:
