@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from itertools import pairwise
+from math import fsum
+from statistics import fmean, median
 
 from proxy.quantities import counted, seconds
 from proxy.tools.doctor.arrival_pattern import HELD, Shape, shape_of
@@ -18,6 +20,8 @@ from proxy.tools.doctor.record import ProbeRecording
 ALIKE = 0.75  # of the events in each burst at one of two hops
 WITH_IT = 0.05  # seconds; the head came with the first event
 PAUSES = 5  # times what is no hold yet: two pauses of a busy machine
+WANDERS = 0.5  # of von Neumann's ratio; less is a sum of steps
+MOST = 0.8  # of the events
 CLOSE = 1.0  # seconds between two ends that are the same end
 
 
@@ -129,7 +133,8 @@ def holds_of(
         none = here.first_byte is None or there.first_byte is None
         return [] if none else [max(first - transit, 0.0)], False
     late = [max(pair.here - pair.there - transit, 0.0) for pair in pairs]
-    if same_groups(here, there) and max(late) <= max(there.gaps, default=0.0):
+    alike = same_groups(here, there) and max(late) <= max(there.gaps, default=0.0)
+    if alike and not lets_go(here, there, pairs, transit, allowed):
         return [0.0] * len(pairs), True  # the same bursts, at other moments
     waits = waited(pairs)
     if pairing.by is By.MARKS:
@@ -137,7 +142,8 @@ def holds_of(
     if same_pace(here, there, pairing, late, transit, allowed):
         by_waits = are_held(waits, pairs, allowed)
         alone = are_held(late, pairs, allowed) and not by_waits
-        return [max(both) for both in zip(late, waits, strict=True)], not alone
+        if not (alone and strays(pairs, transit, allowed)):
+            return [max(both) for both in zip(late, waits, strict=True)], not alone
     if not pairing.by.same:
         return waits, True
     # That it was held is certain; how long, as far as the paces are the same.
@@ -194,6 +200,54 @@ def same_pace(
     if both_complete(here, there):
         return end <= allowed
     return min(late[-third:]) <= allowed / 2
+
+
+def by_burst(pairs: Sequence[Pair]) -> list[Pair]:
+    """One pair for each burst here: the last one of it."""
+    return list(
+        {
+            pair.burst if pair.burst >= 0 else -1 - place: pair
+            for place, pair in enumerate(pairs)
+        }.values()
+    )
+
+
+def strays(pairs: Sequence[Pair], transit: float, allowed: float) -> bool:
+    """Does the delay change by and by, as between two paces by chance?
+
+    What a hop adds is always about the same, or another for each burst. Of two paces
+    each gap adds its part: the delay changes little from one burst to the next, and
+    much in the end. The measure is von Neumann's ratio: 2 by chance, near 0 for sums.
+    """
+    bursts = by_burst(pairs)
+    late = [pair.here - pair.there for pair in bursts]
+    ordered, tenth = sorted(late), len(late) // 10
+    if ordered[-1 - tenth] - ordered[tenth] <= allowed / 2:
+        return False
+    with_next = sum(
+        abs(one.here - transit - following.there) < WITH_IT
+        for one, following in pairwise(bursts)
+    )
+    if with_next > MOST * (len(bursts) - 1):
+        return False  # each waits for the next one
+    middle = fmean(late)
+    spread = fsum((each - middle) ** 2 for each in late)
+    steps = fsum((after - before) ** 2 for before, after in pairwise(late))
+    return steps < WANDERS * spread
+
+
+def lets_go(
+    here: Shape, there: Shape, pairs: Sequence[Pair], transit: float, allowed: float
+) -> bool:
+    """Are the groups evenly late though the end, and the last of them, is not?
+
+    A sender that began later is late to the end; a holder hands on at the end what
+    it has.
+    """
+    *late, last = (pair.here - pair.there - transit for pair in by_burst(pairs))
+    end = here.recording.ended - there.recording.ended - transit
+    in_time = both_complete(here, there) and max(abs(end), last) <= allowed / 2
+    return in_time and min(late) > allowed and max(late) - min(late) <= allowed / 2
 
 
 def as_long(here: Shape, there: Shape, transit: float, allowed: float) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 
@@ -215,6 +217,40 @@ def test_a_slower_answer_is_not_held() -> None:
     assert other.status == 0
 
 
+def by_chance(seed: int) -> list[float]:
+    """When a model that says the same again sends: at a pace by chance."""
+    chooser = random.Random(seed)
+    return list(
+        accumulate((chooser.uniform(0.02, 0.08) for _ in range(109)), initial=0.0)
+    )
+
+
+def test_equal_texts_at_two_paces_by_chance_are_not_held() -> None:
+    """Each event by itself, and the delay the sum of all gaps before it."""
+    for seed in range(0, 200, 2):
+        result = chain(at(by_chance(seed)), at(by_chance(seed + 1)))
+        assert not result.verdict.held, (seed, result.verdict)
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.3, 1.0])
+def test_what_a_hop_delays_of_a_pace_by_chance_is_found(delay: float) -> None:
+    """Each event by itself, by about as much as any other."""
+    for seed in range(40):
+        times, chooser = by_chance(seed), random.Random(seed)
+        late = sorted(time + delay + chooser.uniform(0, 0.03) for time in times)
+        result = chain(at(late), at(times))
+        assert result.verdict.held, seed
+        assert result.holder.recording.url == "http://hop/"
+
+
+def test_each_event_that_waits_for_the_next_one_is_found_at_any_pace() -> None:
+    """The delay is the next gap, which becomes shorter by and by."""
+    times = list(accumulate((0.8 * 0.93**number for number in range(30)), initial=0.0))
+    late = [*times[1:], times[-1] + 0.001]
+    assert chain(at(late), at(times)).holder.recording.url == "http://hop/"
+    assert chain(at(late), at(times)).status == 1
+
+
 def test_a_pause_of_the_back_end_in_one_of_two_answers_is_not_held() -> None:
     paused = every(0.2, 10) + every(0.2, 10, later=4.0)
     assert chain(at(paused), at(every(0.2, 20))).status == 0
@@ -249,6 +285,23 @@ def test_what_the_last_hop_sends_in_groups_hides_no_hold_before_it() -> None:
     result = chain(all_at(2.1, event, 24), groups)
     assert result.verdict.kind is Kind.AT_THE_END
     assert result.holder.recording.url == "http://hop/"
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.4, 0.8])
+def test_groups_that_a_hop_holds_for_less_than_their_distance_are_found(
+    delay: float,
+) -> None:
+    """As HAProxy does, which lets the last one go with the end."""
+    back = groups([3] * 6, 1.0, "a")
+    times = [*(each.at + delay for each in back.arrivals[:-1]), 5.03]
+    late = recorded(*zip(times, (each.data for each in back.arrivals), strict=True))
+    result = chain(late, replace(back, ended=5.02))
+    assert result.status == 1
+    assert result.holder.recording.url == "http://hop/"
+    assert result.verdict.hold == pytest.approx(delay, abs=0.02)
+    shifted = [each.at + delay for each in back.arrivals]
+    later = recorded(*zip(shifted, (each.data for each in back.arrivals), strict=True))
+    assert chain(later, back).status != 1  # a clock of the sender's
 
 
 def groups(sizes: Sequence[int], every: float, name: str) -> ProbeRecording:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.report.drawing import timeline
 from proxy.tools.doctor.report.machine import render_json
 from proxy.tools.doctor.report.text import report
-from proxy.tools.doctor.result import judge_one
+from proxy.tools.doctor.result import judge_hops, judge_one
 from tests.unit.doctor.recordings import EVENTS, event, recorded, trace, unmarked
 
 
@@ -38,6 +39,18 @@ def test_a_likely_verdict_says_so_and_what_would_make_it_certain() -> None:
     text = report(judge_one([unmarked(trace("nginx-blocks"))]))
     assert "Likely, but not certain" in text
     assert "--through" in text
+
+
+def test_what_two_hops_make_likely_does_not_ask_for_two_hops() -> None:
+    """The hop behind it was measured; that one answer was slower is left."""
+    back = recorded(*((n * 0.2, event(n)) for n in range(10)))
+    late = recorded(*((n * 0.2 + 0.3, event(n)) for n in range(10)))
+    result = judge_hops([
+        replace(late, url="http://hop/"), replace(back, url="http://back/")
+    ])  # fmt: skip
+    text = " ".join(report(result).split())
+    assert "Likely, but not certain: two answers of the back end may differ." in text
+    assert "--via URL" not in text
 
 
 @pytest.mark.parametrize(

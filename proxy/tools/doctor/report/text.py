@@ -99,6 +99,11 @@ def unsure(result: Result) -> str:
         )
     if result.verdict.kind is Kind.NO_UPGRADE:
         return "Likely, but not certain: --via URL --via BACK_END_URL shows where."
+    if result.mode == "hops" and result.holder is not result.cases[-1]:
+        return (
+            "Likely, but not certain: two answers of the back end may differ. "
+            "--through URL measures with a test origin in place of the back end."
+        )
     return (
         "Likely, but not certain: a back end that sends in this way looks the same. "
         "--via URL --via BACK_END_URL shows where the delay starts; --through URL "
