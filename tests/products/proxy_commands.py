@@ -162,7 +162,9 @@ def squid(port: int, origin: int, lines: str, folder: Path) -> list[str]:
         "shutdown_lifetime 0 seconds\npinger_enable off\n"
         f"visible_hostname localhost\ncoredump_dir {folder}\n{lines}\n"
     )
-    return [program("squid") or "squid", "-N", "-f", f"{folder}/squid.conf"]
+    # Its memory that is shared has the name of the service, whoever else runs one.
+    name = f"squid{port}"
+    return [program("squid") or "squid", "-N", "-n", name, "-f", f"{folder}/squid.conf"]
 
 
 def mitmproxy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
