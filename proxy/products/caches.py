@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import CUT, HELD
-from proxy.products.product import Cure, FieldSign, row
+from proxy.products.hold_kind import CUT, HELD, STORED
+from proxy.products.product import BACK_END, NO_STORE, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
 
@@ -34,6 +34,22 @@ CACHES = (
             "it times out after 60 s of silence by default",
             freed="Varnish 7.1",
             on=DAY,
+        ),
+        Cure(
+            STORED,
+            "the VCL",
+            'sub vcl_recv {\n  if (req.url ~ "^/api") {\n    return (pass);\n  }\n}',
+            "it keeps what the back end does not forbid to keep, for 120 s by default",
+            freed="Varnish 7.1",
+            on="2026-11-30",
+        ),
+        Cure(
+            STORED,
+            BACK_END,
+            NO_STORE,
+            "it keeps no such response",
+            freed="Varnish 7.1",
+            on="2026-11-30",
         ),
         ignores_fields=True,
         passes_server=True,

@@ -164,8 +164,9 @@ DEV_SERVERS = (
             "});",
             "a limit on the silence of the back end has been set; after it the "
             "client waits for ever",
-            source="its documentation, proxyTimeout",
+            freed="http-proxy 1.18",
+            on="2026-11-30",
         ),
-        nameless=HEAD,
+        nameless=(*HEAD, *CUT),
     ),
 )

@@ -228,6 +228,7 @@ FRAMEWORKS = (
             "its compressor outputs nothing until the end; it leaves text/event-stream "
             "alone, but no other text and no JSON",
             coded=True,
+            event_stream=False,
             freed="Hono 4.13",
             on=DAY,
         ),
@@ -237,6 +238,7 @@ FRAMEWORKS = (
             NO_TRANSFORM,
             "compress() leaves a response with `no-transform` as it is",
             coded=True,
+            event_stream=False,
             freed="Hono 4.13",
             on=DAY,
         ),
@@ -254,6 +256,7 @@ FRAMEWORKS = (
             "alone, but no other text and no JSON. Routes that are to be compressed "
             "then say so: `{ compress: {} }`",
             coded=True,
+            event_stream=False,
             freed="@fastify/compress 9.2",
             on=DAY,
         ),

@@ -18,6 +18,7 @@ class Kind(Enum):
     FIRST_LATE = "first bytes late"
     OLD_VERSION = "asked by HTTP/1.0"
     CUT = "cut"
+    STORED = "from a cache"
     NO_UPGRADE = "no upgrade"  # of a WebSocket
     # a hold cannot have made this, but may be there besides
     GROUPS = "in groups"
@@ -37,5 +38,6 @@ HEAD = (Kind.HEAD_LATE,)
 CUT = (Kind.CUT,)
 ANY = (*HELD, *HEAD)
 UPGRADE = (Kind.NO_UPGRADE,)
+STORED = (Kind.STORED,)
 OLD = (Kind.OLD_VERSION,)
-HOLDS = (*ANY, *OLD, *CUT, *UPGRADE)
+HOLDS = (*ANY, *OLD, *CUT, *STORED, *UPGRADE)

@@ -14,6 +14,7 @@ from proxy.products.hold_kind import UPGRADE, Kind
 
 BACK_END = "the response of the back end"
 NO_TRANSFORM = "Cache-Control: no-cache, no-transform"
+NO_STORE = "Cache-Control: no-store"
 FLUSH_HEAD = (
     "Node sends a response head only with the first body byte; this sends it "
     "immediately"
@@ -40,6 +41,7 @@ class Cure:
     """Lines against some kinds of hold.
 
     `coded`: only where the response is compressed (True) or is not (False).
+    `event_stream`: only of type text/event-stream (True) or of another one (False).
     `when`: on what else it depends that does not show, as the rest of "if …".
     `websocket`: for a WebSocket, and not for a response.
     """
@@ -55,6 +57,7 @@ class Cure:
     source: str = ""
     product: str = ""  # its key, given by the table
     websocket: bool = False
+    event_stream: bool | None = None
 
     @property
     def measured(self) -> bool:
@@ -76,11 +79,19 @@ class Cure:
         where = f"from {self.source}" if self.source else "from memory"
         return f"not measured; {where}"
 
-    def fits(self, kind: Kind, *, coded: bool, websocket: bool = False) -> bool:
-        """Is it for such a hold?"""
+    def fits(
+        self,
+        kind: Kind,
+        *,
+        coded: bool,
+        websocket: bool = False,
+        event_stream: bool | None = None,
+    ) -> bool:
+        """Is it for such a hold? `event_stream`: None, where no response shows."""
         return (
             kind in self.kinds
             and self.coded in (None, coded)
+            and (event_stream is None or self.event_stream in (None, event_stream))
             and (websocket is self.websocket or kind in UPGRADE)
         )
 

@@ -10,10 +10,18 @@ from proxy.products.clouds import CLOUDS
 from proxy.products.dev_servers import DEV_SERVERS
 from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
-from proxy.products.hold_kind import HEAD, HELD, HOLDS, OLD, UPGRADE, Kind
+from proxy.products.hold_kind import (
+    CUT,
+    HELD,
+    HOLDS,
+    OLD,
+    STORED,
+    UPGRADE,
+    Kind,
+)
 from proxy.products.load_balancers import LOAD_BALANCERS
 from proxy.products.pings import COMMENTS, FRAMES, FROM, pings_at
-from proxy.products.product import BACK_END, Cure, Product
+from proxy.products.product import BACK_END, NO_STORE, Cure, Product
 from proxy.products.proxies import PROXIES
 from proxy.products.websockets import MESSAGES, PASS_ON, websockets_at
 
@@ -65,10 +73,31 @@ COLLECTED = Cure(
     "before its end",
 )
 
+# Of a response that ends before its Content-Length is there.
+LENGTH = Cure(
+    CUT,
+    BACK_END,
+    "# without Content-Length, or with the right one",
+    "a length that is larger than the body looks like a broken connection; of a stream "
+    "it is not known when the head is sent (RFC 9112 §6.2)",
+)
+
+# Of a response from a cache.
+UNSTORED = Cure(
+    STORED,
+    BACK_END,
+    NO_STORE,
+    "no cache may keep such a response (RFC 9111 §5.2.2.5)",
+)
+
 
 def freed_by_fields() -> list[str]:
     """The names of the products that a field from the back end was measured to free."""
-    keys = {cure.product for cure in CURES if cure.where == BACK_END and cure.measured}
+    keys = {
+        cure.product
+        for cure in CURES
+        if cure.where == BACK_END and cure.measured and {*cure.kinds} & {*HELD}
+    }
     return [NAMES[key] for key in NAMES if key in keys]
 
 
@@ -97,15 +126,21 @@ def cures_for(
     kind: Kind,
     *,
     coded: bool,
+    event_stream: bool | None = None,
     guessed: tuple[str, ...] = (),
 ) -> list[Cure]:
     """The cures of the products that were recognised; else what may help.
 
     Measured ones first; of two with the same lines, the first. Where there are none,
     those of products that are only guessed, and of those that no field shows.
+    `event_stream`: is it one? None: nothing shows what it is.
     """
+
+    def fitting(those: list[Product]) -> list[Cure]:
+        return sorted_cures(those, kind, coded=coded, event_stream=event_stream)
+
     known = [PRODUCTS[key] for key in products if key in PRODUCTS]
-    cures = sorted_cures(known, kind, coded=coded)
+    cures = fitting(known)
     # Behind those that pass a Server field on there may be one that sends none.
     hiding = any(each.passes_server for each in known)
     if not cures or (hiding and not any(cure.fact for cure in cures)):
@@ -114,7 +149,7 @@ def cures_for(
         others += [each for each in PRODUCTS.values() if kind in each.nameless]
         cures += [
             if_it_is(PRODUCTS[cure.product], cure)
-            for cure in sorted_cures(others, kind, coded=coded)
+            for cure in fitting(others)
             if cure.measured
             and cure.where not in (BACK_END, FROM)
             and cure.product not in own
@@ -129,12 +164,16 @@ def cures_for(
         return cures if measured else [*cures, COMMENTS]
     if kind in UPGRADE:
         return cures or [PASS_ON]
+    if kind in STORED:
+        return (
+            cures
+            if any(NO_STORE in cure.lines for cure in cures)
+            else [*cures, UNSTORED]
+        )
     sure = known != [] and any(cure.measured for cure in cures)
     if sure or kind not in HOLDS:
         return cures
     if known and cures and all(product.ignores_fields for product in known):
-        return cures
-    if kind in HEAD:
         return cures
     by_program = COMPRESSED if coded else (COLLECTED,)
     cures = [*cures, from_the_back_end(), *by_program]
@@ -181,13 +220,15 @@ def kept_open(product: Product, kind: Kind) -> list[Cure]:
     ]
 
 
-def sorted_cures(products: list[Product], kind: Kind, *, coded: bool) -> list[Cure]:
+def sorted_cures(
+    products: list[Product], kind: Kind, *, coded: bool, event_stream: bool | None
+) -> list[Cure]:
     """The cures of products, measured ones first; of two with the same lines, one."""
     fitting = [
         cure
         for product in products
         for cure in product.cures
-        if cure.fits(kind, coded=coded)
+        if cure.fits(kind, coded=coded, event_stream=event_stream)
     ]
     found: dict[str, Cure] = {}
     for cure in sorted(fitting, key=lambda cure: not cure.measured):

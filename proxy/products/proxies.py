@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.products.fastcgi import PHP_BUFFERS
-from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, Kind
-from proxy.products.product import BACK_END, Cure, FieldSign, row
+from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, OLD, STORED, Kind
+from proxy.products.product import BACK_END, NO_STORE, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
+TODAY = "2026-11-30"  # of later ones
 
 PROXIES = (
     row(
@@ -187,6 +188,24 @@ PROXIES = (
             freed="nginx 1.22",
             on=DAY,
         ),
+        Cure(
+            STORED,
+            "nginx.conf, in the location of the stream",
+            "proxy_cache off;\nproxy_buffering off;",
+            "with proxy_cache it keeps what the back end allows, or a "
+            "proxy_cache_valid does",
+            freed="nginx 1.22",
+            on=TODAY,
+        ),
+        Cure(
+            STORED,
+            BACK_END,
+            f"{NO_STORE}\nX-Accel-Buffering: no",
+            "it keeps no such response, unless `proxy_ignore_headers` says otherwise, "
+            "and does not buffer it",
+            freed="nginx 1.22",
+            on=TODAY,
+        ),
     ),
     row(
         "apache",
@@ -213,6 +232,17 @@ PROXIES = (
             when="it asks by FastCGI",
             freed="Apache 2.4 with PHP 8.2",
             on=DAY,
+        ),
+        Cure(
+            HELD,
+            "httpd.conf",
+            "RequestHeader unset Accept-Encoding",
+            "an application that is asked for no compression does not compress; by "
+            "mod_headers",
+            coded=True,
+            when="it is compressed behind Apache httpd",
+            freed="Apache 2.4 with PHP 8.2 and flushpackets",
+            on=TODAY,
         ),
         Cure(
             HELD,

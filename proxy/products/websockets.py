@@ -11,6 +11,7 @@ from proxy.products.hold_kind import CUT, HELD, UPGRADE
 from proxy.products.product import Cure
 
 DAY = "2026-11-29"  # of the measurements
+TODAY = "2026-11-30"  # of later ones
 
 PASS_ON = Cure(
     UPGRADE,
@@ -29,9 +30,8 @@ MESSAGES = Cure(
 )
 
 
-def upgraded(where: str, lines: str, reason: str, freed: str) -> Cure:
+def upgraded(where: str, lines: str, reason: str, freed: str, on: str = DAY) -> Cure:
     """A WebSocket that was not opened is."""
-    on = DAY if freed else ""
     return Cure(UPGRADE, where, lines, reason, freed=freed, on=on, websocket=True)
 
 
@@ -131,6 +131,34 @@ WEBSOCKETS: dict[str, tuple[Cure, ...]] = {
             "upgrade_configs:\n- upgrade_type: websocket",
             "it answers an Upgrade with 403 unless it is allowed",
             "Envoy 1.40",
+        ),
+    ),
+    "vite": (
+        upgraded(
+            "vite.config.js",
+            "server: {\n"
+            "  proxy: {\n"
+            "    '/api': { target: 'http://localhost:8000', ws: true },\n"
+            "  },\n"
+            "},",
+            "without `ws: true` it leaves a handshake for a proxied path unanswered",
+            "Vite 8.3",
+            TODAY,
+        ),
+    ),
+    "webpack-dev-server": (
+        upgraded(
+            "webpack.config.js (vue.config.js)",
+            "devServer: {\n"
+            "  proxy: [{\n"
+            "    context: ['/api'],\n"
+            "    target: 'http://localhost:8000',\n"
+            "    ws: true,\n"
+            "  }],\n"
+            "},",
+            "without `ws: true` it leaves a handshake for a proxied path unanswered",
+            "webpack-dev-server 6.1",
+            TODAY,
         ),
     ),
 }

@@ -70,6 +70,8 @@ def events(request):
 """
 ESI = "sub vcl_backend_response {\n  set beresp.do_esi = true;\n}"
 IMPATIENT = "sub vcl_backend_fetch {\n  set bereq.between_bytes_timeout = 2s;\n}"
+KEPT = "proxy_cache kept;"
+KEEP = ("Cache-Control: max-age=60",)
 STREAMED = 'app.config["COMPRESS_STREAMS"] = False'
 READS = """
 @app.after_request
@@ -83,6 +85,7 @@ return web.Response(body=body, content_type="text/event-stream")
 """
 AWAITING = VIEW.replace("generate", "awaiting")
 PHP_ZLIB = "---php_flag[zlib.output_compression] = on"
+FLUSHED = 'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on'
 PHP_OUTPUT = "---php_admin_value[output_buffering] = 4096"
 UNSYNCED = "use Rack::Deflater, sync: false"
 
@@ -108,6 +111,8 @@ class Case:
     coded: bool = False
     cure: int = 0
     scheme: str = "http"
+    again: bool = False  # asked twice; the second answer is looked at
+    fields: tuple[str, ...] = ()  # of the back end, which a field as a cure replaces
 
     def lines(self, cure: str | None) -> str:
         """The lines of the configuration, with the fault or with the cure."""
@@ -191,6 +196,9 @@ CASES = (
          fault="app.use(compression());", place="{}---", cure=1),
     Case("http-proxy-3-head", "http-proxy-3", LATE, Kind.HEAD_LATE, place="---{}"),
     Case("vite-head", "vite", LATE, Kind.HEAD_LATE),
+    Case("vite-upgrade", "vite", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("webpack-dev-server-upgrade", "webpack-dev-server", SHORT, Kind.NO_UPGRADE,
+         scheme="ws"),
     Case("webpack-dev-server", "webpack-dev-server", STEADY, Kind.AT_THE_END,
          coded=True),
     Case("webpack-dev-server-field", "webpack-dev-server", STEADY, Kind.AT_THE_END,
@@ -199,6 +207,16 @@ CASES = (
          fault="devServer: { compress: false }"),
     Case("http-proxy-head", "http-proxy", LATE, Kind.HEAD_LATE,
          recognised="http-proxy-3"),
+    Case("http-proxy-cut", "http-proxy", SILENT, Kind.CUT,
+         fault="createProxyServer({ proxyTimeout: 2000 });",
+         recognised="http-proxy-3"),
+    Case("nginx-cache", "nginx", SHORT, Kind.STORED,
+         fault=KEPT, again=True, fields=KEEP),
+    Case("nginx-cache-field", "nginx", SHORT, Kind.STORED, again=True,
+         base=KEPT, fields=KEEP, cure=1),
+    Case("varnish-cache", "varnish", SHORT, Kind.STORED, again=True, fields=KEEP),
+    Case("varnish-cache-field", "varnish", SHORT, Kind.STORED, again=True, cure=1,
+         fields=KEEP),
     Case("lighttpd", "lighttpd", SHORT, Kind.AT_THE_END),
     Case("varnish-fetched", "varnish", SHORT, Kind.AT_THE_END, base=FETCHED),
     Case("varnish-gzip", "varnish", SHORT, Kind.AT_THE_END, base=GZIPPED, coded=True),
@@ -252,6 +270,8 @@ CASES = (
          place=f"fastcgi_buffering off;---{{}}{PHP_OUTPUT}", recognised="nginx"),
     Case("nginx-php-asked", "nginx-php", SHORT, Kind.AT_THE_END, coded=True, cure=3,
          place=f"fastcgi_buffering off;{{}}------{PHP_ZLIB[3:]}", recognised="nginx"),
+    Case("apache-php-asked", "apache-php", SHORT, Kind.AT_THE_END, coded=True,
+         place=f"{FLUSHED}\n{{}}---{PHP_ZLIB[3:]}", recognised="apache", cure=1),
     Case("waitress", "waitress", SHORT, Kind.AT_THE_END,
          fault="waitress-serve --send-bytes=18000 app:app"),
     Case("gunicorn-flask-compress", "gunicorn-flask", SHORT, Kind.AT_THE_END,

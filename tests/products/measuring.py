@@ -53,8 +53,8 @@ def fields_of(case: Case, cure: Cure | None) -> tuple[str, ...]:
         ignored = known is not None and known.ignores_fields
         found = cures_of(case)
         by_field = any(each.where in RESPONSES and each.measured for each in found)
-        return tuple(FIELDS.splitlines()) if ignored and not by_field else ()
-    return tuple(cure.lines.splitlines()) if cure.where in RESPONSES else ()
+        return tuple(FIELDS.splitlines()) if ignored and not by_field else case.fields
+    return tuple(cure.lines.splitlines()) if cure.where in RESPONSES else case.fields
 
 
 async def measured(
@@ -78,6 +78,8 @@ async def measured(
             url = url.replace("http", case.scheme, 1)
             url = f"{url}?stream={case.stream}{PING if pinged else ''}"
             ask = Ask(url, method=case.method, body=body)
+            if case.again:
+                await fetch(complete(ask), LIMITS)
             return await fetch(complete(ask), LIMITS)
     finally:
         await origin.stop()

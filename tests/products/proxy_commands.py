@@ -15,6 +15,7 @@ def nginx(port: int, origin: int, lines: str, folder: Path) -> list[str]:
         f"  access_log off; proxy_temp_path {folder}/proxy;\n"
         f"  client_body_temp_path {folder}/body; fastcgi_temp_path {folder}/f;\n"
         f"  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
+        f"  proxy_cache_path {folder}/kept keys_zone=kept:1m;\n"
         f"  server {{\n    listen 127.0.0.1:{port};\n    location / {{\n"
         f"      proxy_pass http://127.0.0.1:{origin};\n{lines}\n    }}\n  }}\n}}\n"
     )
@@ -235,8 +236,9 @@ def nginx_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 
 
 def apache_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
-    """`lines`: the ProxyPass to PHP, as it is printed."""
-    start, address = with_php("", folder)
+    """`lines`: the ProxyPass to PHP, as it is printed; after `---` of PHP's pool."""
+    lines, _, pool = lines.partition("---")
+    start, address = with_php("", folder, pool)
     (folder / "api").mkdir()
     (folder / "events.php").rename(folder / "api" / "events")
     here = lines.replace('"fcgi://127.0.0.1:9000"', f'"fcgi://{address}{folder}/api"')
@@ -245,8 +247,8 @@ def apache_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     to_origin = f"ProxyPass / http://127.0.0.1:{origin}/\n"
     conf.write_text(conf.read_text().replace(to_origin, ""))
     # PHP runs nothing whose name does not end in .php, unless its pool says so.
-    with (folder / "fpm.conf").open("a") as pool:
-        pool.write("security.limit_extensions =\n")
+    with (folder / "fpm.conf").open("a") as file:
+        file.write("security.limit_extensions =\n")
     return both(start, command)
 
 

@@ -55,7 +55,10 @@ if (kind === "koa") {
   await app.listen({ port, host: "127.0.0.1" });
 } else {
   const { default: httpProxy } = await import("http-proxy");
-  const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${origin}` });
-  await run("proxy")(proxy);
+  const target = `http://127.0.0.1:${origin}`;
+  const proxy = httpProxy.createProxyServer({ target });
+  const createProxyServer = (options) => Object.assign(proxy.options, options, { target });
+  proxy.on("error", () => {});
+  await run("proxy", "createProxyServer")(proxy, createProxyServer);
   http.createServer((request, response) => proxy.web(request, response)).listen(port, "127.0.0.1");
 }

@@ -282,8 +282,8 @@ async def test_a_stream_through_unbuffered_streams(
 async def test_a_held_stream_exits_with_1(
     upstream: Upstream, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At once, though by their marks they were sent a second apart."""
-    held = b"".join(sent(number, 6, number * 1.0) for number in range(1, 7))
+    """At once, though by their marks they were sent one by one."""
+    held = b"".join(sent(number, 6, number * 0.08) for number in range(1, 7))
 
     async def serve() -> None:
         peer = await upstream.connection()

@@ -46,8 +46,8 @@ async def two(upstream: Upstream) -> dict[str, Peer]:
 
 
 async def held(peer: Peer) -> None:
-    """All at once, though by their marks they were sent a second apart."""
-    events = b"".join(sent(number, OF, number * 1.0) for number in range(1, OF + 1))
+    """All at once, though by their marks they were sent one by one."""
+    events = b"".join(sent(number, OF, number * 0.08) for number in range(1, OF + 1))
     await peer.send(CHUNKED + chunk(events) + chunk(b""))
     await peer.read_rest()
 

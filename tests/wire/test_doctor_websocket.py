@@ -145,11 +145,11 @@ async def test_messages_are_sent_once_it_is_open(
 async def test_held_messages_are_found(
     upstream: Upstream, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At once, though by their marks they were sent a second apart."""
+    """At once, though by their marks they were sent one by one."""
 
     async def serve() -> None:
         peer = await opened(upstream)
-        held = b"".join(marked(number, number * 1.0) for number in range(1, OF + 1))
+        held = b"".join(marked(number, number * 0.08) for number in range(1, OF + 1))
         await peer.send(held + message(NORMAL, CLOSE))
 
     table = await judged(upstream, serve, capsys)
@@ -171,7 +171,7 @@ async def test_a_connection_without_a_close_frame_is_cut(
     table = await judged(upstream, serve, capsys)
     assert (table["exit"], table["kind"]) == (1, "cut")
     assert any("no Close frame" in each for each in table["evidence"])
-    assert table["cures"][-1]["lines"] == "a ping frame every 15 s"
+    assert table["cures"] == []  # it broke at once: no ping helps
 
 
 @pytest.mark.parametrize("status", [b"400 Bad", b"426 Upgrade", b"200 OK"])

@@ -8,8 +8,10 @@ is then likely, and certain only beside a measurement without it
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from statistics import median
+from urllib.parse import parse_qsl, urlsplit
 
 from proxy.quantities import counted, seconds
 from proxy.tools.doctor.arrival_pattern import (
@@ -20,6 +22,8 @@ from proxy.tools.doctor.arrival_pattern import (
     shape_of,
 )
 from proxy.tools.doctor.blocks import block_of
+from proxy.tools.doctor.cached_answer import by_times
+from proxy.tools.doctor.events import Unit
 from proxy.tools.doctor.fingerprints import fingerprint
 from proxy.tools.doctor.inconclusive import (
     ENOUGH,
@@ -31,8 +35,10 @@ from proxy.tools.doctor.inconclusive import (
     without_times,
 )
 from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.test_streams import ProgramError, chosen
 from proxy.tools.doctor.verdict import Kind, Verdict
 
+OVERDUE = 5.0  # seconds; what is later than that does not come
 DELAYED_ACK = 0.04  # seconds; that of Linux
 SEEN = 3  # events with a mark; the quickest is the measure of the others
 SOON = 0.01  # seconds by which clocks may differ, and an event be early
@@ -73,7 +79,7 @@ def judged(shape: Shape) -> Verdict:
     if not shape.units:
         return nothing_came(shape)
     if shape.timed and len(shape.holds) >= SEEN:
-        return by_known_times(shape)
+        return by_times(shape) or by_known_times(shape)
     return by_shape(shape)
 
 
@@ -86,9 +92,12 @@ def ended_early(shape: Shape) -> Verdict | None:
     last = next((unit for unit in reversed(shape.units) if unit.of), None)
     missing = last is not None and last.number is not None and last.number < last.of
     cut = recording.ending == "cut"
+    silence = shape.silence
+    stays_open = missing and recording.ending == "stopped"
+    if stays_open and last is not None and silence > pause_behind(recording, last):
+        return left_open(shape, last)
     if not cut and not (missing and recording.ending == "complete"):
         return None
-    silence = shape.silence
     evidence = [recording.fault] if recording.fault else []
     if not cut:
         evidence.append(
@@ -104,6 +113,8 @@ def ended_early(shape: Shape) -> Verdict | None:
         how, timer = f"cut after {seconds(silence)} of silence", silence
     elif whole or silence >= 1:
         how = f"cut {seconds(recording.ended)} after the request"
+        if silence >= 1 and not whole:  # a limit on it may be imprecise
+            how += f", after {seconds(silence)} of silence"
         timer = recording.ended
     return Verdict(
         Kind.CUT,
@@ -111,6 +122,32 @@ def ended_early(shape: Shape) -> Verdict | None:
         (*evidence, *quiet, *whole),
         sure=missing,
         timer=timer,
+    )
+
+
+def pause_behind(recording: ProbeRecording, last: Unit) -> float:
+    """The seconds in which the test origin has surely sent the next event."""
+    parts = urlsplit(recording.url)
+    try:
+        program = chosen(parts.path, dict(parse_qsl(parts.query)))
+    except ProgramError:
+        program = None
+    if program is None or last.number is None or program.count != last.of:
+        return math.inf
+    return program.pause_before(last.number + 1) + OVERDUE
+
+
+def left_open(shape: Shape, last: Unit) -> Verdict:
+    """Nothing more comes of a stream that does not end: the client waits for ever."""
+    return Verdict(
+        Kind.CUT,
+        f"Cut: nothing came after {counted(len(shape.shown), shape.noun)}, though the "
+        "response stayed open.",
+        (
+            f"{last.number} of {last.of} events arrived, and nothing for "
+            f"{seconds(shape.silence)} after them",
+        ),
+        sure=True,
     )
 
 

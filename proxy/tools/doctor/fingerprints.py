@@ -23,6 +23,11 @@ from proxy.tools.doctor.blocks import block_of
 from proxy.tools.doctor.inconclusive import WAIT
 from proxy.tools.doctor.verdict import Kind, Verdict
 
+KNEW_THE_LENGTH = (
+    "Content-Length was sent: a hop had the whole body before it sent the head, or the "
+    "back end knew its length"
+)
+
 
 def fingerprint(shape: Shape) -> Verdict | None:
     """The kind of holder that leaves this shape, None if none does."""
@@ -48,9 +53,7 @@ def at_the_end(shape: Shape) -> Verdict | None:
             "outputs nothing until its block is full or the body ends"
         )
     elif recording.get("content-length") is not None:
-        evidence.append(
-            "Content-Length was sent: a hop had the whole body before it sent the head"
-        )
+        evidence.append(KNEW_THE_LENGTH)
     return Verdict(
         Kind.AT_THE_END,
         f"Held to the end: all {counted(len(shape.shown), shape.noun)} arrived at "

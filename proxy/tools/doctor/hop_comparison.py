@@ -13,6 +13,7 @@ from math import fsum
 from statistics import fmean, median
 
 from proxy.quantities import counted, seconds
+from proxy.tools.doctor import cached_answer
 from proxy.tools.doctor.arrival_pattern import HELD, Shape, shape_of
 from proxy.tools.doctor.pairing import By, Pair, Pairing, pair_events
 from proxy.tools.doctor.record import ProbeRecording
@@ -27,7 +28,10 @@ CLOSE = 1.0  # seconds between two ends that are the same end
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is this hop's own. Seconds; `cut`: how, in words, "" if it is not."""
+    """What is this hop's own. Seconds; `cut`: how, in words, "" if it is not.
+
+    `cached`: by how much the end was here too early, None if it was not.
+    """
 
     by: By
     transit: float  # by which all comes later, or earlier
@@ -38,6 +42,7 @@ class Comparison:
     cut: str = ""
     sure: bool = True
     same_answer: bool = True  # or another one, with a pace of its own
+    cached: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -47,7 +52,7 @@ class Comparison:
     @property
     def free(self) -> bool:
         """Does the hop add nothing, as far as it can be told?"""
-        return not (self.held or self.head_held or self.cut)
+        return not (self.held or self.head_held or self.cut or self.cached)
 
 
 def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
@@ -61,6 +66,10 @@ def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
     one, other = shape_of(here), shape_of(behind)
     pairing = pair_events(one, other)
     allowed = HELD + 2 * ((here.connected or 0.0) + (behind.connected or 0.0))
+    if (early := cached_answer.beside(one, other, pairing)) is not None:
+        return Comparison(
+            pairing.by, 0.0, None, held=False, head=0.0, allowed=allowed, cached=early
+        )
     transit = transit_of(one, other, pairing)
     holds, sure = holds_of(one, other, pairing, transit, allowed)
     held = are_held(holds, pairing.pairs, allowed)
@@ -82,7 +91,7 @@ def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
         cut_here(one, other, pairing),
         sure,
         pairing.by.same or as_long(one, other, transit, allowed),
-        tuple(notes),
+        notes=tuple(notes),
     )
 
 

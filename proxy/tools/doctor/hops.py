@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from proxy.quantities import counted, seconds
+from proxy.tools.doctor import cached_answer
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import DIFFERENCES, Case, first_sentence
+from proxy.tools.doctor.fingerprints import KNEW_THE_LENGTH
 from proxy.tools.doctor.hop_comparison import Comparison, compare
 from proxy.tools.doctor.pairing import By
 from proxy.tools.doctor.verdict import Kind, Verdict
@@ -91,13 +93,15 @@ def held_here(case: Case, cases: Sequence[Case], index: int) -> Verdict | None:
     if index == len(cases) - 1:
         return held_at_the_last(case) if case.verdict.held else None
     behind, compared = cases[index + 1], case.compared
-    if nothing_here(case, behind):
-        return kept_here(case, behind)
     if lost_upgrade(case, behind):
         return upgrade_lost_at(case, behind)
+    if nothing_here(case, behind):
+        return kept_here(case, behind)
     if compared is None or (compared.by is By.FIRST and not compared.cut):
         only_here = case.verdict.held and not behind.verdict.held
         return delay_starts(case, behind) if only_here else None
+    if compared.cached is not None:
+        return cached_at(case, behind, compared.cached)
     if compared.cut:
         return cut_at(case, compared)
     if compared.held:
@@ -110,18 +114,22 @@ def held_here(case: Case, cases: Sequence[Case], index: int) -> Verdict | None:
 def lost_upgrade(case: Case, behind: Case) -> bool:
     """Was a WebSocket opened one hop further back, and none here?"""
     one = case.recording
-    here = one.websocket and one.answered and 200 <= one.status < 500
-    told = case.verdict.kind is Kind.NO_UPGRADE or one.status not in REFUSALS
-    return here and behind.recording.status == 101 and told
+    if not one.websocket or behind.recording.status != 101:
+        return False
+    if case.verdict.kind is Kind.NO_UPGRADE:
+        return True
+    return one.answered and 200 <= one.status < 500 and one.status not in REFUSALS
 
 
 def upgrade_lost_at(case: Case, behind: Case) -> Verdict:
     """The handshake is a plain request from here on."""
-    status = case.recording.status
+    one = case.recording
+    answer = f"it answers the handshake of the WebSocket with {one.status}"
+    if not one.answered:
+        answer = "it does not answer the handshake of the WebSocket"
     return Verdict(
         Kind.NO_UPGRADE,
-        f"The upgrade is lost at {case.recording.url}: it answers the handshake of the "
-        f"WebSocket with {status}, the hop behind it with 101.",
+        f"The upgrade is lost at {one.url}: {answer}, the hop behind it with 101.",
         (*case.verdict.evidence[:-1], said_behind(behind)),
         sure=True,
     )
@@ -206,9 +214,19 @@ def delay_starts(case: Case, behind: Case) -> Verdict:
         verdict,
         line=f"The delay starts at {case.recording.url}{own}: "
         f"{first_sentence(verdict)}.",
-        evidence=(*verdict.evidence, said_behind(behind)),
+        evidence=(*said_here(verdict, behind), said_behind(behind)),
         sure=case.compared.sure if case.compared is not None else behind.verdict.told,
         hold=case.added if case.added is not None else verdict.hold,
+    )
+
+
+def said_here(verdict: Verdict, behind: Case) -> tuple[str, ...]:
+    """The evidence of a hop. A Content-Length that was there behind it is no sign."""
+    if behind.recording.get("content-length") is None:
+        return verdict.evidence
+    return tuple(
+        "the back end sent the Content-Length" if each == KNEW_THE_LENGTH else each
+        for each in verdict.evidence
     )
 
 
@@ -233,6 +251,22 @@ def cut_at(case: Case, compared: Comparison) -> Verdict:
     verdict = case.verdict if case.verdict.kind is Kind.CUT else Verdict(Kind.CUT, "")
     line = f"The stream is cut at {case.recording.url}: {compared.cut}."
     return replace(verdict, line=line, sure=True, hold=None)
+
+
+def cached_at(case: Case, behind: Case, early: float) -> Verdict:
+    """All was here before it came at the hop behind."""
+    shape = shape_of(case.recording)
+    verdict = case.verdict
+    if verdict.kind is not Kind.STORED:
+        verdict = cached_answer.verdict_of(shape, (), sure=False)
+    return replace(
+        verdict,
+        line=f"{case.recording.url} answers from a cache: all "
+        f"{counted(len(shape.shown), shape.noun)} were there "
+        f"{seconds(early)} before the last one came at the hop behind it.",
+        evidence=(*verdict.evidence, said_behind(behind)),
+        sure=True,
+    )
 
 
 def head_at(case: Case, compared: Comparison) -> Verdict:

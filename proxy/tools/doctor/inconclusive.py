@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import Shape
+from proxy.tools.doctor.cached_answer import by_field
 from proxy.tools.doctor.how_to_ask import how_to_ask
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
@@ -120,6 +121,16 @@ def what_it_says(recording: ProbeRecording) -> list[str]:
 
 def no_head(recording: ProbeRecording) -> Verdict:
     """Connected, asked, and not a byte in all the time."""
+    if recording.websocket:
+        return Verdict(
+            Kind.NO_UPGRADE,
+            "No upgrade: the handshake of the WebSocket was not answered within "
+            f"{seconds(recording.ended)}.",
+            (
+                "a dev server leaves it so unless its proxy is told about WebSockets "
+                "(`ws: true`); or the back end does not answer",
+            ),
+        )
     return Verdict(
         Kind.SILENT,
         f"Inconclusive: nothing arrived within {seconds(recording.ended)}, not even "
@@ -287,6 +298,8 @@ def too_quick(shape: Shape) -> Verdict | None:
     quick = shape.at_once or last < BRIEF
     if not quick or (shape.first_byte or 0.0) >= WAIT:
         return None
+    if (known := by_field(shape)) is not None:
+        return known
     evidence = ["a stream this short looks the same with and without buffering; use "
                 "a longer one"]  # fmt: skip
     if recording.ending == "stopped":

@@ -11,7 +11,8 @@ from dataclasses import replace
 from proxy.tools.doctor.comparison import Case, first_sentence
 from proxy.tools.doctor.verdict import Kind, Verdict
 
-OTHERS = (Kind.CUT, Kind.HEAD_LATE, Kind.NO_UPGRADE)  # kinds that no version explains
+# Kinds that no version explains.
+OTHERS = (Kind.CUT, Kind.STORED, Kind.HEAD_LATE, Kind.NO_UPGRADE)
 
 
 def may_be_the_version(verdict: Verdict, behind: Case) -> bool:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from proxy.products.pings import often_enough
-from proxy.products.product import Cure
-from proxy.products.product_table import NAMES, cures_for, cures_for_websocket
+from proxy.products.pings import FROM, often_enough
+from proxy.products.product import BACK_END, Cure
+from proxy.products.product_table import (
+    LENGTH,
+    NAMES,
+    cures_for,
+    cures_for_websocket,
+)
 from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import (
@@ -132,15 +137,86 @@ def with_cures(
             coded = True
             if mode == "hops":
                 verdict = only_compressed(verdict, variants[0])
-        choose = cures_for_websocket if holder.recording.websocket else cures_for
-        cures = choose(names, verdict.kind, coded=coded, guessed=guessed)
+        cures = chosen(holder.recording, names, guessed, verdict.kind, coded=coded)
         if verdict.kind is Kind.CUT:
-            silence = shape_of(holder.recording).silence
-            cures = [often_enough(cure, silence) for cure in cures]
+            cures = against_the_cut(cures, holder.recording, names)
+        cures = [
+            left
+            for cure in cures
+            if (left := without_sent(cure, holder.recording, behind)) is not None
+        ]
         alone = mode == "one" and not verdict.sure
         hidden = alone and verdict.kind is Kind.AT_THE_END
         cures = [elsewhere(cure, cures[0], hidden=hidden) for cure in cures]
+    elif mode == "hops" and verdict.kind is Kind.GROUPS:
+        cures = of_the_last(cases[-1])
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
+
+
+def chosen(
+    recording: ProbeRecording,
+    names: tuple[str, ...],
+    guessed: tuple[str, ...],
+    kind: Kind,
+    *,
+    coded: bool,
+) -> list[Cure]:
+    """The cures for a kind, of a WebSocket or of a response."""
+    if recording.websocket:
+        return cures_for_websocket(names, kind, coded=coded, guessed=guessed)
+    events = recording.type == "text/event-stream" if recording.answered else None
+    return cures_for(names, kind, coded=coded, event_stream=events, guessed=guessed)
+
+
+def of_the_last(case: Case) -> list[Cure]:
+    """What helps if the last hop makes the groups, as a server may."""
+    signs = recognise(case.recording, case.verdict)
+    names = tuple(sign.product for sign in signs if not sign.guess)
+    coded = bool(case.recording.coding)
+    kind = case.verdict.kind
+    cures = chosen(case.recording, names, (), kind, coded=coded)
+    alone = "the application sends its events one by one"
+    return [
+        replace(cure, when=f"{cure.when} and {alone}" if cure.when else alone)
+        for cure in cures
+        if cure.measured and cure.where != BACK_END
+    ]
+
+
+def against_the_cut(
+    cures: list[Cure], recording: ProbeRecording, names: tuple[str, ...]
+) -> list[Cure]:
+    """Those that fit how it was cut: a broken connection is no time-out of silence."""
+    silence = shape_of(recording).silence
+    if recording.ending != "cut" or silence >= 1:
+        return [often_enough(cure, silence) for cure in cures]
+    left = [c for c in cures if c.where != FROM and c.product in names]
+    return [LENGTH, *left] if "Content-Length" in recording.fault else left
+
+
+def without_sent(
+    cure: Cure, here: ProbeRecording, behind: ProbeRecording | None
+) -> Cure | None:
+    """A cure without the fields that the response already has; None: nothing is left.
+
+    They did not help, whoever it was that had to obey them.
+    """
+    if cure.where != BACK_END:
+        return cure
+    there = [each for each in (here, behind) if each is not None]
+    lines = [
+        line
+        for line in cure.lines.splitlines()
+        if not any(says(each, line) for each in there)
+    ]
+    return replace(cure, lines="\n".join(lines)) if lines else None
+
+
+def says(recording: ProbeRecording, line: str) -> bool:
+    """Has a response this field, with the last member of its value?"""
+    name, _, value = line.partition(": ")
+    sent = (recording.get(name.lower()) or "").lower().split(",")
+    return bool(value) and value.split(", ")[-1] in map(str.strip, sent)
 
 
 def only_compressed(verdict: Verdict, plain: Case) -> Verdict:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from proxy.tools.doctor.record import Arrival, Ending, ProbeRecording, load
+from proxy.tools.doctor.result import Result, judge_hops
 
 TRACES = Path(__file__).parents[2] / "traces"
 MARK = re.compile(rb'"n": ?\d+, ?"of": ?\d+, ?"sent_ms": ?[\d.]+')
@@ -65,3 +67,41 @@ def recorded(
         ending=ending,
         fault=fault,
     )
+
+
+# -- streams of one event at a time, and chains ---------------------------------------
+
+
+def at(times: Sequence[float], make: Callable[[int], bytes] = event) -> ProbeRecording:
+    """One event at each time."""
+    return recorded(*((time, make(number)) for number, time in enumerate(times)))
+
+
+def every(seconds: float, count: int = 10, later: float = 0.0) -> list[float]:
+    return [number * seconds + later for number in range(count)]
+
+
+def own(name: str) -> Callable[[int], bytes]:
+    """Texts of one answer."""
+    return lambda number: f"data: {name} {number}\n\n".encode()
+
+
+def with_id(name: str) -> Callable[[int], bytes]:
+    return lambda number: f"id: {number}\n".encode() + own(name)(number)
+
+
+def long_ones(name: str) -> Callable[[int], bytes]:
+    """Texts that begin alike, for more than is shown of them."""
+    return lambda number: b"data: " + b"x" * 80 + own(name)(number)[6:]
+
+
+def chain(here: ProbeRecording, behind: ProbeRecording) -> Result:
+    return judge_hops(
+        [replace(here, url="http://hop/"), replace(behind, url="http://back/")]
+    )
+
+
+def all_at(
+    when: float, make: Callable[[int], bytes], count: int = 10
+) -> ProbeRecording:
+    return recorded((when, b"".join(map(make, range(count)))))

@@ -89,6 +89,10 @@ KNOWN = {
     "varnish-steady": Kind.STREAMS,
     "sanic": Kind.STREAMS,
     "granian": Kind.STREAMS,
+    "nginx-cache": Kind.STORED,
+    "varnish-cache": Kind.STORED,
+    "apache-php-asked": Kind.AT_THE_END,
+    "http-proxy-cut": Kind.CUT,
     "nginx-fastcgi": Kind.AT_THE_END,
     "nginx-behind": Kind.AT_THE_END,
     "caddy-whole": Kind.AT_THE_END,
@@ -118,6 +122,8 @@ UNKNOWN = KNOWN | {
     "puma-cork": Kind.STREAMS,
     "haproxy-gzip": Kind.STREAMS,
     "caddy-silence-cut": Kind.TOO_FEW,  # it ends as if it were complete
+    "http-proxy-cut": Kind.TOO_FEW,  # it does not end
+    "nginx-cache": Kind.TOO_QUICK,  # nginx does not say it
 }
 
 
@@ -139,7 +145,7 @@ def test_a_real_product_with_known_times(name: str, kind: Kind) -> None:
 def test_a_real_product_with_nobodys_times(name: str, kind: Kind) -> None:
     verdict = diagnose(unmarked(trace(name)))
     assert verdict.kind is kind, verdict
-    assert not verdict.sure
+    assert verdict.sure is (kind is Kind.STORED)  # which a field says
 
 
 def test_a_recording_survives_its_file() -> None:
@@ -241,15 +247,6 @@ def test_what_the_way_of_the_request_took_is_no_hold() -> None:
     """The origin counts from the arrival of the request."""
     slow = recorded(*((n * 0.2 + 0.4, sent(n + 1, 10, n * 0.2)) for n in range(10)))
     assert diagnose(slow).kind is Kind.STREAMS
-
-
-def test_events_that_are_missing_at_a_clean_end_were_cut() -> None:
-    verdict = diagnose(
-        recorded(*((n * 0.2, sent(n + 1, 10, n * 0.2)) for n in range(5)), ended=30.8)
-    )
-    assert verdict.kind is Kind.CUT
-    assert "5 of 10 events arrived" in verdict.evidence
-    assert any("Next.js" in each for each in verdict.evidence)
 
 
 def test_a_head_that_came_with_a_late_first_event_is_told_and_not_judged() -> None:
@@ -408,12 +405,6 @@ def test_a_rhythm_too_quick_to_be_called_held_is_told() -> None:
     assert "delayed ACK" in said
 
 
-def test_a_clean_end_at_a_known_time_out_is_told() -> None:
-    arrivals = [(n * 0.2, event(n)) for n in range(8)]
-    [said] = diagnose(recorded(*arrivals, ended=61.4)).evidence
-    assert said.startswith("it ended after 60.0 s of silence: nginx")
-
-
 @pytest.mark.parametrize("cut", [False, True], ids=["at once", "in pieces"])
 def test_events_of_any_size_are_judged(cut: bool) -> None:
     """Beyond 1 MiB a reader of events keeps no event, but here all is kept."""
@@ -462,30 +453,6 @@ def test_an_event_that_is_late_once_is_not_the_first_alone() -> None:
     times = [n * 0.5 for n in range(40)]
     times[0] = 0.2  # a moment, but not until the second
     assert diagnose(recorded(*zip(times, marks, strict=True))).kind is Kind.STREAMS
-
-
-@pytest.mark.parametrize(
-    ("quiet", "ended", "line", "said"),
-    [
-        pytest.param(0.5, 15.0, "cut 15.0 s after the request", "Envoy", id="Envoy"),
-        pytest.param(7.5, 15.0, "cut 15.0 s after the request", "Envoy",
-                     id="Envoy in a silence"),
-        pytest.param(3.5, 5.0, "cut 5.0 s after the request", "", id="a round limit"),
-        pytest.param(15.0, 19.5, "cut after 15.0 s of silence", "", id="15 s of it"),
-        pytest.param(60.0, 63.2, "cut after 60.0 s of silence", "nginx", id="nginx"),
-        pytest.param(0.5, 7.3, "aborted", "", id="aborted"),
-    ],
-)  # fmt: skip
-def test_a_limit_on_the_whole_response_is_no_silence(
-    quiet: float, ended: float, line: str, said: str
-) -> None:
-    arrivals = [(n * 0.5, event(n)) for n in range(int((ended - quiet) / 0.5))]
-    arrivals.append((ended - quiet, event(99)))
-    verdict = diagnose(recorded(*arrivals, ended=ended, ending="cut"))
-    assert verdict.kind is Kind.CUT
-    assert line in verdict.line
-    assert said in " ".join(verdict.evidence)
-    assert ("Envoy" in " ".join(verdict.evidence)) == (said == "Envoy")
 
 
 def test_reads_of_one_large_event_are_no_blocks() -> None:

@@ -53,10 +53,23 @@ async def test_a_free_chain_is_measured_once() -> None:
     assert runner.asked == 1
 
 
+def collected(one: ProbeRecording, at: float) -> ProbeRecording:
+    """The same, all of it at once."""
+    return replace(one, arrivals=(Arrival(at, 90, one.content),), ended=at)
+
+
 async def test_a_long_hold_is_measured_once() -> None:
-    runner = Given(late_by(2.0, 2.0, 0))
+    *others, last = late_by(2.0, 2.0, 0)
+    runner = Given([*(collected(each, 3.4) for each in others), last])
     assert (await judged(runner)).holder.recording.url == URLS[1]
     assert runner.asked == 1
+
+
+async def test_what_only_comes_later_is_measured_again_however_long() -> None:
+    """Two answers of one back end, each with a pace of its own, look like that."""
+    runner = Given(late_by(2.0, 2.0, 0), late_by(0, 0, 0))
+    assert (await judged(runner)).status == 0
+    assert runner.asked == 2
 
 
 async def test_a_little_that_comes_again_at_the_same_hop_is_held() -> None:
@@ -67,7 +80,7 @@ async def test_a_little_that_comes_again_at_the_same_hop_is_held() -> None:
 
 async def test_all_at_once_and_a_little_late_is_asked_for_again() -> None:
     at_once = [
-        replace(each, arrivals=(Arrival(0.3, 90, each.content),), ended=0.3)
+        collected(each, 0.3)
         if number == 0
         else replace(
             each, arrivals=tuple(replace(one, at=one.at / 10) for one in each.arrivals)

@@ -108,7 +108,7 @@ def decoded(recording: ProbeRecording) -> ProbeRecording:
 )
 def test_the_verdict_on_a_record_is_that_on_the_measurement(path: Path) -> None:
     for each in load(path.read_text("utf-8")):
-        if not each.answered:
+        if not each.answered or each.ending == "stopped":  # a record has no time of it
             continue
         measured = decoded(each)
         found = diagnose(recording_of(record_of(measured), "x"))

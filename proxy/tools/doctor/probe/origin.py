@@ -34,6 +34,10 @@ from proxy.tools.doctor.test_streams import (
 )
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of a request; the origin throws them away
+OWN = {
+    "cache-control": "Cache-Control: no-cache",
+    "access-control-allow-origin": "Access-Control-Allow-Origin: *",
+}
 LOOK = 0.1  # seconds between two looks whether the client is still there
 Tell = Callable[[str], None]
 
@@ -41,7 +45,7 @@ Tell = Callable[[str], None]
 class OriginServer:
     """A server that plays programs. `tell` hears one line per stream.
 
-    `fields`: lines that its response heads have besides their own.
+    `fields`: lines of its response heads, besides or in place of their own.
     """
 
     def __init__(
@@ -234,14 +238,14 @@ async def read_body(head: RequestHead, reader: asyncio.StreamReader) -> None:
 def response_head(
     program: Program, *, chunked: bool, more: tuple[str, ...] = ()
 ) -> bytes:
-    """The head of a stream, as an honest back end sends it."""
-    lines = [
-        "HTTP/1.1 200 OK",
-        f"Content-Type: {TYPES[program.type]}",
-        "Cache-Control: no-cache",
-        "Access-Control-Allow-Origin: *",
-        *more,
-    ]
+    """The head of a stream, as an honest back end sends it.
+
+    `more`: lines besides; one of the same name takes the place of its own.
+    """
+    given = {line.partition(":")[0].lower() for line in more}
+    lines = ["HTTP/1.1 200 OK", f"Content-Type: {TYPES[program.type]}"]
+    lines += [line for name, line in OWN.items() if name not in given]
+    lines += more
     if program.coding != "identity":
         lines.append(f"Content-Encoding: {program.coding}")
     if program.length:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from proxy.products.hold_kind import ANY
 from proxy.quantities import counted
@@ -18,9 +18,15 @@ from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
 from proxy.tools.doctor.old_version import may_be_the_version
 from proxy.tools.doctor.probe.beside import MARGIN, Beside, Measurement, Watch
 from proxy.tools.doctor.probe.connect import tls_context
-from proxy.tools.doctor.probe.early_end import chain_is_told, enough, streams
+from proxy.tools.doctor.probe.early_end import (
+    SILENT_SECONDS,
+    chain_is_told,
+    enough,
+    streams,
+)
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
+from proxy.tools.doctor.probe.origin_asks import program_ask, through_asks
 from proxy.tools.doctor.probe.request import (
     SAFE,
     Ask,
@@ -31,7 +37,7 @@ from proxy.tools.doctor.probe.request import (
 from proxy.tools.doctor.probe.websocket_body import SCHEMES
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import Result, judge_hops, judge_one, judge_through
-from proxy.tools.doctor.test_streams import PROGRAMS, Program
+from proxy.tools.doctor.test_streams import PROGRAMS
 from proxy.tools.doctor.verdict import Kind
 
 AGAIN = 2  # times that a chain is measured again where a hold is doubtful
@@ -41,7 +47,6 @@ PAGES = (  # what only a dev server answers, and what is in it
 )
 PLAIN = "without compression"
 MANY = 4  # requests; more are not named one by one
-MESSAGES = ("steady", "fast", "slow", "large", "late", "silent")  # by WebSocket
 TICK = 0.2  # seconds between two words of progress
 PROBE = Limits(3.0, 2.0)
 Tell = Callable[[str], None]
@@ -160,8 +165,10 @@ class PlanRunner:
         if result.verdict.held:
             index = result.cases.index(result.holder)
             recordings[index] = await self.probed(recordings[index], plan)
-            older = await self.by_old_version(asks, result, index, plan)
-            plain = await self.uncompressed(asks[index], result, plan)
+            older, plain = await asyncio.gather(
+                self.by_old_version(asks, result, index, plan),
+                self.uncompressed(asks[index], result, plan),
+            )
             result = judge_hops(recordings, plan.product, older, plain)
         return result
 
@@ -178,7 +185,7 @@ class PlanRunner:
             return None
         ask = replace(asks[index + 1], minor=0, http2=False, label="by HTTP/1.0")
         limit = min(behind.recording.ended + MARGIN, plan.max_time)
-        return await self.measure(ask, limit)
+        return await self.run(Measurement(ask), limit, shown)
 
     async def uncompressed(
         self, ask: Ask, result: Result, plan: ProbePlan
@@ -193,7 +200,8 @@ class PlanRunner:
         if plan.ask.method not in SAFE or holder.asked("accept-encoding") == "identity":
             return None
         ask = replace(ask.with_field("Accept-Encoding", "identity"), label=PLAIN)
-        return await self.run(Measurement(ask), plan.max_time, shown)
+        limit = min(SILENT_SECONDS, plan.max_time)
+        return await self.run(Measurement(ask), limit, shown)
 
     async def at_each(self, asks: list[Ask], plan: ProbePlan) -> list[ProbeRecording]:
         """A recording of each hop."""
@@ -325,10 +333,11 @@ def under_way(open_ones: Sequence[Measurement], waited: float) -> str:
 
 
 def doubtful(result: Result) -> bool:
-    """Does it rest on a few late moments beside the next hop?"""
+    """Does it rest on a few late moments beside the next hop, or on their pace?"""
     verdict = result.verdict
     late = verdict.kind in ANY and verdict.kind is not Kind.BLOCKS
-    return late and result.holder.compared is not None and (verdict.hold or 0) < 1.0
+    few = (verdict.hold or 0) < 1.0 or not verdict.sure
+    return late and few and result.holder.compared is not None
 
 
 def where(result: Result) -> str:
@@ -345,39 +354,6 @@ def origin_of(url: str) -> str:
 def url_at(host: str, port: int) -> str:
     """The URL of a server."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def through_asks(ask: Ask, silence: float) -> list[Ask]:
-    """The streams that are asked for through a chain."""
-    if ask.websocket:  # the others have other types and framings
-        return [program_ask(ask, PROGRAMS[name], silence) for name in MESSAGES]
-    found = []
-    for program in PROGRAMS.values():
-        found.append(program_ask(ask, program, silence))
-    steady = PROGRAMS["steady"]
-    plain = program_ask(ask.with_field("Accept-Encoding", "identity"), steady, silence)
-    found.append(replace(plain, label="steady, without compression"))
-    for name in ("steady", "ndjson"):
-        post = replace(ask, method="POST", body=ask.body or b'{"stream": true}')
-        post = program_ask(post, PROGRAMS[name], silence)
-        found.append(replace(post, label=f"{name}, as POST"))
-    return found
-
-
-def program_ask(ask: Ask, program: Program, silence: float) -> Ask:
-    """The request for a program, by the query: the path stays the user's."""
-    parts = urlsplit(ask.url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("stream", program.name)]
-    if program.silent and silence != program.silent:
-        query.append(("silent", f"{silence:g}"))
-    url = urlunsplit(parts._replace(query=urlencode(query)))
-    accept = "text/event-stream" if program.type == "events" else "*/*"
-    if ask.method == "POST":
-        accept = "*/*"
-    asked = complete(replace(ask, url=url, label=program.name))
-    if ask.websocket:
-        return asked
-    return asked if ask.has("accept") else asked.with_field("Accept", accept)
 
 
 async def with_origin(

@@ -1,0 +1,76 @@
+"""Streams that end too early: by a limit, by a fault, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.tools.doctor.diagnosis import diagnose
+from proxy.tools.doctor.verdict import Kind
+from tests.unit.doctor.recordings import event, recorded, sent
+
+
+def test_events_that_are_missing_at_a_clean_end_were_cut() -> None:
+    verdict = diagnose(
+        recorded(*((n * 0.2, sent(n + 1, 10, n * 0.2)) for n in range(5)), ended=30.8)
+    )
+    assert verdict.kind is Kind.CUT
+    assert "5 of 10 events arrived" in verdict.evidence
+    assert any("Next.js" in each for each in verdict.evidence)
+
+
+def test_a_clean_end_at_a_known_time_out_is_told() -> None:
+    arrivals = [(n * 0.2, event(n)) for n in range(8)]
+    [said] = diagnose(recorded(*arrivals, ended=61.4)).evidence
+    assert said.startswith("it ended after 60.0 s of silence: nginx")
+
+
+@pytest.mark.parametrize(
+    ("quiet", "ended", "line", "said"),
+    [
+        pytest.param(0.5, 15.0, "cut 15.0 s after the request", "Envoy", id="Envoy"),
+        pytest.param(7.5, 15.0, "cut 15.0 s after the request", "Envoy",
+                     id="Envoy in a silence"),
+        pytest.param(3.5, 5.0, "cut 5.0 s after the request, after 3.5 s of silence",
+                     "", id="a round limit, or an imprecise one on silence"),
+        pytest.param(15.0, 19.5, "cut after 15.0 s of silence", "", id="15 s of it"),
+        pytest.param(60.0, 63.2, "cut after 60.0 s of silence", "nginx", id="nginx"),
+        pytest.param(0.5, 7.3, "aborted", "", id="aborted"),
+    ],
+)  # fmt: skip
+def test_a_limit_on_the_whole_response_is_no_silence(
+    quiet: float, ended: float, line: str, said: str
+) -> None:
+    arrivals = [(n * 0.5, event(n)) for n in range(int((ended - quiet) / 0.5))]
+    arrivals.append((ended - quiet, event(99)))
+    verdict = diagnose(recorded(*arrivals, ended=ended, ending="cut"))
+    assert verdict.kind is Kind.CUT
+    assert line in verdict.line
+    assert said in " ".join(verdict.evidence)
+    assert ("Envoy" in " ".join(verdict.evidence)) == (said == "Envoy")
+
+
+@pytest.mark.parametrize(
+    ("stream", "ended", "kind"),
+    [
+        pytest.param("silent&silent=4", 20.0, Kind.CUT, id="long overdue"),
+        pytest.param("silent&silent=40", 20.0, Kind.STREAMS, id="not due yet"),
+        pytest.param("silent&silent=4", 8.0, Kind.STREAMS, id="only just due"),
+        pytest.param("unknown", 20.0, Kind.STREAMS, id="of a stream nobody knows"),
+    ],
+)
+def test_a_stream_that_stays_open_without_what_is_due_is_cut(
+    stream: str, ended: float, kind: Kind
+) -> None:
+    """Some proxies leave their client waiting when they give their back end up."""
+    came = [(n * 0.25, sent(n + 1, 6, n * 0.25)) for n in range(3)]
+    left = replace(
+        recorded(*came, ended=ended, ending="stopped"),
+        url=f"http://127.0.0.1:8080/api/events?stream={stream}",
+    )
+    verdict = diagnose(left)
+    assert verdict.kind is kind, verdict
+    if kind is Kind.CUT:
+        assert "nothing came after 3 events, though" in verdict.line
+        assert verdict.sure

@@ -1,0 +1,90 @@
+"""Cures that fit what the response, and the hop behind it, show besides the kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from proxy.products.product import BACK_END
+from proxy.products.product_table import FIELDS
+from proxy.tools.doctor.result import judge_one
+from proxy.tools.doctor.verdict import Kind
+from tests.unit.doctor.recordings import (
+    EVENTS,
+    all_at,
+    at,
+    chain,
+    event,
+    every,
+    recorded,
+)
+
+
+def test_a_field_that_the_back_end_sends_already_is_not_printed() -> None:
+    """nginx takes it away, so it shows only behind it."""
+    nginx = (*EVENTS, ("Server", "nginx/1.22"))
+    held = replace(all_at(1.9, event), fields=nginx)
+    behind = at(every(0.2))
+    lines = [cure.lines for cure in chain(held, behind).cures]
+    assert lines[:2] == ["proxy_buffering off;", "X-Accel-Buffering: no"]
+    sends = replace(behind, fields=(*EVENTS, ("X-Accel-Buffering", "no")))
+    lines = [cure.lines for cure in chain(held, sends).cures]
+    assert "proxy_buffering off;" in lines
+    assert not any("X-Accel" in each for each in lines)
+
+
+def test_of_two_fields_the_one_that_is_missing_is_printed() -> None:
+    both = [cure.lines for cure in judge_one([all_at(1.9, event)]).cures]
+    assert FIELDS in both
+    sends = replace(
+        all_at(1.9, event), fields=(*EVENTS, ("Cache-Control", "no-transform"))
+    )
+    [left] = [c.lines for c in judge_one([sends]).cures if c.where == BACK_END]
+    assert left == "X-Accel-Buffering: no"
+
+
+def test_compressors_that_leave_event_streams_alone_are_not_named_for_one() -> None:
+    coded = ("Content-Encoding", "gzip")
+    events = replace(all_at(1.9, event), fields=(*EVENTS, coded))
+    found = {cure.product for cure in judge_one([events]).cures}
+    assert found & {"koa-compress", "hono", "fastify-compress"} == {"koa-compress"}
+    other = (("Content-Type", "application/x-ndjson"), coded)
+    lines = recorded((1.9, b'{"n": 1}\n' * 10), fields=other)
+    found = {cure.product for cure in judge_one([lines]).cures}
+    assert found >= {"koa-compress", "hono", "fastify-compress"}
+
+
+def test_a_length_that_is_too_large_is_no_time_out() -> None:
+    broken = replace(
+        at(every(0.2)),
+        ending="cut",
+        fault="500 bytes of Content-Length are missing",
+        ended=1.81,
+    )
+    [cure] = judge_one([broken]).cures
+    assert "without Content-Length" in cure.lines
+    reset = replace(broken, fault="the connection was reset")
+    assert judge_one([reset]).cures == ()
+    known = replace(reset, fields=(*EVENTS, ("Server", "gunicorn")))
+    assert [cure.product for cure in judge_one([known]).cures] == ["gunicorn"]
+
+
+def test_who_had_the_whole_is_not_said_of_a_length_from_behind() -> None:
+    length = (*EVENTS, ("Content-Length", "160"))
+    held = replace(all_at(1.9, event), fields=length)
+    told = chain(held, at(every(0.2))).verdict.evidence
+    assert any(each.startswith("Content-Length was sent") for each in told)
+    behind = replace(at(every(0.2)), fields=length)
+    told = chain(held, behind).verdict.evidence
+    assert not any(each.startswith("Content-Length was sent") for each in told)
+    assert "the back end sent the Content-Length" in told
+
+
+def test_a_server_that_makes_the_groups_may_be_the_last_hop() -> None:
+    """Puma corks its socket: two events come at a time that were sent one by one."""
+    pairs = recorded(*(
+        (0.4 * turn + 0.2, event(2 * turn) + event(2 * turn + 1)) for turn in range(8)
+    ))  # fmt: skip
+    result = chain(pairs, pairs)
+    assert result.verdict.kind is Kind.GROUPS
+    assert {cure.product for cure in result.cures} >= {"rack"}
+    assert all(cure.when.endswith("events one by one") for cure in result.cures)

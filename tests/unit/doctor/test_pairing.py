@@ -1,0 +1,112 @@
+"""Which event at one hop is which at the hop behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.tools.doctor.arrival_pattern import shape_of
+from proxy.tools.doctor.pairing import By, pair_events
+from proxy.tools.doctor.record import ProbeRecording
+from tests.unit.doctor.recordings import (
+    at,
+    chain,
+    every,
+    long_ones,
+    own,
+    recorded,
+    sent,
+    with_id,
+)
+
+GZIP = (("Content-Type", "text/event-stream"), ("Content-Encoding", "br"))
+WORDS = (("Content-Type", "application/x-words"),)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "by"),
+    [
+        pytest.param(
+            at(every(0.2), lambda n: sent(n + 1, 10, n * 0.2)),
+            at(every(0.2), lambda n: sent(n + 1, 10, n * 0.2)),
+            By.MARKS,
+            id="of the test origin",
+        ),
+        pytest.param(at(every(0.2)), at(every(0.2)), By.TEXTS, id="equal texts"),
+        pytest.param(
+            at(every(0.2, 4)), at(every(0.2)), By.TEXTS, id="equal, but fewer"
+        ),
+        pytest.param(
+            at(every(0.2), with_id("a")),
+            at(every(0.2), with_id("b")),
+            By.IDS,
+            id="the same ids",
+        ),
+        pytest.param(
+            at(every(0.2), own("a")),
+            at(every(0.2), own("b")),
+            By.POSITION,
+            id="nothing the same",
+        ),
+        pytest.param(
+            at(every(0.2), long_ones("a")),
+            at(every(0.2), long_ones("b")),
+            By.POSITION,
+            id="the same beginnings",
+        ),
+        pytest.param(
+            at(every(0.2), lambda n: b"id: 7\n" + own("a")(n)),
+            at(every(0.2), lambda n: b"id: 7\n" + own("b")(n)),
+            By.POSITION,
+            id="one id for all",
+        ),
+        pytest.param(
+            at([0.1, 0.2], own("a")), at([0.1, 0.2], own("b")), By.FIRST, id="too few"
+        ),
+        pytest.param(
+            replace(at(every(0.2)), fields=GZIP, fault="content coding br is not"),
+            at(every(0.2)),
+            By.FIRST,
+            id="a coding that nobody can take off",
+        ),
+        pytest.param(
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            By.BYTES,
+            id="no events",
+        ),
+        pytest.param(
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            recorded(*((t, b"else ") for t in every(0.2)), fields=WORDS),
+            By.FIRST,
+            id="no events, and other bytes",
+        ),
+    ],
+)
+def test_what_two_hops_have_in_common(
+    here: ProbeRecording, there: ProbeRecording, by: By
+) -> None:
+    assert pair_events(shape_of(here), shape_of(there)).by is by
+    result = chain(here, there)
+    assert f"hops are compared by {by.value}" in result.verdict.evidence
+
+
+def test_texts_that_come_again_are_paired_in_order() -> None:
+    """Two thirds of the texts are the same word."""
+    words = [b"data: %b\n\n" % word for word in (b"a", b"a", b"b") * 4]
+    times = every(0.2, 12)
+    here = at(times[1:], lambda number: words[number + 1])  # joined later
+    pairs = pair_events(shape_of(here), shape_of(at(times, lambda n: words[n]))).pairs
+    assert len(pairs) == 11
+
+
+def test_bytes_are_paired_with_the_read_that_completes_them() -> None:
+    here = recorded((0.5, b"one two "), (0.9, b"three "), fields=WORDS)
+    there = recorded(
+        (0.1, b"one "), (0.2, b"two "), (0.3, b"thr"), (0.4, b"ee "), fields=WORDS
+    )
+    pairs = pair_events(shape_of(here), shape_of(there)).pairs
+    assert [(pair.here, pair.there) for pair in pairs] == [
+        (0.5, 0.1), (0.5, 0.2), (0.9, 0.3), (0.9, 0.4)
+    ]  # fmt: skip
