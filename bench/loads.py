@@ -41,7 +41,7 @@ class Load:
         words = [self.mode, self.coding, f"{self.count:,}"]
         words.append(f"on {self.sessions} of HTTP/2" if self.sessions else "")
         words.append({"": "", "tls": "over TLS"}.get(self.tls, f"over TLS, {self.tls}"))
-        if self.mode in PACED or (self.mode == "lives" and self.rate):
+        if self.paced or (self.mode == "lives" and self.rate):
             words.append(f"× {self.rate:g}/s")
         if self.mode in LEFT:
             words.append(f"× {self.rate:g}")
@@ -52,6 +52,11 @@ class Load:
         words.append("stored" if self.stored else "")
         words.append("elsewhere" if self.follows else "")
         return " ".join(word for word in words if word)
+
+    @property
+    def paced(self) -> bool:
+        """Whether it comes at fixed times, however soon the last one was done."""
+        return self.mode in PACED or (self.mode == "requests" and self.rate > 0)
 
     @property
     def secure(self) -> bool:
@@ -95,7 +100,7 @@ def marks(load: Load, outcome: Outcome) -> list[str]:
         found.append(f"{told['errors']:.0f} errors")
     if load.mode in CHECKED:
         found += order_marks(told)
-    if load.mode in PACED:
+    if load.paced:
         found += pace_marks(load, outcome)
     if told["busy"] > 0.9 and load.workers == 1:
         found.append(f"the load program used {told['busy']:.0%} of its core")
@@ -124,6 +129,7 @@ def pace_marks(load: Load, outcome: Outcome) -> list[str]:
         found.append(f"saturated, {used:.0%} of its core: pieces queue up and join")
     each = load.count if load.mode == "fanout" else 1  # clients of one event
     late = outcome.told["late"] / (outcome.told["sent"] / each or 1)
+    what = "requests" if load.mode == "requests" else "events"
     if late > 0.01:
-        found.append(f"{late:.0%} of the events were written over 1 ms late")
+        found.append(f"{late:.0%} of the {what} were written over 1 ms late")
     return found

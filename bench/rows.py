@@ -71,11 +71,16 @@ def cost_rows(seconds: float) -> list[Row]:
     idle = Load("idle", 2000)
     name = "processor time per small request"
     requests = Load("requests", 8, 0, seconds)
+    paced = Load("requests", 8, 250, seconds)
     bulk = Load("bulk", 4, 256)
     memory = "memory per open stream, 2,000 streams"
     return [
         Row("memory-2000", memory, "KiB", idle, per_stream(2000), "memory", 1.0),
         Row("request", name, "µs", requests, per_piece, "requests", 3.5),
+        Row(
+            *("request-paced", f"{name}, 8 × 250/s", "µs", paced, per_piece),
+            "requests",
+        ),
         Row(
             *("body", "processor time per 100 MB of body", "ms", bulk, per_body),
             *("body", 0.36),

@@ -19,6 +19,7 @@ from bench.peers import BASE, BOTH
 
 TLS = "tls"  # a group of its own in the pages, too
 HTTP2 = "http2"  # likewise
+Target = float | None
 
 
 def http2_rows(seconds: float) -> list[Row]:
@@ -65,14 +66,16 @@ def tls_rows(seconds: float) -> list[Row]:
     few = Load("streams", 100, 50, seconds, tls="tls", only=able)
     many = Load("streams", 500, 20, seconds, tls="tls", only=able)
     requests = Load("requests", 8, 0, seconds, tls="tls", only=able)
+    paced = Load("requests", 8, 250, seconds, tls="tls", only=able)
     bulk = Load("bulk", 4, 64, tls="tls", only=able)
     idle = Load("idle", 1000, tls="tls", only=able)
     loads: list[
-        tuple[str, str, str, Load, Callable[[Outcome], Value], float | None, float]
+        tuple[str, str, str, Load, Callable[[Outcome], Value], Target, Target]
     ] = [
         ("piece-100", "piece, 100 × 50/s", "µs", few, per_piece, 1.1, 1.2),
         ("piece-500", "piece, 500 × 20/s", "µs", many, per_piece, 1.2, 1.35),
         ("request", "small request", "µs", requests, per_piece, 2.5, 4.0),
+        ("paced", "small request, 8 × 250/s", "µs", paced, per_piece, None, None),
         ("body", "100 MB of body", "ms", bulk, per_body, 0.55, 0.6),
     ]
     found = [

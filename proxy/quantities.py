@@ -19,9 +19,10 @@ def compact_seconds(value: float) -> str:
     """A time in a line of values: 80µs, 1.5ms, 2.50s."""
     if not value:
         return "0µs"
+    # Compiled, `%` is quicker than a format spec.
     if value < 0.001:
-        return f"{value * 1e6:.0f}µs"
-    return f"{value * 1e3:.1f}ms" if value < 1 else f"{value:.2f}s"
+        return "%.0fµs" % (value * 1e6)
+    return "%.1fms" % (value * 1e3) if value < 1 else "%.2fs" % value  # noqa: UP031
 
 
 def clock(value: float) -> str:

@@ -421,7 +421,8 @@ def local_time(moment: float) -> str:
     """A time of the wall clock in milliseconds, with its offset (RFC 3339)."""
     second = int(moment)
     before, offset = local_second(second)
-    return f"{before}.{int((moment - second) * 1000):03d}{offset}"
+    thousands = 1000 + int((moment - second) * 1000)  # compiled, quicker than `:03d`
+    return f"{before}.{str(thousands)[1:]}{offset}"
 
 
 @lru_cache(maxsize=1)  # many lines of the logs have the same second

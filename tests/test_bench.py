@@ -568,6 +568,14 @@ def test_a_peer_without_http2_has_no_numbers(tls_program: Path, ours: Peer) -> N
         measure(tls_program, dataclasses.replace(ours, command=command), load)
 
 
+def test_requests_at_a_pace_are_asked_for_at_it(program: Path, ours: Peer) -> None:
+    """And the first one of each client with its connection."""
+    said = measure(program, ours, Load("requests", 2, 20, ENOUGH)).told
+    assert 2 < said["received"] <= said["sent"] + 2
+    assert said["sent"] <= 40 * ENOUGH + 1
+    assert said["errors"] == 0
+
+
 # -- HTTP/1.1 over TLS, and clients that come and go -----------------------------------
 
 

@@ -106,6 +106,16 @@ void connect_client(int number)
     ask(c);
 }
 
+/* The next request of a client at its pace, unless it still waits for an answer. */
+void ask_again(int number)
+{
+    struct connection *c = &table[streams[number].client];
+    if (c->head_done && !c->left) {
+        counts.sent++;
+        ask(c);
+    }
+}
+
 /* It has all that it came for. */
 void leave_client(struct connection *c)
 {
@@ -278,7 +288,7 @@ int take_body(struct connection *c, char *at, ssize_t size, int ended)
         return 0;
     counts.received++;
     note_latency(c->asked, now_ns());
-    if (running && mode == REQUESTS)
+    if (running && mode == REQUESTS && !interval)
         ask(c);
     if (mode == CONNECTS)
         leave_client(c);

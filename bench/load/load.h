@@ -110,6 +110,7 @@ void leave_client(struct connection *c);
 void take_up(int number);
 void expect_the_next(void);
 void ask(struct connection *c);
+void ask_again(int number);
 void read_client(struct connection *c, ssize_t size);
 void head_came(struct connection *c);
 int take_body(struct connection *c, char *at, ssize_t size, int ended);

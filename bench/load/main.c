@@ -16,7 +16,8 @@
  *   ended     as kept, but the streams have ended when their clients leave
  *   lives     as streams, but they are opened and ended within the run. With a RATE of 0 each
  *             ends when its first event has come, COUNT at a time, one after the other
- *   requests  small responses on COUNT kept-alive connections
+ *   requests  small responses on COUNT kept-alive connections, each asked for at its RATE;
+ *             with a RATE of 0 as soon as the one before has come
  *   connects  a connection for each small response, COUNT at a time
  *   bulk      COUNT bodies of RATE MiB
  *
@@ -131,7 +132,10 @@ static void run_streams(double rate, double seconds)
     while ((now = now_ns()) < end) {
         while (next <= now) {
             note_lateness((uint64_t)next, now_ns());
-            send_event(at);
+            if (mode == REQUESTS)
+                ask_again(at);
+            else
+                send_event(at);
             at = (at + 1) % count;
             next += step;
             turn(0);
@@ -176,7 +180,10 @@ static void run(double rate, double seconds)
         run_for(seconds);
     } else if (mode == REQUESTS) {
         connect_all();
-        run_for(seconds);
+        if (rate > 0)
+            run_streams(rate, seconds);
+        else
+            run_for(seconds);
     } else if (mode == BULK) {
         run_bulk();
     } else if (mode == KEPT || mode == ENDED) {

@@ -17,7 +17,7 @@ from proxy.errors import (
 )
 from proxy.http1.chunked import CHUNKS_AT_ONCE, PARAMETER, ChunkedBody
 from proxy.http1.grammar import TOKEN, Fields, shown
-from proxy.http1.head import Head, RequestHead, ResponseHead
+from proxy.http1.head import NOT_READ, Head, RequestHead, ResponseHead
 
 LENGTH = re.compile(rb"\d{1,18}")  # below 2^63; no sign, no space, no hex
 # A list of transfer codings, each with its parameters (RFC 9112 §7).
@@ -142,15 +142,16 @@ def response_body(head: ResponseHead, method: bytes) -> Body:
     length = index.get(b"content-length")
     if coding is not None and status >= 200 and status != 204:
         check_transfer_coding(head, coding, MalformedResponse)
-    try:
-        size = None if length is None else content_length(length)
-    except ValueError as fault:
-        raise MalformedResponse(str(fault)) from None
+    if length is not None and head.length == NOT_READ:
+        try:
+            head.length = content_length(length)
+        except ValueError as fault:
+            raise MalformedResponse(str(fault)) from None
     if method == b"HEAD" or status < 200 or status in (204, 304):
         return LengthBody(0)
     if coding is not None:
         return ChunkedBody()
-    return UntilCloseBody() if size is None else LengthBody(size)
+    return UntilCloseBody() if length is None else LengthBody(head.length)
 
 
 def check_transfer_coding(head: Head, coding: bytes, fault: type[ProxyError]) -> None:

@@ -39,6 +39,7 @@ VERSIONS = (*(f"1.{minor}" for minor in range(10)), "2.0")
 # often the same: parsed, planned and written it takes three times its size, for as
 # long as the connection is open.
 REMEMBERED_BYTES = 4096
+NOT_READ = -1
 TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 §5.1: how every connection by TLS begins
 
 
@@ -112,10 +113,10 @@ class ResponseHead(Head):
     """A response's head. `reason` may be empty (RFC 9112 §4).
 
     It knows its bytes: an upstream that answers the same again gets the same
-    object.
+    object. `length` is what its Content-Length says; NOT_READ: not looked at yet.
     """
 
-    __slots__ = ("data", "reason", "status")
+    __slots__ = ("data", "length", "reason", "status")
 
     def __init__(
         self,
@@ -129,6 +130,7 @@ class ResponseHead(Head):
         self.status = status
         self.reason = reason
         self.data = data
+        self.length = NOT_READ
 
 
 def index_of(fields: Fields) -> dict[bytes, bytes]:
