@@ -79,12 +79,15 @@ MOST_PROCESSES = 4
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """All tests run in several processes; a part of them in this one."""
+    """All tests run in several processes; a part of them in this one.
+
+    One more than there are cores: that which drives programs mostly waits for them.
+    """
     option = config.option
     whole = config.args_source is config.ArgsSource.TESTPATHS
     if not whole or option.markexpr or option.keyword:
         return 0
-    return min(os.cpu_count() or 1, MOST_PROCESSES)
+    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
 
 
 def pytest_xdist_make_scheduler(

@@ -295,10 +295,10 @@ class StoreLookup:
 
 
 def knows(cursor: bytes) -> Has:
-    """Is the event of a cursor here?"""
+    """Is the event of a cursor here, or no longer?"""
 
     def has(log: StreamLog) -> bool:
-        return log.after_id(cursor) is not None
+        return log.has_had(cursor)
 
     return has
 

@@ -65,6 +65,13 @@ class StreamLog:
         """The end of the last event with this id; None if that is not known."""
         raise NotImplementedError
 
+    def has_had(self, id: bytes) -> bool:
+        """Is this event here, or was it, before what is kept now?
+
+        Of one that has an id of the upstream's only the first is known.
+        """
+        raise NotImplementedError
+
     def last_events(self, n: int) -> int | None:
         """The cut where the last `n` complete events begin, or the earliest there is.
 

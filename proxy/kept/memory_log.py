@@ -162,10 +162,21 @@ class MemoryLog(StreamLog):
         if position is not None:
             return position
         number = number_of(id, self.prefix)
-        ours = self.dropped + len(self.events) if self.in_order else self.ours
-        if not self.dropped < number <= ours:
+        if not self.dropped < number <= self.last_number:
             return None
         return self.events[number - 1 - self.dropped]
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last event that has an id of ours."""
+        return self.dropped + len(self.events) if self.in_order else self.ours
+
+    def has_had(self, id: bytes) -> bool:
+        number = number_of(id.strip(b" \t"), self.prefix)
+        if not number:
+            return self.after_id(id) is not None
+        last = number_of(next(reversed(self.ids), b""), self.prefix)
+        return number <= max(last, self.last_number, self.dropped)
 
     def last_events(self, n: int) -> int | None:
         if 0 < n < len(self.events):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.exchange.store_lookup import knows
 from proxy.kept.memory_log import Budget
 from proxy.kept.stored_log import StoredLog
 from proxy.stream.event_index import EventIndex
@@ -73,6 +74,14 @@ def test_what_is_kept_is_found_as_in_the_log_of_the_owner(
                 if number == whole.events_before(position) and whole.is_cut(position):
                     expected = position  # between the two there are comments only
                 assert later.after_id(id) == expected, (number, found, position)
+        last = whole.events_before(whole.end)
+        for number in range(1, last + 1):  # one that is known is there, or was
+            id = b"%b%d" % (prefix, number)
+            was = number <= whole.events_before(position)
+            if was or later.after_id(id) is not None:
+                assert later.has_had(id), (number, position)
+        assert not later.has_had(b"%b%d" % (prefix, last + 1))
+    assert not later.has_had(b"1")
     for at in range(position + 1, whole.end + 1):
         if at != begins:
             assert later.is_cut(at) == whole.is_cut(at), at
@@ -91,6 +100,9 @@ def test_of_a_log_whose_events_were_not_counted_ids_are_found_all_the_same() -> 
     made.append(index.scan(whole.read(position, 1 << 20)), index.cuts)
     assert made.after_id(PREFIX + b"3") == whole.after_id(PREFIX + b"3")
     assert made.after_id(PREFIX + b"1") is None
+    for number, had in ((b"1", True), (b"4", True), (b"5", False)):
+        assert made.has_had(PREFIX + number) is had
+        assert knows(PREFIX + number)(made) is had  # or a request waits for it
     assert made.last_events(1) == whole.last_events(1)
 
 
