@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # Not the configuration of the checks, and no package that lies around the project.
 OPTIONS = ("--config-file=", "--ignore-missing-imports", "--explicit-package-bases")
+Compile = Callable[..., list[str]]
 NAME = "unbuffered"  # of the shared library that all modules are in
 
 
@@ -49,9 +52,19 @@ class CompiledCore(BuildHookInterface[Any]):
 
 
 def compile_modules(paths: list[str], folder: Path) -> Path:
-    """Compile modules, relative to the working directory; the folder of the results."""
+    """Compile modules, relative to the working directory; the folder of the results.
+
+    Each to a file of C, side by side: all in one takes the compiler twice as long.
+    """
     from mypyc.build import mypycify
     from setuptools import Distribution
+    from setuptools.command.build_ext import build_ext
+
+    class SideBySide(build_ext):
+        def build_extensions(self) -> None:
+            compiler = self.compiler
+            compiler.compile = each_by_itself(compiler.compile)
+            super().build_extensions()
 
     target = str(folder / "c")
     extensions = mypycify(
@@ -60,9 +73,24 @@ def compile_modules(paths: list[str], folder: Path) -> Path:
         group_name=NAME,
         debug_level="0",
         opt_level=os.environ.get("MYPYC_OPT_LEVEL", "3"),
+        multi_file=True,
     )
-    command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
+    distribution = Distribution(
+        {"ext_modules": extensions, "cmdclass": {"build_ext": SideBySide}}
+    )
+    command = distribution.get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(folder / "lib"), str(folder / "o")
     command.ensure_finalized()
     command.run()
     return folder / "lib"
+
+
+def each_by_itself(compile: Compile) -> Compile:
+    """Compile several files at the same time, one for each processor."""
+
+    def all_of(sources: list[str], **options: Any) -> list[str]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(lambda source: compile([source], **options), sources)
+            return [name for names in found for name in names]
+
+    return all_of
