@@ -11,7 +11,7 @@ from proxy.products.frameworks import (
     FLASK_COMPRESS,
     FLASK_READ,
 )
-from proxy.products.hold_kind import CUT, HELD
+from proxy.products.hold_kind import CUT, HELD, Kind
 from proxy.products.product import (
     Cure,
     FieldSign,
@@ -113,6 +113,7 @@ APPLICATION_SERVERS = (
             "waitress-serve --send-bytes=1 app:app",
             "before version 1.3 it collects 18,000 bytes; since then 1 is the default",
             coded=False,
+            when="it is older than 1.3, or send_bytes is set",
             freed="waitress 3.0 with the older default",
             on=DAY,
         ),
@@ -149,7 +150,7 @@ APPLICATION_SERVERS = (
             on=DAY,
         ),
         Cure(
-            HELD,
+            (Kind.AT_THE_END,),
             "the handler",
             "response = web.StreamResponse(\n"
             '    headers={"Content-Type": "text/event-stream"}\n'

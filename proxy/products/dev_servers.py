@@ -139,6 +139,7 @@ DEV_SERVERS = (
             "module.exports = { experimental: { proxyTimeout: 3_600_000 } };",
             "rewrites give up after 30 s by default; the value is in milliseconds",
             source="next.js #36586 and #40289",
+            idle=True,
         ),
     ),
     row(
@@ -161,11 +162,13 @@ DEV_SERVERS = (
             "createProxyServer({\n"
             "  target: 'http://localhost:8000',\n"
             "  proxyTimeout: 0,\n"
+            "  timeout: 0,\n"
             "});",
             "a limit on the silence of the back end has been set; after it the "
             "client waits for ever",
             freed="http-proxy 1.18",
             on="2026-11-30",
+            idle=True,
         ),
         nameless=(*HEAD, *CUT),
     ),

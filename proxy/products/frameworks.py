@@ -167,6 +167,7 @@ FRAMEWORKS = (
             "a limit on the silence of the back end has been set; after it the "
             "client waits for ever",
             source="the documentation of http-proxy, proxyTimeout",
+            idle=True,
         ),
     ),
     row(
@@ -312,6 +313,7 @@ FRAMEWORKS = (
             "or a Last-Modified. Directly before Puma pairs of events remain: it also "
             "corks its socket",
             coded=False,
+            when="Rack::ETag is in use",
             freed="Rack 2.2",
             on=DAY,
         ),

@@ -57,15 +57,19 @@ LOAD_BALANCERS = (
         ),
         Cure(
             CUT,
-            "haproxy.cfg, in defaults",
+            "haproxy.cfg, in defaults, and wherever else one of the two is set",
             "timeout server 1h\ntimeout client 1h",
             "`timeout server` is an idle timeout that also applies in the middle of a "
             "response",
             freed="HAProxy 2.6",
             on=DAY,
+            idle=True,
         ),
         ignores_fields=True,
-        nameless=(Kind.AT_THE_END, Kind.DELAYED, Kind.RHYTHM, Kind.CUT),
+        nameless=(
+            *(Kind.AT_THE_END, Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
+            Kind.CUT,
+        ),
     ),
     row(
         "envoy",
@@ -79,7 +83,8 @@ LOAD_BALANCERS = (
             CUT,
             "the route, in its `route:`",
             "timeout: 0s\nidle_timeout: 3600s\n"
-            "max_stream_duration: {max_stream_duration: 0s}",
+            "max_stream_duration: {max_stream_duration: 0s}\n"
+            "# and no per_try_timeout, no per_try_idle_timeout in its retry_policy",
             "a route cuts every response 15 s after the request, and a silent stream "
             "after 5 minutes; a limit on each stream may have been set",
             freed="Envoy 1.40",

@@ -44,6 +44,7 @@ class Cure:
     `event_stream`: only of type text/event-stream (True) or of another one (False).
     `when`: on what else it depends that does not show, as the rest of "if …".
     `websocket`: for a WebSocket, and not for a response.
+    `idle`: against a limit on silence alone.
     """
 
     kinds: tuple[Kind, ...]
@@ -58,6 +59,7 @@ class Cure:
     product: str = ""  # its key, given by the table
     websocket: bool = False
     event_stream: bool | None = None
+    idle: bool = False
 
     @property
     def measured(self) -> bool:

@@ -31,6 +31,7 @@ PROXIES = (
             "a limit on the silence of the back end has been set",
             freed="lighttpd 1.4",
             on=DAY,
+            idle=True,
         ),
         ignores_fields=True,
         nameless=(Kind.AT_THE_END,),
@@ -57,6 +58,7 @@ PROXIES = (
             "milliseconds",
             freed="h2o 2.2",
             on=DAY,
+            idle=True,
         ),
         passes="h2o 2.2",
     ),
@@ -69,7 +71,7 @@ PROXIES = (
             "the command",
             "mitmdump --set stream_large_bodies=1",
             "it shows whole messages and so collects them; a body that is larger than "
-            "this many bytes, or of unknown length, is streamed",
+            "this many bytes is streamed",
             freed="mitmproxy 8.1",
             on=DAY,
         ),
@@ -94,6 +96,7 @@ PROXIES = (
             'nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"',
             "it times out after 60 s of silence by default",
             source="its documentation, miscellaneous",
+            idle=True,
         ),
     ),
     row(
@@ -109,6 +112,7 @@ PROXIES = (
             "proxy_buffering off;",
             "it buffers by default, in blocks of one memory page",
             coded=False,
+            when="it has proxy_pass",
             freed="nginx 1.22",
             on=DAY,
         ),
@@ -127,7 +131,7 @@ PROXIES = (
             "proxy_buffering off;",
             "it buffers by default, in blocks of one memory page",
             coded=True,
-            when="nginx compresses or buffers it",
+            when="it has proxy_pass, and compresses or buffers it",
             freed="nginx 1.22",
             on=DAY,
         ),
@@ -185,8 +189,20 @@ PROXIES = (
             "nginx.conf, in the location of the stream",
             "proxy_read_timeout 1h;",
             "it times out after 60 s of silence by default",
+            when="it has proxy_pass",
             freed="nginx 1.22",
             on=DAY,
+            idle=True,
+        ),
+        Cure(
+            CUT,
+            "nginx.conf, in the location of the stream",
+            "fastcgi_read_timeout 1h;\nuwsgi_read_timeout 1h;",
+            "what comes by FastCGI or uwsgi has a timeout of its own, of 60 s",
+            when="it has fastcgi_pass or uwsgi_pass",
+            freed="nginx 1.22 with PHP 8.2",
+            on=TODAY,
+            idle=True,
         ),
         Cure(
             STORED,
@@ -201,8 +217,8 @@ PROXIES = (
             STORED,
             BACK_END,
             f"{NO_STORE}\nX-Accel-Buffering: no",
-            "it keeps no such response, unless `proxy_ignore_headers` says otherwise, "
-            "and does not buffer it",
+            "it keeps no such response, and does not buffer it",
+            when="it has no proxy_ignore_headers",
             freed="nginx 1.22",
             on=TODAY,
         ),
@@ -264,10 +280,11 @@ PROXIES = (
         Cure(
             CUT,
             "httpd.conf",
-            "ProxyTimeout 3600",
+            "ProxyTimeout 3600\n# and no timeout= in ProxyPass or <Proxy>, which wins",
             "it times out after Timeout, 60 s by default",
             freed="Apache 2.4",
             on=DAY,
+            idle=True,
         ),
     ),
     row(
@@ -283,6 +300,7 @@ PROXIES = (
             "flush_interval -1",
             "event streams and bodies of unknown length are flushed automatically; a "
             "body with Content-Length is buffered in blocks of 4 KiB",
+            when="the back end sends a Content-Length",
             freed="Caddy 2.6",
             on=DAY,
         ),
@@ -323,6 +341,7 @@ PROXIES = (
             when="it is cut after a silence",
             freed="Caddy 2.6",
             on=DAY,
+            idle=True,
         ),
         Cure(
             CUT,
@@ -366,6 +385,7 @@ PROXIES = (
             "appcmd.exe set config -section:system.webServer/proxy "
             "/timeout:01:00:00 /commit:apphost",
             "ARR times out after 120 s",
+            idle=True,
         ),
     ),
     row(

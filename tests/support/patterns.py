@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-ROOT = Path(__file__).parents[2]
+import proxy
+
+ROOT = Path(proxy.__file__).parents[1]  # which a wheel may have elsewhere
 PACKAGES = ("proxy", "upstream_demo")
 # These begin at one place only; all other methods begin again behind each failure.
 AT_ONE_PLACE = {"match", "fullmatch"}

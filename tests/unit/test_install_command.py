@@ -21,7 +21,8 @@ REQUIRES = (
     'redis>=6 ; extra == "redis"',
     "hiredis>=3; (python_version > '3') and extra == 'redis'",
 )
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BESIDE = Path(__file__).parents[2]  # also where the package is installed elsewhere
+PROJECT = tomllib.loads((BESIDE / "pyproject.toml").read_text("utf-8"))["project"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="cmd quotes in another way")
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from proxy.tools.doctor.arrival_pattern import Burst, Shape
 
 KIB = 1024
-BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB)
+BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB, 2 * KIB, KIB)
 SLACK = 16  # bytes by which a block may differ: a chunk's own frame
+SMALL = 4 * KIB
 HEAD_ROOM = 1024  # bytes; the first buffer holds the head too
 WRITES = (0, 1, 2, 3)  # chunks of an event: none, or for its id, its data, its end
 
@@ -57,7 +58,9 @@ def are_full(first: Burst, sizes: list[int], block: int, slack: int) -> bool:
 
 
 def fits(size: int, block: int, slack: int) -> bool:
-    """Is it that many bytes, or twice as many, with some slack?"""
+    """Is it that many bytes, or, of a large one, twice as many, with some slack?"""
+    if block < SMALL:  # of which nearly any size is some multiple
+        return abs(size - block) <= slack
     off = size % block
     return size >= block - slack and min(off, block - off) <= slack
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from proxy.quantities import seconds
-from proxy.tools.doctor.arrival_pattern import delays, shape_of
+from proxy.quantities import counted, seconds
+from proxy.tools.doctor.arrival_pattern import PROMPT, cut_inside, delays, shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.fingerprints import in_bursts
@@ -20,6 +21,8 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 
 SHOWN = 3  # arrivals of one request, while nothing came of another
 SAME = 0.8  # of the events have to say the same at two hops
+IRREGULAR = 2.5  # times the shortest pause; what a timer or the kernel makes is less
+OTHERWISE = 0.6  # of the ends of groups; fewer are the same in another request
 BASE = "as a browser asks"
 GROUPED = (Kind.BURSTS, Kind.RHYTHM, Kind.GROUPS)  # several at a time, and apart
 OVER_HTTP1 = "over HTTP/1.1"  # the label of a request that the base made by HTTP/2
@@ -83,6 +86,9 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     grouped = next((c.verdict for c in (base, *others) if is_grouped(c)), None)
     if grouped is not None and verdict.kind in GROUPED and not free:
         return compare_unheld(grouped, told)
+    if verdict.kind is Kind.BURSTS and not free and by_chance(base, told):
+        verdict = replace(groups_by_chance(base), hold=None)
+        return compare_unheld(verdict, told)
     if is_faint(verdict, told) and not free:
         return compare_unheld(told[0].verdict, told[1:])
     if verdict.kind is Kind.GROUPS and any(is_freer(base, case) for case in free):
@@ -114,6 +120,49 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
         evidence=tuple(evidence),
         sure=verdict.sure or bool(free and base.verdict.held),
         hold=hold,
+    )
+
+
+def by_chance(base: Case, others: Sequence[Case]) -> bool:
+    """Do the groups end at other events in each request, and at no interval?
+
+    No buffer decides that, since none is cut inside an event, and no timer.
+    """
+    shape = shape_of(base.recording)
+    gaps = [gap for gap in shape.gaps if gap >= PROMPT]
+    if base.recording.coding or cut_inside(shape) or not gaps:
+        return False
+    if max(gaps) < IRREGULAR * min(gaps):
+        return False
+    ours, alike = ends_of_groups(base), [case for case in others if is_bursts(case)]
+    return alike != [] and all(
+        len(ours & ends_of_groups(case)) < OTHERWISE * len(ours) for case in alike
+    )
+
+
+def is_bursts(case: Case) -> bool:
+    return case.verdict.kind in GROUPED
+
+
+def ends_of_groups(case: Case) -> set[int]:
+    """How many events had come at the end of each group but the last."""
+    counts = [len(burst.units) for burst in shape_of(case.recording).bursts]
+    return {*accumulate(counts[:-1])}
+
+
+def groups_by_chance(case: Case) -> Verdict:
+    """Several at a time, and others each time it is asked."""
+    shape = shape_of(case.recording)
+    return Verdict(
+        Kind.GROUPS,
+        f"The back end sends in groups: {counted(len(shape.shown), shape.noun)} in "
+        f"{len(shape.bursts)}, up to {seconds(max(shape.gaps))} apart.",
+        (
+            "the groups end at other events in each request, at no fixed interval and "
+            "never inside an event: no buffer and no timer does that",
+            "a hop that holds each group as a whole would not show; --through, or "
+            "--via down to the back end, gives a certain answer",
+        ),
     )
 
 

@@ -136,7 +136,10 @@ def regular(shape: Shape) -> Verdict | None:
         Kind.RHYTHM,
         f"Held in a fixed rhythm: every {seconds(interval)} about {per_burst:.0f} "
         f"{shape.noun}s arrive together.",
-        ("a hop flushes on a timer, or waits for TCP ACKs (Nagle)",),
+        (
+            "a hop flushes on a timer, waits for TCP ACKs (Nagle), or limits the rate "
+            "(nginx limit_rate, Apache mod_ratelimit)",
+        ),
         timer=interval,
         hold=span_of(shape),
     )

@@ -14,9 +14,11 @@ from statistics import fmean, median
 
 from proxy.quantities import counted, seconds
 from proxy.tools.doctor import cached_answer
-from proxy.tools.doctor.arrival_pattern import HELD, Shape, shape_of
+from proxy.tools.doctor.arrival_pattern import HELD, Shape, rhythm, shape_of
+from proxy.tools.doctor.fingerprints import fingerprint
 from proxy.tools.doctor.pairing import By, Pair, Pairing, pair_events
 from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.verdict import Kind
 
 ALIKE = 0.75  # of the events in each burst at one of two hops
 WITH_IT = 0.05  # seconds; the head came with the first event
@@ -142,11 +144,17 @@ def holds_of(
         none = here.first_byte is None or there.first_byte is None
         return [] if none else [max(first - transit, 0.0)], False
     late = [max(pair.here - pair.there - transit, 0.0) for pair in pairs]
-    alike = same_groups(here, there) and max(late) <= max(there.gaps, default=0.0)
+    alike = same_groups(here, there) and (
+        two_answers(here, there) or max(late) <= max(there.gaps, default=0.0)
+    )
     if alike and not lets_go(here, there, pairs, transit, allowed):
         return [0.0] * len(pairs), True  # the same bursts, at other moments
     waits = waited(pairs)
     if pairing.by is By.MARKS:
+        return [max(both) for both in zip(late, waits, strict=True)], True
+    if two_answers(here, there) and len(there.shown) >= 1.5 * len(there.bursts):
+        return [0.0] * len(pairs), True  # in groups, others for each answer
+    if late[-1] > allowed and pairing.by.same and is_clocked(here, there):
         return [max(both) for both in zip(late, waits, strict=True)], True
     if same_pace(here, there, pairing, late, transit, allowed):
         by_waits = are_held(waits, pairs, allowed)
@@ -155,6 +163,9 @@ def holds_of(
             return [max(both) for both in zip(late, waits, strict=True)], not alone
     if not pairing.by.same:
         return waits, True
+    back = pair_events(there, here)
+    if are_held(waited(back.pairs), back.pairs, allowed):
+        return [0.0] * len(pairs), True  # each has together what is apart in the other
     # That it was held is certain; how long, as far as the paces are the same.
     return [
         max(own, wait) if wait > allowed else wait
@@ -245,6 +256,20 @@ def strays(pairs: Sequence[Pair], transit: float, allowed: float) -> bool:
     return steps < WANDERS * spread
 
 
+def is_clocked(here: Shape, there: Shape) -> bool:
+    """Has only this hop a clock, or full buffers, as a limit on the rate has?"""
+    if two_answers(here, there) or fingerprint(there) is not None:
+        return False
+    found = fingerprint(here)
+    clocked = rhythm(here) is not None or (found and found.kind is Kind.BLOCKS)
+    return found is not None and bool(clocked)
+
+
+def two_answers(here: Shape, there: Shape) -> bool:
+    """Had one more events than the other, though both came to their ends?"""
+    return both_complete(here, there) and len(here.shown) != len(there.shown)
+
+
 def lets_go(
     here: Shape, there: Shape, pairs: Sequence[Pair], transit: float, allowed: float
 ) -> bool:
@@ -322,7 +347,7 @@ def cut_here(here: Shape, there: Shape, pairing: Pairing) -> str:
         other.ending != "cut" or earlier > CLOSE + max(-pairing_transit(pairing), 0.0)
     ):
         return f"{came} and {seconds(one.ended)} in, while it went on behind it"
-    missing = pairing.missing if pairing.by.same else 0
+    missing = pairing.missing if pairing.by.same and in_step(pairing) else 0
     if one.ending == "complete" and missing:
         return (
             f"it ended after {came} as if it were complete, and "
@@ -336,6 +361,14 @@ def cut_here(here: Shape, there: Shape, pairing: Pairing) -> str:
             "behind it"
         )
     return ""
+
+
+def in_step(pairing: Pairing) -> bool:
+    """Did most events come at the same moments, so that it was one pace?"""
+    late = [pair.here - pair.there for pair in pairing.pairs]
+    middle = median(late)
+    near = sum(abs(each - middle) <= 2 * HELD for each in late)
+    return near >= MOST * len(late)
 
 
 def pairing_transit(pairing: Pairing) -> float:

@@ -300,8 +300,10 @@ def too_quick(shape: Shape) -> Verdict | None:
         return None
     if (known := by_field(shape)) is not None:
         return known
-    evidence = ["a stream this short looks the same with and without buffering; use "
-                "a longer one"]  # fmt: skip
+    evidence = [
+        "a stream this short looks the same with and without buffering; use a longer "
+        "one, or another query: it may come from a cache"
+    ]
     if recording.ending == "stopped":
         evidence = [f"nothing more arrived for {seconds(shape.silence)}"]
     return Verdict(

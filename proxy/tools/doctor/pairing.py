@@ -10,12 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from proxy.tools.doctor.arrival_pattern import Shape
 from proxy.tools.doctor.events import Unit
 
 SAME = 0.8  # of the events have to be in both
+IN_ORDER = 0.9  # of them, where a text comes again: two words at random have 0.8
+MOST_ALIGNED = 4000  # events; more are not put in order, which takes their square
 LEAST = 3  # pairs, where only their position says that they belong together
+
+Places = tuple[int, int]  # of an event here, and of the same there
 
 
 class By(Enum):
@@ -74,28 +79,67 @@ def pair_events(here: Shape, there: Shape) -> Pairing:
 def by_key(
     here: Shape, there: Shape, by: By, key: Callable[[Unit], Hashable | None]
 ) -> Pairing | None:
-    """Pairs that have the same key, the nth of it with the nth; None: too few have."""
+    """Pairs that have the same key, in one order; None: too few have."""
     one, other = keyed(here.shown, key), keyed(there.shown, key)
     if by is By.IDS and not all(map(all_different, (here.shown, there.shown))):
         return None
-    same = [each for each in one if each in other]
-    if not same or len(same) < SAME * min(len(here.shown), len(there.shown)):
+    fewer = min(len(here.shown), len(there.shown))
+    places = {each: place for place, each in enumerate(other)}
+    matched = [
+        (place, places[each]) for place, each in enumerate(one) if each in places
+    ]
+    if not matched or len(matched) < SAME * fewer:
         return None
+    if any(before >= after for (_, before), (_, after) in pairwise(matched)):
+        # The same words in another order are another answer.
+        matched = aligned([each for each, _ in one], [each for each, _ in other])
+        if len(matched) < IN_ORDER * fewer:
+            return None
+    ours, theirs = [*one.values()], [*other.values()]
     bursts = bursts_by_arrival(here)
     found = [
-        pair(one[each], other[each], bursts, marked=by is By.MARKS) for each in same
+        pair(ours[place], theirs[twin], bursts, marked=by is By.MARKS)
+        for place, twin in matched
     ]
-    places = {each: place for place, each in enumerate(other)}
-    last = max(places[each] for each in same)
+    last = max(twin for _, twin in matched)
     return Pairing(by, tuple(found), len(other) - 1 - last)
+
+
+def aligned(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[Places]:
+    """The places of a longest common subsequence, a bit for each of the other ones.
+
+    [] where both are too long for that.
+    """
+    if max(len(one), len(other)) > MOST_ALIGNED:
+        return []
+    whole = (1 << len(other)) - 1
+    masks: dict[Hashable, int] = {}
+    for place, each in enumerate(other):
+        masks[each] = masks.get(each, 0) | 1 << place
+    rows, bits = [], whole
+    for each in one:
+        both = bits & masks.get(each, 0)
+        bits = (bits + both | bits - both) & whole
+        rows.append(bits)
+    found: list[Places] = []
+    row, column = len(one), len(other)
+    while row and column:
+        if rows[row - 1] >> column - 1 & 1:
+            column -= 1
+            continue
+        row -= 1
+        if not row or rows[row - 1] >> column - 1 & 1:
+            column -= 1
+            found.append((row, column))
+    return found[::-1]
 
 
 def keyed(
     units: Sequence[Unit], key: Callable[[Unit], Hashable | None]
-) -> dict[Hashable, Unit]:
+) -> dict[tuple[Hashable, int], Unit]:
     """Events by their key and by how often it was there before."""
     before: Counter[Hashable] = Counter()
-    found: dict[Hashable, Unit] = {}
+    found: dict[tuple[Hashable, int], Unit] = {}
     for unit in units:
         value = key(unit)
         if value is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from proxy.products.media_types import for_type
 from proxy.products.pings import FROM, often_enough
-from proxy.products.product import BACK_END, Cure
+from proxy.products.product import BACK_END, NO_STORE, Cure
 from proxy.products.product_table import (
     LENGTH,
     NAMES,
@@ -30,12 +31,17 @@ from proxy.tools.doctor.hops import (
     not_reached,
 )
 from proxy.tools.doctor.old_version import by_old_version
-from proxy.tools.doctor.products import PASSING, recognise
+from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
 Mode = Literal["one", "hops", "through"]
 STREAMS, HELD, NOT_MEASURED = 0, 1, 2
+DOES = {
+    Kind.CUT: "cuts it",
+    Kind.STORED: "keeps it",
+    Kind.NO_UPGRADE: "does not pass it on",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +147,11 @@ def with_cures(
         if verdict.kind is Kind.CUT:
             cures = against_the_cut(cures, holder.recording, names)
         cures = [
-            left
+            for_type(left, holder.recording.type)
             for cure in cures
             if (left := without_sent(cure, holder.recording, behind)) is not None
         ]
-        alone = mode == "one" and not verdict.sure
-        hidden = alone and verdict.kind is Kind.AT_THE_END
-        cures = [elsewhere(cure, cures[0], hidden=hidden) for cure in cures]
+        cures = [elsewhere(cure, cures[0], verdict.kind, mode) for cure in cures]
     elif mode == "hops" and verdict.kind is Kind.GROUPS:
         cures = of_the_last(cases[-1])
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
@@ -190,7 +194,11 @@ def against_the_cut(
     silence = shape_of(recording).silence
     if recording.ending != "cut" or silence >= 1:
         return [often_enough(cure, silence) for cure in cures]
-    left = [c for c in cures if c.where != FROM and c.product in names]
+    left = [
+        cure
+        for cure in cures
+        if cure.where != FROM and cure.product in names and not cure.idle
+    ]
     return [LENGTH, *left] if "Content-Length" in recording.fault else left
 
 
@@ -204,6 +212,12 @@ def without_sent(
     if cure.where != BACK_END:
         return cure
     there = [each for each in (here, behind) if each is not None]
+    if any(
+        line == NO_STORE and says(each, line)
+        for each in there
+        for line in cure.lines.splitlines()
+    ):
+        return None
     lines = [
         line
         for line in cure.lines.splitlines()
@@ -229,12 +243,19 @@ def only_compressed(verdict: Verdict, plain: Case) -> Verdict:
     )
 
 
-def elsewhere(cure: Cure, first: Cure, *, hidden: bool) -> Cure:
+def is_named(cure: Cure) -> bool:
+    """Is it said with an if already that it is this product?"""
+    return cure.when.startswith(f"it is {NAMES[cure.product]}")
+
+
+def elsewhere(cure: Cure, first: Cure, kind: Kind, mode: Mode) -> Cure:
     """Of two products that show, the lines for the second one are no fact.
 
-    `hidden`: a proxy that shows may stand before the one that collects the whole.
+    Where no hop was measured behind it, what shows may only stand before or behind the
+    one that holds.
     """
-    doubtful = cure.product != first.product or (hidden and cure.product in PASSING)
-    if cure.fact and doubtful:
-        return replace(cure, when=f"{NAMES[cure.product]} holds it")
+    doubtful = mode != "hops" or cure.product != first.product
+    if cure.measured and cure.product and doubtful and not is_named(cure):
+        does = f"{NAMES[cure.product]} {DOES.get(kind, 'holds it')}"
+        return replace(cure, when=f"{does} and {cure.when}" if cure.when else does)
     return cure

@@ -7,11 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.tools.doctor.record import ProbeRecording
+from proxy.products.product import Cure
+from proxy.products.product_table import NAMES
+from proxy.tools.doctor.record import Ending, ProbeRecording
 from proxy.tools.doctor.report.text import report
 from proxy.tools.doctor.result import judge_hops, judge_one, judge_through
 from proxy.tools.doctor.verdict import Kind
-from tests.unit.doctor.recordings import event, recorded, sent, trace, unmarked
+from tests.unit.doctor.recordings import (
+    EVENTS,
+    event,
+    recorded,
+    sent,
+    trace,
+    unmarked,
+)
 
 BROWSER = (("Accept", "text/event-stream"), ("Accept-Encoding", "gzip"))
 IDENTITY = (("Accept", "text/event-stream"), ("Accept-Encoding", "identity"))
@@ -141,10 +150,32 @@ def test_without_marks_the_product_is_still_recognised() -> None:
 def test_of_a_proxy_that_may_hide_the_one_that_collects_the_lines_are_no_fact() -> None:
     whole = recorded((3.0, b"".join(map(event, range(6)))), fields=NGINX)
     alone = judge_one([whole])
-    assert [each.when for each in alone.cures][:2] == ["nginx holds it"] * 2
+    whens = [each.when for each in alone.cures][:2]
+    assert whens == ["nginx holds it and it has proxy_pass", "nginx holds it"]
     assert not any(each.fact for each in alone.cures)
     chain = judge_hops([replace(whole, url="http://a/"), free(url="http://b/")])
-    assert chain.cures[0].fact
+    assert any(each.fact for each in chain.cures)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending", "does"), [("held", "complete", "holds"), ("cut", "cut", "cuts")]
+)
+def test_of_one_url_no_line_is_a_fact(kind: str, ending: Ending, does: str) -> None:
+    """Also those of an application: what holds may stand before it."""
+    arrivals = [(3.0, b"".join(map(event, range(6))))]
+    if kind == "cut":
+        arrivals = [(0.2 * n, event(n)) for n in range(6)]
+    tornado = (*EVENTS, ("Server", "TornadoServer/6"), ("Via", "1.1 varnish"))
+    found = judge_one([recorded(*arrivals, fields=tornado, ending=ending, ended=4.5)])
+    assert found.verdict.held
+    assert not any(each.fact for each in found.cures)
+    named = [each for each in found.cures if each.product in ("varnish", "tornado")]
+    assert all(each.when.startswith(f"{each_name(each)} {does}") for each in named)
+    assert named
+
+
+def each_name(cure: Cure) -> str:
+    return NAMES[cure.product]
 
 
 def test_of_two_products_that_show_the_lines_for_the_second_one_are_no_fact() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from proxy.products.product import BACK_END
 from proxy.products.product_table import FIELDS
 from proxy.tools.doctor.result import judge_one
@@ -88,3 +90,29 @@ def test_a_server_that_makes_the_groups_may_be_the_last_hop() -> None:
     assert result.verdict.kind is Kind.GROUPS
     assert {cure.product for cure in result.cures} >= {"rack"}
     assert all(cure.when.endswith("events one by one") for cure in result.cures)
+
+
+def test_a_limit_on_silence_is_not_named_where_there_was_none() -> None:
+    """Events up to the end: nginx's timeouts and pings do not help."""
+    broken = replace(
+        at(every(0.2)), ending="cut", ended=1.81, fields=(*EVENTS, ("Server", "nginx"))
+    )
+    assert judge_one([broken]).cures == ()
+    late = replace(broken, ended=4.9)
+    assert "proxy_read_timeout 1h;" in [cure.lines for cure in judge_one([late]).cures]
+
+
+@pytest.mark.parametrize(
+    ("server", "line"),
+    [
+        (("Via", "1.1 varnish"), '~ "event-stream|ndjson|text/plain"'),
+        (("Server", "Apache"), "SecResponseBodyMimeType text/html text/xml"),
+        (("Server", "unknown"), "unless { res.hdr(content-type) -m beg text/plain }"),
+    ],
+)
+def test_lines_that_name_types_name_the_one_that_was_seen(
+    server: tuple[str, str], line: str
+) -> None:
+    fields = (("Content-Type", "text/plain"), server)
+    held = recorded((1.9, b"a line\n" * 10), fields=fields)
+    assert line in " ".join(cure.lines for cure in judge_one([held]).cures)

@@ -84,6 +84,35 @@ def test_one_late_event_among_many_is_a_busy_machine() -> None:
     assert chain(at(times), at(every(0.2, 20))).status == 0
 
 
+def test_equal_texts_of_two_lengths_are_two_answers() -> None:
+    """By chance one of two has more to say: its end is no cut at the other hop."""
+    for seed in range(30):
+        chooser = random.Random(seed)
+        two = []
+        for count in (18, 21):
+            number, time, came = 0, 0.0, []
+            while number < count:
+                size = min(chooser.randint(1, 5), count - number)
+                came.append((time, b"".join(map(event, range(number, number + size)))))
+                time += chooser.uniform(0.25, 1.0)
+                number += size
+            two.append(recorded(*came))
+        assert chain(*two).status != 1, (seed, chain(*two).verdict)
+
+
+def test_a_limit_on_the_rate_is_found_though_its_delay_only_grows() -> None:
+    """mod_ratelimit: 10 events each 0.2 s, of a sender of 20 in that time."""
+    fast = at(every(0.01, 400))
+    slow = recorded(*(
+        (0.2 * turn, b"".join(map(event, range(10 * turn, 10 * turn + 10))))
+        for turn in range(40)
+    ))  # fmt: skip
+    result = chain(slow, fast)
+    assert result.status == 1
+    assert result.holder.recording.url == "http://hop/"
+    assert result.verdict.hold == pytest.approx(3.9, abs=0.2)
+
+
 # -- in groups ---------------------------------------------------------------------
 
 

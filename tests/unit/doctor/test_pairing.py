@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 
@@ -99,6 +101,33 @@ def test_texts_that_come_again_are_paired_in_order() -> None:
     here = at(times[1:], lambda number: words[number + 1])  # joined later
     pairs = pair_events(shape_of(here), shape_of(at(times, lambda n: words[n]))).pairs
     assert len(pairs) == 11
+
+
+def test_the_same_words_in_another_order_are_another_answer() -> None:
+    """A model of few words, asked twice: its nth `a` here is not its nth `a` there."""
+    for seed in range(0, 80, 2):
+        found = []
+        for each in (seed, seed + 1):
+            chooser = random.Random(each)
+            words = [f"data: {chooser.choice('abcdefghij')}\n\n" for _ in range(70)]
+            gaps = (chooser.uniform(0.02, 0.08) for _ in range(70))
+            found.append(
+                recorded(*zip(accumulate(gaps), map(str.encode, words), strict=True))
+            )
+        pairing = pair_events(shape_of(found[0]), shape_of(found[1]))
+        assert pairing.by is By.POSITION, seed
+        assert not chain(*found).verdict.held, seed
+
+
+def test_a_text_that_is_lost_among_its_equals_moves_no_other() -> None:
+    words = [f"data: {word}\n\n".encode() for word in "abacabadabacabae" * 4]
+    kept = [number for number in range(64) if number not in (8, 33)]
+    here = recorded(*((number * 0.2, words[number]) for number in kept))
+    there = at(every(0.2, 64), lambda number: words[number])
+    pairing = pair_events(shape_of(here), shape_of(there))
+    assert pairing.by is By.TEXTS
+    assert all(pair.here == pair.there for pair in pairing.pairs)
+    assert len(pairing.pairs) == 62
 
 
 def test_bytes_are_paired_with_the_read_that_completes_them() -> None:
