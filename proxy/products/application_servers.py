@@ -20,6 +20,25 @@ from proxy.products.product import (
 
 DAY = "2026-11-29"  # of the measurements
 
+OLD_STARLETTE = Cure(
+    HELD,
+    "requirements.txt or pyproject.toml",
+    "starlette>=1.5",
+    "since 1.5 GZipMiddleware flushes after each piece; versions before 0.46 also "
+    "compress event streams",
+    coded=True,
+    when="it is Starlette or FastAPI with GZipMiddleware",
+    source="a measurement under uvicorn",
+)
+HTTPX = Cure(
+    CUT,
+    "the program that relays",
+    "httpx.AsyncClient(timeout=httpx.Timeout(5.0, read=None))",
+    "httpx gives up after 5 s without a byte by default",
+    when="it fetches by httpx",
+    source="its documentation, timeouts",
+    idle=True,
+)
 MIDDLEWARE = Cure(
     HELD,
     "the application",
@@ -42,17 +61,10 @@ APPLICATION_SERVERS = (
         "uvicorn",
         "uvicorn",
         (FieldSign("server", "uvicorn"),),
-        Cure(
-            HELD,
-            "requirements.txt or pyproject.toml",
-            "starlette>=1.5",
-            "since 1.5 GZipMiddleware flushes after each piece; versions before 0.46 "
-            "also compress event streams",
-            coded=True,
-            when="it is Starlette or FastAPI with GZipMiddleware",
-            freed="Starlette 1.10 in place of 0.45",
-            on=DAY,
+        replace(
+            OLD_STARLETTE, freed="Starlette 1.10 in place of 0.45", on=DAY, source=""
         ),
+        HTTPX,
         replace(MIDDLEWARE, freed="uvicorn 0.54 with Starlette 1.10", on=DAY),
         replace(UNDER_ASGI, freed="uvicorn 0.54 with Django 5.2", on=DAY),
     ),
@@ -62,6 +74,8 @@ APPLICATION_SERVERS = (
         (FieldSign("server", "hypercorn"),),
         MIDDLEWARE,
         UNDER_ASGI,
+        OLD_STARLETTE,
+        HTTPX,
     ),
     row(
         "daphne",
@@ -69,6 +83,8 @@ APPLICATION_SERVERS = (
         (FieldSign("server", "daphne"),),
         UNDER_ASGI,
         MIDDLEWARE,
+        OLD_STARLETTE,
+        HTTPX,
     ),
     row(
         "gunicorn",
@@ -101,6 +117,8 @@ APPLICATION_SERVERS = (
         "Granian",
         (FieldSign("server", "granian"),),
         replace(MIDDLEWARE, freed="Granian 2.8 with Starlette 1.10", on=DAY),
+        OLD_STARLETTE,
+        HTTPX,
         passes="Granian 2.8",
     ),
     row(
@@ -117,6 +135,9 @@ APPLICATION_SERVERS = (
             freed="waitress 3.0 with the older default",
             on=DAY,
         ),
+        replace(FLASK_COMPRESS, source="a measurement under gunicorn"),
+        replace(FLASK_READ, source="a measurement under gunicorn"),
+        replace(DJANGO_WSGI, source="a measurement under gunicorn"),
         ignores_fields=True,
     ),
     row(

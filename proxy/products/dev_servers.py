@@ -82,6 +82,15 @@ DEV_SERVERS = (
             on=DAY,
         ),
         Cure(
+            CUT,
+            "vite.config.js, in the rule of server.proxy",
+            "proxyTimeout: 0,\ntimeout: 0,",
+            "a limit on the silence of the back end has been set; after it the client "
+            "waits for ever",
+            source="a measurement of http-proxy",
+            idle=True,
+        ),
+        Cure(
             HELD,
             "vite.config.js",
             "plugins: [\n  // without the one that adds compression() to the server\n"

@@ -44,6 +44,7 @@ PRODUCTS: dict[str, Product] = {
 NAMES = {key: product.name for key, product in PRODUCTS.items()}
 CURES = tuple(cure for product in PRODUCTS.values() for cure in product.cures)
 
+IDENTITY = "Accept-Encoding: identity"
 FIELDS = "Cache-Control: no-cache, no-transform\nX-Accel-Buffering: no"
 
 # Of a response that is compressed, and held, by whom nobody knows.
@@ -51,7 +52,7 @@ COMPRESSED = (
     Cure(
         HELD,
         "the request that a proxy sends to the compressor",
-        "Accept-Encoding: identity",
+        IDENTITY,
         "most compressors leave a response as it is where the request asks for it",
     ),
     Cure(

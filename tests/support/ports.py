@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import select
 import socket
@@ -12,6 +13,8 @@ from typing import ClassVar, Self
 from tests.support.raw import GUARD, Upstream
 
 CHOSEN = random.Random()  # not as the tests beside this process have it
+# The processes of pytest-xdist have each its own: what one has found free stays so.
+OWN = 12_000 + 2500 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
 BUS = 10_000  # above its port, a node of a Redis cluster has another one
 
 
@@ -22,7 +25,7 @@ def free_port(host: str = "127.0.0.1") -> int:
     takes it meanwhile, and a client that tries it does not reach itself.
     """
     while True:
-        port = CHOSEN.randrange(12_000, 22_000)
+        port = CHOSEN.randrange(OWN, OWN + 2500)
         with contextlib.suppress(OSError), socket.socket() as one:
             one.bind((host, port))
             with socket.socket() as other:

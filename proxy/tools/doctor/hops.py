@@ -197,7 +197,11 @@ def own_groups(cases: Sequence[Case]) -> Verdict:
 def held_at_the_last(case: Case) -> Verdict:
     """At the hop that all others are measured by."""
     where = case.recording.url
-    line = f"The delay starts at {where} or behind it: {first_sentence(case.verdict)}."
+    what = "The delay starts"
+    if case.verdict.kind is Kind.CUT:
+        what = "The stream is cut"
+    said = first_sentence(case.verdict).removeprefix("cut: ")
+    line = f"{what} at {where} or behind it: {said}."
     more = "no hop behind it was measured; add one with --via"
     return replace(case.verdict, line=line, evidence=(*case.verdict.evidence, more))
 

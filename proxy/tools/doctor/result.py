@@ -9,6 +9,7 @@ from proxy.products.media_types import for_type
 from proxy.products.pings import FROM, often_enough
 from proxy.products.product import BACK_END, NO_STORE, Cure
 from proxy.products.product_table import (
+    IDENTITY,
     LENGTH,
     NAMES,
     cures_for,
@@ -151,6 +152,8 @@ def with_cures(
             for cure in cures
             if (left := without_sent(cure, holder.recording, behind)) is not None
         ]
+        if any(coded_all_the_same(each) for each in variants):
+            cures = [cure for cure in cures if cure.lines != IDENTITY]
         cures = [elsewhere(cure, cures[0], verdict.kind, mode) for cure in cures]
     elif mode == "hops" and verdict.kind is Kind.GROUPS:
         cures = of_the_last(cases[-1])
@@ -241,6 +244,12 @@ def only_compressed(verdict: Verdict, plain: Case) -> Verdict:
         line=f"{verdict.line.rstrip('.')}; {DIFFERENCES['accept-encoding']}.",
         evidence=(*verdict.evidence, said),
     )
+
+
+def coded_all_the_same(case: Case) -> bool:
+    """Is it compressed though the request accepts no compression?"""
+    asked = case.recording.asked("accept-encoding") == "identity"
+    return asked and bool(case.recording.coding)
 
 
 def is_named(cure: Cure) -> bool:

@@ -116,3 +116,20 @@ def test_lines_that_name_types_name_the_one_that_was_seen(
     fields = (("Content-Type", "text/plain"), server)
     held = recorded((1.9, b"a line\n" * 10), fields=fields)
     assert line in " ".join(cure.lines for cure in judge_one([held]).cures)
+
+
+def test_who_compresses_all_the_same_is_not_asked_for_less() -> None:
+    coded = (*EVENTS, ("Content-Encoding", "br"))
+    held = replace(
+        all_at(1.9, event), fields=coded, request=(("Accept-Encoding", "gzip, br"),)
+    )
+    identity = "Accept-Encoding: identity"
+    assert identity in [cure.lines for cure in judge_one([held]).cures]
+    plain = replace(held, request=(("Accept-Encoding", "identity"),))
+    assert identity not in [cure.lines for cure in judge_one([held, plain]).cures]
+
+
+def test_a_cut_at_the_last_hop_is_called_one() -> None:
+    broken = replace(at(every(0.2, 5)), ending="cut", ended=4.9)
+    line = chain(broken, broken).verdict.line
+    assert line.startswith("The stream is cut at http://back/ or behind it: the stream")
