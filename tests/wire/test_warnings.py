@@ -108,8 +108,8 @@ NGINX = (b"Server", b"nginx/1.22.1")
         pytest.param(
             [NGINX],
             "; it looks like nginx (server: nginx/1.22.1): `proxy_buffering off;` in "
-            "nginx.conf, beside proxy_pass in the location of the stream was measured "
-            "to free it",
+            "nginx.conf, beside proxy_pass in the location of the stream, if it has "
+            "proxy_pass, was measured to free it",
             id="a product of the table",
         ),
         pytest.param([(b"Server", b"Own/1")], "", id="another"),
