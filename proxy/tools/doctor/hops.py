@@ -42,8 +42,11 @@ def compare_hops(cases: Sequence[Case]) -> tuple[Verdict, list[Case], int | None
             measured[index] = replace(measured[index], verdict=verdict)
     if not found:
         return no_holder(measured), measured, None
-    if list(found) == [len(cases) - 1] and alike_everywhere(measured):
-        return own_groups(measured), measured, None
+    last = len(cases) - 1
+    if last in found and alike_everywhere(measured):
+        if len(found) == 1:
+            return own_groups(measured), measured, None
+        del found[last]  # a head that is held before it is not its own
     holder = max(found, key=lambda index: (weight(found[index]), index))
     others = tuple(
         f"{cases[index].recording.url}: {first_sentence(verdict)}"
@@ -172,7 +175,10 @@ def alike_everywhere(cases: Sequence[Case]) -> bool:
     likely = last.verdict.kind in (Kind.RHYTHM, Kind.BURSTS) and not last.verdict.sure
     compared = [case.compared for case in others]
     return likely and all(
-        each is not None and each.free and each.by is not By.FIRST for each in compared
+        each is not None
+        and not (each.held or each.cut or each.cached)
+        and each.by is not By.FIRST
+        for each in compared
     )
 
 

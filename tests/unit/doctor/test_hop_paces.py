@@ -100,6 +100,16 @@ def test_equal_texts_of_two_lengths_are_two_answers() -> None:
         assert chain(*two).status != 1, (seed, chain(*two).verdict)
 
 
+def test_a_head_that_is_held_before_groups_is_what_is_held() -> None:
+    """The groups of the last hop are the sender's; the head that is late is not."""
+    back = groups([2, 5, 1, 4, 3, 5, 2, 4], 0.6, "a")
+    shifted = [(each.at + 0.7, each.data) for each in back.arrivals]
+    back = replace(recorded(*shifted), head=0.001)
+    result = chain(replace(back, head=0.7), back)
+    assert result.verdict.kind is Kind.HEAD_LATE
+    assert result.holder.recording.url == "http://hop/"
+
+
 def test_a_limit_on_the_rate_is_found_though_its_delay_only_grows() -> None:
     """mod_ratelimit: 10 events each 0.2 s, of a sender of 20 in that time."""
     fast = at(every(0.01, 400))
