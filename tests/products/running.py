@@ -58,10 +58,9 @@ async def started(
     try:
         async with asyncio.timeout(START_SECONDS):
             while not await answers(port):
-                if process.returncode is not None:
-                    output.seek(0)
-                    raise RuntimeError(f"{name}: {output.read().decode()}")
+                check(name, process, output)
         yield port
+        check(name, process, output)  # if it has ended, another one was asked
     finally:
         output.close()
         # Of two programs, the second one is in the group of the first.
@@ -72,6 +71,17 @@ async def started(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+def check(name: str, process: asyncio.subprocess.Process, output: BinaryIO) -> None:
+    """A program that has ended says why.
+
+    Raises:
+        RuntimeError: it has ended.
+    """
+    if process.returncode is not None:
+        output.seek(0)
+        raise RuntimeError(f"{name}: {output.read().decode()}")
 
 
 async def answers(port: int) -> bool:

@@ -7,6 +7,7 @@ import os
 import random
 import select
 import socket
+from collections import deque
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -16,20 +17,25 @@ CHOSEN = random.Random()  # not as the tests beside this process have it
 # The processes of pytest-xdist have each its own: what one has found free stays so.
 OWN = 12_000 + 2500 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
 BUS = 10_000  # above its port, a node of a Redis cluster has another one
+GIVEN = deque[int](maxlen=1000)  # a program may be on its way to each of them
 
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody has, for a program that will listen there.
 
     Below those that the kernel gives to connections and to whoever asks for any: nobody
-    takes it meanwhile, and a client that tries it does not reach itself.
+    takes it meanwhile, and a client that tries it does not reach itself. None is given
+    twice: of two programs that start side by side, one would be asked in place of both.
     """
     while True:
         port = CHOSEN.randrange(OWN, OWN + 2500)
+        if port in GIVEN:
+            continue
         with contextlib.suppress(OSError), socket.socket() as one:
             one.bind((host, port))
             with socket.socket() as other:
                 other.bind((host, port + BUS))
+            GIVEN.append(port)
             return port
 
 
