@@ -466,19 +466,19 @@ async def test_an_old_event_stream_sends_new_requests_elsewhere(
     first = await upstream.request()
     await first.send(EVENT_STREAM + chunk(EVENT))
     await http.read(old, len(EVENT))
-    clock.advance(50)
+    clock.advance(60)  # the oldest age that is drawn is 100 s, the youngest 50
     young = await http.ask("/young", accept)
     second = await upstream.request()
     await second.send(EVENT_STREAM + chunk(EVENT))
     await http.read(young, len(EVENT))
-    pass_time(running, clock, 50)
+    pass_time(running, clock, 40)
     assert await http.body(old) == b""
     await first.closed()
     assert [gone.error_code for gone in http.goaways] == [NO_ERROR]
     assert (await running.ended()).ending is Ending.AGED_OUT
     await second.send(chunk(EVENT))
     assert await http.read(young, len(EVENT)) == EVENT
-    pass_time(running, clock, 50)
+    pass_time(running, clock, 60)
     assert await http.body(young) == b""
     await http.closed()
     assert (await running.ended()).ending is Ending.AGED_OUT
