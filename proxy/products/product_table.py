@@ -12,6 +12,7 @@ from proxy.products.fastcgi import FASTCGI
 from proxy.products.frameworks import FRAMEWORKS
 from proxy.products.hold_kind import (
     CUT,
+    HEAD,
     HELD,
     HOLDS,
     OLD,
@@ -20,7 +21,14 @@ from proxy.products.hold_kind import (
     Kind,
 )
 from proxy.products.load_balancers import LOAD_BALANCERS
-from proxy.products.pings import COMMENTS, FRAMES, FROM, pings_at
+from proxy.products.pings import (
+    COMMENTS,
+    FRAMES,
+    FROM,
+    GREETINGS,
+    greetings_at,
+    pings_at,
+)
 from proxy.products.product import BACK_END, NO_STORE, Cure, Product
 from proxy.products.proxies import PROXIES
 from proxy.products.websockets import MESSAGES, PASS_ON, websockets_at
@@ -28,7 +36,13 @@ from proxy.products.websockets import MESSAGES, PASS_ON, websockets_at
 # What stands in front comes first: of two that show, its lines are printed first.
 PRODUCTS: dict[str, Product] = {
     each.key: replace(
-        each, cures=(*each.cures, *websockets_at(each.key), *pings_at(each.key))
+        each,
+        cures=(
+            *each.cures,
+            *websockets_at(each.key),
+            *pings_at(each.key),
+            *greetings_at(each.key),
+        ),
     )
     for each in (
         *CLOUDS,
@@ -160,6 +174,14 @@ def cures_for(
     if kind in OLD:  # nobody else asks like that
         nginx = PRODUCTS["nginx"].cures
         return cures or [cure for cure in nginx if cure.fits(kind, coded=coded)]
+    if kind in HEAD:
+        there = {cure.lines for cure in cures}
+        return cures + [
+            cure
+            for cure in GREETINGS
+            if cure.fits(kind, coded=coded, event_stream=event_stream)
+            and cure.lines not in there
+        ]
     if kind is Kind.CUT:
         measured = any(cure.lines == COMMENTS.lines for cure in cures)
         return cures if measured else [*cures, COMMENTS]

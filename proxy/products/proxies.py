@@ -84,7 +84,7 @@ PROXIES = (
         # seconds; what ingress-nginx alone sends by default
         (FieldSign("strict-transport-security", "max-age=15724800"),),
         Cure(
-            ANY,
+            HELD,
             "annotations of the Ingress",
             'nginx.ingress.kubernetes.io/proxy-buffering: "off"',
             "buffering has been switched on, here or in the ConfigMap",
@@ -177,12 +177,6 @@ PROXIES = (
             "proxy_http_version 1.1;\nproxy_buffering off;",
             "it asks by HTTP/1.0 by default, and the hop behind it holds that",
             source="its documentation, proxy_http_version",
-        ),
-        Cure(
-            HEAD,
-            "nginx.conf, in the location of the stream",
-            "proxy_buffering off;",
-            "with buffering on, the response head waits for the first block",
         ),
         Cure(
             CUT,

@@ -19,6 +19,7 @@ UPGRADED = (
 QUICK = "steady&count=12&every=0.12"
 FAST = "fast&count=120"
 LATE = "late&count=8&every=0.1&quiet=1.5"
+LATE_LINES = f"{LATE}&type=ndjson"
 SHORT = "steady&count=5&every=0.2"
 TEXT = "steady&count=5&every=0.2&type=text"
 SILENT = "silent&silent=4"
@@ -146,12 +147,20 @@ CASES = (
          fault="proxy_read_timeout 2s;", scheme="ws"),
     Case("nginx-frames", "nginx", SILENT, Kind.CUT, base=UPGRADED,
          fault="proxy_read_timeout 2s;", scheme="ws", cure=1),
+    Case("nginx-http2-hello", "nginx-http2", LATE, Kind.HEAD_LATE, scheme="https",
+         base="proxy_buffering off;", recognised="nginx"),
+    Case("nginx-http2-empty-line", "nginx-http2", LATE_LINES, Kind.HEAD_LATE, cure=1,
+         base="proxy_buffering off;", recognised="nginx", scheme="https"),
     Case("caddy-length", "caddy", "length&size=3000&count=10", Kind.BLOCKS,
          place="---{}"),
     Case("caddy-short", "caddy", "length&size=300&count=10", Kind.AT_THE_END,
          place="---{}", cure=1),
     Case("caddy-encode", "caddy", LATE, Kind.HEAD_LATE, fault="encode gzip",
          place="{}---"),
+    Case("caddy-hello", "caddy", LATE, Kind.HEAD_LATE, base="encode gzip",
+         place="{}---", cure=1),
+    Case("caddy-empty-line", "caddy", LATE_LINES, Kind.HEAD_LATE, base="encode gzip",
+         place="{}---", cure=2),
     Case("haproxy-late", "haproxy", STEADY, Kind.DELAYED),
     Case("haproxy-rhythm", "haproxy", FAST, Kind.RHYTHM),
     Case("haproxy-gzip", "haproxy", STEADY, Kind.DELAYED, coded=True,
@@ -199,6 +208,9 @@ CASES = (
          fault="app.use(compression());", place="{}---", cure=1),
     Case("http-proxy-3-head", "http-proxy-3", LATE, Kind.HEAD_LATE, place="---{}"),
     Case("vite-head", "vite", LATE, Kind.HEAD_LATE),
+    Case("vite-hello", "vite", LATE, Kind.HEAD_LATE, cure=1),
+    Case("webpack-dev-server-hello", "webpack-dev-server", LATE, Kind.HEAD_LATE,
+         base="devServer: { compress: false }", cure=1),
     Case("vite-upgrade", "vite", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("webpack-dev-server-upgrade", "webpack-dev-server", SHORT, Kind.NO_UPGRADE,
          scheme="ws"),
@@ -210,6 +222,8 @@ CASES = (
          fault="devServer: { compress: false }"),
     Case("http-proxy-head", "http-proxy", LATE, Kind.HEAD_LATE,
          recognised="http-proxy-3"),
+    Case("http-proxy-hello", "http-proxy", LATE, Kind.HEAD_LATE,
+         recognised="http-proxy-3", cure=1),
     Case("http-proxy-cut", "http-proxy", SILENT, Kind.CUT,
          fault="createProxyServer({ proxyTimeout: 2000 });",
          recognised="http-proxy-3"),
@@ -225,6 +239,10 @@ CASES = (
     Case("varnish-gzip", "varnish", SHORT, Kind.AT_THE_END, base=GZIPPED, coded=True),
     Case("h2o-brotli", "h2o", "steady&count=8&every=0.2&type=text", Kind.DELAYED,
          fault="compress: ON", coded=True),
+    Case("h2o-hello", "h2o", LATE, Kind.HEAD_LATE),
+    Case("h2o-empty-line", "h2o", LATE_LINES, Kind.HEAD_LATE, cure=1),
+    Case("mitmproxy-hello", "mitmproxy", LATE, Kind.HEAD_LATE,
+         base="mitmdump --set stream_large_bodies=1"),
     Case("mitmproxy", "mitmproxy", SHORT, Kind.AT_THE_END, fault="mitmdump"),
     Case("haproxy-body", "haproxy", SHORT, Kind.AT_THE_END,
          fault="http-response wait-for-body time 30s",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.products.product_command import APACHE, Product, program
+from tests.support.certificates import Authority
 from tests.support.ports import free_port
 
 
@@ -21,6 +22,20 @@ def nginx(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     )
     path = program("nginx") or "nginx"
     return [path, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
+
+
+def nginx_http2(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """By HTTP/2 over TLS."""
+    command = nginx(port, origin, lines, folder)
+    Authority(folder)
+    conf = folder / "nginx.conf"
+    here = f"listen 127.0.0.1:{port}"
+    conf.write_text(conf.read_text().replace(
+        f"{here};",
+        f"{here} ssl http2;\n    ssl_certificate {folder}/cert.pem;\n"
+        f"    ssl_certificate_key {folder}/key.pem;",
+    ))  # fmt: skip
+    return command
 
 
 def caddy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
@@ -52,7 +67,7 @@ def haproxy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 def apache(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     names = ["mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate",
              "headers", "setenvif", "buffer", "brotli",
-             "substitute", "proxy_fcgi"]  # fmt: skip
+             "substitute", "proxy_fcgi", "env", "ratelimit"]  # fmt: skip
     if "SecRuleEngine" in lines:
         names += ["unique_id", "security2"]
     loads = "\n".join(
@@ -376,6 +391,7 @@ PROXIES = (
     Product("nginx-puma", "nginx+puma", nginx_puma),
     Product("nginx-deflater", "nginx+puma", nginx_deflater),
     Product("nginx", "nginx", nginx),
+    Product("nginx-http2", "nginx", nginx_http2),
     Product("caddy", "caddy", caddy),
     Product("haproxy", "haproxy", haproxy),
     Product("apache", "apache2", apache),

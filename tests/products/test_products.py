@@ -27,7 +27,7 @@ pytestmark = pytest.mark.products
 NAMELESS = ("vite", "webpack-dev-server", "django", "flask", "mitmproxy", "nginx-uwsgi",
             "koa-compress", "hono", "fastify-compress", "rack")  # fmt: skip
 UNNAMED = ("haproxy-cut", "haproxy-pings", "haproxy-websocket", "haproxy-frames",
-           "haproxy-body", "http-proxy-head", "http-proxy-cut",
+           "haproxy-body", "http-proxy-head", "http-proxy-hello", "http-proxy-cut",
            "http-proxy-3-head")  # fmt: skip
 
 # Which of these a clock of the kernel leaves is blurred by a busy machine; the cure is

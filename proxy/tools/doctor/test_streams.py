@@ -51,6 +51,7 @@ class Program:
     coding: str = "identity"  # gzip and deflate are flushed after each event
     framing: str = "chunked"  # length: a Content-Length is declared
     ping: float = 0.0  # between two comments, or ping frames; 0: none
+    hello: int = 0  # 1: something that clients ignore, immediately after the head
 
     @property
     def length(self) -> int:
@@ -67,6 +68,12 @@ class Program:
     def comments(self) -> bool:
         """May a comment be sent between two events?"""
         return self.type in ("events", "openai") and not self.length
+
+    def greeting(self) -> bytes:
+        """What is sent with the head: a comment, or an empty line."""
+        if not self.hello or self.length:
+            return b""
+        return b": hello\n\n" if self.comments else b"\n"
 
     def pause_before(self, number: int) -> float:
         """How long to wait before the event of that number; the first is 1."""
@@ -144,6 +151,7 @@ BOUNDS = {
     "quiet": (0, MAX_SECONDS),
     "silent": (0, MAX_SECONDS),
     "ping": (0, MAX_SECONDS),
+    "hello": (0, 1),
 }
 CHOICES = {
     "type": tuple(TYPES),

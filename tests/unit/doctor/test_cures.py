@@ -149,10 +149,36 @@ def test_what_a_clock_of_the_kernel_holds_may_be_puma_as_well(kind: Kind) -> Non
 
 @pytest.mark.parametrize("product", ["", "lighttpd"])
 def test_a_head_that_is_late_is_flushed_and_no_field_helps(product: str) -> None:
-    [cure] = cures_for((product,), Kind.HEAD_LATE, coded=False)
+    cure, *others = cures_for((product,), Kind.HEAD_LATE, coded=False)
+    assert [each.where for each in others] == ["the back end"] * 2
     assert "response.flushHeaders()" in cure.lines
     assert cure.when.startswith("it is http-proxy-3")
     assert cure.measured
+
+
+@pytest.mark.parametrize("product", ["h2o", "mitmproxy", "nginx"])
+def test_a_head_goes_with_a_comment_where_that_was_measured(product: str) -> None:
+    """nginx holds it by HTTP/2 over TLS, and no line of its own frees it."""
+    [cure] = cures_for((product,), Kind.HEAD_LATE, coded=False, event_stream=True)
+    assert cure.lines.startswith(": hello")
+    assert cure.fact
+
+
+@pytest.mark.parametrize("product", ["", "Kestrel", "envoy"])
+def test_a_comment_may_take_the_head_along_at_any_other_hop(product: str) -> None:
+    *_, cure = cures_for((product,), Kind.HEAD_LATE, coded=False, event_stream=True)
+    assert cure.lines.startswith(": hello")
+    assert cure.standing == "not measured here"
+
+
+def test_what_has_no_comments_sends_an_empty_line_with_its_head() -> None:
+    [cure] = cures_for(("h2o",), Kind.HEAD_LATE, coded=False, event_stream=False)
+    assert "empty line" in cure.lines
+    assert (cure.when, cure.fact) == ("the client ignores an empty line", False)
+    assert cure.measured
+    *_, cure = cures_for(("vite",), Kind.HEAD_LATE, coded=False, event_stream=False)
+    assert "empty line" in cure.lines
+    assert not cure.measured
 
 
 def test_what_is_held_to_the_end_may_be_a_program_that_reads_the_whole() -> None:

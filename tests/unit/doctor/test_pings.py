@@ -63,3 +63,23 @@ def test_a_websocket_gets_ping_frames() -> None:
     recording, pings = run_simulated(asked("ping=1", "ws"))
     assert 4 <= pings <= 5
     assert diagnose(recording).kind is Kind.STREAMS
+
+
+@pytest.mark.parametrize(
+    ("type", "sent"), [("events", b": hello\n\n"), ("ndjson", b"\n"), ("text", b"\n")]
+)
+def test_what_clients_ignore_comes_with_the_head_if_asked_for(
+    type: str, sent: bytes
+) -> None:
+    recording, _ = run_simulated(asked(f"quiet=2&hello=1&type={type}"))
+    first = recording.arrivals[0]
+    assert (first.data, first.at < 2) == (sent, True)
+    assert diagnose(recording).kind is Kind.STREAMS
+    recording, _ = run_simulated(asked(f"quiet=2&type={type}"))
+    assert recording.arrivals[0].at >= 2
+
+
+def test_nothing_comes_before_a_body_whose_length_was_declared() -> None:
+    recording, _ = run_simulated(asked("hello=1&framing=length&size=300"))
+    assert recording.ending == "complete"
+    assert recording.content[:1] != b"\n"

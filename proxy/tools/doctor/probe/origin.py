@@ -135,9 +135,15 @@ class OriginServer:
         writer.write(response_head(program, chunked=chunked, more=self.fields))
         await writer.drain()
 
-        def comment() -> None:
-            data = pack(b": ping\n\n", False)
+        def send(text: bytes) -> None:
+            data = pack(text, False)
             writer.write(chunk(data) if chunked else data)
+
+        if greeting := program.greeting():
+            send(greeting)
+
+        def comment() -> None:
+            send(b": ping\n\n")
 
         beat = self.beat(program.ping if program.comments else 0.0, comment)
         due = asked
@@ -147,8 +153,7 @@ class OriginServer:
                 left = f"after {self.clock() - asked:.1f} s"
                 self.say(head, f"client left before event {number} ({left})")
                 return False
-            data = pack(program.event(number, self.clock() - asked), False)
-            writer.write(chunk(data) if chunked else data)
+            send(program.event(number, self.clock() - asked))
             await writer.drain()
         data = pack(program.end(), True)
         if chunked:
@@ -299,6 +304,7 @@ def overview() -> str:
             "?count=20&every=0.5&size=1000",
             "&quiet=2 (before the first event) &silent=30 (in the middle)",
             "&ping=15 (a comment, or a ping frame, at this interval)",
+            "&hello=1 (a comment, or an empty line, immediately after the head)",
             f"&type={'|'.join(TYPES)} &coding={'|'.join(CODINGS)} &framing=length",
             "",
         ]
