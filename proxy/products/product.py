@@ -44,7 +44,7 @@ class Cure:
     `event_stream`: only of type text/event-stream (True) or of another one (False).
     `when`: on what else it depends that does not show, as the rest of "if …".
     `websocket`: for a WebSocket, and not for a response.
-    `idle`: against a limit on silence alone.
+    `idle`: against a limit on silence alone. `rate`: against one on bytes a second.
     """
 
     kinds: tuple[Kind, ...]
@@ -60,6 +60,7 @@ class Cure:
     websocket: bool = False
     event_stream: bool | None = None
     idle: bool = False
+    rate: bool = False
 
     @property
     def measured(self) -> bool:

@@ -31,6 +31,7 @@ from proxy.products.pings import (
 )
 from proxy.products.product import BACK_END, NO_STORE, Cure, Product
 from proxy.products.proxies import PROXIES
+from proxy.products.rate_limits import rate_limits_at
 from proxy.products.websockets import MESSAGES, PASS_ON, websockets_at
 
 # What stands in front comes first: of two that show, its lines are printed first.
@@ -42,6 +43,7 @@ PRODUCTS: dict[str, Product] = {
             *websockets_at(each.key),
             *pings_at(each.key),
             *greetings_at(each.key),
+            *rate_limits_at(each.key),
         ),
     )
     for each in (

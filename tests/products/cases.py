@@ -30,6 +30,14 @@ SecResponseBodyAccess {access}
 SecResponseBodyLimit {limit}
 SecResponseBodyLimitAction ProcessPartial
 """
+POOL = "\n".join(
+    (
+        "delay_pools 1",
+        "delay_class 1 1",
+        "delay_access 1 allow all",
+        "delay_parameters 1 3000/3000",
+    )
+)
 READ = "SecResponseBodyMimeType text/event-stream"
 FIRST = SECURITY.format(access="On", limit=1000)
 POSTED = SECURITY.format(access="Off", limit=1000) + (
@@ -135,6 +143,7 @@ CASES = (
     Case("nginx-gzip", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True),
     Case("nginx-gzip-field", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True,
          cure=1),
+    Case("nginx-rate", "nginx", FAST, Kind.RHYTHM, base="limit_rate 3k;"),
     Case("nginx-cut", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
          fault="proxy_read_timeout 2s;"),
     Case("nginx-pings", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
@@ -189,6 +198,9 @@ CASES = (
     Case("apache-upgrade", "apache", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("apache-pings", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2", cure=1),
     Case("apache-cut", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2"),
+    Case("apache-rate", "apache", FAST, Kind.RHYTHM, cure=1,
+         base="SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 4"),
+    Case("squid-rate", "squid", FAST, Kind.RHYTHM, base=POOL),
     Case("apache-first-bytes", "apache-security", QUICK, Kind.FIRST_LATE,
          base=FIRST, fault=READ, recognised="apache"),
     Case("apache-post", "apache-security", QUICK, Kind.FIRST_LATE,

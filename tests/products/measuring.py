@@ -19,12 +19,12 @@ from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
 from proxy.tools.doctor.record import ProbeRecording
 from tests.products.cases import Case
-from tests.products.running import START_SECONDS, started
+from tests.products.running import started
 
 # Where a cure is a field, not a line of the product.
 RESPONSES = (BACK_END, "the response of the application")
 PING, HELLO = "&ping=0.5", "&hello=1"  # to a stream of the test origin
-NOTHING = "nothing listens"
+NOTHING, ATTEMPTS = "nothing listens", 200
 LIMITS = Limits(whole=25.0)
 
 
@@ -65,11 +65,11 @@ async def heard(first: Ask) -> None:
 
     Vite tries its port with a listener that it closes again.
     """
-    async with asyncio.timeout(START_SECONDS):
+    for _ in range(ATTEMPTS):
         recording = await fetch(complete(first), LIMITS)
-        if recording.fault.startswith(NOTHING):
-            await asyncio.sleep(0.05)
-            await heard(first)
+        if not recording.fault.startswith(NOTHING):
+            break
+        await asyncio.sleep(0.05)
 
 
 async def measured(

@@ -20,6 +20,7 @@ from proxy.tools.doctor.record import Arrival, ProbeRecording
 TOGETHER = 0.006  # seconds; reads no further apart came together
 HELD = 0.1  # seconds; a shorter hold is not told from a busy machine's
 PROMPT = 0.075  # seconds; at such intervals models speak of themselves
+NEAR = 0.03  # of the bytes of an arrival, by which those of a limit differ
 STEADY = 0.15  # of the interval; how far a rhythm may stray
 TOO_MANY = 2.0  # standard deviations of events that come by chance
 LARGE = 1.5  # times the largest other group; what is larger is a past
@@ -281,6 +282,28 @@ def rhythm(shape: Shape) -> float | None:
     middle = median(intervals)
     strays = sum(abs(each - middle) > STEADY * middle for each in intervals)
     return middle if strays <= len(intervals) // 8 else None
+
+
+def rate(shape: Shape) -> float | None:
+    """The bytes a second of a limit on them: as many in each arrival, at one interval.
+
+    A timer passes on whole events, as many as there are; a limit cuts inside of them.
+    """
+    inner = shape.bursts[1:-1]
+    if len(inner) < 3 or shape.recording.coding or shape.kind == "pieces":
+        return None
+    if 2 * cut_inside(shape) < len(pauses(shape)):
+        return None
+    size = median(burst.size for burst in inner)
+    interval = median(after.at - before.at for before, after in pairwise(inner))
+    strays = sum(abs(burst.size - size) > NEAR * size for burst in inner)
+    late = sum(
+        abs(after.at - before.at - interval) > STEADY * interval
+        for before, after in pairwise(inner)
+    )
+    if interval < PROMPT or strays + late > len(inner) // 4:
+        return None
+    return size / interval
 
 
 def first_late(shape: Shape) -> int | None:

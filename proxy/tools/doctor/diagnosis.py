@@ -206,6 +206,7 @@ def by_known_times(shape: Shape) -> Verdict:
         hold=longest,
         size=pattern.size,
         timer=pattern.timer,
+        rate=pattern.rate,
     )
 
 

@@ -16,6 +16,7 @@ from proxy.tools.doctor.arrival_pattern import (
     first_late,
     own_groups,
     pauses,
+    rate,
     rhythm,
     too_early,
 )
@@ -136,12 +137,25 @@ def regular(shape: Shape) -> Verdict | None:
         Kind.RHYTHM,
         f"Held in a fixed rhythm: every {seconds(interval)} about {per_burst:.0f} "
         f"{shape.noun}s arrive together.",
-        (
+        limited(shape)
+        or (
             "a hop flushes on a timer, waits for TCP ACKs (Nagle), or limits the rate "
             "(nginx limit_rate, Apache mod_ratelimit)",
         ),
         timer=interval,
         hold=span_of(shape),
+        rate=rate(shape),
+    )
+
+
+def limited(shape: Shape) -> tuple[str, ...]:
+    """What a limit on the rate shows; () where there is none."""
+    found = rate(shape)
+    if found is None:
+        return ()
+    return (
+        f"each arrival has as many bytes as the one before and ends inside an event: a "
+        f"limit on the rate, of {found:.0f} bytes a second, or a full buffer",
     )
 
 
@@ -168,8 +182,9 @@ def in_bursts(shape: Shape) -> Verdict:
         f"Held: {counted(len(shape.shown), shape.noun)} came in "
         f"{counted(len(shape.bursts), 'burst')}, up to {seconds(max(shape.gaps))} "
         "apart.",
-        (f"{shape.merged} events arrived together with another one",),
+        (f"{shape.merged} events arrived together with another one", *limited(shape)),
         hold=span_of(shape),
+        rate=rate(shape),
     )
 
 

@@ -15,6 +15,7 @@ from proxy.products.product_table import (
     cures_for,
     cures_for_websocket,
 )
+from proxy.products.rate_limits import by_rate
 from proxy.products.recognition import Sign
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import (
@@ -145,6 +146,7 @@ def with_cures(
             if mode == "hops":
                 verdict = only_compressed(verdict, variants[0])
         cures = chosen(holder.recording, names, guessed, verdict.kind, coded=coded)
+        cures = by_rate(cures, verdict.rate, names)
         if verdict.kind is Kind.CUT:
             cures = against_the_cut(cures, holder.recording, names)
         cures = [

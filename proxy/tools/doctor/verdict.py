@@ -15,6 +15,7 @@ class Verdict:
     `sure`: the timing at the origin is known, or another measurement shows it.
     `hold`: the longest hold, in seconds, as far as it is known. `size`: of a
     block, or of the first bytes. `timer`: seconds of a rhythm or of a cut.
+    `rate`: bytes a second, where a limit on them shows.
     """
 
     kind: Kind
@@ -24,6 +25,7 @@ class Verdict:
     hold: float | None = None
     size: int | None = None
     timer: float | None = None
+    rate: float | None = None
 
     @property
     def held(self) -> bool:
