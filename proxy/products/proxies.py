@@ -175,7 +175,7 @@ PROXIES = (
             OLD,
             "nginx.conf, in the location of the stream",
             "proxy_http_version 1.1;\nproxy_buffering off;",
-            "it asks by HTTP/1.0 by default, and the hop behind it holds that",
+            "it asks by HTTP/1.0 by default, and the hop behind it holds or refuses it",
             source="its documentation, proxy_http_version",
         ),
         Cure(

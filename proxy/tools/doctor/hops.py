@@ -15,6 +15,7 @@ from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.comparison import DIFFERENCES, Case, first_sentence
 from proxy.tools.doctor.fingerprints import KNEW_THE_LENGTH
 from proxy.tools.doctor.hop_comparison import Comparison, compare
+from proxy.tools.doctor.old_version import refused_old, refused_version
 from proxy.tools.doctor.pairing import By
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -98,6 +99,8 @@ def held_here(case: Case, cases: Sequence[Case], index: int) -> Verdict | None:
     behind, compared = cases[index + 1], case.compared
     if lost_upgrade(case, behind):
         return upgrade_lost_at(case, behind)
+    if refused_old(case, behind):
+        return refused_version(case, behind)
     if nothing_here(case, behind):
         return kept_here(case, behind)
     if compared is None or (compared.by is By.FIRST and not compared.cut):

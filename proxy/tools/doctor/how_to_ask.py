@@ -14,6 +14,10 @@ from proxy.tools.doctor.record import ProbeRecording
 LOGIN = re.compile(r"log-?in|sign-?in|auth|sso", re.IGNORECASE)
 PASSWORD = re.compile(rb"type=[\"']?password", re.IGNORECASE)
 ONLY_ANOTHER = re.compile(rb"Cannot (?:GET|HEAD) /")  # what Express says of a path
+REFUSES_OLD = (
+    "a hop refuses HTTP/1.0, as Envoy does with 426, and the hop in front of it asks "
+    "by that: nginx does without `proxy_http_version 1.1;`"
+)
 BODY = '{"stream": true}'
 PASTE = "or paste what the page sends: Copy as cURL in the developer tools"
 
@@ -23,8 +27,13 @@ def how_to_ask(recording: ProbeRecording) -> list[str]:
     status = recording.status
     if wants_login(recording):
         return [login(recording), PASTE]
-    if status in (400, 426) and not recording.websocket and speaks_websocket(recording):
-        return [f"it is a WebSocket: {doctor(websocket_url(recording.url))}"]
+    if status in (400, 426) and not recording.websocket:
+        websocket = f"it is a WebSocket: {doctor(websocket_url(recording.url))}"
+        if says_websocket(recording):
+            return [websocket]
+        if status == 426:
+            either = [] if by_envoy(recording) else [f"or {websocket}"]
+            return [REFUSES_OLD, *either]
     if wants_body(recording):
         return [f"it wants a body: {curl('--json', BODY, recording)}", PASTE]
     if status in (400, 415, 422) and recording.method != "GET":
@@ -75,10 +84,13 @@ def wants_body(recording: ProbeRecording) -> bool:
     return recording.status in (411, 415, 422)
 
 
-def speaks_websocket(recording: ProbeRecording) -> bool:
-    """Does it say that it wants an Upgrade?"""
-    if recording.status == 426:
-        return True
+def by_envoy(recording: ProbeRecording) -> bool:
+    """Is it Envoy that answers?"""
+    return "envoy" in (recording.get("server") or "").lower()
+
+
+def says_websocket(recording: ProbeRecording) -> bool:
+    """Does it say that it wants an Upgrade to a WebSocket?"""
     named = (recording.get("upgrade") or "").lower()
     return "websocket" in named or b"websocket" in recording.content[:500].lower()
 

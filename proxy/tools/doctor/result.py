@@ -157,6 +157,7 @@ def with_cures(
         if any(coded_all_the_same(each) for each in variants):
             cures = [cure for cure in cures if cure.lines != IDENTITY]
         cures = [elsewhere(cure, cures[0], verdict.kind, mode) for cure in cures]
+        cures.sort(key=lambda cure: (not cure.measured, bool(cure.when)))
     elif mode == "hops" and verdict.kind is Kind.GROUPS:
         cures = of_the_last(cases[-1])
     return Result(mode, verdict, cases, holder, signs, tuple(cures))

@@ -27,7 +27,7 @@ def test_a_field_that_the_back_end_sends_already_is_not_printed() -> None:
     held = replace(all_at(1.9, event), fields=nginx)
     behind = at(every(0.2))
     lines = [cure.lines for cure in chain(held, behind).cures]
-    assert lines[:2] == ["proxy_buffering off;", "X-Accel-Buffering: no"]
+    assert lines[:2] == ["X-Accel-Buffering: no", "proxy_buffering off;"]
     sends = replace(behind, fields=(*EVENTS, ("X-Accel-Buffering", "no")))
     lines = [cure.lines for cure in chain(held, sends).cures]
     assert "proxy_buffering off;" in lines
@@ -133,3 +133,28 @@ def test_a_cut_at_the_last_hop_is_called_one() -> None:
     broken = replace(at(every(0.2, 5)), ending="cut", ended=4.9)
     line = chain(broken, broken).verdict.line
     assert line.startswith("The stream is cut at http://back/ or behind it: the stream")
+
+
+@pytest.mark.parametrize("server", ["nginx/1.22", "Apache/2.4", "h2o", "gunicorn"])
+def test_facts_come_first_then_ifs_then_mays(server: str) -> None:
+    held = replace(all_at(1.9, event), fields=(*EVENTS, ("Server", server)))
+    for result in (chain(held, at(every(0.2))), judge_one([held])):
+        ranks = [0 if cure.fact else 1 if cure.measured else 2 for cure in result.cures]
+        assert ranks == sorted(ranks)
+
+
+def test_a_hop_that_refuses_what_nginx_asks_has_nginxs_line() -> None:
+    """Envoy answers HTTP/1.0 with 426; nginx asks by it unless it is told otherwise."""
+    refused = recorded(
+        (0.002, b"Upgrade Required"),
+        fields=(("Server", "nginx/1.22.1"), ("Content-Type", "text/plain")),
+        status=426,
+    )
+    result = chain(refused, at(every(0.2)))
+    assert result.verdict.kind is Kind.OLD_VERSION
+    assert "426" in result.verdict.line
+    assert result.status == 1
+    assert "proxy_http_version 1.1;" in result.cures[0].lines
+    assert not any("WebSocket" in each for each in result.verdict.evidence)
+    last = chain(at(every(0.2)), refused)
+    assert last.verdict.kind is not Kind.OLD_VERSION

@@ -122,7 +122,7 @@ def test_who_wants_neither_is_not_told_so(recording: ProbeRecording) -> None:
 @pytest.mark.parametrize(
     "recording",
     [
-        pytest.param(said(426), id="426"),
+        pytest.param(said(426, ("Upgrade", "websocket")), id="426"),
         pytest.param(said(400, body=b"Can Upgrade only to WebSocket."), id="in words"),
         pytest.param(said(400, ("Upgrade", "websocket")), id="by a field"),
     ],
@@ -132,6 +132,22 @@ def test_a_websocket_is_said_with_its_url(recording: ProbeRecording) -> None:
     assert words_of(line.partition(": ")[2]) == [
         "unbuffered", "doctor", URL.replace("http", "ws")
     ]  # fmt: skip
+
+
+def test_who_refuses_an_old_version_is_no_websocket() -> None:
+    """Envoy answers HTTP/1.0 with 426, a text, and no Upgrade."""
+    text, envoy = ("Content-Type", "text/plain"), ("server", "envoy")
+    [line] = how_to_ask(said(426, text, envoy, body=b"Upgrade Required"))
+    assert "refuses HTTP/1.0" in line
+    assert "proxy_http_version 1.1;" in line
+
+
+def test_what_answers_so_behind_nginx_may_be_either() -> None:
+    """The ws of Node answers a GET with the same text."""
+    nginx = ("Server", "nginx/1.22.1")
+    first, second = how_to_ask(said(426, nginx, body=b"Upgrade Required"))
+    assert "refuses HTTP/1.0" in first
+    assert second.startswith("or it is a WebSocket")
 
 
 def test_what_is_asked_with_a_body_is_not_told_to_have_one() -> None:
