@@ -157,7 +157,7 @@ def with_cures(
         if any(coded_all_the_same(each) for each in variants):
             cures = [cure for cure in cures if cure.lines != IDENTITY]
         cures = [elsewhere(cure, cures[0], verdict.kind, mode) for cure in cures]
-        cures.sort(key=lambda cure: (not cure.measured, bool(cure.when)))
+        cures.sort(key=rank)
     elif mode == "hops" and verdict.kind is Kind.GROUPS:
         cures = of_the_last(cases[-1])
     return Result(mode, verdict, cases, holder, signs, tuple(cures))
@@ -253,6 +253,11 @@ def coded_all_the_same(case: Case) -> bool:
     """Is it compressed though the request accepts no compression?"""
     asked = case.recording.asked("accept-encoding") == "identity"
     return asked and bool(case.recording.coding)
+
+
+def rank(cure: Cure) -> int:
+    """Facts first, then what has an if, then what may help, as the table has it."""
+    return int(not cure.fact) + int(not cure.measured)
 
 
 def is_named(cure: Cure) -> bool:

@@ -143,6 +143,15 @@ def test_facts_come_first_then_ifs_then_mays(server: str) -> None:
         assert ranks == sorted(ranks)
 
 
+def test_of_what_may_help_the_lines_of_a_product_come_before_those_for_all() -> None:
+    express = (*EVENTS, ("X-Powered-By", "Express"))
+    behind = recorded(*((0.5 + each, event(n)) for n, each in enumerate(every(0.2))))
+    late = replace(behind, head=0.5, fields=express)
+    first, *_, last = chain(late, behind).cures
+    assert "createProxyMiddleware" in first.lines
+    assert last.lines.startswith(": hello")
+
+
 def test_a_hop_that_refuses_what_nginx_asks_has_nginxs_line() -> None:
     """Envoy answers HTTP/1.0 with 426; nginx asks by it unless it is told otherwise."""
     refused = recorded(
