@@ -23,6 +23,7 @@ PROMPT = 0.075  # seconds; at such intervals models speak of themselves
 NEAR = 0.03  # of the bytes of an arrival, by which those of a limit differ
 STEADY = 0.15  # of the interval; how far a rhythm may stray
 TOO_MANY = 2.0  # standard deviations of events that come by chance
+DRIFT = 1.15  # times the pace of the rest; a sender may have been that much quicker
 LARGE = 1.5  # times the largest other group; what is larger is a past
 ALIKE = 3  # groups of the same events; so many do not come about by chance
 
@@ -222,7 +223,7 @@ def too_early(shape: Shape) -> bool:
         return False
     waited = max(first.until - (shape.recording.connected or 0.0), 0.0)
     due = waited * passed / (rest[-1].at - first.at)
-    return len(first.units) > 1 + due + TOO_MANY * sqrt(due)
+    return len(first.units) > 1 + DRIFT * due + TOO_MANY * sqrt(due)
 
 
 def groups_of(shape: Shape) -> list[Burst]:

@@ -7,14 +7,16 @@ write there was a chunk, whose frame is estimated.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
-from proxy.tools.doctor.arrival_pattern import Burst, Shape
+from proxy.tools.doctor.arrival_pattern import Burst, Shape, cut_inside
 
 KIB = 1024
 BLOCKS = (64 * KIB, 32 * KIB, 16 * KIB, 8 * KIB, 4 * KIB, 2 * KIB, KIB)
 SLACK = 16  # bytes by which a block may differ: a chunk's own frame
 SMALL = 4 * KIB
+WHOLE = 4  # events in an arrival, of which as many as there is room for tell a size
 HEAD_ROOM = 1024  # bytes; the first buffer holds the head too
 WRITES = (0, 1, 2, 3)  # chunks of an event: none, or for its id, its data, its end
 
@@ -46,6 +48,31 @@ def block_of(shape: Shape) -> Block | None:
             if are_full(first, sizes, block, SLACK * (1 + writes)):
                 return Block(block, counted=False)
     return None
+
+
+def block_of_whole_events(shape: Shape) -> int | None:
+    """The size of a buffer that has as many whole events as there is room for.
+
+    Such is that of a program that writes what it has when the next one does not fit.
+    Groups of one number of events have some such size anyway.
+    """
+    bursts = shape.bursts[:-1]
+    counts = {len(burst.units) for burst in bursts}
+    if len(bursts) < 3 or len(counts) == 1 or min(counts) < WHOLE or cut_inside(shape):
+        return None
+    most = max(burst.size for burst in bursts)
+    too_many = min(
+        burst.size + size_of_first(following)
+        for burst, following in pairwise(shape.bursts)
+    )
+    return next((block for block in BLOCKS if most <= block < too_many), None)
+
+
+def size_of_first(burst: Burst) -> float:
+    """Of its first event, with the names of its fields."""
+    units = burst.units
+    around = burst.size - sum(unit.size for unit in units)
+    return units[0].size + around / len(units) if units else 0.0
 
 
 def are_full(first: Burst, sizes: list[int], block: int, slack: int) -> bool:

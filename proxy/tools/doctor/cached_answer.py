@@ -41,6 +41,12 @@ def hit(recording: ProbeRecording) -> str:
     return f"age: {age}" if age.isdecimal() and int(age) else ""
 
 
+def told_by_field(recording: ProbeRecording) -> tuple[str, ...]:
+    """What a cache says of an answer of which nothing else can be told."""
+    field = hit(recording)
+    return (f"the response says {field}: it came from a cache",) if field else ()
+
+
 def by_field(shape: Shape) -> Verdict | None:
     """All at once, and a cache says why."""
     if not hit(shape.recording) or shape.kind == "pieces":

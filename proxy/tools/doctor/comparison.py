@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from proxy.quantities import counted, seconds
-from proxy.tools.doctor.arrival_pattern import PROMPT, cut_inside, delays, shape_of
+from proxy.tools.doctor.arrival_pattern import (
+    HELD,
+    PROMPT,
+    Shape,
+    cut_inside,
+    delays,
+    shape_of,
+)
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.fingerprints import in_bursts
@@ -21,10 +28,14 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 
 SHOWN = 3  # arrivals of one request, while nothing came of another
 SAME = 0.8  # of the events have to say the same at two hops
-IRREGULAR = 2.5  # times the shortest pause; what a timer or the kernel makes is less
-OTHERWISE = 0.6  # of the ends of groups; fewer are the same in another request
+KERNEL = 0.25  # seconds; an acknowledgement takes less, which makes groups by itself
+IRREGULAR = 2.5  # times the shortest pause; of those groups the longest is less
+REGULAR = 1.3  # times; a timer and the way to the next event make no more
+OTHERWISE = 0.6  # of the ends of groups; fewer are the same in the other requests
 BASE = "as a browser asks"
 GROUPED = (Kind.BURSTS, Kind.RHYTHM, Kind.GROUPS)  # several at a time, and apart
+ENDED = (Kind.STREAMS, Kind.TOO_FEW)  # all that came was passed on
+BY_CHANCE = (Kind.BURSTS, Kind.RHYTHM)  # what groups may look like
 OVER_HTTP1 = "over HTTP/1.1"  # the label of a request that the base made by HTTP/2
 
 
@@ -76,6 +87,12 @@ def difference(one: ProbeRecording, other: ProbeRecording) -> str:
 
 def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     """The verdict on a request, with what its variants add to it."""
+    verdict = compared(base, others)
+    return replace(verdict, evidence=(*verdict.evidence, *ends_alike(base, others)))
+
+
+def compared(base: Case, others: Sequence[Case]) -> Verdict:
+    """The verdict on a request, held against its variants."""
     verdict = base.verdict
     told = [case for case in others if case.verdict.told]
     free = [
@@ -86,7 +103,7 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     grouped = next((c.verdict for c in (base, *others) if is_grouped(c)), None)
     if grouped is not None and verdict.kind in GROUPED and not free:
         return compare_unheld(grouped, told)
-    if verdict.kind is Kind.BURSTS and not free and by_chance(base, told):
+    if verdict.kind in BY_CHANCE and not free and by_chance(base, told):
         verdict = replace(groups_by_chance(base), hold=None)
         return compare_unheld(verdict, told)
     if is_faint(verdict, told) and not free:
@@ -123,21 +140,48 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
     )
 
 
+def ends_alike(base: Case, others: Sequence[Case]) -> tuple[str, ...]:
+    """Does each request end after the same silence, as if it were complete?"""
+    cases = (base, *others)
+    shapes = [shape_of(case.recording) for case in cases]
+    silences = [shape.silence for shape in shapes]
+    if not others or base.verdict.kind not in ENDED or min(silences) < 1:
+        return ()
+    if any(case.recording.ending != "complete" for case in cases):
+        return ()
+    if any(shape.timed for shape in shapes) or max(silences) - min(silences) > HELD:
+        return ()
+    return (
+        f"each of {len(cases)} requests ended after {seconds(min(silences))} of "
+        "silence: the back end ends it so, or a hop has a limit on silence (--through, "
+        "or --via down to the back end, shows which)",
+    )
+
+
 def by_chance(base: Case, others: Sequence[Case]) -> bool:
     """Do the groups end at other events in each request, and at no interval?
 
-    No buffer decides that, since none is cut inside an event, and no timer.
+    No full buffer decides that, since none is cut inside an event, and no timer that
+    is the same in each request.
     """
-    shape = shape_of(base.recording)
-    gaps = [gap for gap in shape.gaps if gap >= PROMPT]
-    if base.recording.coding or cut_inside(shape) or not gaps:
-        return False
-    if max(gaps) < IRREGULAR * min(gaps):
+    if base.recording.coding or cut_inside(shape_of(base.recording)):
         return False
     ours, alike = ends_of_groups(base), [case for case in others if is_bursts(case)]
-    return alike != [] and all(
-        len(ours & ends_of_groups(case)) < OTHERWISE * len(ours) for case in alike
-    )
+    same = sum(len(ours & ends_of_groups(case)) for case in alike)
+    if same >= OTHERWISE * len(ours) * len(alike):
+        return False
+    gaps = pauses_of(base)
+    if not gaps:
+        return False
+    if min(gaps) < KERNEL:
+        return max(gaps) >= IRREGULAR * min(gaps)
+    gaps = [gap for case in (base, *alike) for gap in pauses_of(case)]
+    return max(gaps) > REGULAR * min(gaps)
+
+
+def pauses_of(case: Case) -> list[float]:
+    """From each group to the next one, without the last, which the end cuts short."""
+    return [gap for gap in shape_of(case.recording).gaps[:-1] if gap >= PROMPT]
 
 
 def is_bursts(case: Case) -> bool:
@@ -159,7 +203,7 @@ def groups_by_chance(case: Case) -> Verdict:
         f"{len(shape.bursts)}, up to {seconds(max(shape.gaps))} apart.",
         (
             "the groups end at other events in each request, at no fixed interval and "
-            "never inside an event: no buffer and no timer does that",
+            "never inside an event: no full buffer does that, nor a hop's timer",
             "a hop that holds each group as a whole would not show; --through, or "
             "--via down to the back end, gives a certain answer",
         ),
@@ -180,14 +224,25 @@ def is_grouped(case: Case) -> bool:
 def is_freer(base: Case, other: Case) -> bool:
     """Does the difference show, or is it the breath of a back end?
 
-    Two answers that only just are, and are not, in bursts show nothing.
+    Two answers that only just are, and are not, in bursts show nothing; nor do two
+    that begin with as large a group.
     """
     here, there = shape_of(base.recording), shape_of(other.recording)
+    if base.verdict.kind is Kind.FIRST_LATE and begins_alike(here, there):
+        return False
     late = lateness(base.recording, other.recording)
     if late and base.verdict.kind is not Kind.CUT:
         return max(late) > 2 * here.allowed
     return base.verdict.kind not in GROUPED or (
         len(there.bursts) >= 2 * len(here.bursts)
+    )
+
+
+def begins_alike(here: Shape, there: Shape) -> bool:
+    """Is the first group there at least half as large as here?"""
+    first, other = here.bursts[:1], there.bursts[:1]
+    return 2 * sum(len(burst.units) for burst in other) >= sum(
+        len(burst.units) for burst in first
     )
 
 

@@ -9,6 +9,7 @@ is then likely, and certain only beside a measurement without it
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from statistics import median
 from urllib.parse import parse_qsl, urlsplit
@@ -42,6 +43,7 @@ OVERDUE = 5.0  # seconds; what is later than that does not come
 DELAYED_ACK = 0.04  # seconds; that of Linux
 SEEN = 3  # events with a mark; the quickest is the measure of the others
 SOON = 0.01  # seconds by which clocks may differ, and an event be early
+PAGE = re.compile(rb"\s*<(!doctype|html)\b", re.IGNORECASE)
 # After so many seconds products give up by default: the whole response …
 WHOLE = {
     15: "the route timeout of Envoy is 15 s, counted from the request",
@@ -91,14 +93,17 @@ def ended_early(shape: Shape) -> Verdict | None:
     recording = shape.recording
     last = next((unit for unit in reversed(shape.units) if unit.of), None)
     missing = last is not None and last.number is not None and last.number < last.of
-    cut = recording.ending == "cut"
-    silence = shape.silence
+    page = appended_page(shape)
+    cut = recording.ending == "cut" or page is not None
+    silence = shape.silence if page is None else page
     stays_open = missing and recording.ending == "stopped"
     if stays_open and last is not None and silence > pause_behind(recording, last):
         return left_open(shape, last)
     if not cut and not (missing and recording.ending == "complete"):
         return None
     evidence = [recording.fault] if recording.fault else []
+    if page is not None:
+        evidence.append("the body ends with an HTML page: a hop's own, of an error")
     if not cut:
         evidence.append(
             "the end looks clean: a client cannot tell that the response is incomplete"
@@ -123,6 +128,19 @@ def ended_early(shape: Shape) -> Verdict | None:
         sure=missing,
         timer=timer,
     )
+
+
+def appended_page(shape: Shape) -> float | None:
+    """The silence before a page that a hop appended to what is no page, None if none.
+
+    Apache does so, where the server behind it gives up.
+    """
+    arrivals = shape.recording.arrivals
+    if len(arrivals) < 2 or shape.kind == "pieces":
+        return None
+    if not PAGE.match(arrivals[-1].data):
+        return None
+    return arrivals[-1].at - arrivals[-2].at
 
 
 def pause_behind(recording: ProbeRecording, last: Unit) -> float:

@@ -23,6 +23,8 @@ JSON_LINES = {
     "application/stream+json",
     "application/json-seq",
 }
+# Of these a line is what is written at once.
+PLAIN_LINES = {"text/plain", "text/csv", "text/tab-separated-values"}
 # What the test origin writes into each event: its number, of how many, and the
 # milliseconds from the arrival of the request to the sending of the event.
 MARK = re.compile(r'"n": ?(\d+), ?"of": ?(\d+), ?"sent_ms": ?(\d+(?:\.\d+)?)')
@@ -77,7 +79,7 @@ def format_of(recording: ProbeRecording) -> str:
     several = content.count(b"\n") >= 2 and len(content) < 200 * content.count(b"\n")
     if content.lstrip(b"\x1e").startswith(b"{") and content.count(b"}\n") >= 2:
         return "lines of JSON"
-    return "lines" if several and recording.type == "text/plain" else "pieces"
+    return "lines" if several and recording.type in PLAIN_LINES else "pieces"
 
 
 def is_coded(recording: ProbeRecording) -> bool:

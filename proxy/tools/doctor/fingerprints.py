@@ -20,7 +20,7 @@ from proxy.tools.doctor.arrival_pattern import (
     rhythm,
     too_early,
 )
-from proxy.tools.doctor.blocks import block_of
+from proxy.tools.doctor.blocks import block_of, block_of_whole_events
 from proxy.tools.doctor.inconclusive import WAIT
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -32,10 +32,13 @@ KNEW_THE_LENGTH = (
 
 def fingerprint(shape: Shape) -> Verdict | None:
     """The kind of holder that leaves this shape, None if none does."""
-    return (
+    found = (
         at_the_end(shape) or blocks(shape) or first_bytes(shape) or regular(shape)
         or bursts(shape)
     )  # fmt: skip
+    if found is not None and found.kind in (Kind.RHYTHM, Kind.BURSTS):
+        return whole_events(shape, found) or found
+    return found
 
 
 def at_the_end(shape: Shape) -> Verdict | None:
@@ -94,6 +97,26 @@ def blocks(shape: Shape) -> Verdict | None:
         size=block.size,
         hold=span_of(shape),
     )  # fmt: skip
+
+
+def whole_events(shape: Shape, verdict: Verdict) -> Verdict | None:
+    """What came several at a time, if a buffer decided how many."""
+    size = block_of_whole_events(shape)
+    if size is None:
+        return None
+    sizes = [burst.size for burst in shape.bursts]
+    return Verdict(
+        Kind.BLOCKS,
+        f"Held in blocks of up to {buffer_size(size)}: "
+        f"{counted(len(shape.shown), shape.noun)} came in "
+        f"{counted(len(shape.bursts), 'arrival')}.",
+        (
+            "each arrival has as many whole events as such a buffer has room for",
+            f"bytes of content in each arrival: {listed(sizes)}",
+        ),
+        size=size,
+        hold=verdict.hold,
+    )
 
 
 def listed(numbers: list[int]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from proxy.quantities import buffer_size, counted, seconds
 from proxy.tools.doctor.arrival_pattern import Shape
-from proxy.tools.doctor.cached_answer import by_field
+from proxy.tools.doctor.cached_answer import by_field, told_by_field
 from proxy.tools.doctor.how_to_ask import how_to_ask
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
@@ -273,7 +273,7 @@ def document(shape: Shape) -> Verdict | None:
     return Verdict(
         Kind.NO_STREAM,
         f"Could not measure: the response is {what} ({recording.type}), not a stream.",
-        tuple(how_to_ask(recording)) or (hint,),
+        (*told_by_field(recording), *(how_to_ask(recording) or (hint,))),
     )
 
 
@@ -291,6 +291,7 @@ def too_quick(shape: Shape) -> Verdict | None:
             Kind.TOO_QUICK,
             f"Inconclusive: {buffer_size(recording.size)} arrived {when}.",
             (
+                *told_by_field(recording),
                 "nothing in the body marks the end of an event, and a complete "
                 "document looks the same; --through gives a certain answer",
             ),
@@ -317,7 +318,10 @@ def few(shape: Shape) -> Verdict:
     """Too little to say anything about."""
     number = len(shape.shown)
     first = shape.first_byte or 0.0
-    evidence = [f"at least {ENOUGH} are needed to recognize a pattern"]
+    evidence = [
+        *told_by_field(shape.recording),
+        f"at least {ENOUGH} are needed to recognize a pattern",
+    ]
     if shape.recording.ending == "stopped" and not shape.recording.account:
         evidence.append("--max-time waits longer")
     if shape.at_once and number > 1 and first >= WAIT:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
+
 from proxy.http1.chunked import ChunkedBody, chunk
 from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.blocks import block_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.record import Arrival, ProbeRecording, dump, load
+from proxy.tools.doctor.result import judge_one
 from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import event, recorded
 
@@ -84,3 +87,43 @@ def test_a_file_keeps_what_was_counted_and_an_older_one_is_read() -> None:
     older = uncounted(counted)
     assert load(dump([counted, older])) == [counted, older]
     assert dump([older]).count(", 4096]") == 0 < dump([counted]).count(", 4096]")
+
+
+# -- a buffer of whole events: what does not fit is written with the next ones
+
+
+def filled(texts: list[bytes], buffer: int, pace: float = 0.1) -> ProbeRecording:
+    """What a program writes that has a buffer of so many bytes."""
+    writes, held, now = [], b"", 0.0
+    for text in texts:
+        now += pace
+        if len(held) + len(text) > buffer:
+            writes.append((now, held))
+            held = b""
+        held += text
+    return recorded(*writes, (now, held))
+
+
+def of_sizes(seed: int) -> list[bytes]:
+    """Events of 80 to 220 bytes."""
+    chooser = random.Random(seed)
+    return [event(n, chooser.randrange(65, 205)) for n in range(90)]
+
+
+@pytest.mark.parametrize("size", [1024, 2048])
+def test_a_buffer_of_whole_events_has_its_size(size: int) -> None:
+    for seed in range(20):
+        verdict = diagnose(filled(of_sizes(seed), size))
+        assert (verdict.kind, verdict.size) == (Kind.BLOCKS, size), seed
+
+
+def test_a_buffer_of_whole_events_is_none_of_a_sender_by_chance() -> None:
+    """The groups end at other events each time, since the texts are others."""
+    result = judge_one([filled(of_sizes(seed), 2048) for seed in range(3)])
+    assert (result.verdict.kind, result.verdict.size) == (Kind.BLOCKS, 2048)
+
+
+def test_groups_of_one_number_are_no_buffer_of_their_size() -> None:
+    """Fourteen events of 140 bytes fit into 2 KiB, and a fifteenth does not."""
+    groups = [(n * 1.0 + 0.9, event(n, 125) * 14) for n in range(6)]
+    assert diagnose(recorded(*groups)).kind is Kind.RHYTHM

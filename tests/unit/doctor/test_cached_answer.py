@@ -129,3 +129,22 @@ def test_a_field_that_did_not_help_is_not_printed_again() -> None:
     held = replace(all_at(0.01, event), fields=(*fields, ("X-Cache", "HIT")))
     lines = [cure.lines for cure in judge_one([held]).cures]
     assert lines == ["proxy_cache off;\nproxy_buffering off;"]
+
+
+@pytest.mark.parametrize(
+    ("type", "body"),
+    [
+        pytest.param("application/json", b'{"a": 1}', id="a document"),
+        pytest.param("text/csv", b"a,b,c\n1,2,3\n", id="few lines"),
+        pytest.param("application/octet-stream", b"x" * 900, id="pieces"),
+    ],
+)
+def test_of_what_cannot_be_judged_it_is_told_that_it_came_from_a_cache(
+    type: str, body: bytes
+) -> None:
+    fields = (("Content-Type", type), ("Content-Length", "9"), ("Age", "4"))
+    verdict = diagnose(recorded((0.01, body), fields=fields))
+    assert not verdict.held
+    assert "the response says age: 4: it came from a cache" in verdict.evidence
+    verdict = diagnose(recorded((0.01, body), fields=fields[:2]))
+    assert "cache" not in " ".join(verdict.evidence)

@@ -355,3 +355,32 @@ def test_what_the_older_version_holds_is_named() -> None:
     assert any(
         each.startswith("over HTTP/1.1: held") for each in result.verdict.evidence
     ), result.verdict.evidence
+
+
+def begun_late(pace: float, then: float) -> ProbeRecording:
+    """150 events held until the last of them, at this pace; 150 more at another."""
+    first = 150 * pace
+    rest = ((first + (n + 1) * then, event(150 + n)) for n in range(150))
+    return replace(
+        recorded((first, b"".join(map(event, range(150)))), *rest), request=BROWSER
+    )
+
+
+def test_a_beginning_that_is_held_each_time_is_held_whatever_the_pace() -> None:
+    """A sender is quicker at first, and each request a little quicker or slower."""
+    others = [
+        replace(begun_late(0.034, 0.060), request=IDENTITY, label="without"),
+        replace(begun_late(0.048, 0.046), label="with Accept: */*"),
+    ]
+    verdict = judge_one([begun_late(0.040, 0.048), *others]).verdict
+    assert verdict.kind is Kind.FIRST_LATE
+    assert "only" not in verdict.line
+    assert not verdict.sure
+
+
+def test_a_beginning_that_one_request_does_not_have_is_of_the_other() -> None:
+    plain = recorded(*((n * 0.0118, event(n)) for n in range(300)))
+    plain = replace(plain, request=IDENTITY, label="without compression")
+    verdict = judge_one([begun_late(0.0118, 0.0118), plain]).verdict
+    assert verdict.sure
+    assert verdict.line.endswith("only when the client accepts compression.")

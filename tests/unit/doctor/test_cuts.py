@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from proxy.tools.doctor.diagnosis import diagnose
+from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.result import judge_one
 from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import event, recorded, sent
 
@@ -74,3 +76,41 @@ def test_a_stream_that_stays_open_without_what_is_due_is_cut(
     if kind is Kind.CUT:
         assert "nothing came after 3 events, though" in verdict.line
         assert verdict.sure
+
+
+@pytest.mark.parametrize(
+    "page", [b"<!DOCTYPE HTML PUBLIC>\n<p>", b"\n<html>502</html>"]
+)
+def test_an_error_page_behind_events_is_a_cut(page: bytes) -> None:
+    """Apache's own, where the server behind it gives up."""
+    arrivals = [*((n * 0.3, event(n)) for n in range(3)), (2.6, page)]
+    verdict = diagnose(recorded(*arrivals))
+    assert verdict.kind is Kind.CUT
+    assert "cut after 2.0 s of silence, 3 events in" in verdict.line
+    assert "the body ends with an HTML page: a hop's own, of an error" in (
+        verdict.evidence
+    )
+
+
+def test_a_page_in_pieces_is_no_error_behind_events() -> None:
+    html = (("Content-Type", "text/html"),)
+    arrivals = [(0.1, b"<!doctype html>"), (1.2, b"<html>"), (2.6, b"<html>")]
+    assert diagnose(recorded(*arrivals, fields=html)).kind is not Kind.CUT
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_the_same_silence_before_each_clean_end_is_told(count: int) -> None:
+    """Caddy ends a response as if it were complete (read_timeout)."""
+    last = (count - 1) * 0.3
+
+    def asked(silence: float) -> ProbeRecording:
+        arrivals = ((n * 0.3, event(n)) for n in range(count))
+        return recorded(*arrivals, ended=last + silence)
+
+    said = "each of 3 requests ended after 3.0 s of silence"
+    result = judge_one([asked(3.0), asked(3.02), asked(3.04)])
+    assert not result.verdict.held
+    assert said in " ".join(result.verdict.evidence)
+    for others in ((3.4,), (0.9,), ()):  # of one alone nothing is told
+        result = judge_one([asked(3.0), *map(asked, others)])
+        assert "silence" not in " ".join(result.verdict.evidence)

@@ -469,3 +469,12 @@ def test_pieces_have_their_senders_size() -> None:
     fields = of_type("application/octet-stream")
     pieces = [(0.2 + n * 0.5, bytes([200, n]) * 2048) for n in range(8)]
     assert diagnose(recorded(*pieces, fields=fields)).kind is Kind.STREAMS
+
+
+@pytest.mark.parametrize("type", ["text/csv", "text/tab-separated-values"])
+def test_rows_that_come_several_at_a_time_are_held(type: str) -> None:
+    rows = [b"7,8,9\n" * 3] * 6
+    arrivals = [(0.9 + n * 0.6, data) for n, data in enumerate(rows)]
+    verdict = diagnose(recorded(*arrivals, fields=of_type(type)))
+    assert verdict.kind is Kind.RHYTHM
+    assert "3 lines" in verdict.line

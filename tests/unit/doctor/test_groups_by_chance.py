@@ -1,0 +1,73 @@
+"""Groups whose sender makes them, at no interval and of no number, are no hold."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from proxy.tools.doctor.record import ProbeRecording
+from proxy.tools.doctor.result import Result, judge_one
+from proxy.tools.doctor.verdict import Kind
+from tests.support.free_streams import Network, received, tokens
+from tests.support.held_streams import Hop, by_nagle, by_timer, in_blocks
+from tests.unit.doctor.recordings import event, recorded
+
+SEEDS = range(60)
+
+
+def groups(chooser: random.Random, least: float, most: float) -> ProbeRecording:
+    """One to six events at a time, at distances between these."""
+    now, number, arrivals = 0.0, 0, []
+    while now < 5:
+        now += chooser.uniform(least, most)
+        count = chooser.randrange(1, 7)
+        arrivals.append((now, b"".join(event(number + n) for n in range(count))))
+        number += count
+    return recorded(*arrivals)
+
+
+def seen(results: Sequence[Result]) -> Counter[bool]:
+    return Counter(each.verdict.held for each in results)
+
+
+@pytest.mark.parametrize(
+    ("least", "most"), [(0.3, 0.9), (0.25, 1.0), (0.4, 0.8), (0.1, 1.5)]
+)
+def test_the_groups_of_each_request_are_its_sender_s(least: float, most: float) -> None:
+    """All but a few: by chance the groups of one request end as those of another."""
+    results = []
+    for seed in SEEDS:
+        chooser = random.Random(seed)
+        results.append(judge_one([groups(chooser, least, most) for _ in range(3)]))
+    assert seen(results)[True] <= 3
+    kinds = Counter(each.verdict.kind for each in results if not each.verdict.held)
+    assert kinds[Kind.GROUPS] > 50
+
+
+@pytest.mark.parametrize(
+    "hop",
+    [
+        pytest.param(by_timer(0.5), id="timer"),
+        pytest.param(by_timer(1.0), id="long timer"),
+        pytest.param(by_nagle(0.2), id="Nagle"),
+        pytest.param(in_blocks(4096), id="4 KiB"),
+    ],
+)
+def test_what_a_hop_makes_of_another_answer_each_time_is_held(hop: Hop) -> None:
+    results = []
+    for seed in SEEDS:
+        answers = [tokens(random.Random(f"{seed} {n}")) for n in range(3)]
+        results.append(
+            judge_one(
+                [
+                    received(
+                        type(each)(each.rhythm, tuple(hop(each.writes))), Network(0.005)
+                    )
+                    for each in answers
+                ]
+            )
+        )
+    assert seen(results)[False] <= 3, Counter(each.verdict.kind for each in results)
