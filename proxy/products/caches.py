@@ -6,6 +6,7 @@ from proxy.products.hold_kind import CUT, HELD, STORED
 from proxy.products.product import BACK_END, NO_STORE, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
+TODAY = "2026-11-30"  # of later ones
 
 CACHES = (
     row(
@@ -29,20 +30,30 @@ CACHES = (
         ),
         Cure(
             CUT,
-            "the VCL",
+            "the VCL, where no other line sets it",
             "sub vcl_backend_fetch {\n  set bereq.between_bytes_timeout = 1h;\n}",
             "it times out after 60 s of silence by default",
+            when="it is cut after a silence",
             freed="Varnish 7.1",
             on=DAY,
             idle=True,
         ),
         Cure(
-            STORED,
+            CUT,
             "the VCL",
+            "sub vcl_deliver {\n  set sess.send_timeout = 1d;\n}",
+            "send_timeout is for a whole response, 10 minutes by default",
+            when="it is cut some time after the request",
+            freed="Varnish 7.1",
+            on=TODAY,
+        ),
+        Cure(
+            STORED,
+            "the VCL, before any other sub vcl_recv",
             'sub vcl_recv {\n  if (req.url ~ "^/api") {\n    return (pass);\n  }\n}',
             "it keeps what the back end does not forbid to keep, for 120 s by default",
             freed="Varnish 7.1",
-            on="2026-11-30",
+            on=TODAY,
         ),
         Cure(
             STORED,
@@ -51,7 +62,7 @@ CACHES = (
             "it keeps no such response",
             when="no VCL sets beresp.ttl",
             freed="Varnish 7.1",
-            on="2026-11-30",
+            on=TODAY,
         ),
         ignores_fields=True,
         passes_server=True,
@@ -65,6 +76,7 @@ CACHES = (
             "squid.conf",
             "read_timeout 1 hour",
             "it times out after 15 minutes of silence by default",
+            when="it is cut after a silence",
             freed="Squid 5.7",
             on=DAY,
             idle=True,
@@ -72,9 +84,11 @@ CACHES = (
         Cure(
             CUT,
             "squid.conf",
-            "client_lifetime 1 day",
-            "a limit on the whole connection of a client has been set",
-            source="its documentation, client_lifetime",
+            "client_lifetime 7 days",
+            "it is a limit on the whole connection of a client, 1 day by default",
+            when="it is cut some time after the request",
+            freed="Squid 5.7",
+            on=TODAY,
         ),
         passes="Squid 5.7",
         passes_server=True,

@@ -36,6 +36,7 @@ FASTCGI = (
             "header('X-Accel-Buffering: no');",
             "it switches the buffering of nginx off, FastCGI included",
             coded=False,
+            when="it has no fastcgi_ignore_headers for it",
             freed="nginx 1.22 with PHP 8.2",
             on=DAY,
         ),

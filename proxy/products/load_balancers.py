@@ -35,7 +35,7 @@ LOAD_BALANCERS = (
         ),
         Cure(
             (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
-            "haproxy.cfg, in defaults or in the backend",
+            "haproxy.cfg, in each section that has a compression",
             "option http-no-delay\n"
             "compression algo gzip\n"
             "compression type text/html text/css application/javascript",
@@ -58,7 +58,8 @@ LOAD_BALANCERS = (
         Cure(
             CUT,
             "haproxy.cfg, in defaults, and wherever else one of the two is set",
-            "timeout server 1h\ntimeout client 1h",
+            "timeout server 1h\ntimeout client 1h\n"
+            "# and no http-request set-timeout, which wins",
             "`timeout server` is an idle timeout that also applies in the middle of a "
             "response",
             freed="HAProxy 2.6",
@@ -84,7 +85,8 @@ LOAD_BALANCERS = (
             "the route, in its `route:`",
             "timeout: 0s\nidle_timeout: 3600s\n"
             "max_stream_duration: {max_stream_duration: 0s}\n"
-            "# and no per_try_timeout, no per_try_idle_timeout in its retry_policy",
+            "# and no per_try_timeout, no per_try_idle_timeout in its retry_policy\n"
+            "# nor max_stream_duration in common_http_protocol_options of its cluster",
             "a route cuts every response 15 s after the request, and a silent stream "
             "after 5 minutes; a limit on each stream may have been set",
             freed="Envoy 1.40",

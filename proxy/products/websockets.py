@@ -68,7 +68,7 @@ WEBSOCKETS: dict[str, tuple[Cure, ...]] = {
     ),
     "haproxy": (
         kept(
-            "haproxy.cfg, in defaults",
+            "haproxy.cfg, in defaults, and wherever else it is set",
             "timeout tunnel 1h",
             "it is the idle timeout of a WebSocket; without it those of a response "
             "apply, `timeout server` and `timeout client`",
@@ -118,7 +118,7 @@ WEBSOCKETS: dict[str, tuple[Cure, ...]] = {
             "h2o 2.2",
         ),
         kept(
-            "h2o.conf",
+            "h2o.conf, in the path of the WebSocket",
             "proxy.websocket: ON\nproxy.websocket.timeout: 3600000",
             "it times out after 5 minutes of silence by default; the value is in "
             "milliseconds",

@@ -5,25 +5,20 @@ One table for the live tests and for the recorded traces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from proxy.tools.doctor.verdict import Kind
+from tests.products.case import (
+    FAST,
+    LATE,
+    LATE_LINES,
+    QUICK,
+    SHORT,
+    STEADY,
+    TEXT,
+    Case,
+)
+from tests.products.cut_cases import CUTS
 
 GZIP = "gzip on; gzip_types text/event-stream; gzip_min_length 1; gzip_proxied any;"
-STEADY = "steady&count=10"
-UPGRADED = (
-    "proxy_http_version 1.1;\n"
-    "proxy_set_header Upgrade $http_upgrade;\n"
-    'proxy_set_header Connection "upgrade";'
-)
-QUICK = "steady&count=12&every=0.12"
-FAST = "fast&count=120"
-LATE = "late&count=8&every=0.1&quiet=1.5"
-LATE_LINES = f"{LATE}&type=ndjson"
-SHORT = "steady&count=5&every=0.2"
-TEXT = "steady&count=5&every=0.2&type=text"
-SILENT = "silent&silent=4"
-LONG = "steady&count=16"
 SECURITY = """
 SecRuleEngine On
 SecResponseBodyAccess {access}
@@ -78,7 +73,6 @@ def events(request):
     return StreamingHttpResponse(generate(), content_type="text/event-stream")
 """
 ESI = "sub vcl_backend_response {\n  set beresp.do_esi = true;\n}"
-IMPATIENT = "sub vcl_backend_fetch {\n  set bereq.between_bytes_timeout = 2s;\n}"
 KEPT = "proxy_cache kept;"
 KEEP = ("Cache-Control: max-age=60",)
 STREAMED = 'app.config["COMPRESS_STREAMS"] = False'
@@ -98,43 +92,6 @@ FLUSHED = 'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on'
 PHP_OUTPUT = "---php_admin_value[output_buffering] = 4096"
 UNSYNCED = "use Rack::Deflater, sync: false"
 
-
-@dataclass(frozen=True)
-class Case:
-    """`base` is in the configuration in any case, `fault` only without the cure.
-
-    `place` is where lines go: before or after the mark that the product's
-    command splits at. `recognised`: by which product the cure is found;
-    `cure`: which of those that are printed.
-    """
-
-    name: str
-    product: str
-    stream: str
-    kind: Kind
-    base: str = ""
-    fault: str = ""
-    place: str = "{}"
-    method: str = "GET"
-    recognised: str = ""
-    coded: bool = False
-    cure: int = 0
-    scheme: str = "http"
-    again: bool = False  # asked twice; the second answer is looked at
-    fields: tuple[str, ...] = ()  # of the back end, which a field as a cure replaces
-
-    def lines(self, cure: str | None) -> str:
-        """The lines of the configuration, with the fault or with the cure."""
-        inner = "\n".join(
-            each for each in (self.base, self.fault if cure is None else cure) if each
-        )
-        return self.place.format(inner)
-
-    @property
-    def cured_by(self) -> str:
-        return self.recognised or self.product
-
-
 CASES = (
     Case("nginx-blocks", "nginx", FAST, Kind.BLOCKS),
     Case("nginx-post", "nginx", FAST, Kind.BLOCKS, method="POST"),
@@ -144,18 +101,7 @@ CASES = (
     Case("nginx-gzip-field", "nginx", FAST, Kind.AT_THE_END, base=GZIP, coded=True,
          cure=1),
     Case("nginx-rate", "nginx", FAST, Kind.RHYTHM, base="limit_rate 3k;"),
-    Case("nginx-cut", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
-         fault="proxy_read_timeout 2s;"),
-    Case("nginx-pings", "nginx", SILENT, Kind.CUT, base="proxy_buffering off;",
-         fault="proxy_read_timeout 2s;", cure=2),
-    Case("nginx-php-cut", "nginx-php", "steady&count=3&every=3", Kind.CUT, cure=1,
-         base="fastcgi_buffering off;", fault="fastcgi_read_timeout 2s;",
-         recognised="nginx"),
     Case("nginx-upgrade", "nginx", SHORT, Kind.NO_UPGRADE, scheme="ws"),
-    Case("nginx-websocket", "nginx", SILENT, Kind.CUT, base=UPGRADED,
-         fault="proxy_read_timeout 2s;", scheme="ws"),
-    Case("nginx-frames", "nginx", SILENT, Kind.CUT, base=UPGRADED,
-         fault="proxy_read_timeout 2s;", scheme="ws", cure=1),
     Case("nginx-http2-hello", "nginx-http2", LATE, Kind.HEAD_LATE, scheme="https",
          base="proxy_buffering off;", recognised="nginx"),
     Case("nginx-http2-empty-line", "nginx-http2", LATE_LINES, Kind.HEAD_LATE, cure=1,
@@ -178,26 +124,11 @@ CASES = (
     Case("haproxy-gzip-field", "haproxy", STEADY, Kind.DELAYED, coded=True, cure=1,
          base="option http-no-delay",
          fault="compression algo gzip\ncompression type text/event-stream"),
-    Case("haproxy-cut", "haproxy", SILENT, Kind.CUT, base="option http-no-delay",
-         fault="timeout server 2s"),
-    Case("haproxy-pings", "haproxy", SILENT, Kind.CUT, base="option http-no-delay",
-         fault="timeout server 2s", cure=1),
-    Case("haproxy-websocket", "haproxy", SILENT, Kind.CUT, base="timeout server 2s",
-         scheme="ws"),
-    Case("haproxy-frames", "haproxy", SILENT, Kind.CUT, base="timeout server 2s",
-         scheme="ws", cure=1),
     Case("varnish-upgrade", "varnish", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("lighttpd-upgrade", "lighttpd", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("squid-upgrade", "squid", SHORT, Kind.NO_UPGRADE, scheme="ws"),
-    Case("h2o-pings", "h2o", SILENT, Kind.CUT, fault="proxy.timeout.io: 2000", cure=1),
     Case("h2o-upgrade", "h2o", SHORT, Kind.NO_UPGRADE, scheme="ws"),
-    Case("h2o-websocket", "h2o", SILENT, Kind.CUT, scheme="ws",
-         fault="proxy.websocket: ON\nproxy.websocket.timeout: 2000"),
-    Case("h2o-frames", "h2o", SILENT, Kind.CUT, scheme="ws", cure=1,
-         fault="proxy.websocket: ON\nproxy.websocket.timeout: 2000"),
     Case("apache-upgrade", "apache", SHORT, Kind.NO_UPGRADE, scheme="ws"),
-    Case("apache-pings", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2", cure=1),
-    Case("apache-cut", "apache", SILENT, Kind.CUT, fault="ProxyTimeout 2"),
     Case("apache-rate", "apache", FAST, Kind.RHYTHM, cure=1,
          base="SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 4"),
     Case("squid-rate", "squid", FAST, Kind.RHYTHM, base=POOL),
@@ -210,10 +141,7 @@ CASES = (
          recognised="apache"),
     Case("uvicorn-middleware", "uvicorn", QUICK, Kind.AT_THE_END, base=WHOLE),
     Case("django-blocking", "django", QUICK, Kind.AT_THE_END, fault=BLOCKING),
-    Case("gunicorn-cut", "gunicorn", "silent&silent=2", Kind.CUT,
-         fault="gunicorn app:app --timeout 1"),
     Case("envoy-upgrade", "envoy", SHORT, Kind.NO_UPGRADE, scheme="ws"),
-    Case("envoy-cut", "envoy", SILENT, Kind.CUT, fault="timeout: 2s"),
     Case("express-compression", "express", STEADY, Kind.AT_THE_END, coded=True,
          fault="app.use(compression());", place="{}---"),
     Case("express-field", "express", STEADY, Kind.AT_THE_END, coded=True,
@@ -236,9 +164,6 @@ CASES = (
          recognised="http-proxy-3"),
     Case("http-proxy-hello", "http-proxy", LATE, Kind.HEAD_LATE,
          recognised="http-proxy-3", cure=1),
-    Case("http-proxy-cut", "http-proxy", SILENT, Kind.CUT,
-         fault="createProxyServer({ proxyTimeout: 2000 });",
-         recognised="http-proxy-3"),
     Case("nginx-cache", "nginx", SHORT, Kind.STORED,
          fault=KEPT, again=True, fields=KEEP),
     Case("nginx-cache-field", "nginx", SHORT, Kind.STORED, again=True,
@@ -247,10 +172,13 @@ CASES = (
     Case("varnish-cache-field", "varnish", SHORT, Kind.STORED, again=True, cure=1,
          fields=KEEP),
     Case("lighttpd", "lighttpd", SHORT, Kind.AT_THE_END),
+    Case("lighttpd-condition", "lighttpd", SHORT, Kind.AT_THE_END,
+         fault="server.stream-response-body = 0",
+         place='server.stream-response-body = 1\n$HTTP["url"] =~ "^/api" {{\n{}\n}}'),
     Case("varnish-fetched", "varnish", SHORT, Kind.AT_THE_END, base=FETCHED),
     Case("varnish-gzip", "varnish", SHORT, Kind.AT_THE_END, base=GZIPPED, coded=True),
     Case("h2o-brotli", "h2o", "steady&count=8&every=0.2&type=text", Kind.DELAYED,
-         fault="compress: ON", coded=True),
+         place="compress: ON---{}", coded=True),
     Case("h2o-hello", "h2o", LATE, Kind.HEAD_LATE),
     Case("h2o-empty-line", "h2o", LATE_LINES, Kind.HEAD_LATE, cure=1),
     Case("mitmproxy-hello", "mitmproxy", LATE, Kind.HEAD_LATE,
@@ -269,18 +197,7 @@ CASES = (
          base="proxy_buffering off;", recognised="nginx", cure=3),
     Case("caddy-whole", "caddy", SHORT, Kind.AT_THE_END, place="---{}",
          fault="buffer_responses\nmax_buffer_size 1MB"),
-    Case("caddy-write-cut", "caddy", LONG, Kind.CUT, place="------{}", cure=1,
-         fault="servers {\n timeouts {\n  write 2s\n }\n}"),
-    Case("caddy-silence-cut", "caddy", SILENT, Kind.CUT, place="---{}",
-         fault="transport http {\n read_timeout 2s\n}"),
-    Case("lighttpd-cut", "lighttpd", "silent&silent=8", Kind.CUT, place="{}---"
-         "server.stream-response-body = 1", fault='"read-timeout" => 2'),
     Case("varnish-esi", "varnish", SHORT, Kind.AT_THE_END, base=ESI),
-    Case("varnish-cut", "varnish", SILENT, Kind.CUT, fault=IMPATIENT),
-    Case("squid-cut", "squid", SILENT, Kind.CUT, fault="read_timeout 2 seconds"),
-    Case("h2o-cut", "h2o", SILENT, Kind.CUT, fault="proxy.timeout.io: 2000"),
-    Case("envoy-duration", "envoy", LONG, Kind.CUT,
-         fault="timeout: 0s\nmax_stream_duration: {max_stream_duration: 2s}"),
     Case("uvicorn-django", "django", QUICK, Kind.AT_THE_END, fault=BLOCKING,
          recognised="uvicorn", cure=1),
     Case("gunicorn-flask-read", "gunicorn-flask", SHORT, Kind.AT_THE_END,
@@ -343,6 +260,7 @@ CASES = (
          fault=UNSYNCED, recognised="rack", cure=1),
     Case("rack-etag", "nginx-puma", SHORT, Kind.AT_THE_END, base="use Rack::ETag",
          recognised="rack"),
+    *CUTS,
 )  # fmt: skip
 
 # What people suspect, and what passes every event on when it was sent.

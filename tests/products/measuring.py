@@ -18,7 +18,7 @@ from proxy.tools.doctor.probe.fetch import Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
 from proxy.tools.doctor.probe.request import Ask, complete
 from proxy.tools.doctor.record import ProbeRecording
-from tests.products.cases import Case
+from tests.products.case import Case
 from tests.products.running import started
 
 # Where a cure is a field, not a line of the product.

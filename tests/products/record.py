@@ -15,7 +15,8 @@ from importlib import metadata
 from pathlib import Path
 
 from proxy.tools.doctor.record import dump
-from tests.products.cases import CASES, FREE, Case
+from tests.products.case import Case
+from tests.products.cases import CASES, FREE
 from tests.products.measuring import measured
 from tests.products.product_command import FOLDERS, program
 from tests.products.python_commands import OLD

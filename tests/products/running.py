@@ -14,12 +14,13 @@ from tests.products.node_commands import NODE
 from tests.products.product_command import HERE, PEERS
 from tests.products.proxy_commands import PROXIES
 from tests.products.python_commands import PYTHON
+from tests.products.server_commands import SERVERS
 from tests.support.ports import free_port
 
 START_SECONDS = 60.0  # webpack on a busy machine
 
 
-PRODUCTS = {each.name: each for each in (*PROXIES, *NODE, *PYTHON)}
+PRODUCTS = {each.name: each for each in (*PROXIES, *SERVERS, *NODE, *PYTHON)}
 
 
 def prepared(

@@ -15,7 +15,8 @@ from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import Kind
-from tests.products.cases import CASES, FREE, Case
+from tests.products.case import Case
+from tests.products.cases import CASES, FREE
 from tests.products.measuring import cures_of, direct, measured
 from tests.products.running import PRODUCTS
 
@@ -26,9 +27,9 @@ pytestmark = pytest.mark.products
 # others show themselves by no field, or only by that of the server in front.
 NAMELESS = ("vite", "webpack-dev-server", "django", "flask", "mitmproxy", "nginx-uwsgi",
             "koa-compress", "hono", "fastify-compress", "rack")  # fmt: skip
-UNNAMED = ("haproxy-cut", "haproxy-pings", "haproxy-websocket", "haproxy-frames",
-           "haproxy-body", "http-proxy-head", "http-proxy-hello", "http-proxy-cut",
-           "http-proxy-3-head")  # fmt: skip
+UNNAMED = ("haproxy-cut", "haproxy-request-cut", "haproxy-pings", "haproxy-websocket",
+           "haproxy-frames", "haproxy-body", "http-proxy-head", "http-proxy-hello",
+           "http-proxy-cut", "http-proxy-3-head")  # fmt: skip
 
 # Which of these a clock of the kernel leaves is blurred by a busy machine; the cure is
 # the same.

@@ -122,6 +122,41 @@ def test_what_was_measured_is_printed_before_what_may_help() -> None:
     assert [each.measured for each in found] == [True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("product", "kind", "second"),
+    [
+        ("envoy", Kind.CUT, "common_http_protocol_options of its cluster"),
+        ("haproxy", Kind.CUT, "http-request set-timeout"),
+        ("lighttpd", Kind.AT_THE_END, "each of its conditions"),
+        ("varnish", Kind.CUT, "no other line sets it"),
+        ("h2o", Kind.CUT, "in the path of the stream"),
+        ("apache", Kind.CUT, "in the VirtualHost of the stream"),
+        ("nginx", Kind.BLOCKS, "it has no proxy_ignore_headers"),
+        ("nginx-php", Kind.AT_THE_END, "it has no fastcgi_ignore_headers"),
+    ],
+)
+def test_lines_name_the_second_place_that_wins(
+    product: str, kind: Kind, second: str
+) -> None:
+    """Measured: what stands there holds or cuts, whatever stands at the first."""
+    found = cures_for((product,), kind, coded=False)
+    assert any(second in f"{cure.where}{cure.lines}{cure.when}" for cure in found)
+
+
+@pytest.mark.parametrize(
+    ("product", "whole"), [("varnish", "send_timeout"), ("squid", "client_lifetime")]
+)
+def test_a_limit_on_silence_is_no_fact_where_one_on_the_whole_cuts_as_well(
+    product: str, whole: str
+) -> None:
+    silent, all_of_it, *_ = cures_for((product,), Kind.CUT, coded=False)
+    assert silent.when == "it is cut after a silence"
+    assert whole in all_of_it.lines
+    assert all_of_it.when == "it is cut some time after the request"
+    assert silent.measured
+    assert all_of_it.measured
+
+
 def test_where_nothing_shows_those_are_named_that_never_show() -> None:
     """Each is said with an if; what is measured of it stays so."""
     *named, _, _ = cures_for((), Kind.AT_THE_END, coded=False)
@@ -134,7 +169,7 @@ def test_where_nothing_shows_those_are_named_that_never_show() -> None:
     *cut, _ = cures_for((), Kind.CUT, coded=False)
     assert [each.product for each in cut] == ["haproxy", "http-proxy-3"]
     assert cut[0].when == "it is HAProxy"
-    assert cures_for(("h2o",), Kind.CUT, coded=False)[0].when == ""
+    assert cures_for(("haproxy",), Kind.CUT, coded=False)[0].when == ""
 
 
 @pytest.mark.parametrize("kind", [Kind.DELAYED, Kind.RHYTHM])
