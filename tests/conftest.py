@@ -71,10 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-# Tests of these folders drive browsers and other programs, which want one core of the
-# machine for themselves: one of them at a time, whoever runs what else.
-ONE_AT_A_TIME = {"browser", "deploy", "e2e", "products"}
-MACHINE = "machine"  # their group
+# Tests of these folders drive browsers and other programs, which want much of a core:
+# one of each group at a time. The groups take about as long as each other.
+PROGRAMS = {"browser": "browsers", "deploy": "programs", "e2e": "programs",
+            "products": "programs"}  # fmt: skip
+INSPECTOR = "test_inspector"  # half of the tests in browsers, a group of its own
 MOST_PROCESSES = 4
 
 
@@ -98,11 +99,14 @@ def pytest_xdist_make_scheduler(
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Files are shared by the processes, and what drives programs has one process."""
+    """Files are shared by the processes, and groups of those that drive programs."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        return MACHINE if ONE_AT_A_TIME & {*path.parts} else str(path)
+        group = next((PROGRAMS[each] for each in path.parts if each in PROGRAMS), "")
+        if group == "browsers" and path.name.startswith(INSPECTOR):
+            return "inspector"
+        return group or str(path)
 
 
 @pytest.fixture(scope="module", autouse=True)
