@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import CUT, HEAD, HELD
+from proxy.products.hold_kind import CUT, HEAD, HELD, Kind
 from proxy.products.product import (
     BACK_END,
     FLUSH_HEAD,
@@ -138,18 +138,32 @@ DEV_SERVERS = (
             HELD,
             "next.config.js",
             "module.exports = { compress: false };",
-            "Next.js compresses responses that go through its rewrites; or send "
-            "`Cache-Control: no-transform` from the route",
-            source="its documentation, compress",
+            "it compresses what its rewrites pass on, and its compressor outputs "
+            "nothing until the end",
+            coded=True,
+            freed="Next.js 16.4",
+            on="2026-11-30",
+        ),
+        Cure(
+            HELD,
+            BACK_END,
+            NO_TRANSFORM,
+            "its compressor leaves a response with `no-transform` as it is",
+            coded=True,
+            freed="Next.js 16.4",
+            on="2026-11-30",
         ),
         Cure(
             CUT,
             "next.config.js",
             "module.exports = { experimental: { proxyTimeout: 3_600_000 } };",
-            "rewrites give up after 30 s by default; the value is in milliseconds",
-            source="next.js #36586 and #40289",
+            "rewrites give up after 30 s of silence by default; the value is in "
+            "milliseconds",
+            freed="Next.js 16.4",
+            on="2026-11-30",
             idle=True,
         ),
+        nameless=(Kind.AT_THE_END, *CUT),
     ),
     row(
         "http-proxy-3",

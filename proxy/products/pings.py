@@ -75,6 +75,7 @@ GREETED = {
     "vite": "Vite 8.3",
     "webpack-dev-server": "webpack-dev-server 6.1",
     "http-proxy-3": "http-proxy 1.18",
+    "next": "Next.js 16.4 with compress: false",
 }
 GREETED_BY_LINE = {
     "nginx": GREETED["nginx"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.products.product_command import HERE, Command, Product
+from tests.products.product_command import HERE, NEXT, Command, Product
 
 
 def express(port: int, origin: int, lines: str, folder: Path) -> list[str]:
@@ -16,6 +16,21 @@ def http_proxy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     before, _, options = lines.partition("---")
     script = str(HERE / "http-proxy.mjs")
     return ["node", script, str(port), str(origin), options, before]
+
+
+def next_dev(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: a whole configuration, to which the rewrite is added."""
+    (folder / "node_modules").symlink_to(NEXT / "node_modules")
+    (folder / "package.json").write_text("{}")
+    (folder / "pages").mkdir()
+    (folder / "pages" / "index.js").write_text("export default () => null;\n")
+    (folder / "next.config.js").write_text(
+        f"{lines}\nmodule.exports.rewrites = async () => [{{\n"
+        "  source: '/api/:path*',\n"
+        f"  destination: 'http://127.0.0.1:{origin}/api/:path*',\n}}];\n"
+    )
+    script = NEXT / "node_modules" / "next" / "dist" / "bin" / "next"
+    return ["node", str(script), "dev", "-p", str(port), "-H", "127.0.0.1"]
 
 
 def devserver(kind: str) -> Command:
@@ -46,4 +61,5 @@ NODE = (
         "node:webpack-dev-server",
         devserver("webpack-dev-server"),
     ),
+    Product("next", "node:next", next_dev),
 )

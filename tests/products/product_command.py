@@ -15,8 +15,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PEERS = Path(os.environ.get("PEERS", HERE.parents[1] / "bench" / "proxies"))
-FOLDERS = (PEERS, HERE)  # of Node modules
-SHOWN = ("bench/proxies", "tests/products")
+NEXT = HERE.parents[1] / "examples" / "next"
+FOLDERS = (PEERS, HERE, NEXT)  # of Node modules
+SHOWN = ("bench/proxies", "tests/products", "examples/next")
 APACHE = "/usr/lib/apache2/modules"
 Command = Callable[[int, int, str, Path], list[str]]
 

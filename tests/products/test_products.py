@@ -26,7 +26,7 @@ pytestmark = pytest.mark.products
 # Vite and webpack-dev-server are told by their pages, which is asked elsewhere. The
 # others show themselves by no field, or only by that of the server in front.
 NAMELESS = ("vite", "webpack-dev-server", "django", "flask", "mitmproxy", "nginx-uwsgi",
-            "koa-compress", "hono", "fastify-compress", "rack")  # fmt: skip
+            "koa-compress", "hono", "fastify-compress", "rack", "next")  # fmt: skip
 UNNAMED = ("haproxy-cut", "haproxy-request-cut", "haproxy-pings", "haproxy-websocket",
            "haproxy-frames", "haproxy-body", "http-proxy-head", "http-proxy-hello",
            "http-proxy-cut", "http-proxy-3-head")  # fmt: skip

@@ -57,7 +57,7 @@ def test_what_two_hops_make_likely_does_not_ask_for_two_hops() -> None:
     ("product", "said"),
     [
         pytest.param("nginx", "(measured: freed nginx 1.22, 2026-11-29)", id="tried"),
-        pytest.param("next", "(not measured; from its documentation, compress)",
+        pytest.param("traefik", "(not measured; from its documentation, buffering)",
                      id="looked up"),
         pytest.param("iis", "(not measured; from memory)", id="memory"),
     ],

@@ -44,6 +44,7 @@ AGAIN = 2  # times that a chain is measured again where a hold is doubtful
 PAGES = (  # what only a dev server answers, and what is in it
     ("/@vite/client", b"vite", "vite"),
     ("/webpack-dev-server", b"Assets Report", "webpack-dev-server"),
+    ("/__nextjs_font/geist-latin.woff2", b"wOF2", "next"),
 )
 PLAIN = "without compression"
 MANY = 4  # requests; more are not named one by one
