@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from proxy.products.fastcgi import BOTH, FLUSHED, PHP_BUFFERS, PHP_COMPRESSES
 from proxy.products.hold_kind import CUT, HELD, Kind
 from proxy.products.product import Cure, FieldSign, row
 
@@ -27,10 +30,9 @@ APACHE = (
         Cure(
             HELD,
             "httpd.conf",
-            'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
+            FLUSHED,
             "mod_proxy_fcgi collects what an application flushes, unless it is told to "
-            "pass every packet on",
-            coded=False,
+            f"pass every packet on; {BOTH}",
             when="it asks by FastCGI",
             freed="Apache 2.4 with PHP 8.2",
             on=DAY,
@@ -42,9 +44,19 @@ APACHE = (
             "an application that is asked for no compression does not compress; by "
             "mod_headers",
             coded=True,
-            when="it is compressed behind Apache httpd",
+            when="it is compressed behind Apache httpd, and not by ob_gzhandler of PHP",
             freed="Apache 2.4 with PHP 8.2 and flushpackets",
             on=TODAY,
+        ),
+        *(
+            replace(
+                cure,
+                reason=f"{cure.reason}; `flushpackets=on` is needed too",
+                when="it asks PHP by FastCGI",
+                freed="PHP 8.2 behind Apache 2.4 with flushpackets",
+                on=TODAY,
+            )
+            for cure in (PHP_BUFFERS, PHP_COMPRESSES)
         ),
         Cure(
             HELD,

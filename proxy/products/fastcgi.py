@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.products.hold_kind import HELD
 from proxy.products.product import Cure, FieldSign, row
 
@@ -11,10 +13,15 @@ PHP_BUFFERS = Cure(
     HELD,
     "the PHP program, before its first output",
     "ini_set('zlib.output_compression', '0');\nwhile (ob_get_level()) ob_end_clean();",
-    "`output_buffering` and `zlib.output_compression` keep what flush() is to send",
+    "`output_buffering`, `ob_start()` and `zlib.output_compression` keep what flush() "
+    "is to send",
+    coded=False,
     freed="PHP 8.2",
     on=DAY,
 )
+PHP_COMPRESSES = replace(PHP_BUFFERS, coded=True)
+BOTH = "where PHP buffers as well, its lines are needed too"
+FLUSHED = 'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on'
 
 FASTCGI = (
     row(
@@ -26,7 +33,8 @@ FASTCGI = (
             "nginx.conf, in the location of PHP",
             "fastcgi_buffering off;",
             "it buffers what comes by FastCGI as it does what it proxies, and PHP's "
-            "flush() does not reach through",
+            f"flush() does not reach through; {BOTH}",
+            when="it has fastcgi_pass",
             freed="nginx 1.22 with PHP 8.2",
             on=DAY,
         ),
@@ -34,7 +42,7 @@ FASTCGI = (
             HELD,
             "the PHP program, before its first output",
             "header('X-Accel-Buffering: no');",
-            "it switches the buffering of nginx off, FastCGI included",
+            f"it switches the buffering of nginx off, FastCGI included; {BOTH}",
             coded=False,
             when="it has no fastcgi_ignore_headers for it",
             freed="nginx 1.22 with PHP 8.2",
@@ -61,10 +69,10 @@ FASTCGI = (
         Cure(
             HELD,
             "httpd.conf",
-            'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on',
+            FLUSHED,
             "mod_proxy_fcgi collects what PHP flushes, unless it is told to pass every "
-            "packet on",
-            coded=False,
+            f"packet on; {BOTH}",
+            when="it asks by FastCGI",
             freed="Apache 2.4 with PHP 8.2",
             on=DAY,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.products.fastcgi import PHP_BUFFERS
+from proxy.products.fastcgi import PHP_BUFFERS, PHP_COMPRESSES
 from proxy.products.hold_kind import CUT, HEAD, HELD, Kind
 from proxy.products.product import (
     BACK_END,
@@ -325,6 +325,8 @@ FRAMEWORKS = (
         "PHP",
         (FieldSign("x-powered-by", "php"),),
         PHP_BUFFERS,
+        PHP_COMPRESSES,
         ignores_fields=True,
+        nameless=(Kind.AT_THE_END,),  # where expose_php is off, as in Debian's packages
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.products.fastcgi import PHP_BUFFERS
+from proxy.products.fastcgi import BOTH, PHP_BUFFERS, PHP_COMPRESSES
 from proxy.products.hold_kind import CUT, HELD, OLD, STORED
 from proxy.products.product import BACK_END, NO_STORE, Cure, FieldSign, row
 
@@ -84,28 +84,40 @@ NGINX = (
         Cure(
             HELD,
             "nginx.conf, in the location of the stream",
-            "fastcgi_buffering off;\nuwsgi_buffering off;",
-            "what comes by FastCGI or uwsgi has a buffering of its own",
-            when="it has fastcgi_pass or uwsgi_pass",
-            freed="nginx 1.22 with PHP 8.2",
-            on=DAY,
+            "fastcgi_buffering off;\nuwsgi_buffering off;\nscgi_buffering off;",
+            f"what comes by FastCGI, uwsgi or SCGI has a buffering of its own; {BOTH}",
+            when="it has fastcgi_pass, uwsgi_pass or scgi_pass",
+            freed="nginx 1.22 with PHP 8.2 and uWSGI 2.0",
+            on=TODAY,
         ),
         Cure(
             HELD,
             "nginx.conf, in the location of the stream",
-            'proxy_set_header Accept-Encoding "";\n'
-            'fastcgi_param HTTP_ACCEPT_ENCODING "";',
-            "an application that is asked for no compression does not compress; "
-            "the second line is for fastcgi_pass",
+            'proxy_set_header Accept-Encoding "";',
+            "an application that is asked for no compression does not compress",
             coded=True,
-            when="it is compressed behind nginx",
-            freed="nginx 1.22 before Rack::Deflater and PHP 8.2",
+            when="it has proxy_pass, and it is compressed behind nginx",
+            freed="nginx 1.22 before Rack::Deflater",
             on=DAY,
         ),
-        replace(
-            PHP_BUFFERS,
-            when="it has fastcgi_pass to PHP",
-            freed="PHP 8.2 behind nginx 1.22 with fastcgi_buffering off",
+        Cure(
+            HELD,
+            "nginx.conf, in the location of PHP",
+            'fastcgi_buffering off;\nfastcgi_param HTTP_ACCEPT_ENCODING "";',
+            "what is asked for no compression does not compress",
+            coded=True,
+            when="PHP compresses by zlib.output_compression, not by ob_gzhandler",
+            freed="nginx 1.22 with PHP 8.2",
+            on=TODAY,
+        ),
+        *(
+            replace(
+                cure,
+                reason=f"{cure.reason}; `fastcgi_buffering off` is needed too",
+                when="it has fastcgi_pass to PHP",
+                freed="PHP 8.2 behind nginx 1.22 with fastcgi_buffering off",
+            )
+            for cure in (PHP_BUFFERS, PHP_COMPRESSES)
         ),
         Cure(
             OLD,
@@ -127,9 +139,9 @@ NGINX = (
         Cure(
             CUT,
             "nginx.conf, in the location of the stream",
-            "fastcgi_read_timeout 1h;\nuwsgi_read_timeout 1h;",
-            "what comes by FastCGI or uwsgi has a timeout of its own, of 60 s",
-            when="it has fastcgi_pass or uwsgi_pass",
+            "fastcgi_read_timeout 1h;\nuwsgi_read_timeout 1h;\nscgi_read_timeout 1h;",
+            "what comes by FastCGI, uwsgi or SCGI has a timeout of its own, of 60 s",
+            when="it has fastcgi_pass, uwsgi_pass or scgi_pass",
             freed="nginx 1.22 with PHP 8.2",
             on=TODAY,
             idle=True,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from proxy.products.apache_rows import APACHE
-from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, Kind
+from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, PACED, Kind
 from proxy.products.nginx_rows import NGINX
 from proxy.products.product import Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
 TODAY = "2026-11-30"  # of later ones
+WITHOUT_EVENTS = "@others not header Accept text/event-stream\nencode @others gzip"
 
 PROXIES = (
     row(
@@ -51,7 +52,7 @@ PROXIES = (
         "h2o",
         (FieldSign("server", "h2o"),),
         Cure(
-            HELD,
+            PACED,
             "h2o.conf, in the path of the stream",
             "compress: [gzip]",
             "with brotli, which `compress: ON` prefers, each event waits for the next "
@@ -69,6 +70,16 @@ PROXIES = (
             when="it has proxy.reverse.url",
             freed="h2o 2.2",
             on=DAY,
+            idle=True,
+        ),
+        Cure(
+            CUT,
+            "h2o.conf, beside fastcgi.connect",
+            "fastcgi.timeout.io: 3600000",
+            "what comes by FastCGI has a timeout of its own, of 30 s",
+            when="it has fastcgi.connect",
+            freed="h2o 2.2 with PHP 8.2",
+            on=TODAY,
             idle=True,
         ),
         passes="h2o 2.2",
@@ -129,6 +140,18 @@ PROXIES = (
             on=DAY,
         ),
         Cure(
+            (Kind.AT_THE_END, Kind.BLOCKS),
+            "Caddyfile",
+            WITHOUT_EVENTS,
+            "where the first piece has its `minimum_length`, 512 bytes by default, "
+            "`encode` outputs nothing until its block is full",
+            coded=True,
+            event_stream=True,
+            when="`encode` compresses it",
+            freed="Caddy 2.6",
+            on=TODAY,
+        ),
+        Cure(
             (Kind.AT_THE_END,),
             "Caddyfile",
             "@pages not header Accept text/event-stream\ntemplates @pages",
@@ -159,7 +182,7 @@ PROXIES = (
         Cure(
             HEAD,
             "Caddyfile",
-            "@others not header Accept text/event-stream\nencode @others gzip",
+            WITHOUT_EVENTS,
             "`encode` holds the response head until the first body byte (fixed in "
             "later versions)",
             freed="Caddy 2.6",

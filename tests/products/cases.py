@@ -90,6 +90,9 @@ AWAITING = VIEW.replace("generate", "awaiting")
 PHP_ZLIB = "---php_flag[zlib.output_compression] = on"
 FLUSHED = 'ProxyPass "/api" "fcgi://127.0.0.1:9000" flushpackets=on'
 PHP_OUTPUT = "---php_admin_value[output_buffering] = 4096"
+UNFLUSHED = FLUSHED.removesuffix(" flushpackets=on")
+ENCODED = "encode gzip {\n minimum_length 1\n}"
+OB_GZIP = "ob_start('ob_gzhandler');\n"
 UNSYNCED = "use Rack::Deflater, sync: false"
 
 CASES = (
@@ -129,7 +132,7 @@ CASES = (
     Case("squid-upgrade", "squid", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("h2o-upgrade", "h2o", SHORT, Kind.NO_UPGRADE, scheme="ws"),
     Case("apache-upgrade", "apache", SHORT, Kind.NO_UPGRADE, scheme="ws"),
-    Case("apache-rate", "apache", FAST, Kind.RHYTHM, cure=1,
+    Case("apache-rate", "apache", FAST, Kind.RHYTHM, cure=2,
          base="SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 4"),
     Case("squid-rate", "squid", FAST, Kind.RHYTHM, base=POOL),
     Case("apache-first-bytes", "apache-security", QUICK, Kind.FIRST_LATE,
@@ -215,17 +218,35 @@ CASES = (
     Case("php-output", "nginx-php", SHORT, Kind.AT_THE_END,
          place=f"fastcgi_buffering off;---{{}}{PHP_OUTPUT}", recognised="php"),
     Case("apache-php", "apache-php", SHORT, Kind.AT_THE_END,
-         fault='ProxyPass "/api" "fcgi://127.0.0.1:9000"'),
+         fault=UNFLUSHED),
     Case("apache-fastcgi", "apache-php", SHORT, Kind.AT_THE_END, recognised="apache",
-         fault='ProxyPass "/api" "fcgi://127.0.0.1:9000"', cure=1),
+         fault=UNFLUSHED, cure=1),
     Case("nginx-php-zlib", "nginx-php", SHORT, Kind.AT_THE_END, coded=True,
-         place=f"fastcgi_buffering off;---{{}}{PHP_ZLIB}", recognised="nginx", cure=4),
+         place=f"fastcgi_buffering off;---{{}}{PHP_ZLIB}", recognised="nginx", cure=5),
     Case("nginx-php-output", "nginx-php", SHORT, Kind.AT_THE_END, cure=3,
          place=f"fastcgi_buffering off;---{{}}{PHP_OUTPUT}", recognised="nginx"),
-    Case("nginx-php-asked", "nginx-php", SHORT, Kind.AT_THE_END, coded=True, cure=3,
-         place=f"fastcgi_buffering off;{{}}------{PHP_ZLIB[3:]}", recognised="nginx"),
+    Case("nginx-php-asked", "nginx-php", SHORT, Kind.AT_THE_END, coded=True, cure=4,
+         place=f"{{}}------{PHP_ZLIB[3:]}", recognised="nginx"),
+    Case("nginx-scgi", "nginx-scgi", SHORT, Kind.AT_THE_END, recognised="nginx",
+         cure=2),
+    Case("caddy-php", "caddy-php", SHORT, Kind.AT_THE_END, recognised="php",
+         place=f"---{{}}{PHP_OUTPUT}"),
+    Case("caddy-php-gzip", "caddy-php", QUICK, Kind.AT_THE_END, recognised="php",
+         place=f"encode gzip---{{}}{PHP_OUTPUT}", coded=True),
+    Case("caddy-gzip-held", "caddy", QUICK, Kind.AT_THE_END, coded=True, cure=2,
+         fault=ENCODED, place="{}---"),
+    Case("h2o-php", "h2o-php", SHORT, Kind.AT_THE_END, recognised="php",
+         place=f"---{{}}{PHP_OUTPUT}"),
+    Case("php-handler", "nginx-php", SHORT, Kind.AT_THE_END, recognised="php",
+         place=f"fastcgi_buffering off;---{OB_GZIP}{{}}", coded=True),
     Case("apache-php-asked", "apache-php", SHORT, Kind.AT_THE_END, coded=True,
-         place=f"{FLUSHED}\n{{}}---{PHP_ZLIB[3:]}", recognised="apache", cure=1),
+         place=f"{FLUSHED}\n{{}}---{PHP_ZLIB[3:]}", recognised="apache", cure=2),
+    Case("apache-php-deflate", "apache-php", SHORT, Kind.AT_THE_END, coded=True,
+         base="SetOutputFilter DEFLATE", fault=UNFLUSHED, recognised="apache", cure=1),
+    Case("apache-php-output", "apache-php", SHORT, Kind.AT_THE_END, cure=2,
+         place=f"{FLUSHED}---{PHP_OUTPUT[3:]}---{{}}", recognised="apache"),
+    Case("apache-php-zlib", "apache-php", SHORT, Kind.AT_THE_END, cure=3, coded=True,
+         place=f"{FLUSHED}---{PHP_ZLIB[3:]}---{{}}", recognised="apache"),
     Case("waitress", "waitress", SHORT, Kind.AT_THE_END,
          fault="waitress-serve --send-bytes=18000 app:app"),
     Case("gunicorn-flask-compress", "gunicorn-flask", SHORT, Kind.AT_THE_END,

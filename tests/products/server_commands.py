@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.products.product_command import APACHE, HERE, Product, program
-from tests.products.proxy_commands import apache, nginx
+from tests.products.proxy_commands import apache, caddy, h2o, nginx
 from tests.support.ports import free_port
 
 PHP = """<?php
@@ -68,9 +68,10 @@ def nginx_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 
 
 def apache_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
-    """`lines`: the ProxyPass to PHP, as it is printed; after `---` of PHP's pool."""
-    lines, _, pool = lines.partition("---")
-    start, address = with_php("", folder, pool)
+    """`lines`: the ProxyPass as it is printed; after `---` of the pool, then PHP."""
+    lines, _, rest = lines.partition("---")
+    pool, _, code = rest.partition("---")
+    start, address = with_php(code, folder, pool)
     (folder / "api").mkdir()
     (folder / "events.php").rename(folder / "api" / "events")
     here = lines.replace('"fcgi://127.0.0.1:9000"', f'"fcgi://{address}{folder}/api"')
@@ -113,6 +114,39 @@ def apache_cgi(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     return apache(port, origin, here, folder)
 
 
+def caddy_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: of the site, after `---` of the program, then of its pool."""
+    site, _, rest = lines.partition("---")
+    code, _, pool = rest.partition("---")
+    start, address = with_php(code, folder, pool)
+    (folder / "events.php").rename(folder / "index.php")
+    command = caddy(port, origin, site, folder)
+    conf = folder / "Caddyfile"
+    to_origin = f" reverse_proxy 127.0.0.1:{origin} {{\n\n }}\n"
+    to_php = f" root * {folder}\n php_fastcgi {address}\n"
+    conf.write_text(conf.read_text().replace(to_origin, to_php))
+    return both(start, command)
+
+
+def h2o_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: of the path, after `---` of the program, then of its pool."""
+    path, _, rest = lines.partition("---")
+    code, _, pool = rest.partition("---")
+    start, address = with_php(code, folder, f"{pool}\nsecurity.limit_extensions =")
+    (folder / "api").mkdir()
+    (folder / "events.php").rename(folder / "api" / "events")
+    command = h2o(port, origin, f"---{path}", folder)
+    conf = folder / "h2o.yaml"
+    host, _, number = address.partition(":")
+    to_php = (
+        f"fastcgi.connect: {{host: {host}, port: {number}, type: tcp}}\n"
+        f"        fastcgi.document_root: {folder}"
+    )
+    to_origin = f'proxy.reverse.url: "http://127.0.0.1:{origin}/"'
+    conf.write_text(conf.read_text().replace(to_origin, to_php))
+    return both(start, command)
+
+
 UWSGI = """
 from tests.products.applications import ask, blocking, media_type
 from tests.support.ports import free_port
@@ -125,19 +159,31 @@ def application(environ, start_response):
 
 
 def nginx_uwsgi(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    return by_uwsgi("uwsgi", port, origin, lines, folder)
+
+
+def nginx_scgi(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    return by_uwsgi("scgi", port, origin, lines, folder)
+
+
+def by_uwsgi(
+    protocol: str, port: int, origin: int, lines: str, folder: Path
+) -> list[str]:
+    """uWSGI behind nginx, asked by one of its protocols."""
     (folder / "app.py").write_text(UWSGI)
     socket = folder / "uwsgi"
     command = nginx(port, origin, lines, folder)
     conf = folder / "nginx.conf"
     to_uwsgi = (
-        f"uwsgi_pass unix:{socket};\n"
-        "      uwsgi_param QUERY_STRING $query_string;\n"
-        "      uwsgi_param REQUEST_METHOD $request_method;"
+        f"{protocol}_pass unix:{socket};\n"
+        f"      {protocol}_param QUERY_STRING $query_string;\n"
+        f"      {protocol}_param REQUEST_METHOD $request_method;"
     )
     to_origin = f"proxy_pass http://127.0.0.1:{origin};"
     conf.write_text(conf.read_text().replace(to_origin, to_uwsgi))
+    option = "--socket" if protocol == "uwsgi" else f"--{protocol}-socket"
     served = (
-        f"{program('uwsgi_python3')} --socket {socket} --wsgi-file {folder}/app.py "
+        f"{program('uwsgi_python3')} {option} {socket} --wsgi-file {folder}/app.py "
         "--threads 2 --die-on-term"
     )
     wait = f"until [ -S {socket} ]; do sleep 0.05; done"
@@ -229,6 +275,9 @@ SERVERS = (
     Product("nginx-php", "nginx+php-fpm", nginx_php),
     Product("apache-php", "apache2+php-fpm", apache_php),
     Product("nginx-uwsgi", "nginx+uwsgi_python3", nginx_uwsgi),
+    Product("nginx-scgi", "nginx+uwsgi_python3", nginx_scgi),
+    Product("caddy-php", "caddy+php-fpm", caddy_php),
+    Product("h2o-php", "h2o+php-fpm", h2o_php),
     Product("puma", "puma", puma),
     Product("nginx-puma", "nginx+puma", nginx_puma),
     Product("nginx-deflater", "nginx+puma", nginx_deflater),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from proxy.products.fastcgi import PHP_BUFFERS
 from proxy.products.product import Cure
 from proxy.products.product_table import CURES, cures_for
 from proxy.products.product_table import PRODUCTS as TABLE
@@ -15,8 +16,8 @@ from proxy.tools.doctor.arrival_pattern import shape_of
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.products import recognise
 from proxy.tools.doctor.verdict import Kind
-from tests.products.case import Case
-from tests.products.cases import CASES, FREE
+from tests.products.case import SHORT, Case
+from tests.products.cases import CASES, FREE, PHP_OUTPUT
 from tests.products.measuring import cures_of, direct, measured
 from tests.products.running import PRODUCTS
 
@@ -91,6 +92,33 @@ async def test_a_product_holds_and_the_printed_cure_ends_it(
     if case.cured_by not in NAMELESS and not case.name.startswith(UNNAMED):
         assert case.cured_by in signs
     assert diagnose(cured, slack).kind is Kind.STREAMS, diagnose(cured, slack)
+
+
+def buffered(*freeing: str) -> Case:
+    """nginx before PHP, as both come: with the lines that are given."""
+    location, program = freeing
+    place = f"{location}---{program}{PHP_OUTPUT}"
+    return Case("both", "nginx-php", SHORT, Kind.AT_THE_END, recognised="nginx",
+                place=place)  # fmt: skip
+
+
+LOCATION, PROGRAM = "fastcgi_buffering off;", PHP_BUFFERS.lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        pytest.param((LOCATION, ""), Kind.AT_THE_END, id="nginx"),
+        pytest.param(("", PROGRAM), Kind.AT_THE_END, id="PHP"),
+        pytest.param((LOCATION, PROGRAM), Kind.STREAMS, id="both"),
+    ],
+)
+@pytest.mark.skipif(bool(PRODUCTS["nginx-php"].missing), reason="no nginx with PHP")
+async def test_where_nginx_and_php_both_buffer_both_lines_are_needed(
+    lines: tuple[str, str], kind: Kind, tmp_path: Path
+) -> None:
+    recording = await measured(buffered(*lines), tmp_path)
+    assert diagnose(recording).kind is kind, diagnose(recording)
 
 
 @pytest.mark.parametrize("case", cases(FREE))

@@ -101,7 +101,7 @@ def test_fields_are_a_cure_only_for_those_that_they_free() -> None:
     assert [each.lines for each in cures_for(("nginx",), Kind.BLOCKS, coded=False)] == [
         "proxy_buffering off;",
         "X-Accel-Buffering: no",
-        "fastcgi_buffering off;\nuwsgi_buffering off;",
+        "fastcgi_buffering off;\nuwsgi_buffering off;\nscgi_buffering off;",
         PHP_BUFFERS.lines,
     ]
     for product in ("lighttpd", "varnish", "mitmproxy"):
@@ -160,11 +160,11 @@ def test_a_limit_on_silence_is_no_fact_where_one_on_the_whole_cuts_as_well(
 def test_where_nothing_shows_those_are_named_that_never_show() -> None:
     """Each is said with an if; what is measured of it stays so."""
     *named, _, _ = cures_for((), Kind.AT_THE_END, coded=False)
-    shown = {"lighttpd", "mitmproxy", "haproxy", "rack"}
+    shown = {"lighttpd", "mitmproxy", "haproxy", "rack", "php"}
     assert {each.product for each in named} == shown
     assert all(each.when.startswith(f"it is {NAMES[each.product]}") for each in named)
     named = cures_for((), Kind.AT_THE_END, coded=True)
-    compressors = {"koa-compress", "hono", "fastify-compress", "rack", "next"}
+    compressors = {"koa-compress", "hono", "fastify-compress", "rack", "next", "php"}
     assert {each.product for each in named if each.product} == compressors
     *cut, _ = cures_for((), Kind.CUT, coded=False)
     assert [each.product for each in cut] == ["haproxy", "next", "http-proxy-3"]
@@ -231,10 +231,39 @@ def test_a_server_that_asks_by_fastcgi_has_lines_for_what_does_not_show() -> Non
     [flushed] = [each for each in found if "fcgi://" in each.lines]
     assert (flushed.when, flushed.measured) == ("it asks by FastCGI", True)
     found = cures_for(("nginx",), Kind.AT_THE_END, coded=True)
-    [asked] = [each for each in found if "Accept-Encoding" in each.lines]
-    assert 'fastcgi_param HTTP_ACCEPT_ENCODING "";' in asked.lines
+    [asked] = [each for each in found if "ACCEPT_ENCODING" in each.lines]
+    assert asked.when.endswith("zlib.output_compression, not by ob_gzhandler")
     [buffers] = [each for each in found if "zlib.output_compression" in each.lines]
     assert (buffers.when, buffers.measured) == ("it has fastcgi_pass to PHP", True)
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("product", ["caddy", "apache", "h2o", ""])
+def test_what_is_held_to_the_end_may_be_php_behind_whatever_asks_it(
+    product: str, coded: bool
+) -> None:
+    found = cures_for((product,), Kind.AT_THE_END, coded=coded)
+    [php] = [each for each in found if each.lines == PHP_BUFFERS.lines]
+    assert "PHP" in php.when
+    assert php.measured
+
+
+@pytest.mark.parametrize("product", ["nginx", "apache"])
+def test_where_php_buffers_as_well_both_lines_are_said_to_be_needed(
+    product: str,
+) -> None:
+    found = cures_for((product,), Kind.AT_THE_END, coded=False)
+    [of_php] = [each for each in found if each.lines == PHP_BUFFERS.lines]
+    assert of_php.reason.endswith("is needed too")
+    asking = [each for each in found if "its lines are needed too" in each.reason]
+    assert len(asking) == 1
+
+
+def test_a_filter_that_compresses_does_not_take_the_line_for_fastcgi_away() -> None:
+    """mod_deflate passes on what it is given, and FastCGI gives it nothing."""
+    found = cures_for(("apache",), Kind.AT_THE_END, coded=True)
+    [flushed] = [each for each in found if "fcgi://" in each.lines]
+    assert (flushed.when, flushed.measured) == ("it asks by FastCGI", True)
 
 
 def test_a_short_body_with_a_length_is_held_to_its_end_by_caddy() -> None:
@@ -247,7 +276,9 @@ def test_a_product_that_is_guessed_has_its_cures_with_an_if() -> None:
     found = cures_for((), Kind.AT_THE_END, coded=False, guessed=("nginx",))
     assert found[0].lines == "proxy_buffering off;"
     assert found[0].when == "it is nginx and it has proxy_pass"
-    assert found[1].when == "it is nginx and it has fastcgi_pass or uwsgi_pass"
+    assert (
+        found[1].when == "it is nginx and it has fastcgi_pass, uwsgi_pass or scgi_pass"
+    )
     sure = cures_for(("caddy",), Kind.AT_THE_END, coded=False, guessed=("nginx",))
     assert [each.product for each in sure][:2] == ["caddy", "caddy"]
     assert all(each.when for each in sure if each.product)
