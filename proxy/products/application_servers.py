@@ -11,7 +11,7 @@ from proxy.products.frameworks import (
     FLASK_COMPRESS,
     FLASK_READ,
 )
-from proxy.products.hold_kind import CUT, HELD, Kind
+from proxy.products.hold_kind import CUT, HELD, WHOLE, Kind
 from proxy.products.product import (
     Cure,
     FieldSign,
@@ -40,7 +40,7 @@ HTTPX = Cure(
     idle=True,
 )
 MIDDLEWARE = Cure(
-    HELD,
+    WHOLE,
     "the application",
     "app.user_middleware = [\n"
     "    each for each in app.user_middleware\n"

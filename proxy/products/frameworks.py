@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.products.fastcgi import PHP_BUFFERS, PHP_COMPRESSES
-from proxy.products.hold_kind import CUT, HEAD, HELD, Kind
+from proxy.products.hold_kind import CUT, HEAD, HELD, WHOLE, Kind
 from proxy.products.product import (
     BACK_END,
     FLUSH_HEAD,
@@ -41,7 +41,7 @@ DJANGO_GZIP = Cure(
     when="it is Django with GZipMiddleware",
 )
 DJANGO_WSGI = Cure(
-    HELD,
+    WHOLE,
     "the view",
     "def events(request):\n"
     "    return StreamingHttpResponse(\n"
@@ -54,7 +54,7 @@ DJANGO_WSGI = Cure(
     when="it is Django with an async generator",
 )
 DJANGO_ASGI = Cure(
-    HELD,
+    WHOLE,
     "the view",
     "async def events(request):\n"
     "    return StreamingHttpResponse(\n"
@@ -67,7 +67,7 @@ DJANGO_ASGI = Cure(
     "WSGI an async one",
 )
 FLASK_READ = Cure(
-    HELD,
+    WHOLE,
     "the application",
     "@app.after_request\n"
     "def after(response):\n"
@@ -78,6 +78,8 @@ FLASK_READ = Cure(
     coded=False,
     when="it is Flask with an after_request that reads the body",
 )
+
+CORKED = "Directly before Puma pairs of events remain: it also corks its socket"
 
 FRAMEWORKS = (
     row(
@@ -100,7 +102,8 @@ FRAMEWORKS = (
             " &&\n"
             "    compression.filter(req, res),\n"
             "}));",
-            "compression() buffers a whole block; or call res.flush() after each event",
+            "compression(), of Express and for connect and Fastify, buffers a whole "
+            "block; or call res.flush() after each event",
             coded=True,
             freed="compression 1.8",
             on=DAY,
@@ -120,6 +123,7 @@ FRAMEWORKS = (
             "res.flushHeaders();",
             FLUSH_HEAD,
         ),
+        nameless=(Kind.AT_THE_END,),  # helmet takes X-Powered-By away
     ),
     row(
         "http-proxy-middleware",
@@ -291,8 +295,9 @@ FRAMEWORKS = (
             (Kind.AT_THE_END, Kind.BLOCKS),
             "config.ru, or config.middleware of Rails",
             "use Rack::Deflater",
-            "with `sync: false` it outputs nothing until its block is full",
+            f"with `sync: false` it outputs nothing until its block is full. {CORKED}",
             coded=True,
+            when="Rack::Deflater compresses it",
             freed="Rack 2.2",
             on=DAY,
         ),
@@ -300,8 +305,9 @@ FRAMEWORKS = (
             (Kind.AT_THE_END, Kind.BLOCKS),
             BACK_END,
             NO_TRANSFORM,
-            "Rack::Deflater leaves a response with `no-transform` as it is",
+            f"Rack::Deflater leaves a response with `no-transform` as it is. {CORKED}",
             coded=True,
+            when="Rack::Deflater compresses it",
             freed="Rack 2.2",
             on=DAY,
         ),
@@ -310,8 +316,7 @@ FRAMEWORKS = (
             "the response of the application",
             "Last-Modified: Sun, 29 Nov 2026 00:00:00 GMT",
             "Rack::ETag joins a whole body to hash it, unless the response has an ETag "
-            "or a Last-Modified. Directly before Puma pairs of events remain: it also "
-            "corks its socket",
+            f"or a Last-Modified. {CORKED}",
             coded=False,
             when="Rack::ETag is in use",
             freed="Rack 2.2",

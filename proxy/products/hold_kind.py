@@ -33,6 +33,7 @@ class Kind(Enum):
 
 # The kinds that a cure is for.
 PACED = (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS)  # by a timer, or by a limit
+WHOLE = (Kind.AT_THE_END,)  # by a program that reads a whole body
 HELD = (Kind.AT_THE_END, Kind.BLOCKS, Kind.RHYTHM, Kind.BURSTS, Kind.FIRST_LATE,
         Kind.DELAYED)  # fmt: skip
 HEAD = (Kind.HEAD_LATE,)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.products.hold_kind import ANY, CUT, HELD, Kind
+from proxy.products.hold_kind import ANY, CUT, HELD, PACED, Kind
 from proxy.products.product import BACK_END, NO_TRANSFORM, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
+TODAY = "2026-11-30"  # of later ones
 
 LOAD_BALANCERS = (
     row(
@@ -23,12 +24,13 @@ LOAD_BALANCERS = (
         ),
         Cure(
             (Kind.AT_THE_END, Kind.BLOCKS, Kind.FIRST_LATE),
-            "haproxy.cfg, in the backend",
+            "haproxy.cfg, in place of each http-response wait-for-body",
             "option http-no-delay\n"
             "http-response wait-for-body time 30s "
             "unless { res.hdr(content-type) -m beg text/event-stream }",
-            "`http-response wait-for-body` holds a response until it is whole, or its "
-            "time is over; without the first line events remain up to 200 ms late",
+            "`http-response wait-for-body` holds a response until it is whole, or has "
+            "`at-least` so many bytes; without the first line events remain up to "
+            "200 ms late",
             coded=False,
             freed="HAProxy 2.6",
             on=DAY,
@@ -68,9 +70,24 @@ LOAD_BALANCERS = (
         ),
         ignores_fields=True,
         nameless=(
-            *(Kind.AT_THE_END, Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS),
-            Kind.CUT,
+            *(Kind.AT_THE_END, Kind.FIRST_LATE, Kind.CUT),
+            *PACED,
         ),
+    ),
+    row(
+        "nghttpx",
+        "nghttpx",
+        (FieldSign("server", "nghttpx"), FieldSign("via", "nghttpx")),
+        Cure(
+            CUT,
+            "nghttpx.conf, and no read-timeout in its `backend` lines, which wins",
+            "backend-read-timeout=1h",
+            "it times out after 1 minute of silence by default",
+            freed="nghttpx 1.52",
+            on=TODAY,
+            idle=True,
+        ),
+        passes="nghttpx 1.52",
     ),
     row(
         "envoy",

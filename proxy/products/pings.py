@@ -59,6 +59,7 @@ RESET_BY_COMMENTS = {
     "apache": "Apache 2.4",
     "haproxy": "HAProxy 2.6",
     "h2o": "h2o 2.2",
+    "nghttpx": "nghttpx 1.52",
 }
 RESET_BY_FRAMES = {
     "nginx": "nginx 1.22",

@@ -16,6 +16,7 @@ from proxy.products.hold_kind import (
     HELD,
     HOLDS,
     OLD,
+    PACED,
     STORED,
     UPGRADE,
     Kind,
@@ -58,6 +59,10 @@ PRODUCTS: dict[str, Product] = {
     )
 }
 NAMES = {key: product.name for key, product in PRODUCTS.items()}
+# What may stand before another proxy as well as behind it.
+BEFORE = frozenset(
+    each.key for each in (*CLOUDS, *CACHES, *PROXIES, *LOAD_BALANCERS, *DEV_SERVERS)
+)
 CURES = tuple(cure for product in PRODUCTS.values() for cure in product.cures)
 
 IDENTITY = "Accept-Encoding: identity"
@@ -160,7 +165,14 @@ def cures_for(
     cures = fitting(known)
     # Behind those that pass a Server field on there may be one that sends none.
     hiding = any(each.passes_server for each in known)
-    if not cures or (hiding and not any(cure.fact for cure in cures)):
+    # HAProxy and Puma show by nothing, whatever name stands before or behind them.
+    unseen = not coded and kind in (*PACED, Kind.FIRST_LATE)
+    facts = [cure.product for cure in cures if cure.fact]
+    if (
+        not cures
+        or (hiding and not facts)
+        or (unseen and not any(kind in PRODUCTS[key].nameless for key in facts))
+    ):
         own = {cure.product for cure in cures}
         others = [PRODUCTS[key] for key in guessed]
         others += [each for each in PRODUCTS.values() if kind in each.nameless]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from proxy.products.product_table import NAMES, PRODUCTS
+from proxy.products.product_table import BEFORE, NAMES, PRODUCTS
 
 Fields = Sequence[tuple[str, str]]
 NAMING = ("server", "via", "x-powered-by")  # fields by which a hop says its name
@@ -44,7 +44,9 @@ def named_products(fields: Fields) -> tuple[Sign, ...]:
     coded = values.get("content-encoding", "identity").lower() not in ("identity", "")
     found: dict[str, Sign] = {}
     said: set[str] = set()  # fields whose name is in the table
-    passed = False  # is a Server field that of the hop behind?
+    # Is a Server field that of the hop behind? A proxy in front may have set it: nginx
+    # replaces it, Caddy and lighttpd add theirs where there is none.
+    passed = False
     for product in PRODUCTS.values():
         for sign in product.signs:
             value = values.get(sign.field)
@@ -68,7 +70,12 @@ def named_products(fields: Fields) -> tuple[Sign, ...]:
     signs = [
         replace(
             sign,
-            behind=sign.behind or (passed and sign.seen.startswith("server: ")),
+            behind=sign.behind
+            or (
+                passed
+                and sign.seen.startswith("server: ")
+                and sign.product not in BEFORE
+            ),
         )
         for sign in (*found.values(), *rest)
     ]

@@ -200,7 +200,16 @@ def mitmproxy(port: int, origin: int, lines: str, folder: Path) -> list[str]:
             "--set", f"confdir={folder}", *given]  # fmt: skip
 
 
+def nghttpx(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    (folder / "nghttpx.conf").write_text(
+        f"frontend=127.0.0.1,{port};no-tls\nbackend=127.0.0.1,{origin}\nworkers=1\n"
+        f"errorlog-file={folder}/error.log\n{lines}\n"
+    )
+    return [program("nghttpx") or "nghttpx", f"--conf={folder}/nghttpx.conf"]
+
+
 PROXIES = (
+    Product("nghttpx", "nghttpx", nghttpx),
     Product("lighttpd", "lighttpd", lighttpd),
     Product("varnish", "varnishd", varnish),
     Product("h2o", "h2o", h2o),

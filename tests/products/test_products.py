@@ -29,8 +29,8 @@ pytestmark = pytest.mark.products
 NAMELESS = ("vite", "webpack-dev-server", "django", "flask", "mitmproxy", "nginx-uwsgi",
             "koa-compress", "hono", "fastify-compress", "rack", "next")  # fmt: skip
 UNNAMED = ("haproxy-cut", "haproxy-request-cut", "haproxy-pings", "haproxy-websocket",
-           "haproxy-frames", "haproxy-body", "http-proxy-head", "http-proxy-hello",
-           "http-proxy-cut", "http-proxy-3-head")  # fmt: skip
+           "haproxy-frames", "haproxy-body", "haproxy-first", "http-proxy-head",
+           "http-proxy-hello", "http-proxy-cut", "http-proxy-3-head")  # fmt: skip
 
 # Which of these a clock of the kernel leaves is blurred by a busy machine; the cure is
 # the same.

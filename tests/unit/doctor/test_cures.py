@@ -46,6 +46,8 @@ HELD = Verdict(Kind.AT_THE_END, "held")
         pytest.param({"Via": "1.1 varnish (Varnish/7.1)"}, "varnish", id="varnish"),
         pytest.param({"Via": "1.1 localhost (squid/5.7)"}, "squid", id="squid"),
         pytest.param({"Server": "h2o/2.2.5"}, "h2o", id="h2o"),
+        pytest.param({"Server": "nghttpx"}, "nghttpx", id="nghttpx"),
+        pytest.param({"Via": "1.1 nghttpx"}, "nghttpx", id="nghttpx by via"),
         pytest.param({"Server": "ATS/9.2.5"}, "traffic-server", id="ats"),
         pytest.param({"Server": "mitmproxy 8.1"}, "mitmproxy", id="mitmproxy"),
         pytest.param({"Server": "waitress"}, "waitress", id="waitress"),
@@ -164,12 +166,44 @@ def test_where_nothing_shows_those_are_named_that_never_show() -> None:
     assert {each.product for each in named} == shown
     assert all(each.when.startswith(f"it is {NAMES[each.product]}") for each in named)
     named = cures_for((), Kind.AT_THE_END, coded=True)
-    compressors = {"koa-compress", "hono", "fastify-compress", "rack", "next", "php"}
+    compressors = {"koa-compress", "hono", "fastify-compress", "rack", "next", "php",
+                   "express"}  # fmt: skip
     assert {each.product for each in named if each.product} == compressors
     *cut, _ = cures_for((), Kind.CUT, coded=False)
     assert [each.product for each in cut] == ["haproxy", "next", "http-proxy-3"]
     assert cut[0].when == "it is HAProxy"
     assert cures_for(("haproxy",), Kind.CUT, coded=False)[0].when == ""
+
+
+@pytest.mark.parametrize("product", ["uvicorn", "apache", "nginx", "lighttpd"])
+@pytest.mark.parametrize("kind", [Kind.BURSTS, Kind.RHYTHM, Kind.FIRST_LATE])
+def test_what_haproxy_does_may_be_haproxys_whatever_name_shows(
+    product: str, kind: Kind
+) -> None:
+    """It adds no field, and passes those of the hop behind it on."""
+    found = cures_for((product,), kind, coded=False)
+    [cure] = [each for each in found if each.product == "haproxy"]
+    assert cure.when == "it is HAProxy"
+    assert cure.lines.startswith("option http-no-delay")
+    assert ("wait-for-body" in cure.lines) is (kind is Kind.FIRST_LATE)
+
+
+def test_a_server_whose_middleware_reads_a_whole_body_makes_no_bursts() -> None:
+    found = cures_for(("uvicorn",), Kind.BURSTS, coded=False)
+    assert {each.product for each in found} == {"haproxy", "rack"}
+    sure, *others = cures_for(("haproxy",), Kind.BURSTS, coded=False)
+    assert sure.fact
+    assert {each.product for each in others} <= {"haproxy"}
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_the_lines_for_rack_say_that_puma_corks_its_socket_besides(
+    coded: bool,
+) -> None:
+    found = cures_for(("rack",), Kind.AT_THE_END, coded=coded)
+    assert found
+    assert all("corks its socket" in each.reason for each in found)
+    assert not any(each.fact for each in found)
 
 
 @pytest.mark.parametrize("kind", [Kind.DELAYED, Kind.RHYTHM])

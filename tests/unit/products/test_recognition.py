@@ -31,6 +31,15 @@ def test_a_server_beside_a_via_that_passes_it_on_is_the_one_behind() -> None:
     ]
 
 
+@pytest.mark.parametrize("via", ["1.1 varnish (Varnish/7.1)", "1.1 x (squid/5.7)"])
+@pytest.mark.parametrize("server", ["nginx", "Caddy", "lighttpd/1.4", "h2o/2.2"])
+def test_a_proxy_beside_a_via_may_stand_on_either_side(server: str, via: str) -> None:
+    """nginx in front replaces Server, and Caddy adds its own where there is none."""
+    signs = found(("Server", server), ("Via", via))
+    assert len(signs) == 2
+    assert not any(behind for _, _, behind in signs)
+
+
 def test_of_two_servers_the_second_one_is_behind() -> None:
     """Caddy 2.6 adds its own before the one that it passes on."""
     fields = (("Server", "Caddy"), ("Server", "lighttpd/1.4.69"))
