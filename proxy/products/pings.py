@@ -67,6 +67,8 @@ RESET_BY_FRAMES = {
     "h2o": "h2o 2.2",
 }
 
+LATER = {"nghttpx": TODAY}
+
 # With 1.5 s before the first event.
 GREETED = {
     "nginx": "nginx 1.22 by HTTP/2 over TLS, with proxy_buffering off",
@@ -88,7 +90,12 @@ GREETED_BY_LINE = {
 def pings_at(key: str) -> tuple[Cure, ...]:
     """What was measured to keep a stream alive at a product."""
     return tuple(
-        replace(cure, freed=f"{versions[key]}, {HOW}", on=DAY, product=key)
+        replace(
+            cure,
+            freed=f"{versions[key]}, {HOW}",
+            on=LATER.get(key, DAY),
+            product=key,
+        )
         for cure, versions in ((COMMENTS, RESET_BY_COMMENTS), (FRAMES, RESET_BY_FRAMES))
         if key in versions
     )
