@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.products.apache_rows import APACHE
+from proxy.products.fastcgi import BOTH
 from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, PACED, Kind
 from proxy.products.nginx_rows import NGINX
 from proxy.products.product import Cure, FieldSign, row
@@ -20,7 +21,8 @@ PROXIES = (
             HELD,
             "lighttpd.conf, and each of its conditions that sets it",
             "server.stream-response-body = 1",
-            "it collects a whole response by default before it sends the first byte",
+            "it collects a whole response by default before it sends the first byte; "
+            f"{BOTH}",
             freed="lighttpd 1.4",
             on=DAY,
         ),
