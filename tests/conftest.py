@@ -72,9 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # Tests of these folders drive browsers and other programs, which want much of a core:
-# one of each group at a time. The groups take about as long as each other.
+# one of each group at a time.
 PROGRAMS = {"browser": "browsers", "deploy": "programs", "e2e": "programs",
-            "products": "programs"}  # fmt: skip
+            "products": "products"}  # fmt: skip
+LAST = "products"  # what comes when is measured there, best while little else runs
 INSPECTOR = "test_inspector"  # half of the tests in browsers, a group of its own
 MOST_PROCESSES = 4
 
@@ -96,6 +97,12 @@ def pytest_xdist_make_scheduler(
 ) -> LoadScopeScheduling:
     """Have the tests of a file run in one process, in their order."""
     return ByFile(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Processes take groups in the order of the tests."""
+    items.sort(key=lambda item: LAST in Path(item.nodeid.partition("::")[0]).parts)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types

@@ -6,13 +6,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 
-from tests.conftest import pytest_xdist_make_scheduler
+from tests.conftest import (
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.thorough import ALL, VARIABLE
 from tests.unit.transport.test_splits import places
 from tests.wire.conftest import pytest_asyncio_loop_factories
@@ -57,7 +60,7 @@ class Workers:
         return ["popen"] * 3
 
 
-def test_what_drives_programs_has_three_groups() -> None:
+def test_what_drives_programs_has_four_groups() -> None:
     """No file is in two of them, and any other file is by itself."""
     config = cast("pytest.Config", Workers())
     scheduler = pytest_xdist_make_scheduler(config, Producer("tests", enabled=False))
@@ -69,15 +72,31 @@ def test_what_drives_programs_has_three_groups() -> None:
             groups.setdefault(group, set()).add(path)
     folders = {
         name: {Path(path).parts[1] for path in groups.pop(name)}
-        for name in ("inspector", "browsers", "programs")
+        for name in ("inspector", "browsers", "programs", "products")
     }
     assert folders == {
         "inspector": {"browser"},
         "browsers": {"browser"},
-        "programs": {"deploy", "e2e", "products"},
+        "programs": {"deploy", "e2e"},
+        "products": {"products"},
     }
     assert groups
     assert all(files == {name} for name, files in groups.items())
+
+
+class Collected(NamedTuple):
+    """A test of a file."""
+
+    nodeid: str
+
+
+def test_what_is_measured_comes_last() -> None:
+    """All others stay in their order."""
+    names = ["tests/products/test_a.py::test[x/y]", "tests/unit/test_products.py::test",
+             "tests/browser/test_b.py::test"]  # fmt: skip
+    items = [Collected(name) for name in names]
+    pytest_collection_modifyitems(cast("list[pytest.Item]", items))
+    assert [item.nodeid for item in items] == [*names[1:], names[0]]
 
 
 def test_a_file_is_run_by_one_process_and_what_drives_programs_by_one() -> None:

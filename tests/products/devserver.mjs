@@ -41,3 +41,4 @@ if (kind === "vite") {
   );
   await server.start();
 }
+console.log("It listens.");

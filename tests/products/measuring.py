@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from proxy.products.hold_kind import HEAD
@@ -24,7 +23,6 @@ from tests.products.running import started
 # Where a cure is a field, not a line of the product.
 RESPONSES = (BACK_END, "the response of the application")
 PING, HELLO = "&ping=0.5", "&hello=1"  # to a stream of the test origin
-NOTHING, ATTEMPTS = "nothing listens", 200
 LIMITS = Limits(whole=25.0)
 
 
@@ -60,18 +58,6 @@ def fields_of(case: Case, cure: Cure | None) -> tuple[str, ...]:
     return tuple(cure.lines.splitlines()) if cure.where in RESPONSES else case.fields
 
 
-async def heard(first: Ask) -> None:
-    """Ask once before it is measured; again, as long as nothing listens there.
-
-    Vite tries its port with a listener that it closes again.
-    """
-    for _ in range(ATTEMPTS):
-        recording = await fetch(complete(first), LIMITS)
-        if not recording.fault.startswith(NOTHING):
-            break
-        await asyncio.sleep(0.05)
-
-
 async def measured(
     case: Case, folder: Path, cure: Cure | None = None
 ) -> ProbeRecording:
@@ -92,7 +78,7 @@ async def measured(
             scheme = "https" if case.scheme == "https" else "http"
             url = f"{scheme}://127.0.0.1:{here}/api/events"
             first = Ask(f"{url}?stream=steady&count=1", insecure=True)
-            await heard(first)
+            await fetch(complete(first), LIMITS)
             body = b"{}" if case.method == "POST" else b""
             if case.scheme == "ws":
                 url = url.replace("http", "ws", 1)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests.products.product_command import HERE, NEXT, Command, Product
 
+READY = "It listens."
+
 
 def express(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     before, _, each = lines.partition("---")
@@ -55,11 +57,12 @@ NODE = (
     Product("http-proxy", "node:http-proxy", relay("http-proxy")),
     Product("express", "node:compression", express),
     Product("http-proxy-3", "node:http-proxy-3", http_proxy),
-    Product("vite", "node:vite", devserver("vite")),
+    Product("vite", "node:vite", devserver("vite"), READY),
     Product(
         "webpack-dev-server",
         "node:webpack-dev-server",
         devserver("webpack-dev-server"),
+        READY,
     ),
-    Product("next", "node:next", next_dev),
+    Product("next", "node:next", next_dev, "Ready in"),
 )

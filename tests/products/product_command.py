@@ -27,11 +27,14 @@ class Product:
     """`command(port, origin, lines, folder)`.
 
     `needs`: a program, `node:` and a module, `python:` and modules, or a file.
+    `ready`: what it prints when it listens for good; Vite tries its port before that,
+    with a listener that it closes again.
     """
 
     name: str
     needs: str
     command: Command
+    ready: str = ""
 
     @property
     def missing(self) -> str | None:

@@ -58,8 +58,9 @@ async def started(
     )
     try:
         async with asyncio.timeout(START_SECONDS):
-            while not await answers(port):
+            while not is_ready(name, output) or not await answers(port):
                 check(name, process, output)
+                await asyncio.sleep(0.05)
         yield port
         check(name, process, output)  # if it has ended, another one was asked
     finally:
@@ -85,12 +86,18 @@ def check(name: str, process: asyncio.subprocess.Process, output: BinaryIO) -> N
         raise RuntimeError(f"{name}: {output.read().decode()}")
 
 
+def is_ready(name: str, output: BinaryIO) -> bool:
+    """Has it said that it listens, if it says so?"""
+    # The place in the file is the program's, too.
+    said = os.pread(output.fileno(), 1 << 16, 0)
+    return PRODUCTS[name].ready.encode() in said
+
+
 async def answers(port: int) -> bool:
     """Does something listen there?"""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
-        await asyncio.sleep(0.05)
         return False
     writer.close()
     return True
