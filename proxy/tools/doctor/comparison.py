@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from statistics import median
 
 from proxy.quantities import counted, seconds
 from proxy.tools.doctor.arrival_pattern import (
@@ -28,8 +29,8 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 
 SHOWN = 3  # arrivals of one request, while nothing came of another
 SAME = 0.8  # of the events have to say the same at two hops
-KERNEL = 0.25  # seconds; an acknowledgement takes less, which makes groups by itself
-IRREGULAR = 2.5  # times the shortest pause; of those groups the longest is less
+KERNEL = 0.28  # seconds; an acknowledgement takes less, which makes groups by itself
+IRREGULAR = 1.6  # times the shortest pause; most of those groups come sooner
 REGULAR = 1.3  # times; a timer and the way to the next event make no more
 OTHERWISE = 0.6  # of the ends of groups; fewer are the same in the other requests
 BASE = "as a browser asks"
@@ -170,12 +171,11 @@ def by_chance(base: Case, others: Sequence[Case]) -> bool:
     same = sum(len(ours & ends_of_groups(case)) for case in alike)
     if same >= OTHERWISE * len(ours) * len(alike):
         return False
-    gaps = pauses_of(base)
+    gaps = [gap for case in (base, *alike) for gap in pauses_of(case)]
     if not gaps:
         return False
     if min(gaps) < KERNEL:
-        return max(gaps) >= IRREGULAR * min(gaps)
-    gaps = [gap for case in (base, *alike) for gap in pauses_of(case)]
+        return median(gaps) >= IRREGULAR * min(gaps)
     return max(gaps) > REGULAR * min(gaps)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import Result, judge_one
 from proxy.tools.doctor.verdict import Kind
-from tests.support.free_streams import Network, received, tokens
+from tests.support.free_streams import FreeStream, Network, received, tokens
 from tests.support.held_streams import Hop, by_nagle, by_timer, in_blocks
 from tests.unit.doctor.recordings import event, recorded
 
@@ -27,6 +28,16 @@ def groups(chooser: random.Random, least: float, most: float) -> ProbeRecording:
         arrivals.append((now, b"".join(event(number + n) for n in range(count))))
         number += count
     return recorded(*arrivals)
+
+
+def asked(hop: Hop, answers: Sequence[FreeStream]) -> Result:
+    """Another answer each time, behind a hop."""
+    return judge_one(
+        [
+            received(replace(each, writes=tuple(hop(each.writes))), Network(0.005))
+            for each in answers
+        ]
+    )
 
 
 def seen(results: Sequence[Result]) -> Counter[bool]:
@@ -47,6 +58,24 @@ def test_the_groups_of_each_request_are_its_sender_s(least: float, most: float) 
     assert kinds[Kind.GROUPS] > 50
 
 
+def hesitating(chooser: random.Random) -> FreeStream:
+    """A model that stops to think now and then."""
+    now, writes = chooser.uniform(0.1, 0.8), list[tuple[float, bytes]]()
+    while now < 4:
+        writes.append((now, event(len(writes))))
+        thinks = chooser.random() < 0.05
+        now += chooser.uniform(0.3, 0.8) if thinks else chooser.uniform(0.01, 0.09)
+    return FreeStream("hesitating", tuple(writes))
+
+
+def test_what_the_kernel_makes_of_a_sender_with_pauses_is_held() -> None:
+    results = []
+    for seed in SEEDS:
+        answers = [hesitating(random.Random(f"{seed} {n}")) for n in range(3)]
+        results.append(asked(by_nagle(0.2), answers))
+    assert seen(results)[False] <= 6, Counter(each.verdict.kind for each in results)
+
+
 @pytest.mark.parametrize(
     "hop",
     [
@@ -60,14 +89,5 @@ def test_what_a_hop_makes_of_another_answer_each_time_is_held(hop: Hop) -> None:
     results = []
     for seed in SEEDS:
         answers = [tokens(random.Random(f"{seed} {n}")) for n in range(3)]
-        results.append(
-            judge_one(
-                [
-                    received(
-                        type(each)(each.rhythm, tuple(hop(each.writes))), Network(0.005)
-                    )
-                    for each in answers
-                ]
-            )
-        )
+        results.append(asked(hop, answers))
     assert seen(results)[False] <= 3, Counter(each.verdict.kind for each in results)
