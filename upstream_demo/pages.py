@@ -13,6 +13,7 @@ from proxy.web.files import TYPES, find_file
 from upstream_demo.buffering_hop import HoldingHop, open_session
 from upstream_demo.document import POLICY, can_render, render_page
 from upstream_demo.error_response import answer_refusals
+from upstream_demo.small_file import small_file
 from upstream_demo.streams import TALLY, create_tally, local_address, report_status
 
 PAGE = Path(__file__).resolve().parent / "page"
@@ -28,8 +29,8 @@ async def show_file(request: web.Request) -> web.StreamResponse:
     if found is None:
         raise web.HTTPNotFound
     content_type, path = found
-    return web.FileResponse(
-        path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"}
+    return await small_file(
+        path, {"Content-Type": content_type, "Cache-Control": "no-cache"}
     )
 
 
@@ -45,7 +46,7 @@ async def show_document(request: web.Request) -> web.StreamResponse:
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
     if path.suffix != ".md" or not can_render():
         content_type = TYPES.get(path.suffix, "text/plain; charset=utf-8")
-        return web.FileResponse(path, headers={**headers, "Content-Type": content_type})
+        return await small_file(path, {**headers, "Content-Type": content_type})
     # Beside the loop: streams of the demo run on it.
     page = await asyncio.to_thread(lambda: render_page(name, path.read_text("utf-8")))
     return web.Response(

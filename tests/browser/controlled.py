@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
-from proxy.web.files import SHARED
+from proxy.web.files import find_file
+from upstream_demo.small_file import small_file
 
 PAGE = Path(__file__).resolve().parents[2] / "upstream_demo" / "page"
 GUARD_SECONDS = 5  # a held byte deadlocks the test; this ends it
@@ -176,8 +177,8 @@ class PageUpstream:
             }
         )
 
-    async def index(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(PAGE / "index.html")
+    async def index(self, request: web.Request) -> web.Response:
+        return await small_file(PAGE / "index.html")
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -188,8 +189,7 @@ class PageUpstream:
         app.router.add_get("/status", self.status)
         app.router.add_get("/settings.json", self.settings)
         app.router.add_get("/", self.index)
-        app.router.add_static("/web", SHARED)
-        app.router.add_static("/", PAGE)
+        app.router.add_get("/{name:.+}", files_of(PAGE))
         return app
 
     def holding_application(self) -> web.Application:
@@ -198,6 +198,21 @@ class PageUpstream:
         app.router.add_get("/held/events", self.held_events)
         app.router.add_get("/held-before/events", self.events)
         return app
+
+
+def files_of(
+    folder: Path,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A handler of the files of a page, and of those that all pages share (web/)."""
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        found = find_file(folder, request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        content_type, path = found
+        return await small_file(path, {"Content-Type": content_type})
+
+    return show
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.browser.axe import needs_axe, no_findings
 from tests.browser.controlled import serve
 from tests.browser.test_demo_accessibility import PHONE
+from upstream_demo.small_file import small_file
 
 pytest.importorskip(
     "playwright.async_api", reason="the playwright package is not installed"
@@ -50,12 +51,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def url(site: Path) -> AsyncIterator[str]:
-    async def show(request: web.Request) -> web.FileResponse:
+    async def show(request: web.Request) -> web.Response:
         path = site / request.match_info["path"]
         path = path / "index.html" if path.is_dir() else path
         if not path.is_file():
             raise web.HTTPNotFound
-        return web.FileResponse(path)
+        return await small_file(path)
 
     app = web.Application()
     app.router.add_get("/{path:.*}", show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -59,9 +60,13 @@ class Question:
         for piece in pieces:
             await self.peer.send(chunk(piece))
 
-    async def finish(self) -> None:
-        """Send the last chunk; the next request may come."""
-        await self.peer.send(chunk(b""))
+    async def finish(self, rest: bytes = b"") -> None:
+        """Send the last chunk, behind a rest; the next request may come.
+
+        A client that has all that it asked for may be gone before.
+        """
+        with contextlib.suppress(ConnectionError):
+            await self.peer.send(rest + chunk(b""))
         self.answered.set()
 
 

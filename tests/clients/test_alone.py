@@ -36,8 +36,7 @@ async def test_comments_of_one_line_feed_change_nothing(
     for piece in answer.pieces:
         await question.peer.send(beat + beat)
         await question.peer.send(chunk(piece))
-    await question.peer.send(beat)
-    await question.finish()
+    await question.finish(beat)
     assert is_complete(asking.client, await asked)
 
 

@@ -18,9 +18,9 @@ import pytest
 from aiohttp import web
 
 import proxy
-from proxy.web.files import SHARED
-from tests.browser.controlled import GUARD_SECONDS
+from tests.browser.controlled import GUARD_SECONDS, files_of
 from tests.browser.drivers.chromium import ARGUMENTS, find_chromium
+from upstream_demo.small_file import small_file
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -114,8 +114,8 @@ class FeedServer:
             told["ended" if each["phase"] == "over" else "open"].append(each)
         return told
 
-    async def index(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(PAGE / "index.html")
+    async def index(self, request: web.Request) -> web.Response:
+        return await small_file(PAGE / "index.html")
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         if self.refusal:
@@ -198,8 +198,7 @@ class FeedServer:
         app.router.add_get(f"{PREFIX}/exchanges/{{id}}", self.exchange)
         app.router.add_get(f"{PREFIX}/exchanges/{{id}}/feed", self.exchange_feed)
         app.router.add_get(f"{PREFIX}/requests/{{id}}", self.of_request)
-        app.router.add_static(f"{PREFIX}/page/web", SHARED)
-        app.router.add_static(f"{PREFIX}/page", PAGE)
+        app.router.add_get(f"{PREFIX}/page/{{name:.+}}", files_of(PAGE))
         return app
 
 
