@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
-from statistics import median
+from statistics import mean, median, pstdev
 from typing import Literal
 
 from proxy.tools.doctor.events import Unit, format_of, units_of
@@ -23,8 +23,12 @@ PROMPT = 0.075  # seconds; at such intervals models speak of themselves
 NEAR = 0.03  # of the bytes of an arrival, by which those of a limit differ
 STEADY = 0.15  # of the interval; how far a rhythm may stray
 TOO_MANY = 2.0  # standard deviations of events that come by chance
+LEAST = 0.25  # of the deviations of chance, where a clock shows none
 DRIFT = 1.15  # times the pace of the rest; a sender may have been that much quicker
 LARGE = 1.5  # times the largest other group; what is larger is a past
+KERNEL = 0.28  # seconds; an acknowledgement takes less, which makes groups by itself
+REGULAR = 1.3  # times the shortest pause; a timer, and the way to the next event
+SEVERAL = 4  # pauses; fewer show no interval
 ALIKE = 3  # groups of the same events; so many do not come about by chance
 
 
@@ -223,7 +227,15 @@ def too_early(shape: Shape) -> bool:
         return False
     waited = max(first.until - (shape.recording.connected or 0.0), 0.0)
     due = waited * passed / (rest[-1].at - first.at)
-    return len(first.units) > 1 + DRIFT * due + TOO_MANY * sqrt(due)
+    return len(first.units) > 1 + DRIFT * due + TOO_MANY * sqrt(due) * variation(rest)
+
+
+def variation(groups: list[Burst]) -> float:
+    """How far their distances vary: 1 for what comes by chance, less for a clock."""
+    apart = [after.at - before.at for before, after in pairwise(groups)]
+    if len(apart) < 4:
+        return 1.0
+    return min(max(pstdev(apart) / mean(apart), LEAST), 1.0)
 
 
 def groups_of(shape: Shape) -> list[Burst]:
@@ -263,6 +275,24 @@ def own_groups(shape: Shape) -> Literal["early", "alike", ""]:
         if 0.5 * middle <= counts[0] <= LARGE * most:
             return "early"
     return "alike" if made_alike(groups) else ""
+
+
+def has_own_pace(shape: Shape) -> bool:
+    """Are there groups of no one size, at no interval, and none cut in an event?
+
+    No full buffer makes these, no timer, and not the kernel.
+    """
+    gaps = [gap for gap in shape.gaps[:-1] if gap >= PROMPT]
+    inner = shape.bursts[:-1]
+    if shape.recording.coding or cut_inside(shape) or len(gaps) < SEVERAL:
+        return False
+    sizes, counts = [burst.size for burst in inner], {len(b.units) for b in inner}
+    return (
+        min(gaps) >= KERNEL
+        and max(gaps) > REGULAR * min(gaps)
+        and len(counts) > 1
+        and max(sizes) > LARGE * min(sizes)
+    )
 
 
 def made_alike(groups: list[Burst]) -> bool:

@@ -14,7 +14,9 @@ from statistics import median
 from proxy.quantities import counted, seconds
 from proxy.tools.doctor.arrival_pattern import (
     HELD,
+    KERNEL,
     PROMPT,
+    REGULAR,
     Shape,
     cut_inside,
     delays,
@@ -29,9 +31,7 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 
 SHOWN = 3  # arrivals of one request, while nothing came of another
 SAME = 0.8  # of the events have to say the same at two hops
-KERNEL = 0.28  # seconds; an acknowledgement takes less, which makes groups by itself
 IRREGULAR = 1.6  # times the shortest pause; most of those groups come sooner
-REGULAR = 1.3  # times; a timer and the way to the next event make no more
 OTHERWISE = 0.6  # of the ends of groups; fewer are the same in the other requests
 BASE = "as a browser asks"
 GROUPED = (Kind.BURSTS, Kind.RHYTHM, Kind.GROUPS)  # several at a time, and apart
@@ -95,7 +95,10 @@ def compare_variants(base: Case, others: Sequence[Case]) -> Verdict:
 def compared(base: Case, others: Sequence[Case]) -> Verdict:
     """The verdict on a request, held against its variants."""
     verdict = base.verdict
-    told = [case for case in others if case.verdict.told]
+    apart = verdict.kind not in GROUPED  # then a sender's groups are free as well
+    told = [
+        case for case in others if case.verdict.told or (apart and is_grouped(case))
+    ]
     free = [
         case
         for case in told

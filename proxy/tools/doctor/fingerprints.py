@@ -14,6 +14,7 @@ from proxy.tools.doctor.arrival_pattern import (
     after_backlog,
     cut_inside,
     first_late,
+    has_own_pace,
     own_groups,
     pauses,
     rate,
@@ -195,6 +196,8 @@ def bursts(shape: Shape) -> Verdict | None:
             return None
         if own_groups(shape):
             return groups(shape)
+        if has_own_pace(shape):
+            return groups_at_no_interval(shape)
     return in_bursts(shape)
 
 
@@ -208,6 +211,21 @@ def in_bursts(shape: Shape) -> Verdict:
         (f"{shape.merged} events arrived together with another one", *limited(shape)),
         hold=span_of(shape),
         rate=rate(shape),
+    )
+
+
+def groups_at_no_interval(shape: Shape) -> Verdict:
+    """Several at a time, others each time, whenever the sender has some."""
+    return Verdict(
+        Kind.GROUPS,
+        f"The back end sends in groups: {counted(len(shape.shown), shape.noun)} in "
+        f"{len(shape.bursts)}, up to {seconds(max(shape.gaps))} apart.",
+        (
+            "the groups have no one size, come at no fixed interval, and never end "
+            "inside an event: no full buffer does that, nor a hop's timer",
+            "a hop that holds each group as a whole would not show; --through, or "
+            "--via down to the back end, gives a certain answer",
+        ),
     )
 
 

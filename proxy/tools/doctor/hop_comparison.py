@@ -152,7 +152,11 @@ def holds_of(
     waits = waited(pairs)
     if pairing.by is By.MARKS:
         return [max(both) for both in zip(late, waits, strict=True)], True
-    if two_answers(here, there) and len(there.shown) >= 1.5 * len(there.bursts):
+    if (
+        two_answers(here, there)
+        and len(there.shown) >= 1.5 * len(there.bursts)
+        and 2 * len(here.bursts) >= len(there.bursts)  # else it collects them
+    ):
         return [0.0] * len(pairs), True  # in groups, others for each answer
     if late[-1] > allowed and pairing.by.same and is_clocked(here, there):
         return [max(both) for both in zip(late, waits, strict=True)], True

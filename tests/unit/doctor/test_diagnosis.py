@@ -478,3 +478,14 @@ def test_rows_that_come_several_at_a_time_are_held(type: str) -> None:
     verdict = diagnose(recorded(*arrivals, fields=of_type(type)))
     assert verdict.kind is Kind.RHYTHM
     assert "3 lines" in verdict.line
+
+
+@pytest.mark.parametrize("pace", [0.15, 0.22])
+def test_a_history_that_comes_late_is_none_of_a_hop_s(pace: float) -> None:
+    """At the steady pace behind it, a hop would have waited for it longer."""
+    past = (0.7, b"".join(map(event, range(8))))
+    live = [(0.7 + (n + 1) * pace, event(8 + n)) for n in range(12)]
+    assert diagnose(recorded(past, *live)).kind is Kind.STREAMS
+    held = (8 * pace, b"".join(map(event, range(8))))
+    live = [((9 + n) * pace, event(8 + n)) for n in range(12)]
+    assert diagnose(recorded(held, *live)).kind is Kind.FIRST_LATE
