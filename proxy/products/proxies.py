@@ -10,6 +10,7 @@ from proxy.products.product import Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
 TODAY = "2026-11-30"  # of later ones
+BY_ACCEPT = "the page asks by Accept: text/event-stream"
 WITHOUT_EVENTS = "@others not header Accept text/event-stream\nencode @others gzip"
 
 PROXIES = (
@@ -149,7 +150,7 @@ PROXIES = (
             "`encode` outputs nothing until its block is full",
             coded=True,
             event_stream=True,
-            when="`encode` compresses it",
+            when=f"`encode` compresses it and {BY_ACCEPT}",
             freed="Caddy 2.6",
             on=TODAY,
         ),
@@ -187,6 +188,7 @@ PROXIES = (
             WITHOUT_EVENTS,
             "`encode` holds the response head until the first body byte (fixed in "
             "later versions)",
+            when=BY_ACCEPT,
             freed="Caddy 2.6",
             on=DAY,
         ),

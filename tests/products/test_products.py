@@ -34,6 +34,7 @@ UNNAMED = ("haproxy-cut", "haproxy-request-cut", "haproxy-pings", "haproxy-webso
 
 # Which of these a clock of the kernel leaves is blurred by a busy machine; the cure is
 # the same.
+BREATH = 0.15  # seconds
 CLOCKED = (Kind.DELAYED, Kind.RHYTHM, Kind.BURSTS)
 
 
@@ -91,7 +92,10 @@ async def test_a_product_holds_and_the_printed_cure_ends_it(
     signs = {sign.product for sign in recognise(held, verdict)}
     if case.cured_by not in NAMELESS and not case.name.startswith(UNNAMED):
         assert case.cured_by in signs
-    assert diagnose(cured, slack).kind is Kind.STREAMS, diagnose(cured, slack)
+    # What a clock holds is not longer than a busy machine's breath.
+    breath = 0.0 if case.kind in CLOCKED else BREATH
+    verdict = diagnose(cured, slack + breath)
+    assert verdict.kind is Kind.STREAMS, verdict
 
 
 def buffered(*freeing: str) -> Case:
