@@ -351,7 +351,8 @@ def cut_here(here: Shape, there: Shape, pairing: Pairing) -> str:
         other.ending != "cut" or earlier > CLOSE + max(-pairing_transit(pairing), 0.0)
     ):
         return f"{came} and {seconds(one.ended)} in, while it went on behind it"
-    missing = pairing.missing if pairing.by.same and in_step(pairing) else 0
+    alike = pairing.by.same and in_step(pairing, here.allowed)
+    missing = pairing.missing if alike else 0
     if one.ending == "complete" and missing:
         return (
             f"it ended after {came} as if it were complete, and "
@@ -367,8 +368,10 @@ def cut_here(here: Shape, there: Shape, pairing: Pairing) -> str:
     return ""
 
 
-def in_step(pairing: Pairing) -> bool:
+def in_step(pairing: Pairing, allowed: float) -> bool:
     """Did most events come at the same moments, so that it was one pace?"""
+    if strays(pairing.pairs, pairing_transit(pairing), allowed):
+        return False
     late = [pair.here - pair.there for pair in pairing.pairs]
     middle = median(late)
     near = sum(abs(each - middle) <= 2 * HELD for each in late)

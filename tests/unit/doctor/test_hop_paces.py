@@ -54,6 +54,31 @@ def test_equal_texts_at_two_paces_by_chance_are_not_held() -> None:
         assert not result.verdict.held, (seed, result.verdict)
 
 
+def some_by_chance(chooser: random.Random) -> ProbeRecording:
+    """As many events as come in five seconds."""
+    times = accumulate(iter(lambda: chooser.uniform(0.05, 0.2), None), initial=0.0)
+    return at([time for time, _ in zip(times, range(60), strict=False) if time < 5])
+
+
+def test_a_shorter_answer_at_a_pace_of_its_own_was_not_cut() -> None:
+    """All but a few, which are in step with the other one by chance."""
+    found = []
+    for seed in range(100):
+        chooser = random.Random(seed)
+        result = chain(some_by_chance(chooser), some_by_chance(chooser))
+        found.append(result.verdict.kind is Kind.CUT)
+    assert sum(found) <= 8
+
+
+def test_a_stream_at_a_pace_by_chance_that_a_hop_ends_too_early_was_cut() -> None:
+    for seed in range(100):
+        chooser = random.Random(seed)
+        there = some_by_chance(chooser)
+        times = [each.at for each in there.arrivals][:20]
+        late = sorted(time + chooser.uniform(0, 0.02) for time in times)
+        assert chain(at(late), there).verdict.kind is Kind.CUT, seed
+
+
 @pytest.mark.parametrize("delay", [0.15, 0.3, 1.0])
 def test_what_a_hop_delays_of_a_pace_by_chance_is_found(delay: float) -> None:
     """Each event by itself, by about as much as any other."""
