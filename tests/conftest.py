@@ -71,12 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-# Tests of these folders drive browsers and other programs, which want much of a core:
-# one of each group at a time.
-PROGRAMS = {"browser": "browsers", "deploy": "programs", "e2e": "programs",
-            "products": "products"}  # fmt: skip
-LAST = "products"  # what comes when is measured there, best while little else runs
-INSPECTOR = "test_inspector"  # half of the tests in browsers, a group of its own
+# Tests of these folders drive browsers and other programs, which want one core of the
+# machine for themselves: one of them at a time, whoever runs what else.
+ONE_AT_A_TIME = {"browser", "deploy", "e2e", "products"}
+MACHINE = "machine"  # their group
 MOST_PROCESSES = 4
 
 
@@ -99,21 +97,12 @@ def pytest_xdist_make_scheduler(
     return ByFile(config, log)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Processes take groups in the order of the tests."""
-    items.sort(key=lambda item: LAST in Path(item.nodeid.partition("::")[0]).parts)
-
-
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Files are shared by the processes, and groups of those that drive programs."""
+    """Files are shared by the processes, and what drives programs has one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        group = next((PROGRAMS[each] for each in path.parts if each in PROGRAMS), "")
-        if group == "browsers" and path.name.startswith(INSPECTOR):
-            return "inspector"
-        return group or str(path)
+        return MACHINE if ONE_AT_A_TIME & {*path.parts} else str(path)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,16 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import pytest
 from hypothesis import settings
-from xdist.remote import Producer
 
-from tests.conftest import (
-    pytest_collection_modifyitems,
-    pytest_xdist_make_scheduler,
-)
 from tests.support.thorough import ALL, VARIABLE
 from tests.unit.transport.test_splits import places
 from tests.wire.conftest import pytest_asyncio_loop_factories
@@ -51,52 +46,6 @@ def test_all_is_tried_in_ci() -> None:
     (command,) = (line for line in lines[taken:] if line.endswith(" -m pytest"))
     assert command in README.read_text("utf-8")
     assert lines.count("try test_command") == 1
-
-
-class Workers:
-    """What a scheduler asks of the processes of a run."""
-
-    def getvalue(self, option: str) -> list[str]:
-        return ["popen"] * 3
-
-
-def test_what_drives_programs_has_four_groups() -> None:
-    """No file is in two of them, and any other file is by itself."""
-    config = cast("pytest.Config", Workers())
-    scheduler = pytest_xdist_make_scheduler(config, Producer("tests", enabled=False))
-    groups: dict[str, set[str]] = {}
-    for folder in ("browser", "deploy", "e2e", "products", "wire"):
-        for file in (ROOT / "tests" / folder).glob("test_*.py"):
-            path = file.relative_to(ROOT).as_posix()
-            group = scheduler._split_scope(f"{path}::test_it[a/b]")
-            groups.setdefault(group, set()).add(path)
-    folders = {
-        name: {Path(path).parts[1] for path in groups.pop(name)}
-        for name in ("inspector", "browsers", "programs", "products")
-    }
-    assert folders == {
-        "inspector": {"browser"},
-        "browsers": {"browser"},
-        "programs": {"deploy", "e2e"},
-        "products": {"products"},
-    }
-    assert groups
-    assert all(files == {name} for name, files in groups.items())
-
-
-class Collected(NamedTuple):
-    """A test of a file."""
-
-    nodeid: str
-
-
-def test_what_is_measured_comes_last() -> None:
-    """All others stay in their order."""
-    names = ["tests/products/test_a.py::test[x/y]", "tests/unit/test_products.py::test",
-             "tests/browser/test_b.py::test"]  # fmt: skip
-    items = [Collected(name) for name in names]
-    pytest_collection_modifyitems(cast("list[pytest.Item]", items))
-    assert [item.nodeid for item in items] == [*names[1:], names[0]]
 
 
 def test_a_file_is_run_by_one_process_and_what_drives_programs_by_one() -> None:
