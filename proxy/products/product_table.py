@@ -185,6 +185,18 @@ def cures_for(
             # what is compressed, and held to the end, a compressor holds
             and (cure.coded or not coded or kind is not Kind.AT_THE_END)
         ]
+    return completed(cures, known, kind, coded=coded, event_stream=event_stream)
+
+
+def completed(
+    cures: list[Cure],
+    known: list[Product],
+    kind: Kind,
+    *,
+    coded: bool,
+    event_stream: bool | None,
+) -> list[Cure]:
+    """The cures of products, with those that are nobody's in particular."""
     if kind in OLD:  # nobody else asks like that
         nginx = PRODUCTS["nginx"].cures
         return cures or [cure for cure in nginx if cure.fits(kind, coded=coded)]
