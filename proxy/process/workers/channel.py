@@ -37,6 +37,11 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Retired:
+    """It accepts no longer at the address before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Be not ready any more. The drain begins after so many seconds, by `Stop`."""
 
@@ -124,6 +129,7 @@ class AllEnded:
 Message: TypeAlias = (
     Reload
     | Moved
+    | Retired
     | Leave
     | Stop
     | Cut

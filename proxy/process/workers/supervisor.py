@@ -41,6 +41,7 @@ from proxy.process.workers.channel import (
     Failed,
     Message,
     Reloaded,
+    Retired,
     Serving,
     UnderWay,
 )
@@ -282,6 +283,9 @@ class Supervisor:
             case Reloaded(faults):
                 if self.reloader is not None:
                     self.reloader.answered(child, faults)
+            case Retired():
+                if self.reloader is not None:
+                    self.reloader.retired(child)
             case DrainStarted(exchanges):
                 self.shutdown.draining(child, exchanges)
             case DrainAsked():
@@ -333,6 +337,7 @@ class Supervisor:
             return
         if self.reloader is not None:
             self.reloader.answered(child, ())
+            self.reloader.retired(child)
         self.lost(child, words)
 
     def lost(self, child: WorkerProcess, words: str) -> None:

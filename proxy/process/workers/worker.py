@@ -44,6 +44,7 @@ from proxy.process.workers.channel import (
     Reload,
     Reloaded,
     ReloadEnded,
+    Retired,
     Serving,
     UnderWay,
 )
@@ -165,6 +166,7 @@ class Worker:
             order, sockets = arrival
             if isinstance(order, Moved):
                 await self.server.listeners.public.retire()
+                self.tell(Retired())
                 continue
             if isinstance(order, ReloadEnded):
                 reloads = self.server.reloads

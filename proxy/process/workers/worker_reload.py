@@ -85,11 +85,14 @@ class WorkerReload:
         self.looked = clock()
         self.asked = False
         self.waiting: set[int] = set()  # workers that have not answered yet
+        self.leaving: set[int] = set()  # workers that may still have the port before
+        self.stuck: set[int] = set()  # workers that were waited for long enough
         self.limit = 0.0  # when that is no reason to wait any more
         self.news = ""
         self.before: WorkerConfig | None = (
             None  # to go back to, until all have answered
         )
+        self.replaced: WorkerConfig | None = None  # until its port is given up
         self.refused: list[str] = []  # faults of the last reload, if it was
         self.faults: dict[str, None] = {}  # that workers have told, each once
         self.manager = ServiceManager()
@@ -99,7 +102,7 @@ class WorkerReload:
 
     def ask(self) -> None:
         """Reload now, or when the reload that is under way has ended."""
-        self.asked = bool(self.waiting)
+        self.asked = self.under_way
         if not self.asked:
             try:
                 self.reload()
@@ -107,14 +110,19 @@ class WorkerReload:
                 log.exception("internal error in a reload")
 
     @property
+    def under_way(self) -> bool:
+        """Is there a worker that owes an answer?"""
+        return bool(self.waiting or self.leaving)
+
+    @property
     def due(self) -> list[float]:
         """When there is something to do without being asked."""
         look = [] if self.watch is None else [self.looked + POLL_SECONDS]
-        return [*look, self.limit] if self.waiting else look
+        return [*look, self.limit] if self.under_way else look
 
     def on_time(self, now: float) -> None:
         """Wait no longer for what does not answer; reload if files have changed."""
-        if self.waiting and now >= self.limit:
+        if self.under_way and now >= self.limit:
             self.give_up()
         if self.watch is not None and now >= self.looked + POLL_SECONDS:
             self.looked = now
@@ -138,7 +146,9 @@ class WorkerReload:
         self.before, self.news = before, news
         self.faults.clear()
         self.unwilling.clear()
+        self.stuck.clear()
         self.order(after, workers.living)
+        self.conclude()
         return True
 
     def prepare(self, config: Config, before: WorkerConfig) -> WorkerConfig:
@@ -166,7 +176,6 @@ class WorkerReload:
         for child in children:
             sockets = wanted.port.of(child.number) if moved else ()
             child.tell(Reload(wanted.config), sockets)
-        self.conclude()
 
     def answered(self, child: WorkerProcess, faults: Sequence[str]) -> None:
         """A worker has reloaded, could not, or is no more."""
@@ -186,10 +195,16 @@ class WorkerReload:
                     fault,
                 )
 
+    def retired(self, child: WorkerProcess) -> None:
+        """A worker accepts no longer at the address before, or is no more."""
+        if child.number in self.leaving:
+            self.leaving.discard(child.number)
+            self.finish()
+
     def give_up(self) -> None:
         """Workers that have not answered may do so later, or be stuck for good."""
         for child in self.workers.living:
-            if child.number in self.waiting:
+            if child.number in self.waiting | self.leaving:
                 log.error(
                     "worker %d (process %d) has not reloaded within %g s; if it "
                     "does not respond at all, kill it, and a replacement starts",
@@ -197,11 +212,16 @@ class WorkerReload:
                     child.pid,
                     ANSWER_SECONDS,
                 )
-        self.waiting.clear()
-        self.conclude()
+        self.stuck |= self.waiting | self.leaving
+        self.leaving.clear()
+        if self.waiting:
+            self.waiting.clear()
+            self.conclude()
+        else:
+            self.finish()
 
     def conclude(self) -> None:
-        """Once all have answered: go back, or tell it; begin the next, if asked."""
+        """Once all have answered: go back, or leave the port of before."""
         if self.waiting:
             return
         before, self.before = self.before, None
@@ -210,9 +230,20 @@ class WorkerReload:
             refuse(self.refused)
             self.go_back(before)
             return
+        self.replaced = before
+        if before is not None and before.port is not self.workers.port:
+            self.leave(before.port)
+        self.finish()
+
+    def finish(self) -> None:
+        """Once the port is given up: tell it, and begin the next, if asked.
+
+        Not before: the next one may want that port again.
+        """
+        if self.under_way:
+            return
+        before, self.replaced = self.replaced, None
         if before is not None:
-            if before.port is not self.workers.port:
-                self.leave(before.port)
             self.contents.apply()
             self.refused = []
             now = self.workers.config
@@ -249,6 +280,7 @@ class WorkerReload:
         self.order(before, told)
         if refused is not before.port:
             self.leave(refused)
+        self.conclude()
 
     def leave(self, port: SharedPort) -> None:
         """Close a port here, and have the workers do so, which accept from it as yet.
@@ -256,7 +288,10 @@ class WorkerReload:
         In this order: the last to close it is one that looks whether anybody waits.
         """
         port.close()
-        for child in self.workers.living:
+        children = self.workers.living
+        self.leaving = {child.number for child in children} - self.stuck
+        self.limit = self.clock() + ANSWER_SECONDS
+        for child in children:
             child.tell(Moved())
 
     def let_go(self) -> None:

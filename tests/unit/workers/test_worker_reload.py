@@ -290,3 +290,63 @@ def test_the_port_before_is_accepted_from_until_all_have_moved(
         assert workers.received() == [[Reload, Moved], [Moved]]
     assert workers.port is (after if works else before)
     after.close()
+
+
+def elsewhere(port: int = 0) -> Config:
+    """The configuration that all begin with, at another port."""
+    keys = {"server.workers": "2", "server.port": port}
+    return from_routes({"/a": "http://h:1"}, keys)
+
+
+def test_a_reload_is_over_when_the_port_before_is_given_up(
+    workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    """The next one may want it again: it waits for that."""
+    before = workers.port.port
+    wanted = iter([elsewhere(), elsewhere(before)])
+    workers.config = elsewhere(before)
+    reloader = WorkerReload(workers, lambda: next(wanted), clock=clock)
+    reloader.ask()
+    after = workers.port
+    for child in workers.children:
+        reloader.answered(child, ())
+    assert workers.received() == [[Reload, Moved], [Reload, Moved]]
+    reloader.ask()
+    reloader.retired(workers.children[0])
+    assert log.messages == []
+    assert workers.received() == [[], []]
+    reloader.retired(workers.children[1])  # or buried
+    assert log.messages == ["configuration reloaded: [server] changed (port)"]
+    assert workers.received() == [[Reload], [Reload]]
+    assert workers.port.port == before
+    after.close()
+    workers.port.close()
+
+
+def test_a_worker_that_is_stuck_delays_no_reload_for_ever_by_the_port_before(
+    workers: TwoWorkers, log: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    workers.config = elsewhere(workers.port.port)
+    wanted = iter([elsewhere(), elsewhere(workers.port.port)])
+    reloader = WorkerReload(workers, lambda: next(wanted), clock=clock)
+    stuck = (
+        "worker 1 (process 1001) has not reloaded within 10 s; if it does not "
+        "respond at all, kill it, and a replacement starts"
+    )
+    reloader.ask()
+    reloader.answered(workers.children[0], ())
+    clock.advance(ANSWER_SECONDS)
+    reloader.on_time(clock.now)
+    assert log.messages == [stuck]
+    reloader.retired(workers.children[0])  # the other one is waited for no longer
+    told = "configuration reloaded: [server] changed (port)"
+    assert log.messages == [stuck, told]
+    reloader.ask()
+    for child in workers.children:
+        reloader.answered(child, ())
+    reloader.retired(workers.children[0])
+    assert reloader.due == [clock.now + ANSWER_SECONDS]
+    clock.advance(ANSWER_SECONDS)
+    reloader.on_time(clock.now)
+    assert log.messages == [stuck, told, stuck, told]
+    workers.port.close()
