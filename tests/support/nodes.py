@@ -63,6 +63,8 @@ class Nodes:
         """End one as if its process had died: no end of a response is sent."""
         server = self.running[number].server
         self.dead.add(number)
+        # What asyncio has accepted and not begun would be left open for ever.
+        await server.listeners.public.pause()
         server.listeners.public.close()
         store = server.kept.shared
         if store is not None and not isinstance(store, MemoryNode):

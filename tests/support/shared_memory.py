@@ -123,9 +123,10 @@ class Hub:
         """A process dies."""
         node.alive = False
         for record in self.records.values():
-            record.followers = [
-                each for each in record.followers if each.node is not node
-            ]
+            left = [each for each in record.followers if each.node is not node]
+            if left != record.followers:
+                record.followers = left
+                self.later(partial(tell_readers, record))
             if record.owner is node:
                 self.news(record)
         for key, id in tuple(self.elected.items()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from proxy.timeline import Ending
@@ -21,6 +23,10 @@ from tests.support.shared_streams import (
     numbered,
     theirs,
 )
+
+# A node that reads a stream says so again and again: it counts for so long after its
+# death. In seconds of the store, which are real ones.
+LEASE_GUARD = 40.0
 
 pytestmark = [pytest.mark.any_loop, pytest.mark.both_protocols]
 
@@ -203,3 +209,26 @@ async def test_what_comes_twice_is_sent_once(
         stream.source.data(0, first, 0, True)
         stream.source.data(5, first[5:] + numbered(id, 2, b"two"), -1, False)
         await expect(second, numbered(id, 2, b"two"))
+
+
+async def test_who_reads_it_at_a_node_that_dies_reads_it_no_more(
+    start: StartNodes, upstream: Upstream, clock: ManualClock
+) -> None:
+    """Behind keep_seconds its upstream is closed, as if that client had left."""
+    async with start(keeping(upstream, keep_seconds=60), clock=clock) as both:
+        first, peer, id = await begun(both[0], upstream)
+        second = await get(both[1], ADDRESS + id)
+        await expect(second, numbered(id, 1, b"one"))
+        (stream,) = both[0].server.kept.streams.values()
+        await became(lambda: stream.readers == 1)
+        first.close()
+        await both[0].ended()
+        await both.kill(1)
+        async with asyncio.timeout(LEASE_GUARD):
+            while stream.readers:
+                both[0].tick()
+                await asyncio.sleep(0.05)
+        clock.advance(61)
+        both[0].tick()
+        await peer.read_to_close()
+        assert not both[0].server.kept.streams
