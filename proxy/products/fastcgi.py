@@ -12,9 +12,11 @@ DAY = "2026-11-29"  # of the measurements
 PHP_BUFFERS = Cure(
     HELD,
     "the PHP program, before its first output",
-    "ini_set('zlib.output_compression', '0');\nwhile (ob_get_level()) ob_end_clean();",
+    "ini_set('zlib.output_compression', '0');\n"
+    "while (ob_get_level()) ob_end_clean();\n"
+    "ob_implicit_flush(true);",
     "`output_buffering`, `ob_start()` and `zlib.output_compression` keep what flush() "
-    "is to send",
+    "is to send, and without flush() PHP keeps it itself",
     coded=False,
     freed="PHP 8.2",
     on=DAY,

@@ -272,7 +272,10 @@ def kept_open(product: Product, kind: Kind) -> list[Cure]:
 def sorted_cures(
     products: list[Product], kind: Kind, *, coded: bool, event_stream: bool | None
 ) -> list[Cure]:
-    """The cures of products, measured ones first; of two with the same lines, one."""
+    """The cures of products, measured ones first.
+
+    Of two with the same lines the first, or the one without an if.
+    """
     fitting = [
         cure
         for product in products
@@ -281,7 +284,8 @@ def sorted_cures(
     ]
     found: dict[str, Cure] = {}
     for cure in sorted(fitting, key=lambda cure: not cure.measured):
-        found.setdefault(cure.lines, cure)
+        if cure.lines not in found or (found[cure.lines].when and not cure.when):
+            found[cure.lines] = cure
     return list(found.values())
 
 

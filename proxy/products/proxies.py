@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.products.apache_rows import APACHE
-from proxy.products.fastcgi import BOTH
+from proxy.products.fastcgi import BOTH, PHP_BUFFERS
 from proxy.products.hold_kind import ANY, CUT, HEAD, HELD, PACED, Kind
 from proxy.products.nginx_rows import NGINX
 from proxy.products.product import Cure, FieldSign, row
@@ -26,6 +28,12 @@ PROXIES = (
             f"{BOTH}",
             freed="lighttpd 1.4",
             on=DAY,
+        ),
+        replace(
+            PHP_BUFFERS,
+            when="it has fastcgi.server to PHP",
+            freed="PHP 8.2 behind lighttpd 1.4 with stream-response-body",
+            on=TODAY,
         ),
         Cure(
             CUT,
@@ -101,7 +109,7 @@ PROXIES = (
             on=DAY,
         ),
         ignores_fields=True,
-        nameless=(Kind.AT_THE_END,),
+        nameless=(Kind.AT_THE_END, Kind.FIRST_LATE),
     ),
     *NGINX,
     *APACHE,
@@ -123,11 +131,12 @@ PROXIES = (
             on=DAY,
         ),
         Cure(
-            (Kind.AT_THE_END,),
+            (Kind.AT_THE_END, Kind.FIRST_LATE),
             "Caddyfile, in the reverse_proxy block",
             "# without buffer_responses (since 2.7: response_buffers)\n"
             "flush_interval -1",
-            "both read a whole response before the first byte is sent",
+            "a whole response, or as much as max_buffer_size, is read before the first "
+            "byte is sent",
             when="Caddy is told to buffer",
             freed="Caddy 2.6",
             on=DAY,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from tests.products.product_command import APACHE, HERE, Product, program
-from tests.products.proxy_commands import apache, caddy, h2o, nginx
+from tests.products.proxy_commands import apache, caddy, h2o, lighttpd, nginx
 from tests.support.ports import free_port
 
 PHP = """<?php
@@ -21,7 +22,7 @@ for ($n = 1; $n <= $asked["count"]; $n++) {
   $sent = round((microtime(true) - $began) * 1000, 1);
   $mark = ["n" => $n, "of" => (int) $asked["count"], "sent_ms" => $sent];
   echo "id: $n\\ndata: ", json_encode($mark), "\\n\\n";
-  flush();
+  if (!getenv("UNFLUSHED")) flush();
 }
 """
 
@@ -125,6 +126,25 @@ def caddy_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     to_origin = f" reverse_proxy 127.0.0.1:{origin} {{\n\n }}\n"
     to_php = f" root * {folder}\n php_fastcgi {address}\n"
     conf.write_text(conf.read_text().replace(to_origin, to_php))
+    return both(start, command)
+
+
+def lighttpd_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: of the file, after `---` of the program, then of its pool."""
+    file, _, rest = lines.partition("---")
+    code, _, pool = rest.partition("---")
+    start, address = with_php(code, folder, f"{pool}\nsecurity.limit_extensions =")
+    (folder / "api").mkdir()
+    (folder / "events.php").rename(folder / "api" / "events")
+    host, _, number = address.partition(":")
+    to_php = (
+        'server.modules += ("mod_fastcgi")\n'
+        f'fastcgi.server = ("events" => (("host" => "{host}", "port" => {number}, '
+        '"check-local" => "disable")))'
+    )
+    command = lighttpd(port, origin, f"{to_php}\n{file}", folder)
+    conf = folder / "lighttpd.conf"
+    conf.write_text(re.sub("(?m)^proxy.server.*\n", "", conf.read_text()))
     return both(start, command)
 
 
@@ -278,6 +298,7 @@ SERVERS = (
     Product("nginx-scgi", "nginx+uwsgi_python3", nginx_scgi),
     Product("caddy-php", "caddy+php-fpm", caddy_php),
     Product("h2o-php", "h2o+php-fpm", h2o_php),
+    Product("lighttpd-php", "lighttpd+php-fpm", lighttpd_php),
     Product("puma", "puma", puma),
     Product("nginx-puma", "nginx+puma", nginx_puma),
     Product("nginx-deflater", "nginx+puma", nginx_deflater),

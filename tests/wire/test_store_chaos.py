@@ -86,9 +86,6 @@ def restart_store(
     return restart if make_store == hub.node else restart_server
 
 
-# The node that dies does so in this process: what it was about to write is left to
-# sockets that are aborted, of its clients too.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_each_client_gets_each_event_once_or_learns_that_it_is_over(
     tmp_path: Path,
     complaints: Complaints,

@@ -47,6 +47,8 @@ PAGE = re.compile(rb"\s*<(!doctype|html)\b", re.IGNORECASE)
 # After so many seconds products give up by default: the whole response …
 WHOLE = {
     15: "the route timeout of Envoy is 15 s, counted from the request",
+    16: "the route timeout of Envoy is 15 s, counted from the request; it closes the "
+    "connection 1 s later",
     29: "AWS API Gateway ends every request after 29 s",
     30: "sync workers of gunicorn are killed 30 s after the request",
 }
@@ -112,7 +114,7 @@ def ended_early(shape: Shape) -> Verdict | None:
         evidence.append(f"{last.number} of {last.of} events arrived")
     evidence.append(f"the whole response took {seconds(recording.ended)}")
     quiet = [who for timer, who in TIMERS.items() if near(silence, timer)]
-    whole = [who for timer, who in WHOLE.items() if near(recording.ended, timer)]
+    whole = limits_of_the_whole(recording)
     how, timer = "aborted", None
     if quiet or (silence >= 1 and not is_of_the_whole(recording, silence, whole)):
         how, timer = f"cut after {seconds(silence)} of silence", silence
@@ -167,6 +169,12 @@ def left_open(shape: Shape, last: Unit) -> Verdict:
         ),
         sure=True,
     )
+
+
+def limits_of_the_whole(recording: ProbeRecording) -> list[str]:
+    """Whose limit on a whole response it is by default, if it is anybody's."""
+    by_nearness = sorted(WHOLE, key=lambda timer: abs(recording.ended - timer))
+    return [WHOLE[timer] for timer in by_nearness if near(recording.ended, timer)][:1]
 
 
 def is_of_the_whole(
@@ -295,6 +303,7 @@ def delayed(shape: Shape) -> Verdict:
             ("a hop holds the last piece until the next one arrives: a compressor "
              "that is not flushed, or a reader that waits for one more line",),
             timer=middle,
+            waits=True,
         )  # fmt: skip
     return Verdict(
         Kind.DELAYED,

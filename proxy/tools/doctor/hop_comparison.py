@@ -32,7 +32,8 @@ CLOSE = 1.0  # seconds between two ends that are the same end
 class Comparison:
     """What is this hop's own. Seconds; `cut`: how, in words, "" if it is not.
 
-    `cached`: by how much the end was here too early, None if it was not.
+    `waits`: does each event come with the next one? `cached`: by how much the end was
+    here too early, None if it was not.
     """
 
     by: By
@@ -45,6 +46,7 @@ class Comparison:
     sure: bool = True
     same_answer: bool = True  # or another one, with a pace of its own
     cached: float | None = None
+    waits: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -93,6 +95,7 @@ def compare(here: ProbeRecording, behind: ProbeRecording) -> Comparison | None:
         cut_here(one, other, pairing),
         sure,
         pairing.by.same or as_long(one, other, transit, allowed),
+        waits=held and wait_for_next(by_burst(pairing.pairs), transit),
         notes=tuple(notes),
     )
 
@@ -248,16 +251,21 @@ def strays(pairs: Sequence[Pair], transit: float, allowed: float) -> bool:
     ordered, tenth = sorted(late), len(late) // 10
     if ordered[-1 - tenth] - ordered[tenth] <= allowed / 2:
         return False
-    with_next = sum(
-        abs(one.here - transit - following.there) < WITH_IT
-        for one, following in pairwise(bursts)
-    )
-    if with_next > MOST * (len(bursts) - 1):
-        return False  # each waits for the next one
+    if wait_for_next(bursts, transit):
+        return False
     middle = fmean(late)
     spread = fsum((each - middle) ** 2 for each in late)
     steps = fsum((after - before) ** 2 for before, after in pairwise(late))
     return steps < WANDERS * spread
+
+
+def wait_for_next(bursts: Sequence[Pair], transit: float) -> bool:
+    """Does each burst come when the next one has come one hop behind?"""
+    with_next = sum(
+        abs(one.here - transit - following.there) < WITH_IT
+        for one, following in pairwise(bursts)
+    )
+    return len(bursts) > 2 and with_next > MOST * (len(bursts) - 1)
 
 
 def is_clocked(here: Shape, there: Shape) -> bool:

@@ -250,6 +250,9 @@ def only_beside(case: Case) -> Verdict:
         when = seconds(shape.bursts[0].at)
         line = f"Held to the end: everything arrived at once, after {when}."
         return Verdict(Kind.AT_THE_END, line)
+    if case.compared is not None and case.compared.waits:
+        line = "Held: each event waits for the next one."
+        return Verdict(Kind.DELAYED, line, waits=True)
     return Verdict(Kind.DELAYED, f"Held: up to {seconds(case.added or 0)} late.")
 
 

@@ -56,8 +56,8 @@ def by_fingerprint(recording: ProbeRecording, verdict: Verdict) -> list[Sign]:
     """Who behaves like that, where no field tells."""
     small = all(name == name.lower() for name, _ in recording.fields)
     timer = verdict.timer or verdict.hold or 0.0
-    waits = verdict.kind in (Kind.DELAYED, Kind.RHYTHM) and 0.15 < timer < 0.3
-    if waits and small and recording.get("server") is None:
+    timed = verdict.kind in (Kind.DELAYED, Kind.RHYTHM) and not verdict.waits
+    if timed and 0.15 < timer < 0.3 and small and recording.get("server") is None:
         seen = "200 ms of delay, lower-case field names"
         return [Sign("haproxy", seen, guess=True)]
     if verdict.kind is Kind.RHYTHM and 0.08 < timer < 0.12:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 from proxy.products.media_types import for_type
@@ -14,6 +15,7 @@ from proxy.products.product_table import (
     NAMES,
     cures_for,
     cures_for_websocket,
+    from_the_back_end,
 )
 from proxy.products.rate_limits import by_rate
 from proxy.products.recognition import Sign
@@ -26,6 +28,7 @@ from proxy.tools.doctor.comparison import (
     first_sentence,
     held_unseen,
 )
+from proxy.tools.doctor.diagnosis import limits_of_the_whole
 from proxy.tools.doctor.hops import (
     compare_hops,
     compare_programs,
@@ -147,6 +150,9 @@ def with_cures(
                 verdict = only_compressed(verdict, variants[0])
         cures = chosen(holder.recording, names, guessed, verdict.kind, coded=coded)
         cures = by_rate(cures, verdict.rate, names)
+        if verdict.waits:  # nor does a timer of somebody who does not show
+            shown = [cure for cure in cures if not is_named(cure)]
+            cures = shown or [from_the_back_end()]
         if verdict.kind is Kind.CUT:
             cures = against_the_cut(cures, holder.recording, names)
         cures = [
@@ -196,9 +202,12 @@ def of_the_last(case: Case) -> list[Cure]:
 def against_the_cut(
     cures: list[Cure], recording: ProbeRecording, names: tuple[str, ...]
 ) -> list[Cure]:
-    """Those that fit how it was cut: a broken connection is no time-out of silence."""
+    """Those that fit how it was cut.
+
+    Neither a broken connection nor a limit on the whole response is one on silence.
+    """
     silence = shape_of(recording).silence
-    if recording.ending != "cut" or silence >= 1:
+    if recording.ending != "cut" or silence >= least_silence(recording):
         return [often_enough(cure, silence) for cure in cures]
     left = [
         cure
@@ -206,6 +215,18 @@ def against_the_cut(
         if cure.where != FROM and cure.product in names and not cure.idle
     ]
     return [LENGTH, *left] if "Content-Length" in recording.fault else left
+
+
+def least_silence(recording: ProbeRecording) -> float:
+    """The seconds from which on a silence may have been what cut it.
+
+    As long a one was no reason before; and who cuts a whole response may close the
+    connection 1 s later.
+    """
+    times = [each.at for each in recording.arrivals]
+    survived = max((after - at for at, after in pairwise(times)), default=0.0)
+    late = 1.5 if limits_of_the_whole(recording) else 0.0
+    return max(1.0, survived + late)
 
 
 def without_sent(
@@ -262,7 +283,7 @@ def rank(cure: Cure) -> int:
 
 def is_named(cure: Cure) -> bool:
     """Is it said with an if already that it is this product?"""
-    return cure.when.startswith(f"it is {NAMES[cure.product]}")
+    return bool(cure.product) and cure.when.startswith(f"it is {NAMES[cure.product]}")
 
 
 def elsewhere(cure: Cure, first: Cure, kind: Kind, mode: Mode) -> Cure:

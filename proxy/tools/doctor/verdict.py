@@ -15,7 +15,8 @@ class Verdict:
     `sure`: the timing at the origin is known, or another measurement shows it.
     `hold`: the longest hold, in seconds, as far as it is known. `size`: of a
     block, or of the first bytes. `timer`: seconds of a rhythm or of a cut.
-    `rate`: bytes a second, where a limit on them shows.
+    `rate`: bytes a second, where a limit on them shows. `waits`: each event comes when
+    the next one is sent, so no timer holds it.
     """
 
     kind: Kind
@@ -26,6 +27,7 @@ class Verdict:
     size: int | None = None
     timer: float | None = None
     rate: float | None = None
+    waits: bool = False
 
     @property
     def held(self) -> bool:

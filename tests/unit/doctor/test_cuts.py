@@ -34,6 +34,8 @@ def test_a_clean_end_at_a_known_time_out_is_told() -> None:
         pytest.param(0.5, 15.0, "cut 15.0 s after the request", "Envoy", id="Envoy"),
         pytest.param(7.5, 15.0, "cut 15.0 s after the request", "Envoy",
                      id="Envoy in a silence"),
+        pytest.param(1.5, 16.0, "cut 16.0 s after the request", "1 s later",
+                     id="Envoy, which closes 1 s later"),
         pytest.param(3.5, 5.0, "cut 5.0 s after the request, after 3.5 s of silence",
                      "", id="a round limit, or an imprecise one on silence"),
         pytest.param(15.0, 19.5, "cut after 15.0 s of silence", "", id="15 s of it"),
@@ -50,7 +52,27 @@ def test_a_limit_on_the_whole_response_is_no_silence(
     assert verdict.kind is Kind.CUT
     assert line in verdict.line
     assert said in " ".join(verdict.evidence)
-    assert ("Envoy" in " ".join(verdict.evidence)) == (said == "Envoy")
+    assert ("Envoy" in " ".join(verdict.evidence)) == (said in ("Envoy", "1 s later"))
+
+
+@pytest.mark.parametrize(
+    ("pace", "ended", "helps"),
+    [
+        pytest.param(1.0, 16.0, False, id="Envoy, which closes 1 s later"),
+        pytest.param(4.0, 11.5, False, id="a silence that was survived before"),
+        pytest.param(1.0, 9.3, True, id="a longer one"),
+    ],
+)
+def test_a_ping_helps_where_no_silence_as_long_was_survived(
+    pace: float, ended: float, helps: bool
+) -> None:
+    times = [number * pace for number in range(99) if number * pace < ended]
+    times = times[:5] if helps else [each for each in times if each < 15]
+    came = [(time, event(number)) for number, time in enumerate(times)]
+    cut = recorded(*came, ended=ended, ending="cut", fields=(("Server", "envoy"),))
+    found = judge_one([cut]).cures
+    assert found[0].product == "envoy"
+    assert any("ping" in each.lines for each in found) is helps
 
 
 @pytest.mark.parametrize(

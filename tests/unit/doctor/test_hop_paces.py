@@ -94,8 +94,20 @@ def test_each_event_that_waits_for_the_next_one_is_found_at_any_pace() -> None:
     """The delay is the next gap, which becomes shorter by and by."""
     times = list(accumulate((0.8 * 0.93**number for number in range(30)), initial=0.0))
     late = [*times[1:], times[-1] + 0.001]
-    assert chain(at(late), at(times)).holder.recording.url == "http://hop/"
-    assert chain(at(late), at(times)).status == 1
+    result = chain(at(late), at(times))
+    assert result.holder.recording.url == "http://hop/"
+    assert result.status == 1
+    assert "each event waits for the next one" in result.verdict.line
+
+
+def test_nobody_with_a_timer_is_suspected_of_what_waits_for_the_next_one() -> None:
+    """At 0.2 s, as HAProxy and Puma hold what comes, too."""
+    times = every(0.2, 20)
+    late = [*times[1:], times[-1] + 0.001]
+    result = chain(at(late), at(times))
+    assert "each event waits for the next one" in result.verdict.line
+    assert not any(each.product for each in result.signs)
+    assert [each.product for each in result.cures] == [""]
 
 
 def test_a_pause_of_the_back_end_in_one_of_two_answers_is_not_held() -> None:
