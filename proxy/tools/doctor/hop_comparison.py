@@ -16,7 +16,7 @@ from proxy.quantities import counted, seconds
 from proxy.tools.doctor import cached_answer
 from proxy.tools.doctor.arrival_pattern import HELD, Shape, rhythm, shape_of
 from proxy.tools.doctor.fingerprints import fingerprint
-from proxy.tools.doctor.pairing import By, Pair, Pairing, pair_events
+from proxy.tools.doctor.pairing import By, Pair, Pairing, joins, pair_events
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind
 
@@ -297,10 +297,16 @@ def lets_go(
 
 
 def as_long(here: Shape, there: Shape, transit: float, allowed: float) -> bool:
-    """Had both as many events, and the same end?"""
+    """Had both as many events, and the same end?
+
+    Or pieces that are several of the other one, here at least.
+    """
     end = here.recording.ended - there.recording.ended - transit
-    same_end = both_complete(here, there) and abs(end) <= allowed
-    return same_end and len(here.shown) == len(there.shown)
+    one, other = len(here.shown), len(there.shown)
+    as_many = (
+        one < other and joins(here, there) if here.kind == "pieces" else one == other
+    )
+    return both_complete(here, there) and abs(end) <= allowed and as_many
 
 
 def are_held(holds: Sequence[float], pairs: Sequence[Pair], allowed: float) -> bool:

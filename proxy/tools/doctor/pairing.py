@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from proxy.tools.doctor.arrival_pattern import Shape
 from proxy.tools.doctor.events import Unit
@@ -184,7 +184,8 @@ def by_bytes(here: Shape, there: Shape) -> Pairing | None:
     """What came with each read there, and when it was complete here."""
     content, behind = here.recording.content, there.recording.content
     both = min(len(content), len(behind))
-    if not both or content[:both] != behind[:both]:
+    same = content[:both] == behind[:both]
+    if not both or not (same or joins(here, there)):
         return None
     ends: list[tuple[int, float, int]] = []  # bytes, when, in which burst
     size = number = 0
@@ -202,4 +203,16 @@ def by_bytes(here: Shape, there: Shape) -> Pairing | None:
             pairs.append(Pair(ends[0][1], each.at, each.at, ends[0][2]))
         else:
             missing += 1
-    return Pairing(By.BYTES, tuple(pairs), missing) if pairs else None
+    by = By.BYTES if same else By.POSITION
+    return Pairing(by, tuple(pairs), missing) if pairs else None
+
+
+def joins(here: Shape, there: Shape) -> bool:
+    """Is each piece here one piece of the other answer, or several, to its end?"""
+    ours, theirs = (ends_of_reads(each) for each in (here, there))
+    return len(ours) >= LEAST and ours[-1] == theirs[-1] and set(ours) <= set(theirs)
+
+
+def ends_of_reads(shape: Shape) -> list[int]:
+    """Behind how many bytes each read ended."""
+    return list(accumulate(len(each.data) for each in shape.recording.arrivals))

@@ -56,7 +56,9 @@ def by_fingerprint(recording: ProbeRecording, verdict: Verdict) -> list[Sign]:
     """Who behaves like that, where no field tells."""
     small = all(name == name.lower() for name, _ in recording.fields)
     timer = verdict.timer or verdict.hold or 0.0
-    timed = verdict.kind in (Kind.DELAYED, Kind.RHYTHM) and not verdict.waits
+    # What waits for the next event, HAProxy's compression holds, and no timer.
+    timed = bool(recording.coding) or not verdict.waits
+    timed = timed and verdict.kind in (Kind.DELAYED, Kind.RHYTHM)
     if timed and 0.15 < timer < 0.3 and small and recording.get("server") is None:
         seen = "200 ms of delay, lower-case field names"
         return [Sign("haproxy", seen, guess=True)]

@@ -150,7 +150,7 @@ def with_cures(
                 verdict = only_compressed(verdict, variants[0])
         cures = chosen(holder.recording, names, guessed, verdict.kind, coded=coded)
         cures = by_rate(cures, verdict.rate, names)
-        if verdict.waits:  # nor does a timer of somebody who does not show
+        if verdict.waits and not coded:  # no timer of somebody who does not show
             shown = [cure for cure in cures if not is_named(cure)]
             cures = shown or [from_the_back_end()]
         if verdict.kind is Kind.CUT:

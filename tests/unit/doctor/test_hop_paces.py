@@ -312,3 +312,36 @@ def test_what_a_hop_collects_of_any_sender_is_found(rhythm: int) -> None:
         result = chain(received(held, Network(seed=seed)), received(stream, Network()))
         assert result.verdict.kind is Kind.AT_THE_END, (seed, result.verdict)
         assert result.holder.recording.url == "http://hop/"
+
+
+# -- pieces of another answer -------------------------------------------------------
+
+BINARY = (("Content-Type", "application/octet-stream"),)
+
+
+def pieces(times: Sequence[float], chooser: random.Random, size: int) -> ProbeRecording:
+    """An answer of bytes by chance, as many each time; none of them ends a line."""
+    came = ((time, chooser.randbytes(size).hex().encode()) for time in times)
+    return recorded(*came, fields=BINARY, ended=times[-1] + 0.001)
+
+
+@pytest.mark.parametrize("size", [3, 7])
+def test_pieces_that_come_together_are_held_whatever_they_say(size: int) -> None:
+    """Bytes are others in each answer, but as many, and cut at the same places."""
+    chooser = random.Random(1)
+    there = pieces(every(0.1, 10 * size), chooser, 24)
+    times = [there.arrivals[n + size - 1].at for n in range(0, 10 * size, size)]
+    result = chain(pieces(times, chooser, 24 * size), there)
+    assert result.status == 1
+    assert result.holder.recording.url == "http://hop/"
+
+
+def test_as_long_pieces_at_paces_of_their_own_are_not_held() -> None:
+    for seed in range(100):
+        chooser = random.Random(seed)
+        paces = (
+            list(accumulate((chooser.uniform(0.02, 0.4) for _ in range(30)), initial=0))
+            for _ in range(2)
+        )
+        here, there = (pieces(times, chooser, 24) for times in paces)
+        assert chain(here, there).status == 0, seed

@@ -81,8 +81,14 @@ WORDS = (("Content-Type", "application/x-words"),)
         pytest.param(
             recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
             recorded(*((t, b"else ") for t in every(0.2)), fields=WORDS),
+            By.POSITION,
+            id="no events, and other bytes in as long pieces",
+        ),
+        pytest.param(
+            recorded(*((t, b"word ") for t in every(0.2)), fields=WORDS),
+            recorded(*((t, b"other ") for t in every(0.2)), fields=WORDS),
             By.FIRST,
-            id="no events, and other bytes",
+            id="no events, and other pieces",
         ),
     ],
 )
