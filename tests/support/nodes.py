@@ -63,20 +63,16 @@ class Nodes:
         """End one as if its process had died: no end of a response is sent."""
         server = self.running[number].server
         self.dead.add(number)
-        # What asyncio has accepted and not begun would be left open for ever.
-        await server.listeners.public.pause()
-        server.listeners.public.close()
         store = server.kept.shared
         if store is not None and not isinstance(store, MemoryNode):
             self.killed.append(store)
         kill_node(server)
+        abort_all(server)
+        # What asyncio has accepted and not begun would be left open for ever.
+        await server.listeners.public.pause()
+        server.listeners.public.close()
         for _ in range(5):  # some may have been accepted already
-            for client in tuple(server.clients):
-                if isinstance(client, ClientConnection):
-                    client.exchange = None
-                client.transport.abort()
-            for exchange in tuple(server.exchanges):
-                exchange.abort_source()
+            abort_all(server)
             await turns(1)
 
     def pause(self, number: int) -> None:
@@ -124,6 +120,16 @@ def kill_node(server: Server) -> None:
         if isinstance(stream, FollowedStream):
             stream.source.following = None
         stream.end_upstream("the process died")
+
+
+def abort_all(server: Server) -> None:
+    """Close its connections, at once and without a word."""
+    for client in tuple(server.clients):
+        if isinstance(client, ClientConnection):
+            client.exchange = None
+        client.transport.abort()
+    for exchange in tuple(server.exchanges):
+        exchange.abort_source()
 
 
 @asynccontextmanager
