@@ -295,6 +295,10 @@ class WorkerReload:
             child.tell(Moved())
 
     def let_go(self) -> None:
-        """Close what is kept only to go back to: in a worker, and at the end."""
+        """Close what is kept only to go back to, and begin no other reload.
+
+        In a worker, and at the end.
+        """
+        self.asked = False
         if self.before is not None and self.before.port is not self.workers.port:
             self.before.port.close()

@@ -292,6 +292,18 @@ def test_the_port_before_is_accepted_from_until_all_have_moved(
     after.close()
 
 
+def test_at_the_end_no_reload_begins_that_was_asked_for_before(
+    workers: TwoWorkers, clock: ManualClock
+) -> None:
+    reloader = WorkerReload(workers, lambda: routes("/b"), clock=clock)
+    reloader.ask()
+    reloader.ask()
+    reloader.let_go()
+    for child in workers.children:
+        reloader.answered(child, ())
+    assert workers.received() == [[Reload], [Reload]]
+
+
 def elsewhere(port: int = 0) -> Config:
     """The configuration that all begin with, at another port."""
     keys = {"server.workers": "2", "server.port": port}
