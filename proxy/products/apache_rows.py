@@ -44,7 +44,8 @@ APACHE = (
             "an application that is asked for no compression does not compress; by "
             "mod_headers",
             coded=True,
-            when="it is compressed behind Apache httpd, and not by ob_gzhandler of PHP",
+            when="it is compressed behind Apache httpd, of PHP not by ob_gzhandler and "
+            "with output_buffering off",
             freed="Apache 2.4 with PHP 8.2 and flushpackets",
             on=TODAY,
         ),

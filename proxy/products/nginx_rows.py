@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.products.fastcgi import BOTH, PHP_BUFFERS, PHP_COMPRESSES
-from proxy.products.hold_kind import CUT, HELD, OLD, STORED
+from proxy.products.hold_kind import CUT, HEAD, HELD, OLD, STORED
 from proxy.products.product import BACK_END, NO_STORE, Cure, FieldSign, row
 
 DAY = "2026-11-29"  # of the measurements
@@ -106,7 +106,8 @@ NGINX = (
             'fastcgi_buffering off;\nfastcgi_param HTTP_ACCEPT_ENCODING "";',
             "what is asked for no compression does not compress",
             coded=True,
-            when="PHP compresses by zlib.output_compression, not by ob_gzhandler",
+            when="PHP compresses by zlib.output_compression, not by ob_gzhandler, and "
+            "its output_buffering is off",
             freed="nginx 1.22 with PHP 8.2",
             on=TODAY,
         ),
@@ -118,6 +119,16 @@ NGINX = (
                 freed="PHP 8.2 behind nginx 1.22 with fastcgi_buffering off",
             )
             for cure in (PHP_BUFFERS, PHP_COMPRESSES)
+        ),
+        Cure(
+            HEAD,
+            "nginx.conf, beside proxy_pass in the location of the stream",
+            "proxy_buffering off;",
+            "where it buffers, the head waits for the first bytes of the body; for "
+            "clients by HTTP/2 it waits in any case",
+            when="it has proxy_pass, and its clients use HTTP/1.1",
+            freed="nginx 1.22",
+            on=TODAY,
         ),
         Cure(
             OLD,
@@ -154,6 +165,15 @@ NGINX = (
             "proxy_cache_valid does",
             when="it has proxy_cache",
             freed="nginx 1.22",
+            on=TODAY,
+        ),
+        Cure(
+            STORED,
+            "nginx.conf, in the location of PHP",
+            "fastcgi_cache off;\nfastcgi_buffering off;",
+            "with fastcgi_cache it keeps what comes by FastCGI",
+            when="it has fastcgi_cache",
+            freed="nginx 1.22 with PHP 8.2",
             on=TODAY,
         ),
         Cure(

@@ -13,6 +13,7 @@ from proxy.products.product import Cure, FieldSign, row
 DAY = "2026-11-29"  # of the measurements
 TODAY = "2026-11-30"  # of later ones
 BY_ACCEPT = "the page asks by Accept: text/event-stream"
+BY_TYPE = "encode gzip {\n  match {\n    header Content-Type text/html*\n  }\n}"
 WITHOUT_EVENTS = "@others not header Accept text/event-stream\nencode @others gzip"
 
 PROXIES = (
@@ -160,6 +161,17 @@ PROXIES = (
             coded=True,
             event_stream=True,
             when=f"`encode` compresses it and {BY_ACCEPT}",
+            freed="Caddy 2.6",
+            on=TODAY,
+        ),
+        Cure(
+            (Kind.AT_THE_END, Kind.BLOCKS),
+            "Caddyfile",
+            BY_TYPE,
+            "with a list of the types that it may compress, a line each, it leaves all "
+            "others as they are, whatever the page asks for",
+            coded=True,
+            when="`encode` compresses it",
             freed="Caddy 2.6",
             on=TODAY,
         ),

@@ -77,7 +77,7 @@ WEBSOCKETS: dict[str, tuple[Cure, ...]] = {
     ),
     "varnish": (
         upgraded(
-            "the VCL",
+            "the VCL, before any other sub vcl_recv",
             "sub vcl_recv {\n"
             '  if (req.http.upgrade ~ "(?i)websocket") {\n'
             "    return (pipe);\n"

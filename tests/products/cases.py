@@ -242,6 +242,8 @@ CASES = (
          place=f"encode gzip---{{}}{PHP_OUTPUT}", coded=True),
     Case("caddy-gzip-held", "caddy", QUICK, Kind.AT_THE_END, coded=True, cure=2,
          fault=ENCODED, place="{}---"),
+    Case("caddy-gzip-post", "caddy", QUICK, Kind.AT_THE_END, coded=True, cure=3,
+         fault=ENCODED, place="{}---", method="POST"),
     Case("h2o-php", "h2o-php", SHORT, Kind.AT_THE_END, recognised="php",
          place=f"---{{}}{PHP_OUTPUT}"),
     Case("lighttpd-php", "lighttpd-php", SHORT, Kind.AT_THE_END, recognised="lighttpd",

@@ -17,8 +17,8 @@ from proxy.tools.doctor.verdict import Kind, Verdict
 SPREAD = 0.5  # seconds; what takes less behind the cache may be chance
 SOME = 4  # events that came too early
 HIT = re.compile(r"\bhit\b", re.IGNORECASE)
-STATES = ("cache-status", "x-cache", "cf-cache-status", "x-cache-status",
-          "x-proxy-cache")  # fmt: skip
+# Of nginx by `add_header`, the name is its administrator's; that of others begins so.
+STATE = re.compile(r"(?!cache-control)([\w-]*-)?cache(-status)?", re.IGNORECASE)
 WHY = (
     "a client gets the events of an earlier request, and none that the back end would "
     "send now"
@@ -31,9 +31,9 @@ def hit(recording: ProbeRecording) -> str:
     Cache-Status (RFC 9211), Age (RFC 9111 §5.1), the second id of X-Varnish, and what
     other caches say of themselves.
     """
-    for name in STATES:
-        if HIT.search(recording.get(name) or ""):
-            return f"{name}: {recording.get(name)}"
+    for name, value in recording.fields:
+        if STATE.fullmatch(name) and HIT.search(value):
+            return f"{name.lower()}: {value}"
     ids = (recording.get("x-varnish") or "").split()
     if len(ids) == 2:
         return f"x-varnish: {' '.join(ids)}"

@@ -25,7 +25,7 @@ from proxy.tools.doctor.arrival_pattern import (
 from proxy.tools.doctor.diagnosis import diagnose
 from proxy.tools.doctor.events import units_of
 from proxy.tools.doctor.fingerprints import in_bursts
-from proxy.tools.doctor.hop_comparison import Comparison
+from proxy.tools.doctor.hop_comparison import WITH_IT, Comparison
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -37,6 +37,8 @@ BASE = "as a browser asks"
 GROUPED = (Kind.BURSTS, Kind.RHYTHM, Kind.GROUPS)  # several at a time, and apart
 ENDED = (Kind.STREAMS, Kind.TOO_FEW)  # all that came was passed on
 BY_CHANCE = (Kind.BURSTS, Kind.RHYTHM)  # what groups may look like
+HEAD_LATE = 0.3  # seconds; less may be the breath of a back end
+HEAD_DIFFERENCES = ("version", "accept-encoding")
 OVER_HTTP1 = "over HTTP/1.1"  # the label of a request that the base made by HTTP/2
 
 
@@ -116,7 +118,7 @@ def compared(base: Case, others: Sequence[Case]) -> Verdict:
         verdict = in_bursts(shape_of(base.recording))
     elif not verdict.held:
         if not (free and kept_all(base, free[0])):
-            return compare_unheld(verdict, told)
+            return late_head(base, others) or compare_unheld(verdict, told)
         verdict = nothing_but(base, free[0], others)
     evidence = list(verdict.evidence)
     reasons = []
@@ -142,6 +144,57 @@ def compared(base: Case, others: Sequence[Case]) -> Verdict:
         sure=verdict.sure or bool(free and base.verdict.held),
         hold=hold,
     )
+
+
+def late_head(base: Case, others: Sequence[Case]) -> Verdict | None:
+    """A head that is held in all requests of one kind, and in no other one."""
+    if base.verdict.kind is not Kind.STREAMS:
+        return None
+    streaming = [case for case in others if case.verdict.kind is Kind.STREAMS]
+    for case in streaming:
+        what = difference(base.recording, case.recording)
+        if what not in HEAD_DIFFERENCES:
+            continue
+        alike = [each for each in streaming if is_alike(base, each, what)]
+        unlike = [each for each in streaming if each not in alike]
+        late = [head_lateness(one, other) for one in (base, *alike) for other in unlike]
+        if not alike or min(late) <= HEAD_LATE:
+            continue
+        only = reason(base.recording, case.recording)
+        early = seconds(case.recording.head or 0.0)
+        return Verdict(
+            Kind.HEAD_LATE,
+            "It streams, but the response head is held until the first event: "
+            f"{seconds(min(late))} late; {only}.",
+            (
+                f"{case.label}: the head came after {early}",
+                "`onopen` and the promise of fetch() wait for it",
+            ),
+            sure=True,
+            hold=min(late),
+        )
+    return None
+
+
+def is_alike(base: Case, other: Case, what: str) -> bool:
+    """Is it the same in what makes the difference?"""
+    one, two = base.recording, other.recording
+    if what == "version":
+        return other.label != OVER_HTTP1
+    return one.asked(what) == two.asked(what)
+
+
+def head_lateness(here: Case, there: Case) -> float:
+    """By how much a head is later, and nearer to the first event; 0 if it is not.
+
+    A head that does not come with the first event waits for something else.
+    """
+    one, other = here.recording, there.recording
+    head, early = one.head or 0.0, other.head or 0.0
+    own = (shape_of(one).first_byte or 0.0) - head
+    lead = (shape_of(other).first_byte or 0.0) - early
+    ways = 2 * ((one.connected or 0.0) + (other.connected or 0.0))
+    return min(head - early, lead - own) - ways if 0 <= own < WITH_IT else 0.0
 
 
 def ends_alike(base: Case, others: Sequence[Case]) -> tuple[str, ...]:

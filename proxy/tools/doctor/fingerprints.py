@@ -83,6 +83,9 @@ def blocks(shape: Shape) -> Verdict | None:
     # Pieces have a size of their sender's, and where an event ends nobody knows.
     if not coded and (shape.kind == "pieces" or 2 * inside < several or not several):
         return None
+    # A full buffer of a compressor ends anywhere, a flush behind an event.
+    if coded and several and not inside and shape.kind != "pieces":
+        return None
     came = counted(len(shape.shown), shape.noun)
     sizes = [burst.wire if block.counted else burst.size for burst in shape.bursts]
     where = "on the connection" if block.counted else "of content"

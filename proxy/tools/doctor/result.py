@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -10,6 +11,7 @@ from proxy.products.media_types import for_type
 from proxy.products.pings import FROM, often_enough
 from proxy.products.product import BACK_END, NO_STORE, Cure
 from proxy.products.product_table import (
+    COLLECTED,
     IDENTITY,
     LENGTH,
     NAMES,
@@ -36,7 +38,7 @@ from proxy.tools.doctor.hops import (
     not_reached,
 )
 from proxy.tools.doctor.old_version import by_old_version
-from proxy.tools.doctor.products import recognise
+from proxy.tools.doctor.products import PASSING, recognise
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.verdict import Kind, Verdict
 
@@ -162,6 +164,10 @@ def with_cures(
         ]
         if any(coded_all_the_same(each) for each in variants):
             cures = [cure for cure in cures if cure.lines != IDENTITY]
+        if any(held_all_the_same(each) for each in variants):
+            cures = [cure for cure in cures if not is_by_request(cure)]
+        if is_relayed(cures, verdict.kind, behind, names) and not coded:
+            cures.append(COLLECTED)
         cures = [elsewhere(cure, cures[0], verdict.kind, mode) for cure in cures]
         cures.sort(key=rank)
     elif mode == "hops" and verdict.kind is Kind.GROUPS:
@@ -274,6 +280,33 @@ def coded_all_the_same(case: Case) -> bool:
     """Is it compressed though the request accepts no compression?"""
     asked = case.recording.asked("accept-encoding") == "identity"
     return asked and bool(case.recording.coding)
+
+
+def held_all_the_same(case: Case) -> bool:
+    """Is it held though the request accepts no compression, and not compressed?"""
+    asked = case.recording.asked("accept-encoding") == "identity"
+    return asked and case.verdict.held and not case.recording.coding
+
+
+def is_by_request(cure: Cure) -> bool:
+    """Does it only have the request accept no compression?"""
+    return bool(re.search("accept.encoding", cure.lines, re.IGNORECASE))
+
+
+def is_relayed(
+    cures: list[Cure],
+    kind: Kind,
+    behind: ProbeRecording | None,
+    names: tuple[str, ...],
+) -> bool:
+    """Is it a program that passes on what streams behind it, and collects it?"""
+    return (
+        kind is Kind.AT_THE_END
+        and behind is not None
+        and COLLECTED not in cures
+        and not any(cure.fact for cure in cures)
+        and not {*names} & {*PASSING}
+    )
 
 
 def rank(cure: Cure) -> int:

@@ -38,6 +38,9 @@ def with_fields(recording: ProbeRecording, *fields: tuple[str, str]) -> ProbeRec
         ("X-Cache", "Hit from cloudfront"),
         ("CF-Cache-Status", "HIT"),
         ("Cache-Status", "ExampleCache; hit; ttl=376"),
+        ("X-FastCGI-Cache", "HIT"),
+        ("X-LiteSpeed-Cache", "hit"),
+        ("X-Proxy-Cache-Status", "HIT"),
     ],
 )
 def test_a_cache_that_says_so_is_named(name: str, value: str) -> None:
@@ -55,6 +58,9 @@ def test_a_cache_that_says_so_is_named(name: str, value: str) -> None:
         ("X-Cache", "Miss from cloudfront"),
         ("CF-Cache-Status", "DYNAMIC"),
         ("Cache-Status", "ExampleCache; fwd=miss"),
+        ("X-FastCGI-Cache", "BYPASS"),
+        ("Cache-Control", "hit"),
+        ("X-Cached-Hits", "hit"),
     ],
 )
 def test_one_that_had_to_ask_is_not(name: str, value: str) -> None:
@@ -128,7 +134,10 @@ def test_a_field_that_did_not_help_is_not_printed_again() -> None:
     )
     held = replace(all_at(0.01, event), fields=(*fields, ("X-Cache", "HIT")))
     lines = [cure.lines for cure in judge_one([held]).cures]
-    assert lines == ["proxy_cache off;\nproxy_buffering off;"]
+    assert lines == [
+        "proxy_cache off;\nproxy_buffering off;",
+        "fastcgi_cache off;\nfastcgi_buffering off;",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -228,9 +228,9 @@ def test_a_head_that_is_late_is_flushed_and_no_field_helps(product: str) -> None
 @pytest.mark.parametrize("product", ["h2o", "mitmproxy", "nginx"])
 def test_a_head_goes_with_a_comment_where_that_was_measured(product: str) -> None:
     """nginx holds it by HTTP/2 over TLS, and no line of its own frees it."""
-    [cure] = cures_for((product,), Kind.HEAD_LATE, coded=False, event_stream=True)
+    found = cures_for((product,), Kind.HEAD_LATE, coded=False, event_stream=True)
+    [cure] = [each for each in found if each.fact]
     assert cure.lines.startswith(": hello")
-    assert cure.fact
 
 
 @pytest.mark.parametrize("product", ["", "Kestrel", "envoy"])
@@ -266,7 +266,8 @@ def test_a_server_that_asks_by_fastcgi_has_lines_for_what_does_not_show() -> Non
     assert (flushed.when, flushed.measured) == ("it asks by FastCGI", True)
     found = cures_for(("nginx",), Kind.AT_THE_END, coded=True)
     [asked] = [each for each in found if "ACCEPT_ENCODING" in each.lines]
-    assert asked.when.endswith("zlib.output_compression, not by ob_gzhandler")
+    assert "zlib.output_compression, not by ob_gzhandler" in asked.when
+    assert asked.when.endswith("output_buffering is off")
     [buffers] = [each for each in found if "zlib.output_compression" in each.lines]
     assert (buffers.when, buffers.measured) == ("it has fastcgi_pass to PHP", True)
 

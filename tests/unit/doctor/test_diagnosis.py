@@ -261,6 +261,19 @@ def test_pieces_of_another_size_are_no_blocks() -> None:
     assert diagnose(blocks(5000)).kind is not Kind.BLOCKS
 
 
+@pytest.mark.parametrize("size", [1010, 2030, 4080])
+def test_events_as_large_as_a_buffer_are_no_blocks_where_each_is_flushed(
+    size: int,
+) -> None:
+    """Compressed as well: a compressor that is flushed ends behind an event."""
+    sizes = [size + (7 * number) % 12 for number in range(20)]
+    came = [(n * 0.2, event(n, each)) for n, each in enumerate(sizes)]
+    assert diagnose(recorded(*came, fields=GZIP)).kind is Kind.STREAMS
+    stream = b"".join(event(number, 300) for number in range(60))
+    full = [(n * 0.5, stream[n * 1024 : (n + 1) * 1024]) for n in range(15)]
+    assert diagnose(recorded(*full, fields=GZIP)).kind is Kind.BLOCKS
+
+
 # -- what looks like a hold and is none, and what is none to judge ------------------
 
 GZIP = (("Content-Type", "text/event-stream"), ("Content-Encoding", "gzip"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.products.product import BACK_END
-from proxy.products.product_table import FIELDS
+from proxy.products.product_table import COLLECTED, FIELDS
 from proxy.tools.doctor.result import judge_one
 from proxy.tools.doctor.verdict import Kind
 from tests.unit.doctor.recordings import (
@@ -167,3 +167,25 @@ def test_a_hop_that_refuses_what_nginx_asks_has_nginxs_line() -> None:
     assert not any("WebSocket" in each for each in result.verdict.evidence)
     last = chain(at(every(0.2)), refused)
     assert last.verdict.kind is not Kind.OLD_VERSION
+
+
+def test_where_it_is_held_uncompressed_as_well_no_compression_is_taken_off() -> None:
+    """What is asked for no compression is held by somebody else then."""
+    request = (("Accept", "text/event-stream"), ("Accept-Encoding", "gzip"))
+    fields = (*EVENTS, ("Server", "nginx/1.22"))
+    coded = (*fields, ("Content-Encoding", "gzip"))
+    base = replace(all_at(1.9, event), request=request, fields=coded)
+    asked = (request[0], ("Accept-Encoding", "identity"))
+    for other, printed in ((all_at(1.9, event), False), (at(every(0.2)), True)):
+        plain = replace(other, request=asked, fields=fields, label="plain")
+        lines = [cure.lines for cure in judge_one([base, plain]).cures]
+        assert "proxy_buffering off;" in lines
+        assert any("Accept-Encoding" in each for each in lines) is printed
+
+
+def test_a_program_with_a_hop_behind_it_may_collect_what_it_passes_on() -> None:
+    uvicorn = replace(all_at(1.9, event), fields=(*EVENTS, ("Server", "uvicorn")))
+    assert COLLECTED in chain(uvicorn, at(every(0.2))).cures
+    assert COLLECTED not in judge_one([uvicorn]).cures
+    nginx = replace(uvicorn, fields=(*EVENTS, ("Server", "nginx")))
+    assert COLLECTED not in chain(nginx, at(every(0.2))).cures
