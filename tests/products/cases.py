@@ -74,6 +74,7 @@ def events(request):
 """
 ESI = "sub vcl_backend_response {\n  set beresp.do_esi = true;\n}"
 KEPT = "proxy_cache kept;"
+PHP_KEPT = "fastcgi_cache php; fastcgi_cache_key $request_uri; fastcgi_cache_valid 1m;"
 KEEP = ("Cache-Control: max-age=60",)
 STREAMED = 'app.config["COMPRESS_STREAMS"] = False'
 READS = """
@@ -105,9 +106,10 @@ CASES = (
          cure=1),
     Case("nginx-rate", "nginx", FAST, Kind.RHYTHM, base="limit_rate 3k;"),
     Case("nginx-upgrade", "nginx", SHORT, Kind.NO_UPGRADE, scheme="ws"),
+    Case("nginx-head", "nginx", LATE, Kind.HEAD_LATE, base="proxy_http_version 1.1;"),
     Case("nginx-http2-hello", "nginx-http2", LATE, Kind.HEAD_LATE, scheme="https",
-         base="proxy_buffering off;", recognised="nginx"),
-    Case("nginx-http2-empty-line", "nginx-http2", LATE_LINES, Kind.HEAD_LATE, cure=1,
+         base="proxy_buffering off;", recognised="nginx", cure=1),
+    Case("nginx-http2-empty-line", "nginx-http2", LATE_LINES, Kind.HEAD_LATE, cure=2,
          base="proxy_buffering off;", recognised="nginx", scheme="https"),
     Case("caddy-length", "caddy", "length&size=3000&count=10", Kind.BLOCKS,
          place="---{}"),
@@ -174,7 +176,9 @@ CASES = (
     Case("nginx-cache", "nginx", SHORT, Kind.STORED,
          fault=KEPT, again=True, fields=KEEP),
     Case("nginx-cache-field", "nginx", SHORT, Kind.STORED, again=True,
-         base=KEPT, fields=KEEP, cure=1),
+         base=KEPT, fields=KEEP, cure=2),
+    Case("nginx-fastcgi-cache", "nginx-php", SHORT, Kind.STORED, again=True, cure=1,
+         fault=PHP_KEPT, recognised="nginx"),
     Case("varnish-cache", "varnish", SHORT, Kind.STORED, again=True, fields=KEEP),
     Case("varnish-cache-field", "varnish", SHORT, Kind.STORED, again=True, cure=1,
          fields=KEEP),

@@ -16,6 +16,7 @@ def nginx(port: int, origin: int, lines: str, folder: Path) -> list[str]:
         f"  client_body_temp_path {folder}/body; fastcgi_temp_path {folder}/f;\n"
         f"  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
         f"  proxy_cache_path {folder}/kept keys_zone=kept:1m;\n"
+        f"  fastcgi_cache_path {folder}/php keys_zone=php:1m;\n"
         f"  server {{\n    listen 127.0.0.1:{port};\n    location / {{\n"
         f"      proxy_pass http://127.0.0.1:{origin};\n{lines}\n    }}\n  }}\n}}\n"
     )

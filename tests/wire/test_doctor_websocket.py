@@ -15,6 +15,7 @@ from proxy.record.websocket_messages import MessageReader, WebSocketMessage, fra
 from proxy.tools.doctor.probe.command import examine, plan_of
 from proxy.tools.doctor.probe.fetch import FetchedResponse, Limits, fetch
 from proxy.tools.doctor.probe.origin import OriginServer
+from proxy.tools.doctor.probe.plan_runner import PAGES
 from proxy.tools.doctor.probe.request import Ask, complete
 from tests.conftest import StartProxy
 from tests.support.raw import Peer, Upstream
@@ -264,3 +265,22 @@ async def test_the_origin_answers_pings_and_closes(origin: str) -> None:
         complete(Ask(f"{origin}/x?stream=steady&count=2&every=0")), Limits(5.0)
     )
     assert (recording.ending, recording.fault) == ("complete", "")
+
+
+async def test_a_dev_server_that_leaves_a_handshake_unanswered_is_known_by_its_page(
+    upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def serve() -> None:
+        asked = await upstream.connection()
+        await asked.read_head()
+        for _ in PAGES:  # in any order
+            page = await upstream.connection()
+            known = (await page.read_head()).startswith(b"GET /@vite/client ")
+            status, body = (b"200 OK", b"vite") if known else (b"404 No", b"none")
+            await page.send(
+                b"HTTP/1.1 %b\r\nContent-Length: 4\r\n\r\n%b" % (status, body)
+            )
+
+    table = await judged(upstream, serve, capsys, "--max-time", "0.3")
+    assert (table["exit"], table["kind"]) == (1, "no upgrade")
+    assert "ws: true" in table["cures"][0]["lines"]

@@ -92,7 +92,11 @@ class PlanRunner:
             recordings = await self.as_browsers_ask(base, plan, repeats=repeats)
             result = judge_one(recordings, plan.product)
             if not self.worth_comparing(plan, result):
-                return result
+                held = result.verdict.held and not self.stop.is_set()
+                if not held or result.recognised:
+                    return result
+                recordings[0] = await self.probed(recordings[0], plan)
+                return judge_one(recordings, plan.product)
             found = await beside.measured(recordings[0], result.verdict)
         finally:
             if suspecting is not None:
@@ -294,10 +298,12 @@ class PlanRunner:
         powered = recording.get("x-powered-by") in (None, "Express")
         if plan.product or recording.get("server") or not powered:
             return recording
-        for path, sign, product in PAGES:
-            url = origin_of(recording.url) + path
-            ask = complete(Ask(url, insecure=plan.ask.insecure))
-            page = await fetch(ask, PROBE)
+        asks = [
+            complete(Ask(origin_of(recording.url) + path, insecure=plan.ask.insecure))
+            for path, _, _ in PAGES
+        ]
+        pages = await asyncio.gather(*(fetch(ask, PROBE) for ask in asks))
+        for (_, sign, product), page in zip(PAGES, pages, strict=True):
             if page.status == 200 and sign in page.content:
                 return replace(recording, product=product)
         return recording
