@@ -124,11 +124,11 @@ NGINX = (
             HEAD,
             "nginx.conf, beside proxy_pass in the location of the stream",
             "proxy_buffering off;",
-            "where it buffers, the head waits for the first bytes of the body; for "
-            "clients by HTTP/2 it waits in any case",
-            when="it has proxy_pass, and its clients use HTTP/1.1",
+            "where it buffers, the head waits for the first bytes of the body",
+            when="it has proxy_pass",
             freed="nginx 1.22",
             on=TODAY,
+            http1=True,
         ),
         Cure(
             OLD,

@@ -45,6 +45,7 @@ class Cure:
     `when`: on what else it depends that does not show, as the rest of "if …".
     `websocket`: for a WebSocket, and not for a response.
     `idle`: against a limit on silence alone. `rate`: against one on bytes a second.
+    `http1`: for a client by HTTP/1.1 alone.
     """
 
     kinds: tuple[Kind, ...]
@@ -61,6 +62,7 @@ class Cure:
     event_stream: bool | None = None
     idle: bool = False
     rate: bool = False
+    http1: bool = False
 
     @property
     def measured(self) -> bool:

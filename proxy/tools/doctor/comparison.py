@@ -176,6 +176,17 @@ def late_head(base: Case, others: Sequence[Case]) -> Verdict | None:
     return None
 
 
+def may_hold_head(cases: Sequence[Case]) -> bool:
+    """Was a head late over HTTP/2, once, and not over HTTP/1.1?"""
+    base, *others = cases
+    return any(
+        case.label == OVER_HTTP1
+        and case.verdict.kind is base.verdict.kind is Kind.STREAMS
+        and head_lateness(base, case) > HEAD_LATE
+        for case in others
+    )
+
+
 def is_alike(base: Case, other: Case, what: str) -> bool:
     """Is it the same in what makes the difference?"""
     one, two = base.recording, other.recording

@@ -152,6 +152,8 @@ def with_cures(
                 verdict = only_compressed(verdict, variants[0])
         cures = chosen(holder.recording, names, guessed, verdict.kind, coded=coded)
         cures = by_rate(cures, verdict.rate, names)
+        if holder.recording.version == "HTTP/2":
+            cures = [cure for cure in cures if not cure.http1]
         if verdict.waits and not coded:  # no timer of somebody who does not show
             shown = [cure for cure in cures if not is_named(cure)]
             cures = shown or [from_the_back_end()]

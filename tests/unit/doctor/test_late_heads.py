@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from proxy.tools.doctor.comparison import OVER_HTTP1
+from proxy.tools.doctor.probe.beside import Measurement, Watch
+from proxy.tools.doctor.probe.plan_runner import PlanRunner, ProbePlan
+from proxy.tools.doctor.probe.request import Ask
 from proxy.tools.doctor.record import ProbeRecording
 from proxy.tools.doctor.result import judge_one
 from proxy.tools.doctor.verdict import Kind
@@ -60,3 +64,45 @@ def test_a_head_that_is_late_otherwise_shows_nothing(
     base, like, other = heads
     cases = [answer(base), answer(like, ALL, "all"), answer(other, PLAIN, "plain")]
     assert judge_one(cases).verdict.kind is Kind.STREAMS
+
+
+class Canned(PlanRunner):
+    """What comes over HTTP/2, and over HTTP/1.1; once more it is as `again`."""
+
+    def __init__(self, again: float) -> None:
+        super().__init__(lambda _: None, asyncio.Event())
+        self.again = again
+
+    async def as_browsers_ask(
+        self, base: Measurement, plan: ProbePlan, *, repeats: bool
+    ) -> list[ProbeRecording]:
+        return [answer(FIRST), answer(0.01, CODED, OVER_HTTP1)]
+
+    async def run(
+        self, one: Measurement, seconds: float, watch: Watch
+    ) -> ProbeRecording:
+        return answer(self.again, CODED, one.ask.label)
+
+
+@pytest.mark.parametrize(
+    ("again", "kind"), [(FIRST, Kind.HEAD_LATE), (0.01, Kind.STREAMS)]
+)
+async def test_a_head_that_was_late_over_http2_is_looked_at_once_more(
+    again: float, kind: Kind
+) -> None:
+    """Once it may have been a pause of the machine."""
+    runner = Canned(again)
+    result = await runner.one(ProbePlan(Ask("https://a.example/events")))
+    assert [case.label for case in result.cases][1:] == [OVER_HTTP1, "once more"]
+    assert result.verdict.kind is kind
+
+
+def test_what_frees_a_head_over_http1_is_no_line_for_http2() -> None:
+    """nginx holds it there with `proxy_buffering off` as well."""
+    fields = (("Server", "nginx"),)
+    late = [answer(FIRST), answer(FIRST, ALL, "all")]
+    for version, printed in (("HTTP/2", False), ("HTTP/1.1", True)):
+        cases = [*late, answer(0.01, PLAIN, "plain")]
+        made = [replace(each, version=version, fields=fields) for each in cases]
+        lines = [cure.lines for cure in judge_one(made).cures]
+        assert ("proxy_buffering off;" in lines) is printed

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from proxy.products.hold_kind import ANY
 from proxy.quantities import counted
 from proxy.timeline import Clock, monotonic
-from proxy.tools.doctor.comparison import BASE, OVER_HTTP1
+from proxy.tools.doctor.comparison import BASE, OVER_HTTP1, may_hold_head
 from proxy.tools.doctor.old_version import may_be_the_version
 from proxy.tools.doctor.probe.beside import MARGIN, Beside, Measurement, Watch
 from proxy.tools.doctor.probe.connect import tls_context
@@ -91,6 +91,10 @@ class PlanRunner:
         try:
             recordings = await self.as_browsers_ask(base, plan, repeats=repeats)
             result = judge_one(recordings, plan.product)
+            if may_hold_head(result.cases) and not self.stop.is_set():
+                repeat = Measurement(replace(base.ask, label="once more"))
+                recordings.append(await self.begin(repeat, plan.max_time, told_alone))
+                result = judge_one(recordings, plan.product)
             if not self.worth_comparing(plan, result):
                 held = result.verdict.held and not self.stop.is_set()
                 if not held or result.recognised:
@@ -145,7 +149,9 @@ class PlanRunner:
             return False
         if plan.compare == "auto":
             page = result.verdict.kind in (Kind.NO_STREAM, Kind.NO_UPGRADE)
-            return result.status != 0 and not page and plan.ask.method in SAFE
+            once_more = result.verdict.kind is Kind.HEAD_LATE and len(result.cases) > 2
+            known = result.status == 0 or page or once_more
+            return not known and plan.ask.method in SAFE
         return plan.compare == "all"
 
     # -- several hops
