@@ -129,14 +129,23 @@ def caddy_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     return both(start, command)
 
 
-def lighttpd_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
-    """`lines`: of the file, after `---` of the program, then of its pool."""
-    file, _, rest = lines.partition("---")
-    code, _, pool = rest.partition("---")
+def at_its_path(lines: str, folder: Path) -> tuple[str, str, str]:
+    """The start of PHP's server, its host and port; the program has its path as name.
+
+    `lines`: of the program, after `---` of its pool.
+    """
+    code, _, pool = lines.partition("---")
     start, address = with_php(code, folder, f"{pool}\nsecurity.limit_extensions =")
     (folder / "api").mkdir()
     (folder / "events.php").rename(folder / "api" / "events")
     host, _, number = address.partition(":")
+    return start, host, number
+
+
+def lighttpd_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
+    """`lines`: of the file, after `---` of the program, then of its pool."""
+    file, _, rest = lines.partition("---")
+    start, host, number = at_its_path(rest, folder)
     to_php = (
         'server.modules += ("mod_fastcgi")\n'
         f'fastcgi.server = ("events" => (("host" => "{host}", "port" => {number}, '
@@ -151,13 +160,9 @@ def lighttpd_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
 def h2o_php(port: int, origin: int, lines: str, folder: Path) -> list[str]:
     """`lines`: of the path, after `---` of the program, then of its pool."""
     path, _, rest = lines.partition("---")
-    code, _, pool = rest.partition("---")
-    start, address = with_php(code, folder, f"{pool}\nsecurity.limit_extensions =")
-    (folder / "api").mkdir()
-    (folder / "events.php").rename(folder / "api" / "events")
+    start, host, number = at_its_path(rest, folder)
     command = h2o(port, origin, f"---{path}", folder)
     conf = folder / "h2o.yaml"
-    host, _, number = address.partition(":")
     to_php = (
         f"fastcgi.connect: {{host: {host}, port: {number}, type: tcp}}\n"
         f"        fastcgi.document_root: {folder}"
