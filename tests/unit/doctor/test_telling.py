@@ -154,3 +154,13 @@ def test_the_json_has_the_same_verdict_and_no_secret() -> None:
     assert table["cures"][0]["lines"] == "proxy_buffering off;"
     assert table["measurements"][0]["event_list"][0]["sent_seconds"] is not None
     assert "abc" not in json.dumps(table)
+
+
+def test_who_streams_as_it_comes_may_cut_all_the_same() -> None:
+    fields = (*EVENTS, ("Server", "h2o/2.2"))
+    held = recorded((3.0, b"".join(map(event, range(8)))), fields=fields)
+    came = [(number * 0.2, event(number)) for number in range(8)]
+    cut = recorded(*came, fields=fields, ended=31.5, ending="cut")
+    said = "h2o itself streams as it comes"
+    assert said in " ".join(report(judge_one([held])).split())
+    assert said not in " ".join(report(judge_one([cut])).split())

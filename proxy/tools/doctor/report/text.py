@@ -6,7 +6,7 @@ import textwrap
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from proxy.products.hold_kind import HEAD
+from proxy.products.hold_kind import HELD
 from proxy.products.product import Cure
 from proxy.products.product_table import NAMES, PRODUCTS
 from proxy.products.recognition import Sign
@@ -188,7 +188,7 @@ def evidence(page: Page, result: Result) -> None:
         page.wrap(f"it looks like {known}", "  - ", "    ")
     for sign in result.signs:
         passes = PRODUCTS[sign.product].passes if sign.product else ""
-        if passes and result.verdict.held and result.verdict.kind not in HEAD:
+        if passes and result.verdict.kind in HELD:
             said = f"{sign.name} itself streams as it comes (measured: {passes})"
             page.wrap(f"{said}; --via shows whether the hold is behind it",
                       "  - ", "    ")  # fmt: skip
