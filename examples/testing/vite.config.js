@@ -1,5 +1,9 @@
 import { defineConfig } from "vite";
 
+const port = process.env.PORT; // set by playwright.config.js
+
 export default defineConfig({
-  server: { port: Number(process.env.PORT ?? 5173), strictPort: true },
+  // Else Vite may find one of them late, and load the page anew in the middle of a test.
+  optimizeDeps: { include: ["react", "react-dom/client", "react/jsx-dev-runtime"] },
+  server: { port: Number(port ?? 5173), strictPort: true, hmr: port === undefined },
 });
