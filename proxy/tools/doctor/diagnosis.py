@@ -341,7 +341,7 @@ def streaming(shape: Shape) -> Verdict:
         evidence.append(
             f"the head arrived with the first event, after {seconds(head)}: either "
             "the back end was silent until then, or a hop held its head (--through "
-            "shows which)"
+            "shows which, and --compare all whether only where it may be compressed)"
         )
     return Verdict(
         Kind.STREAMS,
